@@ -1,1 +1,69 @@
+//! The one door to the world. Modules see the [`Host`] trait and nothing else: a Proxmox host, a plain
+//! k3s host, or a container behind `pct` all look the same to them.
+//!
+//! Here, and only here, a process is started, a file is written, the clock is read and the program
+//! sleeps; here, and only here, `pct` is known.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this crate is what the disallowed methods are replaced by"
+)]
 
+mod capture;
+mod command;
+mod container;
+mod failure;
+mod files;
+mod local;
+mod lock;
+pub mod pct;
+mod secret;
+mod wait;
+mod wrapper;
+
+pub use command::{Command, Output};
+pub use container::InContainer;
+pub use failure::{Failure, Kind};
+pub use files::FileToWrite;
+pub use local::LocalHost;
+pub use lock::{Held, LockRequest};
+pub use secret::Secret;
+pub use wait::{Waited, wait_until};
+
+use anyhow::Result;
+use std::time::{Duration, SystemTime};
+
+/// A place where commands run and files live, with its clock.
+pub trait Host {
+    /// Where this is, for messages: `container 101 on pve1`.
+    fn place(&self) -> String;
+
+    /// Runs a command to its end. A status other than 0 is data, not an error; an error is a [`Failure`]:
+    /// the command could not be run, was not found, or was stopped by its limit.
+    fn run(&self, command: &Command) -> Result<Output>;
+
+    /// The content of a file; `None` where there is no such file.
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
+
+    /// Writes a file whole: a temporary file beside it, mode and owner before the content, synced, renamed.
+    fn write(&self, file: &FileToWrite) -> Result<()>;
+
+    /// Removes a file; one that is not there is fine.
+    fn remove(&self, path: &str) -> Result<()>;
+
+    /// Wall-clock time. Containers share the kernel, and so the clock, of their host.
+    fn now(&self) -> SystemTime;
+
+    /// Time since the module started, never going backwards.
+    fn elapsed(&self) -> Duration;
+
+    fn sleep(&self, duration: Duration);
+
+    /// A word that no other run of any module has: marks processes, folders and output as ours.
+    fn unique(&self) -> String;
+
+    /// The machine that this place is on: the Proxmox host for a container, else itself.
+    fn outside(&self) -> &dyn Host;
+
+    /// Takes the lock of a place, waiting for another module that holds it.
+    fn lock(&self, request: &LockRequest) -> Result<Held>;
+}

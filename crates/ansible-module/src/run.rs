@@ -1,0 +1,107 @@
+//! observe → plan → apply → observe → report, once for all modules.
+
+use crate::{Answer, Call, Module, Plan, loose};
+use anyhow::{Context, Result, anyhow};
+use host::{Held, Host, InContainer, LocalHost, LockRequest};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Answers a call on the machine that we run on, or in the container that the arguments name.
+pub(crate) fn on_this_machine<M: Module>(json: &[u8]) -> Answer {
+    let read = Call::parse(json).and_then(|call| Ok((params::<M>(&call)?, call)));
+    let (params, call) = match read {
+        Ok(read) => read,
+        Err(error) => return Answer::failure(format!("{error:#}")),
+    };
+    let host = LocalHost::new();
+    match M::target(&params).vmid {
+        Some(vmid) => run::<M>(&params, &call, &InContainer::new(host, vmid)),
+        None => run::<M>(&params, &call, &host),
+    }
+}
+
+/// The typed options of a call.
+pub fn params<M: Module>(call: &Call) -> Result<M::Params> {
+    loose::from_arguments(call.arguments.clone()).map_err(anyhow::Error::new).context(M::NAME)
+}
+
+/// The whole road, on any host.
+pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answer {
+    let mut answer = Answer::default();
+    if let Err(error) = travel::<M>(params, call, host, &mut answer) {
+        answer.failed = true;
+        answer.msg = Some(format!("{error:#}"));
+    }
+    answer
+}
+
+fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &mut Answer) -> Result<()> {
+    let _held = lock::<M>(params, call, host)?;
+    let before = M::observe(params, host)?;
+    let mut journal = M::Journal::default();
+    let planned = M::plan(params, &before);
+    // A refusal tells what it has seen: the numbers behind it are in the answer.
+    let plan = planned.inspect_err(|_| answer.returned = report::<M>(params, &before, &before, &journal))?;
+    let Plan { steps, diff, warnings } = plan;
+    answer.changed = !steps.is_empty();
+    answer.warnings = warnings;
+    answer.diff = call.diff.then_some(diff);
+    if steps.is_empty() || call.check_mode {
+        answer.actions = steps.iter().map(ToString::to_string).collect();
+        answer.returned = report::<M>(params, &before, &before, &journal);
+        return Ok(());
+    }
+    let done = apply::<M>(params, host, &steps, &mut journal, &mut answer.actions);
+    answer.changed = !answer.actions.is_empty() && M::changed(params, &journal);
+    match done.and_then(|()| look_again::<M>(params, host)) {
+        Ok(after) => {
+            answer.returned = report::<M>(params, &before, after.as_ref().unwrap_or(&before), &journal);
+            Ok(())
+        }
+        Err(error) => {
+            let left = M::recover(params, host, &before, &mut journal);
+            answer.returned = report::<M>(params, &before, &before, &journal);
+            Err(left.map_or_else(|| anyhow!("{error:#}"), |left| anyhow!("{error:#}. {left}")))
+        }
+    }
+}
+
+fn apply<M: Module>(
+    params: &M::Params,
+    host: &dyn Host,
+    steps: &[M::Step],
+    journal: &mut M::Journal,
+    actions: &mut Vec<String>,
+) -> Result<()> {
+    for step in steps {
+        M::apply(params, host, step, journal)?;
+        actions.push(step.to_string());
+    }
+    Ok(())
+}
+
+fn look_again<M: Module>(params: &M::Params, host: &dyn Host) -> Result<Option<M::State>> {
+    if !M::OBSERVE_AGAIN {
+        return Ok(None);
+    }
+    M::observe(params, host).context("looking again after the last step").map(Some)
+}
+
+/// The return values as JSON; a module whose values are no dictionary has none.
+fn report<M: Module>(params: &M::Params, before: &M::State, after: &M::State, journal: &M::Journal) -> Map<String, Value> {
+    match serde_json::to_value(M::report(params, before, after, journal)) {
+        Ok(Value::Object(returned)) => returned,
+        _ => Map::new(),
+    }
+}
+
+/// The lock of the place, for modules that change it; check mode changes nothing and waits for nobody.
+fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Option<Held>> {
+    let target = M::target(params);
+    let Some(seconds) = target.lock_timeout.filter(|_| !call.check_mode) else {
+        return Ok(None);
+    };
+    let name = target.vmid.map_or_else(|| "host".to_owned(), |vmid| format!("container-{vmid}"));
+    let holder = format!("{}, process {}", M::NAME, std::process::id());
+    host.lock(&LockRequest { name, holder, limit: Duration::from_secs(seconds) }).map(Some)
+}

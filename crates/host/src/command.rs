@@ -1,0 +1,120 @@
+//! What to run, and what came of it.
+
+use crate::{Failure, Kind, Secret};
+use anyhow::Result;
+use std::time::Duration;
+
+/// A program and its arguments: never a shell string. Every command has a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    pub argv: Vec<String>,
+    pub stdin: Vec<u8>,
+    /// Given to the program in its environment; in a container they travel by stdin, so that no process
+    /// outside sees them.
+    pub environment: Vec<(String, Secret)>,
+    pub chdir: Option<String>,
+    pub limit: Duration,
+}
+
+impl Command {
+    /// Long enough for any query on a loaded machine; what may take longer says so with [`Command::within`].
+    pub const USUAL_LIMIT: Duration = Duration::from_secs(60);
+
+    pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            stdin: Vec::new(),
+            environment: Vec::new(),
+            chdir: None,
+            limit: Self::USUAL_LIMIT,
+        }
+    }
+
+    /// A script for `sh -s`, fed by stdin: no part of it is seen in any list of processes.
+    pub fn script(text: impl Into<String>) -> Self {
+        Self::new(["/bin/sh", "-s"]).stdin(text.into())
+    }
+
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Vec<u8>>) -> Self {
+        self.stdin = stdin.into();
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((key.into(), Secret::new(value)));
+        self
+    }
+
+    #[must_use]
+    pub fn chdir(mut self, folder: impl Into<String>) -> Self {
+        self.chdir = Some(folder.into());
+        self
+    }
+
+    #[must_use]
+    pub fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The program's name, for messages; arguments may hold what must not be repeated.
+    pub fn program(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+}
+
+/// What a command that ran to its end left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Output {
+    /// The exit status; 128 + n where signal n ended it.
+    pub status: i32,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// Whether output beyond [`crate::capture::LIMIT`] was dropped.
+    pub truncated: bool,
+    pub took: Duration,
+}
+
+impl Output {
+    pub fn ok(&self) -> bool {
+        self.status == 0
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub fn error_text(&self) -> String {
+        String::from_utf8_lossy(&self.stderr).into_owned()
+    }
+
+    /// The same output where the status is 0, else the error that says what was `being done` and what the
+    /// program had to say.
+    pub fn succeed(self, place: &str, being_done: &str) -> Result<Self> {
+        if self.ok() {
+            return Ok(self);
+        }
+        let said = first_lines(&self.error_text(), &self.text());
+        Err(Failure::new(
+            Kind::CommandFailed,
+            place,
+            format!("{being_done} ended with status {}{said}", self.status),
+        )
+        .with_output(self)
+        .into())
+    }
+}
+
+/// The end of what a program said is where it names the fault; a screenful is enough to act on.
+fn first_lines(stderr: &str, stdout: &str) -> String {
+    const LINES: usize = 12;
+    let said = if stderr.trim().is_empty() { stdout } else { stderr }.trim();
+    if said.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    let from = lines.len().saturating_sub(LINES);
+    format!(": {}", lines[from..].join("\n"))
+}

@@ -1,0 +1,53 @@
+//! Why a command could not do what it was for, as a value that a caller can branch on.
+
+use crate::Output;
+use serde::Serialize;
+use std::fmt;
+
+/// The kinds that `pct_exec` answers in `failure.kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    ContainerMissing,
+    ContainerElsewhere,
+    ContainerStopped,
+    ContainerLocked,
+    AttachFailed,
+    CommandNotFound,
+    CommandFailed,
+    TimedOut,
+}
+
+/// One failure: what, where, and what was printed until then.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    pub kind: Kind,
+    pub place: String,
+    pub detail: String,
+    pub output: Option<Output>,
+}
+
+impl Failure {
+    pub fn new(kind: Kind, place: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { kind, place: place.into(), detail: detail.into(), output: None }
+    }
+
+    #[must_use]
+    pub fn with_output(mut self, output: Output) -> Self {
+        self.output = Some(output);
+        self
+    }
+
+    /// The failure inside an error, whatever was said around it.
+    pub fn of(error: &anyhow::Error) -> Option<&Failure> {
+        error.chain().find_map(|cause| cause.downcast_ref())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.detail)
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,100 @@
+//! Writing files whole or not at all.
+
+use anyhow::{Context, Result, bail};
+use rustix::fs::Mode;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+/// A file as it shall be.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileToWrite {
+    pub path: String,
+    pub content: Vec<u8>,
+    pub mode: u32,
+    /// Numeric owner and group; root for what modules write on nodes.
+    pub owner: (u32, u32),
+}
+
+impl FileToWrite {
+    /// A file that only root reads.
+    pub fn private(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
+        Self { path: path.into(), content: content.into(), mode: 0o600, owner: (0, 0) }
+    }
+
+    #[must_use]
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+}
+
+impl std::fmt::Debug for FileToWrite {
+    /// Without the content, which may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({} bytes, mode {:o})", self.path, self.content.len(), self.mode)
+    }
+}
+
+pub(crate) fn read(path: &str) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("reading {path}")),
+    }
+}
+
+pub(crate) fn remove(path: &str) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {path}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes through a temporary file in the same folder, so that a reader sees the old content or the new, and
+/// a crash leaves one of the two. A symbolic link is followed: its target is what gets replaced.
+pub(crate) fn write(file: &FileToWrite, unique: &str) -> Result<()> {
+    let path = target(Path::new(&file.path))?;
+    let folder = path.parent().with_context(|| format!("writing {}: no folder in that path", file.path))?;
+    let name = path.file_name().with_context(|| format!("writing {}: no file name in that path", file.path))?;
+    let temporary = folder.join(format!(".{}.{unique}", name.to_string_lossy()));
+    let written = fill(&temporary, file).and_then(|()| {
+        fs::rename(&temporary, &path).context("renaming the finished file")?;
+        File::open(folder).and_then(|folder| folder.sync_all()).context("syncing the folder")
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written.with_context(|| format!("writing {}", path.display()))
+}
+
+fn fill(temporary: &Path, file: &FileToWrite) -> Result<()> {
+    let mut open = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(Mode::from_raw_mode(0o600).as_raw_mode())
+        .open(temporary)
+        .with_context(|| format!("creating {}", temporary.display()))?;
+    // Owner and mode come before the content: no moment at which a wider file holds it.
+    if rustix::process::geteuid().is_root() {
+        chown(temporary, Some(file.owner.0), Some(file.owner.1)).context("setting the owner")?;
+    }
+    open.set_permissions(fs::Permissions::from_mode(file.mode)).context("setting the mode")?;
+    open.write_all(&file.content).context("writing the content")?;
+    open.sync_all().context("syncing the content")
+}
+
+fn target(path: &Path) -> Result<PathBuf> {
+    const LINKS: usize = 40;
+    let mut path = path.to_path_buf();
+    for _ in 0..LINKS {
+        match fs::read_link(&path) {
+            Ok(next) => path = path.parent().map_or(next.clone(), |folder| folder.join(&next)),
+            Err(_) => return Ok(path),
+        }
+    }
+    bail!("writing {}: more than {LINKS} symbolic links in a row", path.display())
+}

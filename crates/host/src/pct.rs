@@ -1,0 +1,191 @@
+//! What we ask of Proxmox's `pct`, besides running commands in containers.
+
+use crate::{Command, Failure, Host, Kind, Waited, wait_until};
+use anyhow::Result;
+use std::time::Duration;
+
+/// `pct` is Perl and loads the cluster's configuration: a second on a busy host, more while pmxcfs is slow.
+const QUERY_LIMIT: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A container as `pct status --verbose` describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub running: bool,
+    /// The operation that holds the container's configuration: `backup`, `snapshot`, `migrate` …
+    pub lock: Option<String>,
+}
+
+/// Where a vmid is that is no container of this Proxmox host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    pub node: String,
+    pub virtual_machine: bool,
+}
+
+/// Asks for the state; a vmid that is no container of this Proxmox host is a [`Failure`] that says what it is.
+pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
+    let id = vmid.to_string();
+    let ask = |argv: &[&str]| host.run(&Command::new(argv.iter().copied()).within(QUERY_LIMIT));
+    let mut output = ask(&["pct", "status", &id, "--verbose"])?;
+    if !output.ok() {
+        output = ask(&["pct", "status", &id])?;
+    }
+    if output.ok() {
+        return Ok(parse_status(&output.text()));
+    }
+    // The exit status of `pct` is incidental; only this text tells "no such container" from "pct is broken".
+    if output.error_text().contains("does not exist") {
+        return Err(missing(host, vmid).into());
+    }
+    output.succeed(&host.place(), &format!("asking pct for the state of container {vmid}"))?;
+    unreachable_status()
+}
+
+fn unreachable_status() -> Result<Status> {
+    anyhow::bail!("pct gave no state")
+}
+
+fn parse_status(text: &str) -> Status {
+    let value = |key: &str| {
+        text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(|value| value.trim().to_owned()))
+    };
+    Status { running: value("status").as_deref() == Some("running"), lock: value("lock") }
+}
+
+/// A running container, without starting a process: lxc's command socket, which is also what `pct` looks at.
+/// `false` means only that one has to ask.
+pub fn seen_running(host: &dyn Host, vmid: u32) -> bool {
+    let socket = format!("@/var/lib/lxc/{vmid}/command");
+    let sockets = host.read("/proc/net/unix").ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&sockets).lines().any(|line| line.ends_with(&socket))
+}
+
+pub(crate) fn missing(host: &dyn Host, vmid: u32) -> Failure {
+    let place = host.place();
+    match elsewhere(host, vmid) {
+        Some(Elsewhere { node, virtual_machine: true }) => Failure::new(
+            Kind::ContainerMissing,
+            place,
+            format!("{vmid} is a virtual machine (on {node}), not a container: check pct_id in the inventory"),
+        ),
+        Some(Elsewhere { node, .. }) => Failure::new(
+            Kind::ContainerElsewhere,
+            place,
+            format!("container {vmid} is on the Proxmox host {node}: set pve_host to it in the inventory"),
+        ),
+        None => Failure::new(
+            Kind::ContainerMissing,
+            place,
+            format!("there is no container {vmid} on this Proxmox host: check pct_id and pve_host in the inventory"),
+        ),
+    }
+}
+
+/// Looks the vmid up in the cluster's list of guests (JSON, kept by pmxcfs).
+pub fn elsewhere(host: &dyn Host, vmid: u32) -> Option<Elsewhere> {
+    #[derive(serde::Deserialize)]
+    struct Guests {
+        ids: std::collections::BTreeMap<String, Guest>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Guest {
+        node: String,
+        r#type: String,
+    }
+    let list = host.read("/etc/pve/.vmlist").ok()??;
+    let mut guests: Guests = serde_json::from_slice(&list).ok()?;
+    let guest = guests.ids.remove(&vmid.to_string())?;
+    Some(Elsewhere { node: guest.node, virtual_machine: guest.r#type == "qemu" })
+}
+
+/// Starts a stopped container and waits until commands can run in it and its init has come up.
+pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> Result<()> {
+    let output = host.run(&Command::new(["pct", "start", &vmid.to_string()]).within(limit))?;
+    if !output.ok() {
+        let state = status(host, vmid)?;
+        if let Some(lock) = &state.lock {
+            return Err(locked(host, vmid, lock).into());
+        }
+        // Somebody else was quicker; that is what we wanted.
+        if !state.running {
+            output.succeed(&host.place(), &format!("starting container {vmid}"))?;
+        }
+    }
+    // A container under HA is started later, by the HA manager; in any case init needs a moment.
+    wait_until(host, limit, LOOK_EVERY, || Ok(booted(inside)))?.or_fail(host, &format!("container {vmid} to come up"))
+}
+
+pub fn locked(host: &dyn Host, vmid: u32, lock: &str) -> Failure {
+    let advice = format!("container {vmid} is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`");
+    Failure::new(Kind::ContainerLocked, host.place(), advice)
+}
+
+fn booted(inside: &dyn Host) -> std::result::Result<(), String> {
+    // `degraded` is as booted as `running`; without systemd, a shell that answers has to be enough.
+    let look = Command::script("command -v systemctl >/dev/null || exit 0\nsystemctl is-system-running\n");
+    match inside.run(&look.within(QUERY_LIMIT)) {
+        Ok(output) if output.ok() || output.text().trim() == "degraded" => Ok(()),
+        Ok(output) => Err(format!("systemd is {}", output.text().trim())),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// `pct exec` with a clean environment where it knows how to (pve-container 5.0.9 and later).
+pub(crate) fn exec(vmid: u32, keep_env_known: bool, loader: &str) -> Command {
+    let mut argv = vec!["pct".to_owned(), "exec".to_owned(), vmid.to_string()];
+    if keep_env_known {
+        argv.push("--keep-env=0".to_owned());
+    }
+    argv.extend(["--", "/bin/sh", "-c", loader].map(str::to_owned));
+    Command::new(argv)
+}
+
+/// What a `pct` older than the option says to `--keep-env`.
+pub(crate) fn refuses_keep_env(noise: &str) -> bool {
+    noise.contains("Unknown option: keep-env")
+}
+
+/// The state that explains why no command could be started.
+pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
+    let place = host.place();
+    let said = noise.trim();
+    match status(host, vmid) {
+        Err(error) => match Failure::of(&error) {
+            Some(failure) => failure.clone(),
+            None => Failure::new(Kind::AttachFailed, place, format!("{error:#}; pct exec said: {said}")),
+        },
+        Ok(Status { running: false, .. }) => Failure::new(
+            Kind::ContainerStopped,
+            place,
+            format!("container {vmid} is stopped: start it with `pct start {vmid}`, or set ensure_started"),
+        ),
+        Ok(_) => Failure::new(Kind::AttachFailed, place, format!("container {vmid} runs but lets no command in: {said}")),
+    }
+}
+
+/// Waits until the container runs; for callers that know that it is being started by somebody else.
+pub fn wait_running(host: &dyn Host, vmid: u32, limit: Duration) -> Result<Waited<()>> {
+    wait_until(host, limit, LOOK_EVERY, || {
+        Ok(if status(host, vmid)?.running { Ok(()) } else { Err("it is stopped".to_owned()) })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbose_status_is_read_by_key() {
+        let text = "cpus: 2\nlock: backup\nname: k3s-1\nstatus: running\nvmid: 101\n";
+        assert_eq!(parse_status(text), Status { running: true, lock: Some("backup".to_owned()) });
+        assert_eq!(parse_status("status: stopped\n"), Status { running: false, lock: None });
+    }
+
+    #[test]
+    fn the_loader_is_all_that_pct_is_given() {
+        let command = exec(101, true, "loader");
+        assert_eq!(command.argv, ["pct", "exec", "101", "--keep-env=0", "--", "/bin/sh", "-c", "loader"]);
+        assert_eq!(exec(101, false, "loader").argv[3], "--");
+    }
+}
