@@ -27,7 +27,11 @@ pub struct Answer {
 
 impl Answer {
     pub fn failure(msg: impl Into<String>) -> Self {
-        Self { failed: true, msg: Some(msg.into()), ..Self::default() }
+        Self {
+            failed: true,
+            msg: Some(msg.into()),
+            ..Self::default()
+        }
     }
 
     pub fn into_json(self) -> Value {

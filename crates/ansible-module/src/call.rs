@@ -14,7 +14,8 @@ pub struct Call {
 
 impl Call {
     pub fn parse(json: &[u8]) -> Result<Self> {
-        let value: Value = serde_json::from_slice(json).context("reading the arguments: they are not JSON")?;
+        let value: Value =
+            serde_json::from_slice(json).context("reading the arguments: they are not JSON")?;
         let Value::Object(all) = value else {
             bail!("reading the arguments: a JSON object was expected");
         };
@@ -42,7 +43,10 @@ mod tests {
 
     #[test]
     fn ansibles_keys_are_split_off() {
-        let call = Call::parse(br#"{"a": 1, "_ansible_check_mode": true, "_ansible_diff": true, "_ansible_new": 1}"#).unwrap();
+        let call = Call::parse(
+            br#"{"a": 1, "_ansible_check_mode": true, "_ansible_diff": true, "_ansible_new": 1}"#,
+        )
+        .unwrap();
         assert!(call.check_mode && call.diff);
         assert_eq!(call.arguments.keys().collect::<Vec<_>>(), ["a"]);
     }

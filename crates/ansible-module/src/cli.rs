@@ -14,14 +14,21 @@ pub fn main<M: Module>() -> ExitCode {
         // clap prints help and version on stdout, faults on stderr.
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
         }
     };
     if matches.get_flag("doc") {
         return print(M::DOC);
     }
     if matches.get_flag("spec") {
-        return print(&format!("{}\n", serde_json::json!({ "options": spec::options::<M::Params>() })));
+        return print(&format!(
+            "{}\n",
+            serde_json::json!({ "options": spec::options::<M::Params>() })
+        ));
     }
     let path = matches.get_one::<String>("args").map_or("-", String::as_str);
     let answer = match arguments(path) {
@@ -30,16 +37,32 @@ pub fn main<M: Module>() -> ExitCode {
     };
     let failed = answer.failed;
     print(&format!("{}\n", answer.into_json()));
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn command<M: Module>() -> Command {
-    let about = format!("The Ansible module homelab.k3s.{}: one JSON object of arguments in, one JSON answer out", M::NAME);
+    let about = format!(
+        "The Ansible module homelab.k3s.{}: one JSON object of arguments in, one JSON answer out",
+        M::NAME
+    );
     Command::new(M::NAME)
         .version(env!("CARGO_PKG_VERSION"))
         .about(about)
-        .arg(Arg::new("args").value_name("FILE").help("The file with the arguments (JSON); - or nothing: standard input"))
-        .arg(Arg::new("doc").long("doc").action(ArgAction::SetTrue).help("Print the module's documentation (YAML)"))
+        .arg(
+            Arg::new("args")
+                .value_name("FILE")
+                .help("The file with the arguments (JSON); - or nothing: standard input"),
+        )
+        .arg(
+            Arg::new("doc")
+                .long("doc")
+                .action(ArgAction::SetTrue)
+                .help("Print the module's documentation (YAML)"),
+        )
         .arg(
             Arg::new("spec")
                 .long("spec")
@@ -52,7 +75,9 @@ fn command<M: Module>() -> Command {
 fn arguments(path: &str) -> Result<Vec<u8>> {
     if path == "-" {
         let mut json = Vec::new();
-        std::io::stdin().read_to_end(&mut json).context("reading the arguments from standard input")?;
+        std::io::stdin()
+            .read_to_end(&mut json)
+            .context("reading the arguments from standard input")?;
         return Ok(json);
     }
     std::fs::read(path).with_context(|| format!("reading the arguments from {path}"))
@@ -69,10 +94,16 @@ fn print(text: &str) -> ExitCode {
 /// A panic is a fault of ours; Ansible's user still gets an answer that says where, and no backtrace.
 fn answer_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let at = panic.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let at = panic
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let what = panic.payload().downcast_ref::<&str>().map(ToString::to_string);
-        let what = what.or_else(|| panic.payload().downcast_ref::<String>().cloned()).unwrap_or_default();
-        let answer = Answer::failure(format!("this is a fault in the module, please report it: {what}{at}"));
+        let what = what
+            .or_else(|| panic.payload().downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        let answer = Answer::failure(format!(
+            "this is a fault in the module, please report it: {what}{at}"
+        ));
         print(&format!("{}\n", answer.into_json()));
         std::process::exit(1);
     }));

@@ -52,7 +52,11 @@ impl<S> Default for Plan<S> {
 
 impl<S> Plan<S> {
     pub fn of(steps: Vec<S>) -> Self {
-        Self { steps, diff: Vec::new(), warnings: Vec::new() }
+        Self {
+            steps,
+            diff: Vec::new(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -83,11 +87,21 @@ pub trait Module {
     fn plan(params: &Self::Params, state: &Self::State) -> Result<Plan<Self::Step>>;
 
     /// Takes one step; never decides.
-    fn apply(params: &Self::Params, host: &dyn Host, step: &Self::Step, journal: &mut Self::Journal) -> Result<()>;
+    fn apply(
+        params: &Self::Params,
+        host: &dyn Host,
+        step: &Self::Step,
+        journal: &mut Self::Journal,
+    ) -> Result<()>;
 
     /// The return values. `after` is what was observed after the last step, and the same as `before` where
     /// nothing was done (empty plan, check mode) or the steps were not finished.
-    fn report(params: &Self::Params, before: &Self::State, after: &Self::State, journal: &Self::Journal) -> Self::Returned;
+    fn report(
+        params: &Self::Params,
+        before: &Self::State,
+        after: &Self::State,
+        journal: &Self::Journal,
+    ) -> Self::Returned;
 
     /// Whether the world is looked at once more after the steps. Only a module without a state to compare
     /// (a command that was run) says no.
@@ -99,7 +113,12 @@ pub trait Module {
     }
 
     /// Undoes what a failed step left behind; says in one sentence what was put back or what is left.
-    fn recover(_params: &Self::Params, _host: &dyn Host, _before: &Self::State, _journal: &mut Self::Journal) -> Option<String> {
+    fn recover(
+        _params: &Self::Params,
+        _host: &dyn Host,
+        _before: &Self::State,
+        _journal: &mut Self::Journal,
+    ) -> Option<String> {
         None
     }
 }

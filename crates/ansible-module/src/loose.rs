@@ -4,7 +4,10 @@
 //! variable that is none. One deserializer knows all that, so that `Params` are plain serde structs.
 
 use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
+};
 use serde_json::{Map, Value};
 use std::fmt;
 
@@ -31,7 +34,10 @@ impl serde::de::Error for Refused {
 }
 
 pub(crate) fn from_arguments<T: DeserializeOwned>(arguments: Map<String, Value>) -> Result<T, Refused> {
-    T::deserialize(Loose { value: Value::Object(arguments), option: String::new() })
+    T::deserialize(Loose {
+        value: Value::Object(arguments),
+        option: String::new(),
+    })
 }
 
 struct Loose {
@@ -71,7 +77,11 @@ impl Loose {
                 if let Some(whole) = number.as_i64() {
                     return Ok(whole);
                 }
-                number.to_string().strip_suffix(".0").and_then(|text| text.parse().ok()).ok_or_else(|| self.refuse("a whole number"))
+                number
+                    .to_string()
+                    .strip_suffix(".0")
+                    .and_then(|text| text.parse().ok())
+                    .ok_or_else(|| self.refuse("a whole number"))
             }
             Value::String(text) => text.trim().parse().map_err(|_| self.refuse("a whole number")),
             _ => Err(self.refuse("a whole number")),
@@ -83,9 +93,10 @@ impl Loose {
             Value::String(text) => Ok(text),
             Value::Bool(value) => Ok(if value { "True" } else { "False" }.to_owned()),
             // 1.30 has become 1.3 on its way here: guessing would be worse than refusing.
-            Value::Number(number) if number.is_f64() => {
-                Err(Refused(format!("{}: {number} was read as a number and may have lost digits: quote it", self.option)))
-            }
+            Value::Number(number) if number.is_f64() => Err(Refused(format!(
+                "{}: {number} was read as a number and may have lost digits: quote it",
+                self.option
+            ))),
             Value::Number(number) => Ok(number.to_string()),
             Value::Null | Value::Array(_) | Value::Object(_) => Err(self.refuse("a string")),
         }
@@ -95,7 +106,11 @@ impl Loose {
 /// The error of an option's inner types names the option too.
 fn named<T>(option: &str, result: Result<T, Refused>) -> Result<T, Refused> {
     result.map_err(|Refused(message)| {
-        if option.is_empty() || message.starts_with(option) { Refused(message) } else { Refused(format!("{option}: {message}")) }
+        if option.is_empty() || message.starts_with(option) {
+            Refused(message)
+        } else {
+            Refused(format!("{option}: {message}"))
+        }
     })
 }
 
@@ -116,7 +131,10 @@ impl<'de> Deserializer<'de> for Loose {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let option = self.option;
-        named(&option, self.value.deserialize_any(visitor).map_err(Refused::custom))
+        named(
+            &option,
+            self.value.deserialize_any(visitor).map_err(Refused::custom),
+        )
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
@@ -155,7 +173,11 @@ impl<'de> Deserializer<'de> for Loose {
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -168,35 +190,64 @@ impl<'de> Deserializer<'de> for Loose {
             Value::Number(_) | Value::Bool(_) => vec![self.value],
             Value::Null | Value::Object(_) => return Err(self.refuse("a list")),
         };
-        visitor.visit_seq(Items { items: items.into_iter(), option })
+        visitor.visit_seq(Items {
+            items: items.into_iter(),
+            option,
+        })
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         let option = self.option.clone();
         match self.value {
-            Value::Object(entries) => visitor.visit_map(Entries { entries: entries.into_iter(), value: None, option }),
-            Value::String(ref text) if text.is_empty() => {
-                visitor.visit_map(Entries { entries: Map::new().into_iter(), value: None, option })
-            }
+            Value::Object(entries) => visitor.visit_map(Entries {
+                entries: entries.into_iter(),
+                value: None,
+                option,
+            }),
+            Value::String(ref text) if text.is_empty() => visitor.visit_map(Entries {
+                entries: Map::new().into_iter(),
+                value: None,
+                option,
+            }),
             _ => Err(self.refuse("a dictionary")),
         }
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _name: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
         if let Value::Object(entries) = &self.value
             && let Some(unknown) = entries.keys().find(|key| !fields.contains(&key.as_str()))
         {
-            let of = if self.option.is_empty() { String::new() } else { format!("{}: ", self.option) };
-            return Err(Refused(format!("{of}unsupported option {unknown}; supported: {}", fields.join(", "))));
+            let of = if self.option.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", self.option)
+            };
+            return Err(Refused(format!(
+                "{of}unsupported option {unknown}; supported: {}",
+                fields.join(", ")
+            )));
         }
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _name: &'static str, variants: &'static [&'static str], visitor: V) -> Result<V::Value, Refused> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refused> {
         let option = self.option.clone();
         let text = self.text()?;
         if !variants.contains(&text.as_str()) {
-            return Err(Refused(format!("{option}: value must be one of: {}, got: {text}", variants.join(", "))));
+            return Err(Refused(format!(
+                "{option}: value must be one of: {}, got: {text}",
+                variants.join(", ")
+            )));
         }
         named(&option, visitor.visit_enum(Choice(text)))
     }
@@ -218,7 +269,11 @@ impl<'de> SeqAccess<'de> for Items {
         let Some(value) = self.items.next() else {
             return Ok(None);
         };
-        seed.deserialize(Loose { value, option: self.option.clone() }).map(Some)
+        seed.deserialize(Loose {
+            value,
+            option: self.option.clone(),
+        })
+        .map(Some)
     }
 }
 
@@ -235,14 +290,21 @@ impl<'de> MapAccess<'de> for Entries {
         let Some((key, value)) = self.entries.next() else {
             return Ok(None);
         };
-        let option = if self.option.is_empty() { key.clone() } else { format!("{}.{key}", self.option) };
+        let option = if self.option.is_empty() {
+            key.clone()
+        } else {
+            format!("{}.{key}", self.option)
+        };
         self.value = Some((option, value));
         let key: StringDeserializer<Refused> = key.into_deserializer();
         seed.deserialize(key).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        let (option, value) = self.value.take().ok_or_else(|| Refused::custom("a value without a key"))?;
+        let (option, value) = self
+            .value
+            .take()
+            .ok_or_else(|| Refused::custom("a value without a key"))?;
         let name = option.clone();
         named(&name, seed.deserialize(Loose { value, option }))
     }
@@ -275,7 +337,11 @@ impl<'de> VariantAccess<'de> for Choice {
         Err(Refused::custom("a plain word was expected"))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _fields: &'static [&'static str], _visitor: V) -> Result<V::Value, Refused> {
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Refused> {
         Err(Refused::custom("a plain word was expected"))
     }
 }
@@ -314,22 +380,41 @@ mod tests {
 
     #[test]
     fn booleans_are_what_ansible_users_write() {
-        for yes in [json!(true), json!("yes"), json!("True "), json!("on"), json!("1"), json!(1), json!("Y")] {
+        for yes in [
+            json!(true),
+            json!("yes"),
+            json!("True "),
+            json!("on"),
+            json!("1"),
+            json!(1),
+            json!("Y"),
+        ] {
             assert!(read(json!({"flag": yes})).unwrap().flag, "{yes}");
         }
         for no in [json!(false), json!("no"), json!("off"), json!(0), json!("False")] {
             assert!(!read(json!({"flag": no})).unwrap().flag, "{no}");
         }
-        assert_eq!(read(json!({"flag": "maybe"})).unwrap_err(), "flag: a boolean (yes or no) was expected, a string was given");
+        assert_eq!(
+            read(json!({"flag": "maybe"})).unwrap_err(),
+            "flag: a boolean (yes or no) was expected, a string was given"
+        );
     }
 
     #[test]
     fn numbers_come_as_strings_too() {
         assert_eq!(read(json!({"count": " 7 "})).unwrap().count, 7);
         assert_eq!(read(json!({"number": 7})).unwrap().count, 7);
-        assert!(read(json!({"count": "seven"})).unwrap_err().starts_with("count: a whole number"));
+        assert!(
+            read(json!({"count": "seven"}))
+                .unwrap_err()
+                .starts_with("count: a whole number")
+        );
         assert!(read(json!({"count": -1})).unwrap_err().starts_with("count: "));
-        assert!(read(json!({"count": 1.5})).unwrap_err().starts_with("count: a whole number"));
+        assert!(
+            read(json!({"count": 1.5}))
+                .unwrap_err()
+                .starts_with("count: a whole number")
+        );
     }
 
     #[test]
@@ -353,19 +438,29 @@ mod tests {
     #[test]
     fn an_unknown_option_is_named_with_the_known_ones() {
         let message = read(json!({"cuont": 7})).unwrap_err();
-        assert!(message.starts_with("unsupported option cuont; supported: flag, count"), "{message}");
+        assert!(
+            message.starts_with("unsupported option cuont; supported: flag, count"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_choice_outside_the_list_is_refused() {
         assert_eq!(read(json!({"choice": "either"})).unwrap().choice, Choices::Either);
-        assert_eq!(read(json!({"choice": "x"})).unwrap_err(), "choice: value must be one of: workers_first, either, got: x");
+        assert_eq!(
+            read(json!({"choice": "x"})).unwrap_err(),
+            "choice: value must be one of: workers_first, either, got: x"
+        );
     }
 
     #[test]
     fn dictionaries_keep_their_strings() {
         assert_eq!(read(json!({"map": {"A": 1, "B": "x"}})).unwrap().map["A"], "1");
-        assert!(read(json!({"map": {"A": [1]}})).unwrap_err().starts_with("map.A: a string"));
+        assert!(
+            read(json!({"map": {"A": [1]}}))
+                .unwrap_err()
+                .starts_with("map.A: a string")
+        );
     }
 
     #[test]

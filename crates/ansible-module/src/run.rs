@@ -22,7 +22,9 @@ pub(crate) fn on_this_machine<M: Module>(json: &[u8]) -> Answer {
 
 /// The typed options of a call.
 pub fn params<M: Module>(call: &Call) -> Result<M::Params> {
-    loose::from_arguments(call.arguments.clone()).map_err(anyhow::Error::new).context(M::NAME)
+    loose::from_arguments(call.arguments.clone())
+        .map_err(anyhow::Error::new)
+        .context(M::NAME)
 }
 
 /// The whole road, on any host.
@@ -42,7 +44,11 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     let planned = M::plan(params, &before);
     // A refusal tells what it has seen: the numbers behind it are in the answer.
     let plan = planned.inspect_err(|_| answer.returned = report::<M>(params, &before, &before, &journal))?;
-    let Plan { steps, diff, warnings } = plan;
+    let Plan {
+        steps,
+        diff,
+        warnings,
+    } = plan;
     answer.changed = !steps.is_empty();
     answer.warnings = warnings;
     answer.diff = call.diff.then_some(diff);
@@ -84,11 +90,18 @@ fn look_again<M: Module>(params: &M::Params, host: &dyn Host) -> Result<Option<M
     if !M::OBSERVE_AGAIN {
         return Ok(None);
     }
-    M::observe(params, host).context("looking again after the last step").map(Some)
+    M::observe(params, host)
+        .context("looking again after the last step")
+        .map(Some)
 }
 
 /// The return values as JSON; a module whose values are no dictionary has none.
-fn report<M: Module>(params: &M::Params, before: &M::State, after: &M::State, journal: &M::Journal) -> Map<String, Value> {
+fn report<M: Module>(
+    params: &M::Params,
+    before: &M::State,
+    after: &M::State,
+    journal: &M::Journal,
+) -> Map<String, Value> {
     match serde_json::to_value(M::report(params, before, after, journal)) {
         Ok(Value::Object(returned)) => returned,
         _ => Map::new(),
@@ -101,7 +114,14 @@ fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<O
     let Some(seconds) = target.lock_timeout.filter(|_| !call.check_mode) else {
         return Ok(None);
     };
-    let name = target.vmid.map_or_else(|| "host".to_owned(), |vmid| format!("container-{vmid}"));
+    let name = target
+        .vmid
+        .map_or_else(|| "host".to_owned(), |vmid| format!("container-{vmid}"));
     let holder = format!("{}, process {}", M::NAME, std::process::id());
-    host.lock(&LockRequest { name, holder, limit: Duration::from_secs(seconds) }).map(Some)
+    host.lock(&LockRequest {
+        name,
+        holder,
+        limit: Duration::from_secs(seconds),
+    })
+    .map(Some)
 }

@@ -1,9 +1,11 @@
 //! What options a module has, asked of its types: the owner of an option's behaviour is `Params`, and the
 //! documentation is compared with this.
 
-use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 use serde::Serialize;
+use serde::de::value::StringDeserializer;
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor,
+};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
@@ -32,11 +34,21 @@ pub struct OptionSpec {
 /// All options of `P`, aliases among them.
 pub fn options<P: DeserializeOwned>() -> BTreeMap<&'static str, OptionSpec> {
     let fields = Cell::new([].as_slice());
-    let _ = P::deserialize(Struct { fields: &fields, only: None });
+    let _ = P::deserialize(Struct {
+        fields: &fields,
+        only: None,
+    });
     let mut options = BTreeMap::new();
     for field in fields.get() {
-        let found = RefCell::new(OptionSpec { r#type: OptionKind::Raw, no_log: false, choices: Vec::new() });
-        let _ = P::deserialize(Struct { fields: &fields, only: Some((field, &found)) });
+        let found = RefCell::new(OptionSpec {
+            r#type: OptionKind::Raw,
+            no_log: false,
+            choices: Vec::new(),
+        });
+        let _ = P::deserialize(Struct {
+            fields: &fields,
+            only: Some((field, &found)),
+        });
         options.insert(*field, found.into_inner());
     }
     options
@@ -53,7 +65,12 @@ struct Struct<'a> {
 impl<'de> Deserializer<'de> for Struct<'_> {
     type Error = Refusal;
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _name: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
         self.fields.set(fields);
         visitor.visit_map(OneField(self.only))
     }
@@ -122,18 +139,32 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Refusal> {
         if name == "Secret" {
             self.0.borrow_mut().no_log = true;
         }
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _name: &'static str, _fields: &'static [&'static str], _visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Refusal> {
         self.note(OptionKind::Dict)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _name: &'static str, variants: &'static [&'static str], _visitor: V) -> Result<V::Value, Refusal> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        _visitor: V,
+    ) -> Result<V::Value, Refusal> {
         self.0.borrow_mut().choices = variants.iter().map(ToString::to_string).collect();
         self.note(OptionKind::Str)
     }

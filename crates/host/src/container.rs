@@ -22,7 +22,11 @@ pub struct InContainer<H> {
 
 impl<H: Host> InContainer<H> {
     pub fn new(outside: H, vmid: u32) -> Self {
-        Self { outside, vmid, keep_env_known: Cell::new(true) }
+        Self {
+            outside,
+            vmid,
+            keep_env_known: Cell::new(true),
+        }
     }
 
     fn failure(&self, kind: Kind, detail: String) -> anyhow::Error {
@@ -43,25 +47,41 @@ impl<H: Host> InContainer<H> {
 
     /// The outer process is gone; what it started inside is not, and is ended here.
     fn stopped(&self, command: &Command, mark: &str, error: anyhow::Error) -> anyhow::Error {
-        let Some(Failure { kind: Kind::TimedOut, output: Some(output), .. }) = Failure::of(&error) else {
+        let Some(Failure {
+            kind: Kind::TimedOut,
+            output: Some(output),
+            ..
+        }) = Failure::of(&error)
+        else {
             return error;
         };
         let limit = command.limit.as_secs();
         let (detail, output) = match wrapper::interpret(output.clone(), mark) {
             Seen::NotStarted { noise } => (
-                format!("no command could start within {limit} s: is the container frozen (backup, snapshot)? {}", noise.trim()),
+                format!(
+                    "no command could start within {limit} s: is the container frozen (backup, snapshot)? {}",
+                    noise.trim()
+                ),
                 Output::default(),
             ),
-            Seen::Ended(output) | Seen::Cut(output) => {
-                (format!("{} did not end within {limit} s and was stopped", command.program()), output)
+            Seen::Ended(output) | Seen::Cut(output) => (
+                format!(
+                    "{} did not end within {limit} s and was stopped",
+                    command.program()
+                ),
+                output,
+            ),
+            Seen::ProgramMissing | Seen::FolderMissing => {
+                (format!("{} did not start", command.program()), Output::default())
             }
-            Seen::ProgramMissing | Seen::FolderMissing => (format!("{} did not start", command.program()), Output::default()),
         };
         let left = match self.sweep(mark) {
             Ok(()) => String::new(),
             Err(error) => format!("; processes of it may be left: {error:#}"),
         };
-        Failure::new(Kind::TimedOut, self.place(), format!("{detail}{left}")).with_output(output).into()
+        Failure::new(Kind::TimedOut, self.place(), format!("{detail}{left}"))
+            .with_output(output)
+            .into()
     }
 
     fn sweep(&self, mark: &str) -> Result<()> {
@@ -93,11 +113,19 @@ impl<H: Host> Host for InContainer<H> {
                 }
                 Seen::FolderMissing => {
                     let folder = command.chdir.as_deref().unwrap_or("/");
-                    return Err(self.failure(Kind::CommandFailed, format!("changing to the folder {folder}: it cannot be entered")));
+                    return Err(self.failure(
+                        Kind::CommandFailed,
+                        format!("changing to the folder {folder}: it cannot be entered"),
+                    ));
                 }
                 Seen::Cut(output) => {
-                    let detail = format!("{} was cut off: the container stopped, or pct was ended", command.program());
-                    return Err(Failure::new(Kind::AttachFailed, self.place(), detail).with_output(output).into());
+                    let detail = format!(
+                        "{} was cut off: the container stopped, or pct was ended",
+                        command.program()
+                    );
+                    return Err(Failure::new(Kind::AttachFailed, self.place(), detail)
+                        .with_output(output)
+                        .into());
                 }
                 Seen::NotStarted { noise } => noise,
             };
@@ -120,7 +148,9 @@ impl<H: Host> Host for InContainer<H> {
         if output.status == NO_FILE {
             return Ok(None);
         }
-        Ok(Some(output.succeed(&self.place(), &format!("reading {path}"))?.stdout))
+        Ok(Some(
+            output.succeed(&self.place(), &format!("reading {path}"))?.stdout,
+        ))
     }
 
     fn write(&self, file: &FileToWrite) -> Result<()> {
@@ -133,16 +163,31 @@ chown "$3" "$t"; chmod "$2" "$t"
 cat > "$t"
 sync -- "$t" 2>/dev/null || sync
 mv -f -- "$t" "$p""#;
-        let (mode, owner) = (format!("{:o}", file.mode), format!("{}:{}", file.owner.0, file.owner.1));
-        let argv = ["/bin/sh", "-c", script, "sh", &file.path, &mode, &owner, &self.unique()];
+        let (mode, owner) = (
+            format!("{:o}", file.mode),
+            format!("{}:{}", file.owner.0, file.owner.1),
+        );
+        let argv = [
+            "/bin/sh",
+            "-c",
+            script,
+            "sh",
+            &file.path,
+            &mode,
+            &owner,
+            &self.unique(),
+        ];
         let command = Command::new(argv).stdin(file.content.clone());
-        self.run(&command)?.succeed(&self.place(), &format!("writing {}", file.path))?;
+        self.run(&command)?
+            .succeed(&self.place(), &format!("writing {}", file.path))?;
         Ok(())
     }
 
     fn remove(&self, path: &str) -> Result<()> {
         let output = self.run(&Command::new(["rm", "-f", "--", path]))?;
-        output.succeed(&self.place(), &format!("removing {path}")).map(|_| ())
+        output
+            .succeed(&self.place(), &format!("removing {path}"))
+            .map(|_| ())
     }
 
     fn now(&self) -> SystemTime {

@@ -29,7 +29,12 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(kind: Kind, place: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, place: place.into(), detail: detail.into(), output: None }
+        Self {
+            kind,
+            place: place.into(),
+            detail: detail.into(),
+            output: None,
+        }
     }
 
     #[must_use]

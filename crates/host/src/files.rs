@@ -20,7 +20,12 @@ pub struct FileToWrite {
 impl FileToWrite {
     /// A file that only root reads.
     pub fn private(path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { path: path.into(), content: content.into(), mode: 0o600, owner: (0, 0) }
+        Self {
+            path: path.into(),
+            content: content.into(),
+            mode: 0o600,
+            owner: (0, 0),
+        }
     }
 
     #[must_use]
@@ -33,7 +38,13 @@ impl FileToWrite {
 impl std::fmt::Debug for FileToWrite {
     /// Without the content, which may be secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({} bytes, mode {:o})", self.path, self.content.len(), self.mode)
+        write!(
+            f,
+            "{} ({} bytes, mode {:o})",
+            self.path,
+            self.content.len(),
+            self.mode
+        )
     }
 }
 
@@ -58,12 +69,18 @@ pub(crate) fn remove(path: &str) -> Result<()> {
 /// a crash leaves one of the two. A symbolic link is followed: its target is what gets replaced.
 pub(crate) fn write(file: &FileToWrite, unique: &str) -> Result<()> {
     let path = target(Path::new(&file.path))?;
-    let folder = path.parent().with_context(|| format!("writing {}: no folder in that path", file.path))?;
-    let name = path.file_name().with_context(|| format!("writing {}: no file name in that path", file.path))?;
+    let folder = path
+        .parent()
+        .with_context(|| format!("writing {}: no folder in that path", file.path))?;
+    let name = path
+        .file_name()
+        .with_context(|| format!("writing {}: no file name in that path", file.path))?;
     let temporary = folder.join(format!(".{}.{unique}", name.to_string_lossy()));
     let written = fill(&temporary, file).and_then(|()| {
         fs::rename(&temporary, &path).context("renaming the finished file")?;
-        File::open(folder).and_then(|folder| folder.sync_all()).context("syncing the folder")
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .context("syncing the folder")
     });
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
@@ -82,7 +99,8 @@ fn fill(temporary: &Path, file: &FileToWrite) -> Result<()> {
     if rustix::process::geteuid().is_root() {
         chown(temporary, Some(file.owner.0), Some(file.owner.1)).context("setting the owner")?;
     }
-    open.set_permissions(fs::Permissions::from_mode(file.mode)).context("setting the mode")?;
+    open.set_permissions(fs::Permissions::from_mode(file.mode))
+        .context("setting the mode")?;
     open.write_all(&file.content).context("writing the content")?;
     open.sync_all().context("syncing the content")
 }
@@ -96,5 +114,8 @@ fn target(path: &Path) -> Result<PathBuf> {
             Err(_) => return Ok(path),
         }
     }
-    bail!("writing {}: more than {LINKS} symbolic links in a row", path.display())
+    bail!(
+        "writing {}: more than {LINKS} symbolic links in a row",
+        path.display()
+    )
 }

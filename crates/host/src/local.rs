@@ -36,7 +36,11 @@ impl Default for LocalHost {
 impl LocalHost {
     pub fn new() -> Self {
         let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self { name, started: Instant::now(), count: Cell::new(0) }
+        Self {
+            name,
+            started: Instant::now(),
+            count: Cell::new(0),
+        }
     }
 }
 
@@ -62,10 +66,18 @@ impl Host for LocalHost {
             status: 0,
         };
         let Some(status) = status else {
-            let detail = format!("{} did not end within {} s and was stopped", command.program(), command.limit.as_secs());
-            return Err(Failure::new(Kind::TimedOut, self.place(), detail).with_output(output).into());
+            let detail = format!(
+                "{} did not end within {} s and was stopped",
+                command.program(),
+                command.limit.as_secs()
+            );
+            return Err(Failure::new(Kind::TimedOut, self.place(), detail)
+                .with_output(output)
+                .into());
         };
-        output.status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        output.status = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
         Ok(output)
     }
 
@@ -95,8 +107,15 @@ impl Host for LocalHost {
 
     fn unique(&self) -> String {
         self.count.set(self.count.get() + 1);
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        format!("hk3s-{:x}-{:x}-{:x}", std::process::id(), since.as_nanos(), self.count.get())
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        format!(
+            "hk3s-{:x}-{:x}-{:x}",
+            std::process::id(),
+            since.as_nanos(),
+            self.count.get()
+        )
     }
 
     fn outside(&self) -> &dyn Host {
@@ -114,7 +133,11 @@ impl LocalHost {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Kind::CommandNotFound,
             _ => Kind::AttachFailed,
         };
-        Failure::new(kind, self.place(), format!("starting {}: {error}", command.program()))
+        Failure::new(
+            kind,
+            self.place(),
+            format!("starting {}: {error}", command.program()),
+        )
     }
 }
 
@@ -123,8 +146,18 @@ fn spawn(command: &Command) -> std::io::Result<Child> {
     child
         .args(command.argv.iter().skip(1))
         .env_clear()
-        .envs([("PATH", search_path().as_str()), ("HOME", "/root"), ("LC_ALL", "C.UTF-8"), ("TERM", "linux")])
-        .envs(command.environment.iter().map(|(key, value)| (key, value.expose())))
+        .envs([
+            ("PATH", search_path().as_str()),
+            ("HOME", "/root"),
+            ("LC_ALL", "C.UTF-8"),
+            ("TERM", "linux"),
+        ])
+        .envs(
+            command
+                .environment
+                .iter()
+                .map(|(key, value)| (key, value.expose())),
+        )
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -180,7 +213,11 @@ impl Streams {
     }
 }
 
-fn collect(stream: impl std::io::Read + Send + 'static, into: &Arc<Mutex<Collector>>, tell: &mpsc::Sender<()>) {
+fn collect(
+    stream: impl std::io::Read + Send + 'static,
+    into: &Arc<Mutex<Collector>>,
+    tell: &mpsc::Sender<()>,
+) {
     let (into, tell) = (Arc::clone(into), tell.clone());
     thread::spawn(move || {
         drain(stream, |bytes| {
@@ -194,12 +231,20 @@ fn collect(stream: impl std::io::Read + Send + 'static, into: &Arc<Mutex<Collect
 
 /// Waits for both streams to end and the child to be gone. A child that is gone while a daemon it left holds
 /// a stream is not waited for; a child that outlives `limit` is ended with its whole group (`None`).
-fn wait(child: &mut Child, ended: &Receiver<()>, limit: Duration) -> Result<Option<std::process::ExitStatus>> {
+fn wait(
+    child: &mut Child,
+    ended: &Receiver<()>,
+    limit: Duration,
+) -> Result<Option<std::process::ExitStatus>> {
     let deadline = Instant::now() + limit;
     let mut open = 2;
     let mut gone = None;
     while open > 0 {
-        let step = if gone.is_some() { LEFT_OPEN } else { next_look(deadline) };
+        let step = if gone.is_some() {
+            LEFT_OPEN
+        } else {
+            next_look(deadline)
+        };
         match ended.recv_timeout(step) {
             Ok(()) => open -= 1,
             Err(_) if gone.is_some() => return Ok(gone),
@@ -228,7 +273,9 @@ fn wait(child: &mut Child, ended: &Receiver<()>, limit: Duration) -> Result<Opti
 /// Whether a silent child is gone is looked up at this interval: short enough to notice, long enough to cost
 /// nothing.
 fn next_look(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), Duration::from_millis(100))
+    deadline
+        .saturating_duration_since(Instant::now())
+        .clamp(Duration::from_millis(1), Duration::from_millis(100))
 }
 
 fn end_group(child: &mut Child) -> Result<()> {
@@ -238,7 +285,11 @@ fn end_group(child: &mut Child) -> Result<()> {
     let _ = kill_process_group(group, Signal::TERM);
     let deadline = Instant::now() + GRACE;
     while Instant::now() < deadline {
-        if child.try_wait().context("waiting for a stopped process")?.is_some() {
+        if child
+            .try_wait()
+            .context("waiting for a stopped process")?
+            .is_some()
+        {
             break;
         }
         thread::sleep(Duration::from_millis(20));

@@ -61,6 +61,9 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
             request.limit.as_secs()
         );
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", request.holder)).context("writing the lock's holder")?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", request.holder))
+        .context("writing the lock's holder")?;
     Ok(Held { _file: Some(file) })
 }

@@ -38,7 +38,10 @@ pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
     if output.error_text().contains("does not exist") {
         return Err(missing(host, vmid).into());
     }
-    output.succeed(&host.place(), &format!("asking pct for the state of container {vmid}"))?;
+    output.succeed(
+        &host.place(),
+        &format!("asking pct for the state of container {vmid}"),
+    )?;
     unreachable_status()
 }
 
@@ -48,9 +51,16 @@ fn unreachable_status() -> Result<Status> {
 
 fn parse_status(text: &str) -> Status {
     let value = |key: &str| {
-        text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": ").map(|value| value.trim().to_owned()))
+        text.lines().find_map(|line| {
+            line.strip_prefix(key)?
+                .strip_prefix(": ")
+                .map(|value| value.trim().to_owned())
+        })
     };
-    Status { running: value("status").as_deref() == Some("running"), lock: value("lock") }
+    Status {
+        running: value("status").as_deref() == Some("running"),
+        lock: value("lock"),
+    }
 }
 
 /// A running container, without starting a process: lxc's command socket, which is also what `pct` looks at.
@@ -58,16 +68,23 @@ fn parse_status(text: &str) -> Status {
 pub fn seen_running(host: &dyn Host, vmid: u32) -> bool {
     let socket = format!("@/var/lib/lxc/{vmid}/command");
     let sockets = host.read("/proc/net/unix").ok().flatten().unwrap_or_default();
-    String::from_utf8_lossy(&sockets).lines().any(|line| line.ends_with(&socket))
+    String::from_utf8_lossy(&sockets)
+        .lines()
+        .any(|line| line.ends_with(&socket))
 }
 
 pub(crate) fn missing(host: &dyn Host, vmid: u32) -> Failure {
     let place = host.place();
     match elsewhere(host, vmid) {
-        Some(Elsewhere { node, virtual_machine: true }) => Failure::new(
+        Some(Elsewhere {
+            node,
+            virtual_machine: true,
+        }) => Failure::new(
             Kind::ContainerMissing,
             place,
-            format!("{vmid} is a virtual machine (on {node}), not a container: check pct_id in the inventory"),
+            format!(
+                "{vmid} is a virtual machine (on {node}), not a container: check pct_id in the inventory"
+            ),
         ),
         Some(Elsewhere { node, .. }) => Failure::new(
             Kind::ContainerElsewhere,
@@ -77,7 +94,9 @@ pub(crate) fn missing(host: &dyn Host, vmid: u32) -> Failure {
         None => Failure::new(
             Kind::ContainerMissing,
             place,
-            format!("there is no container {vmid} on this Proxmox host: check pct_id and pve_host in the inventory"),
+            format!(
+                "there is no container {vmid} on this Proxmox host: check pct_id and pve_host in the inventory"
+            ),
         ),
     }
 }
@@ -96,7 +115,10 @@ pub fn elsewhere(host: &dyn Host, vmid: u32) -> Option<Elsewhere> {
     let list = host.read("/etc/pve/.vmlist").ok()??;
     let mut guests: Guests = serde_json::from_slice(&list).ok()?;
     let guest = guests.ids.remove(&vmid.to_string())?;
-    Some(Elsewhere { node: guest.node, virtual_machine: guest.r#type == "qemu" })
+    Some(Elsewhere {
+        node: guest.node,
+        virtual_machine: guest.r#type == "qemu",
+    })
 }
 
 /// Starts a stopped container and waits until commands can run in it and its init has come up.
@@ -113,11 +135,14 @@ pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> 
         }
     }
     // A container under HA is started later, by the HA manager; in any case init needs a moment.
-    wait_until(host, limit, LOOK_EVERY, || Ok(booted(inside)))?.or_fail(host, &format!("container {vmid} to come up"))
+    wait_until(host, limit, LOOK_EVERY, || Ok(booted(inside)))?
+        .or_fail(host, &format!("container {vmid} to come up"))
 }
 
 pub fn locked(host: &dyn Host, vmid: u32, lock: &str) -> Failure {
-    let advice = format!("container {vmid} is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`");
+    let advice = format!(
+        "container {vmid} is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`"
+    );
     Failure::new(Kind::ContainerLocked, host.place(), advice)
 }
 
@@ -153,21 +178,33 @@ pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
     match status(host, vmid) {
         Err(error) => match Failure::of(&error) {
             Some(failure) => failure.clone(),
-            None => Failure::new(Kind::AttachFailed, place, format!("{error:#}; pct exec said: {said}")),
+            None => Failure::new(
+                Kind::AttachFailed,
+                place,
+                format!("{error:#}; pct exec said: {said}"),
+            ),
         },
         Ok(Status { running: false, .. }) => Failure::new(
             Kind::ContainerStopped,
             place,
             format!("container {vmid} is stopped: start it with `pct start {vmid}`, or set ensure_started"),
         ),
-        Ok(_) => Failure::new(Kind::AttachFailed, place, format!("container {vmid} runs but lets no command in: {said}")),
+        Ok(_) => Failure::new(
+            Kind::AttachFailed,
+            place,
+            format!("container {vmid} runs but lets no command in: {said}"),
+        ),
     }
 }
 
 /// Waits until the container runs; for callers that know that it is being started by somebody else.
 pub fn wait_running(host: &dyn Host, vmid: u32, limit: Duration) -> Result<Waited<()>> {
     wait_until(host, limit, LOOK_EVERY, || {
-        Ok(if status(host, vmid)?.running { Ok(()) } else { Err("it is stopped".to_owned()) })
+        Ok(if status(host, vmid)?.running {
+            Ok(())
+        } else {
+            Err("it is stopped".to_owned())
+        })
     })
 }
 
@@ -178,14 +215,38 @@ mod tests {
     #[test]
     fn verbose_status_is_read_by_key() {
         let text = "cpus: 2\nlock: backup\nname: k3s-1\nstatus: running\nvmid: 101\n";
-        assert_eq!(parse_status(text), Status { running: true, lock: Some("backup".to_owned()) });
-        assert_eq!(parse_status("status: stopped\n"), Status { running: false, lock: None });
+        assert_eq!(
+            parse_status(text),
+            Status {
+                running: true,
+                lock: Some("backup".to_owned())
+            }
+        );
+        assert_eq!(
+            parse_status("status: stopped\n"),
+            Status {
+                running: false,
+                lock: None
+            }
+        );
     }
 
     #[test]
     fn the_loader_is_all_that_pct_is_given() {
         let command = exec(101, true, "loader");
-        assert_eq!(command.argv, ["pct", "exec", "101", "--keep-env=0", "--", "/bin/sh", "-c", "loader"]);
+        assert_eq!(
+            command.argv,
+            [
+                "pct",
+                "exec",
+                "101",
+                "--keep-env=0",
+                "--",
+                "/bin/sh",
+                "-c",
+                "loader"
+            ]
+        );
         assert_eq!(exec(101, false, "loader").argv[3], "--");
     }
 }

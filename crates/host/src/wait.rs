@@ -43,7 +43,10 @@ pub fn wait_until<T>(
         };
         let spent = host.elapsed().saturating_sub(started);
         if spent >= limit {
-            return Ok(Waited::GaveUp { missing, after: limit });
+            return Ok(Waited::GaveUp {
+                missing,
+                after: limit,
+            });
         }
         host.sleep(every.min(limit.saturating_sub(spent)));
     }

@@ -11,8 +11,7 @@ use anyhow::{Result, bail};
 use std::fmt::Write as _;
 
 /// Reads a count and as many lines with `read`, which never takes more than its line, and runs them.
-pub(crate) const LOADER: &str =
-    "IFS= read -r n; s=; while [ \"$n\" -gt 0 ]; do IFS= read -r l; s=\"$s$l\n\"; n=$((n-1)); done; eval \"$s\"";
+pub(crate) const LOADER: &str = "IFS= read -r n; s=; while [ \"$n\" -gt 0 ]; do IFS= read -r l; s=\"$s$l\n\"; n=$((n-1)); done; eval \"$s\"";
 
 /// The variable by which all that a command started can be found again. Its value is the run's mark.
 pub(crate) const MARK_VARIABLE: &str = "HOMELAB_K3S_RUN";
@@ -43,7 +42,13 @@ pub(crate) fn stdin(command: &Command, mark: &str) -> Result<Vec<u8>> {
 
 fn program(command: &Command, mark: &str) -> Result<String> {
     let mut text = format!("m={mark} f=\nprintf '%s begin\\n' \"$m\" >&2\numask 022\n");
-    let usual = [("PATH", PATH), ("HOME", "/root"), ("USER", "root"), ("LOGNAME", "root"), ("LC_ALL", "C.UTF-8")];
+    let usual = [
+        ("PATH", PATH),
+        ("HOME", "/root"),
+        ("USER", "root"),
+        ("LOGNAME", "root"),
+        ("LC_ALL", "C.UTF-8"),
+    ];
     for (key, value) in usual.into_iter().chain([(MARK_VARIABLE, mark)]) {
         let _ = writeln!(text, "export {key}={}", quote(value)?);
     }
@@ -54,7 +59,11 @@ fn program(command: &Command, mark: &str) -> Result<String> {
         let _ = writeln!(text, "export {key}={}", quote(value.expose())?);
     }
     if let Some(folder) = &command.chdir {
-        let _ = writeln!(text, "cd -- {} || {{ printf '%s folder\\n' \"$m\" >&2; exit 127; }}", quote(folder)?);
+        let _ = writeln!(
+            text,
+            "cd -- {} || {{ printf '%s folder\\n' \"$m\" >&2; exit 127; }}",
+            quote(folder)?
+        );
     }
     text.push_str("set --");
     for argument in &command.argv {
@@ -93,7 +102,9 @@ pub(crate) enum Seen {
     /// It ran to its end: status and output are the command's own.
     Ended(Output),
     /// It never started: what `pct` and lxc had to say.
-    NotStarted { noise: String },
+    NotStarted {
+        noise: String,
+    },
     ProgramMissing,
     FolderMissing,
     /// It started and its end was not seen; the output is what came until then.
@@ -104,7 +115,9 @@ pub(crate) enum Seen {
 pub(crate) fn interpret(mut output: Output, mark: &str) -> Seen {
     let begin = format!("{mark} begin\n");
     let Some(started) = find(&output.stderr, begin.as_bytes()) else {
-        return Seen::NotStarted { noise: output.error_text() };
+        return Seen::NotStarted {
+            noise: output.error_text(),
+        };
     };
     let own = output.stderr.split_off(started + begin.len());
     if own.starts_with(format!("{mark} missing\n").as_bytes()) {
@@ -114,14 +127,23 @@ pub(crate) fn interpret(mut output: Output, mark: &str) -> Seen {
         return Seen::FolderMissing;
     }
     match split_at_end(&own, mark) {
-        Some((before, status)) => Seen::Ended(Output { stderr: before.to_vec(), status, ..output }),
-        None => Seen::Cut(Output { stderr: own, ..output }),
+        Some((before, status)) => Seen::Ended(Output {
+            stderr: before.to_vec(),
+            status,
+            ..output
+        }),
+        None => Seen::Cut(Output {
+            stderr: own,
+            ..output
+        }),
     }
 }
 
 fn split_at_end<'a>(own: &'a [u8], mark: &str) -> Option<(&'a [u8], i32)> {
     let end = format!("{mark} end ");
-    let at = own.windows(end.len()).rposition(|window| window == end.as_bytes())?;
+    let at = own
+        .windows(end.len())
+        .rposition(|window| window == end.as_bytes())?;
     let status = own[at + end.len()..].split(|byte| *byte == b'\n').next()?;
     Some((&own[..at], std::str::from_utf8(status).ok()?.parse().ok()?))
 }
@@ -154,13 +176,21 @@ mod tests {
         });
         let output = child.wait_with_output().unwrap();
         feeder.join().unwrap();
-        let output = Output { stdout: output.stdout, stderr: output.stderr, ..Output::default() };
+        let output = Output {
+            stdout: output.stdout,
+            stderr: output.stderr,
+            ..Output::default()
+        };
         interpret(output, "mark-1")
     }
 
     fn run(command: &Command) -> Output {
         let seen = run_in(&["dash"], command);
-        assert_eq!(format!("{seen:?}"), format!("{:?}", run_in(&["bash", "--posix"], command)), "dash and bash differ");
+        assert_eq!(
+            format!("{seen:?}"),
+            format!("{:?}", run_in(&["bash", "--posix"], command)),
+            "dash and bash differ"
+        );
         match seen {
             Seen::Ended(output) => output,
             other => panic!("{other:?}"),
@@ -170,7 +200,10 @@ mod tests {
     #[test]
     fn every_status_passes() {
         for status in [0, 1, 2, 126, 127, 255] {
-            assert_eq!(run(&Command::new(["sh", "-c", &format!("exit {status}")])).status, status);
+            assert_eq!(
+                run(&Command::new(["sh", "-c", &format!("exit {status}")])).status,
+                status
+            );
         }
     }
 
@@ -178,7 +211,10 @@ mod tests {
     fn arguments_arrive_as_they_are() {
         let odd = ["é ü", "two\nlines\n", "it's", "$HOME `id` \\", "-n", "", "*"];
         let output = run(&Command::new(["printf", "<%s>"].into_iter().chain(odd)));
-        assert_eq!(output.text(), odd.iter().map(|word| format!("<{word}>")).collect::<String>());
+        assert_eq!(
+            output.text(),
+            odd.iter().map(|word| format!("<{word}>")).collect::<String>()
+        );
     }
 
     #[test]
@@ -189,19 +225,31 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_not_a_command_that_ends_with_127() {
-        assert_eq!(run_in(&["dash"], &Command::new(["no-such-program"])), Seen::ProgramMissing);
-        assert_eq!(run_in(&["dash"], &Command::new(["/no/such/program"])), Seen::ProgramMissing);
+        assert_eq!(
+            run_in(&["dash"], &Command::new(["no-such-program"])),
+            Seen::ProgramMissing
+        );
+        assert_eq!(
+            run_in(&["dash"], &Command::new(["/no/such/program"])),
+            Seen::ProgramMissing
+        );
         assert_eq!(run_in(&["dash"], &Command::new(["/etc"])), Seen::ProgramMissing);
     }
 
     #[test]
     fn builtins_do_not_take_the_place_of_programs() {
-        assert_eq!(run_in(&["dash"], &Command::new(["cd", "/"])), Seen::ProgramMissing);
+        assert_eq!(
+            run_in(&["dash"], &Command::new(["cd", "/"])),
+            Seen::ProgramMissing
+        );
     }
 
     #[test]
     fn a_missing_folder_is_told() {
-        assert_eq!(run_in(&["dash"], &Command::new(["true"]).chdir("/no/such")), Seen::FolderMissing);
+        assert_eq!(
+            run_in(&["dash"], &Command::new(["true"]).chdir("/no/such")),
+            Seen::FolderMissing
+        );
         assert_eq!(run(&Command::new(["pwd"]).chdir("/usr")).text(), "/usr\n");
     }
 
@@ -221,27 +269,40 @@ mod tests {
     #[test]
     fn noise_before_the_command_is_not_its_stderr() {
         let stderr = "vm 101 - some warning\nmark-1 begin\nits own\nmark-1 end 3\n";
-        let output = Output { stderr: stderr.into(), ..Output::default() };
-        let Seen::Ended(output) = interpret(output, "mark-1") else { panic!() };
+        let output = Output {
+            stderr: stderr.into(),
+            ..Output::default()
+        };
+        let Seen::Ended(output) = interpret(output, "mark-1") else {
+            panic!()
+        };
         assert_eq!((output.error_text().as_str(), output.status), ("its own\n", 3));
     }
 
     #[test]
     fn a_command_whose_end_was_not_seen_is_cut() {
-        let output = Output { stderr: "mark-1 begin\nhalf".into(), ..Output::default() };
+        let output = Output {
+            stderr: "mark-1 begin\nhalf".into(),
+            ..Output::default()
+        };
         assert!(matches!(interpret(output, "mark-1"), Seen::Cut(output) if output.error_text() == "half"));
     }
 
     #[test]
     fn death_by_signal_is_128_and_the_signal() {
-        let Seen::Ended(output) = run_in(&["dash"], &Command::new(["sh", "-c", "kill -KILL $$"])) else { panic!() };
+        let Seen::Ended(output) = run_in(&["dash"], &Command::new(["sh", "-c", "kill -KILL $$"])) else {
+            panic!()
+        };
         assert_eq!(output.status, 137);
     }
 
     #[test]
     fn names_that_a_shell_cannot_export_are_refused() {
         for name in ["", "1A", "A-B", "A B", "A=B"] {
-            assert!(stdin(&Command::new(["true"]).env(name, "x"), "m").is_err(), "{name}");
+            assert!(
+                stdin(&Command::new(["true"]).env(name, "x"), "m").is_err(),
+                "{name}"
+            );
         }
     }
 }

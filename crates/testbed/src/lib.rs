@@ -1,1 +1,18 @@
+//! What the modules' tests share. Fakes, not mocks: a host that follows a transcript, and programs on PATH.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "this crate is only ever linked into tests, where a panic is how a test fails"
+)]
 
+mod cases;
+mod programs;
+mod scripted;
+mod sidecar;
+
+pub use cases::run_cases;
+pub use programs::Programs;
+pub use scripted::{Entry, Scripted};
+pub use sidecar::{Sidecar, assert_sidecar_describes};

@@ -1,0 +1,77 @@
+//! Programs on PATH, in a test's own folder.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// A folder of scripts, first on the PATH of the binary under test.
+pub struct Programs {
+    folder: TempDir,
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Programs {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// Adds a program with this text (with its `#!` line).
+    #[must_use]
+    pub fn with(self, name: &str, text: &str) -> Self {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self
+    }
+
+    /// A `pct` of one running container, 101, whose inside is this machine: enough for the protocol. Each call
+    /// is noted in `calls`.
+    #[must_use]
+    pub fn with_pct(self) -> Self {
+        let calls = self.folder.path().join("calls");
+        let text = format!(
+            r#"#!/bin/sh
+printf '%s\n' "$*" >> '{}'
+case "$1 $2" in
+"status 101") echo "status: running"; exit 0;;
+"exec 101") while [ "$1" != "--" ]; do shift; done; shift; exec env -i container=lxc TERM=linux "$@";;
+*) echo "Configuration file 'nodes/pve1/lxc/$2.conf' does not exist" >&2; exit 2;;
+esac
+"#,
+            calls.display()
+        );
+        self.with("pct", &text)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `pct` was called with, a line a call.
+    pub fn calls(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default()
+    }
+
+    /// PATH with these programs first.
+    pub fn path(&self) -> String {
+        format!(
+            "{}:{}",
+            self.folder.path().display(),
+            std::env::var("PATH").unwrap_or_default()
+        )
+    }
+
+    /// A file with arguments for a module binary.
+    pub fn arguments(&self, arguments: &serde_json::Value) -> PathBuf {
+        let path = self.folder.path().join("args.json");
+        std::fs::write(&path, arguments.to_string()).unwrap();
+        path
+    }
+}
