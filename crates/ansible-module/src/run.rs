@@ -1,9 +1,9 @@
 //! observe → plan → apply → observe → report, once for all modules.
 
 use crate::{Answer, Call, Module, Plan, loose};
-use anyhow::{Context, Result, anyhow};
-use host::{Held, Host, InContainer, LocalHost, LockRequest};
-use serde_json::{Map, Value};
+use anyhow::{Context, Result};
+use host::{Failure, Held, Host, InContainer, LocalHost, LockRequest};
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Answers a call on the machine that we run on, or in the container that the arguments name.
@@ -33,6 +33,15 @@ pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answe
     if let Err(error) = travel::<M>(params, call, host, &mut answer) {
         answer.failed = true;
         answer.msg = Some(format!("{error:#}"));
+        if let Some(failure) = Failure::of(&error) {
+            let Failure {
+                kind, place, detail, ..
+            } = failure;
+            answer.returned.insert(
+                "failure".to_owned(),
+                json!({ "kind": kind, "place": place, "detail": detail }),
+            );
+        }
     }
     answer
 }
@@ -67,7 +76,10 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
         Err(error) => {
             let left = M::recover(params, host, &before, &mut journal);
             answer.returned = report::<M>(params, &before, &before, &journal);
-            Err(left.map_or_else(|| anyhow!("{error:#}"), |left| anyhow!("{error:#}. {left}")))
+            Err(match left {
+                Some(left) => error.context(left),
+                None => error,
+            })
         }
     }
 }

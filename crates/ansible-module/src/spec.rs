@@ -133,10 +133,21 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     note! { Float: deserialize_f32 deserialize_f64 }
     note! { Str: deserialize_str deserialize_string }
     note! { List: deserialize_seq }
-    note! { Dict: deserialize_map }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         visitor.visit_some(self)
+    }
+
+    /// A dictionary is secret when its values are.
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
+        let value = RefCell::new(OptionSpec {
+            r#type: OptionKind::Raw,
+            no_log: false,
+            choices: Vec::new(),
+        });
+        let _ = visitor.visit_map(OneField(Some(("any", &value))));
+        self.0.borrow_mut().no_log = value.borrow().no_log;
+        self.note(OptionKind::Dict)
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -187,6 +198,8 @@ mod tests {
         token: Option<host::Secret>,
         state: State,
         argv: Vec<String>,
+        environment: BTreeMap<String, host::Secret>,
+        labels: BTreeMap<String, String>,
     }
 
     #[derive(Deserialize)]
@@ -203,6 +216,8 @@ mod tests {
         assert!(options["token"].no_log && !options["vmid"].no_log);
         assert_eq!(options["state"].choices, ["drained", "cordoned"]);
         assert_eq!(options["argv"].r#type, OptionKind::List);
+        assert!(options["environment"].no_log && !options["labels"].no_log);
+        assert_eq!(options["environment"].r#type, OptionKind::Dict);
         assert!(options.contains_key("pct_id"));
     }
 }

@@ -25,7 +25,9 @@ struct Case {
 }
 
 /// What every answer may have besides what RETURN documents.
-const COMMON: [&str; 6] = ["changed", "failed", "msg", "actions", "warnings", "diff"];
+const COMMON: [&str; 7] = [
+    "changed", "failed", "msg", "actions", "warnings", "diff", "failure",
+];
 
 /// Runs each case of `file` (relative to the module's folder, beside `tests/recorded/`) and reports all that
 /// differ at once.

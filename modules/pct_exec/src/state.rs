@@ -1,0 +1,27 @@
+//! What is true of the container before anything is run in it.
+
+use host::pct::Status;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub status: Status,
+    /// Why there is nothing to do: the sentence about `creates` or `removes`. `None` also where a stopped
+    /// container could not be asked.
+    pub needless: Option<String>,
+}
+
+impl State {
+    pub fn running() -> Self {
+        Self {
+            status: Status {
+                running: true,
+                lock: None,
+            },
+            needless: None,
+        }
+    }
+
+    pub fn status_word(&self) -> &'static str {
+        if self.status.running { "running" } else { "stopped" }
+    }
+}
