@@ -1,1 +1,174 @@
-fn main() {}
+//! The command line of the lab.
+
+// A program of the outside world: it prints its answers, and is replaced by the program that it enters.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+
+use anyhow::{Context as _, Result};
+use clap::{Parser, Subcommand};
+use lab::{
+    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, up,
+};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+/// A Proxmox host to test against, on this machine
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install the Debian packages that a lab needs
+    Setup,
+    /// Make the container template, without a lab
+    Template,
+    /// Bring a lab up
+    Up(layout::Options),
+    /// Take it down, whole or half-made
+    Down,
+    /// Tell what is up
+    Status,
+    /// A shell on a Proxmox host
+    Shell {
+        #[arg(default_value = "pve1")]
+        host: String,
+    },
+    /// Run a command on a Proxmox host
+    Exec {
+        #[arg(long, default_value = "pve1")]
+        host: String,
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Print an inventory for ansible-playbook
+    Inventory,
+    /// Put a release on offer
+    Release {
+        #[command(subcommand)]
+        verb: ReleaseVerb,
+    },
+    /// Point a channel at a version (none: it is listed without one)
+    Channel { name: String, version: Option<String> },
+    /// Run kubectl on the first controller
+    Kubectl {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Make trouble, or undo it
+    Fault {
+        #[command(subcommand)]
+        fault: fault::Fault,
+    },
+}
+
+#[derive(Subcommand)]
+enum ReleaseVerb {
+    Add { version: String },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    match verb {
+        Verb::Setup => setup::run(),
+        Verb::Template => up::only_template(),
+        Verb::Up(options) => up::bring_up(options),
+        Verb::Down => {
+            setup::require_root()?;
+            let _lock = state::lock("down")?;
+            process::catch_signals()?;
+            process::stop_listening();
+            down::take_down()
+        }
+        Verb::Status => status(),
+        Verb::Shell { host } => enter(&host, &["bash".to_owned()]),
+        Verb::Exec { host, command } => enter(&host, &command),
+        Verb::Inventory => {
+            print!("{}", inventory::render(&state::load()?));
+            Ok(())
+        }
+        Verb::Release {
+            verb: ReleaseVerb::Add { version },
+        } => {
+            state::load()?;
+            release::add(&version)
+        }
+        Verb::Channel { name, version } => release::set_channel(&name, version.as_deref()),
+        Verb::Kubectl { arguments } => {
+            let node = cluster::first_controller(&state::load()?)?;
+            replace(cluster::kubectl(&node, arguments).argv())
+        }
+        Verb::Fault { fault } => fault::apply(&state::load()?, &fault),
+    }
+}
+
+fn enter(host: &str, command: &[String]) -> Result<()> {
+    setup::require_root()?;
+    let host = state::load()?.host(host)?;
+    let mut argv = namespace::enter(&host.name);
+    // A new mount namespace starts at the root: stay where the caller is, where that exists.
+    let here = std::env::current_dir().context("finding the current folder")?;
+    argv.insert(1, format!("--wdns={}", here.display()));
+    argv.extend_from_slice(command);
+    replace(&argv)
+}
+
+/// Becomes that program: its streams, signals and exit code are nobody else's business.
+fn replace(argv: &[String]) -> Result<()> {
+    let (program, arguments) = argv.split_first().context("starting a program without a name")?;
+    let error = Command::new(program).args(arguments).exec();
+    Err(error).with_context(|| format!("starting {program}"))
+}
+
+fn status() -> Result<()> {
+    let Some(state) = state::find()? else {
+        println!("no lab is up");
+        return Ok(());
+    };
+    setup::require_root()?;
+    println!("lab: {}", if state.ready { "up" } else { "half-made" });
+    for host in state.hosts() {
+        println!("{}  {}", host.name, host.address);
+    }
+    for node in state.nodes() {
+        let told = container::pct(&node, ["status", &node.vmid.to_string()]).output()?;
+        let word = if told.code == 0 { told.stdout } else { told.stderr };
+        println!(
+            "{}  {:<18} {:<12} {}  {}",
+            node.vmid,
+            node.name,
+            node.address,
+            node.host.name,
+            word.trim()
+        );
+    }
+    if !state.options.no_cluster {
+        println!(
+            "release server: {}",
+            if release::answers(&state) {
+                "answers"
+            } else {
+                "does not answer"
+            }
+        );
+        let node = cluster::first_controller(&state)?;
+        print!(
+            "{}",
+            cluster::kubectl(&node, ["get", "nodes", "-o", "wide"])
+                .output()?
+                .stdout
+        );
+    }
+    Ok(())
+}

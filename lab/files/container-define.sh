@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs on a host and makes a container's disk: container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR
+# The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
+set -eu
+vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6
+folder=/var/lib/lxc/$vmid
+mkdir -p "$folder/disk"
+mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
+upper=$folder/disk/upper
+mkdir -p "$folder/disk/rancher" "$folder/disk/kubelet" "$upper/etc/lab" "$upper/usr/local/lib/lab"
+echo "$name" > "$upper/etc/hostname"
+printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "$address" "$name" > "$upper/etc/hosts"
+: > "$upper/etc/resolv.conf"
+echo "$factor" > "$upper/etc/lab/time-factor"
+ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
+cat > "$folder/lab.conf"

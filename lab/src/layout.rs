@@ -1,0 +1,144 @@
+//! Which hosts and containers a lab has, by arithmetic alone.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kubectl {
+    /// Debian's own, 1.20: asks for policy/v1beta1.
+    Debian,
+    /// A current one.
+    Modern,
+}
+
+impl Kubectl {
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Debian => "kubectl-debian",
+            Self::Modern => "kubectl-modern",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, clap::Args)]
+pub struct Options {
+    /// Number of k3s servers (containers 101…); three or more run etcd
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=7))]
+    pub controllers: u8,
+    /// Number of k3s agents (containers 111…)
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub workers: u8,
+    /// k3s version that the cluster starts with [default: one behind the channel `stable`]
+    #[arg(long)]
+    pub version: Option<String>,
+    /// Number of Proxmox hosts; the containers are dealt out to them in turn
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub pve: u8,
+    /// Which kubectl `k3s kubectl` runs
+    #[arg(long, value_enum, default_value_t = Kubectl::Modern)]
+    pub kubectl: Kubectl,
+    /// How many times faster than recorded the stand-in's delays pass
+    #[arg(long, default_value_t = 4.0)]
+    pub time_factor: f64,
+    /// Containers only: no release server, no k3s
+    #[arg(long)]
+    pub no_cluster: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PveHost {
+    pub name: String,
+    pub address: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Controller,
+    Worker,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    pub vmid: u32,
+    pub name: String,
+    pub role: Role,
+    pub host: PveHost,
+    pub address: String,
+}
+
+pub fn hosts(options: &Options) -> Vec<PveHost> {
+    (1..=options.pve)
+        .map(|n| PveHost {
+            name: format!("pve{n}"),
+            address: format!("10.99.0.{n}"),
+        })
+        .collect()
+}
+
+pub fn nodes(options: &Options) -> Vec<Node> {
+    let hosts = hosts(options);
+    let controllers =
+        (1..=u32::from(options.controllers)).map(|n| (Role::Controller, "controller", 100 + n, n));
+    let workers = (1..=u32::from(options.workers)).map(|n| (Role::Worker, "worker", 110 + n, n));
+    controllers
+        .chain(workers)
+        .map(|(role, word, vmid, n)| Node {
+            vmid,
+            name: format!("k3s-{word}-{n}"),
+            role,
+            host: hosts[(n as usize - 1) % hosts.len()].clone(),
+            address: format!("10.99.0.{vmid}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(controllers: u8, workers: u8, pve: u8) -> Options {
+        Options {
+            controllers,
+            workers,
+            version: None,
+            pve,
+            kubectl: Kubectl::Modern,
+            time_factor: 1.0,
+            no_cluster: false,
+        }
+    }
+
+    #[test]
+    fn controllers_and_workers_have_their_own_ranges() {
+        let nodes = nodes(&options(1, 2, 1));
+        let told: Vec<_> = nodes
+            .iter()
+            .map(|n| (n.vmid, n.name.as_str(), n.address.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (101, "k3s-controller-1", "10.99.0.101"),
+                (111, "k3s-worker-1", "10.99.0.111"),
+                (112, "k3s-worker-2", "10.99.0.112")
+            ]
+        );
+    }
+
+    #[test]
+    fn containers_are_dealt_out_to_the_hosts_in_turn() {
+        let nodes = nodes(&options(3, 2, 2));
+        let told: Vec<_> = nodes.iter().map(|n| (n.vmid, n.host.name.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (101, "pve1"),
+                (102, "pve2"),
+                (103, "pve1"),
+                (111, "pve1"),
+                (112, "pve2")
+            ]
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! A "Proxmox host": a network, a mount and a UTS namespace, held by bound nsfs files rather than by a process,
+//! so that nothing is lost or left over when the program that made them dies.
+
+use crate::layout::PveHost;
+use crate::paths::{self, LINK, RUN};
+use crate::process::Program;
+use anyhow::{Context as _, Result};
+use std::fs;
+use std::path::PathBuf;
+
+const KINDS: [&str; 3] = ["net", "mnt", "uts"];
+const HOST_UP: &str = include_str!("../files/host-up.sh");
+
+fn file(host: &str, kind: &str) -> PathBuf {
+    paths::run("ns").join(host).join(kind)
+}
+
+/// The wrapper that runs a program on that host.
+pub fn enter(host: &str) -> Vec<String> {
+    vec![
+        "nsenter".into(),
+        format!("--net={}", file(host, "net").display()),
+        format!("--mount={}", file(host, "mnt").display()),
+        format!("--uts={}", file(host, "uts").display()),
+        "--".into(),
+    ]
+}
+
+/// A program on that host.
+pub fn on<S: Into<String>>(host: &str, argv: impl IntoIterator<Item = S>) -> Program {
+    Program::new(argv).under(enter(host))
+}
+
+/// The folder that holds the namespaces: a mount namespace can only be bound below a private mount.
+pub fn prepare() -> Result<()> {
+    let folder = paths::run("ns");
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let folder = folder.to_string_lossy().into_owned();
+    Program::new(["mount", "--bind", &folder, &folder]).run()?;
+    Program::new(["mount", "--make-private", &folder]).run()?;
+    Ok(())
+}
+
+pub fn create(host: &PveHost) -> Result<()> {
+    fs::create_dir_all(paths::run("ns").join(&host.name)).context("making the folder of namespaces")?;
+    fs::create_dir_all(paths::host(&host.name).join("root")).context("making the host's folder")?;
+    let mut unshare = vec!["unshare".to_owned()];
+    for (kind, long) in KINDS.iter().zip(["net", "mount", "uts"]) {
+        let path = file(&host.name, kind);
+        fs::write(&path, "").with_context(|| format!("making {}", path.display()))?;
+        unshare.push(format!("--{long}={}", path.display()));
+    }
+    unshare.extend(["--propagation", "private", "--", "true"].map(String::from));
+    Program::new(unshare).run()?;
+    on(&host.name, ["sh", "-s", "--", &host.name, &host.address, RUN])
+        .stdin(HOST_UP)
+        .run()?;
+    Ok(())
+}
+
+/// Joins the bridges: the machine and every further host hang off the first host's bridge.
+pub fn connect(hosts: &[PveHost]) -> Result<()> {
+    let Some((first, others)) = hosts.split_first() else {
+        return Ok(());
+    };
+    let hub = file(&first.name, "net").to_string_lossy().into_owned();
+    Program::new([
+        "ip", "link", "add", LINK, "type", "veth", "peer", "name", "machine", "netns", &hub,
+    ])
+    .run()?;
+    Program::new(["ip", "addr", "add", "10.99.0.254/24", "dev", LINK]).run()?;
+    Program::new(["ip", "link", "set", LINK, "up"]).run()?;
+    plug(&first.name, "machine")?;
+    for other in others {
+        let end = format!("to-{}", other.name);
+        let net = file(&other.name, "net").to_string_lossy().into_owned();
+        let add = [
+            "ip", "link", "add", &end, "type", "veth", "peer", "name", "uplink0", "netns", &net,
+        ];
+        on(&first.name, add).run()?;
+        plug(&first.name, &end)?;
+        plug(&other.name, "uplink0")?;
+    }
+    Ok(())
+}
+
+fn plug(host: &str, link: &str) -> Result<()> {
+    on(host, ["ip", "link", "set", link, "master", "vmbr0", "up"])
+        .run()
+        .map(drop)
+}
+
+/// Cuts a host off, or joins it again, as when its cable is pulled.
+pub fn set_link(hosts: &[PveHost], host: &PveHost, up: bool) -> Result<()> {
+    let word = if up { "up" } else { "down" };
+    if hosts.first() == Some(host) {
+        return on(&host.name, ["ip", "link", "set", "machine", word])
+            .run()
+            .map(drop);
+    }
+    on(&host.name, ["ip", "link", "set", "uplink0", word])
+        .run()
+        .map(drop)
+}

@@ -1,0 +1,25 @@
+//! Every path of the lab on the machine, in one place.
+
+use std::path::PathBuf;
+
+/// Run-time state; gone after `lab down`.
+pub const RUN: &str = "/run/homelab-lab";
+/// What is worth keeping between labs: the container template. Also the lock, as it must outlive `RUN`.
+pub const CACHE: &str = "/var/cache/homelab-lab";
+/// The name of the lab's cgroup in every hierarchy, and of its link on the machine.
+pub const CGROUP: &str = "homelab-lab";
+pub const LINK: &str = "homelab0";
+pub const RELEASE_PORT: u16 = 8080;
+
+pub fn run(rest: &str) -> PathBuf {
+    PathBuf::from(RUN).join(rest)
+}
+
+pub fn cache(rest: &str) -> PathBuf {
+    PathBuf::from(CACHE).join(rest)
+}
+
+/// Where a "Proxmox host" keeps what is its own: logs, root's home, sshd's files.
+pub fn host(name: &str) -> PathBuf {
+    run("hosts").join(name)
+}
