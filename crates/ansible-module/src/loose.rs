@@ -200,12 +200,12 @@ impl<'de> Deserializer<'de> for Loose {
         let option = self.option.clone();
         match self.value {
             Value::Object(entries) => visitor.visit_map(Entries {
-                entries: entries.into_iter(),
+                left: entries.into_iter(),
                 value: None,
                 option,
             }),
             Value::String(ref text) if text.is_empty() => visitor.visit_map(Entries {
-                entries: Map::new().into_iter(),
+                left: Map::new().into_iter(),
                 value: None,
                 option,
             }),
@@ -278,7 +278,7 @@ impl<'de> SeqAccess<'de> for Items {
 }
 
 struct Entries {
-    entries: serde_json::map::IntoIter,
+    left: serde_json::map::IntoIter,
     value: Option<(String, Value)>,
     option: String,
 }
@@ -287,7 +287,7 @@ impl<'de> MapAccess<'de> for Entries {
     type Error = Refused;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
-        let Some((key, value)) = self.entries.next() else {
+        let Some((key, value)) = self.left.next() else {
             return Ok(None);
         };
         let option = if self.option.is_empty() {

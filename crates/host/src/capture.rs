@@ -41,7 +41,7 @@ impl Collector {
 
 /// Reads to the end of `stream`, handing each piece to `sink`.
 pub(crate) fn drain(mut stream: impl Read, mut sink: impl FnMut(&[u8])) {
-    let mut buffer = [0_u8; 64 << 10];
+    let mut buffer = vec![0_u8; 64 << 10];
     while let Ok(count) = stream.read(&mut buffer) {
         if count == 0 {
             break;

@@ -18,7 +18,7 @@ pub struct Command {
 
 impl Command {
     /// Long enough for any query on a loaded machine; what may take longer says so with [`Command::within`].
-    pub const USUAL_LIMIT: Duration = Duration::from_secs(60);
+    pub const USUAL_LIMIT: Duration = Duration::from_mins(1);
 
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> Self {
         Self {

@@ -9,6 +9,7 @@
 )]
 
 mod capture;
+mod carry;
 mod command;
 mod container;
 mod failure;
@@ -20,6 +21,7 @@ mod secret;
 mod wait;
 mod wrapper;
 
+pub use carry::run_ourselves;
 pub use command::{Command, Output};
 pub use container::InContainer;
 pub use failure::{Failure, Kind};

@@ -211,10 +211,7 @@ mod tests {
     fn arguments_arrive_as_they_are() {
         let odd = ["é ü", "two\nlines\n", "it's", "$HOME `id` \\", "-n", "", "*"];
         let output = run(&Command::new(["printf", "<%s>"].into_iter().chain(odd)));
-        assert_eq!(
-            output.text(),
-            odd.iter().map(|word| format!("<{word}>")).collect::<String>()
-        );
+        assert_eq!(output.text(), format!("<{}>", odd.join("><")));
     }
 
     #[test]

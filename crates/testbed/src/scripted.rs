@@ -94,7 +94,7 @@ struct Shared {
 }
 
 /// The place where all virtual clocks start: 2026-01-01T00:00:00Z.
-const EPOCH: Duration = Duration::from_secs(1_767_225_600);
+const EPOCH: Duration = Duration::from_hours(490_896);
 
 pub struct Scripted {
     shared: Rc<Shared>,

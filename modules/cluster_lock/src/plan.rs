@@ -175,7 +175,7 @@ mod tests {
     use serde_json::json;
     use std::time::Duration;
 
-    const NOW: Duration = Duration::from_secs(1_767_225_600);
+    const NOW: Duration = Duration::from_hours(490_896);
 
     fn params(more: serde_json::Value) -> Params {
         let mut all = json!({

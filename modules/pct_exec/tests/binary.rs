@@ -1,4 +1,10 @@
 //! The binary itself, with a `pct` on PATH: what the protocol promises, and what travels how.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
 
 use assert_cmd::Command;
 use serde_json::{Value, json};

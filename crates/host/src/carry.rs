@@ -1,0 +1,58 @@
+//! A module that must work next to the node's files or on its loopback takes its own binary inside: no key
+//! and no database leaves the node, and nothing is installed on it.
+
+use crate::{Command, Host, Output};
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Puts the binary (standard input) into a fresh folder that only root enters, on a mount from which programs
+/// may be started, compares its hash in place, runs it, and removes the folder whatever happens. Folders that
+/// a killed run left are removed too, once they are an hour old: nothing of ours runs that long.
+const SCRIPT: &str = r#"umask 077
+name=.homelab-k3s-carried
+want=$1
+shift
+d=
+trap 'rm -rf -- "$d"' EXIT
+trap 'exit 143' HUP INT TERM
+for base in /var/lib /usr/local/lib /root; do
+  [ -d "$base" ] || continue
+  find "$base" -maxdepth 1 -name "$name.*" -mmin +60 -exec rm -rf -- {} + 2>/dev/null
+done
+for base in /var/lib /usr/local/lib /root; do
+  new=$(mktemp -d "$base/$name.XXXXXX" 2>/dev/null) || continue
+  if [ "$d" ]; then mv -- "$d/ours" "$new/ours"; rm -rf -- "$d"; d=$new; else d=$new; cat > "$d/ours"; fi
+  have=$(sha256sum "$d/ours" | cut -d' ' -f1)
+  [ "$have" = "$want" ] || { echo "the binary arrived altered ($have in place of $want)" >&2; exit 120; }
+  chmod 0500 "$d/ours"
+  "$d/ours" --version >/dev/null 2>&1 && { "$d/ours" "$@" </dev/null; exit; }
+done
+echo "no folder from which a program may be started (tried /var/lib, /usr/local/lib, /root)" >&2
+exit 120
+"#;
+
+/// Runs our own binary with `arguments` in the place itself: on this machine directly, in a container carried
+/// into it.
+pub fn run_ourselves(host: &dyn Host, arguments: &[&str], limit: Duration) -> Result<Output> {
+    const OURSELVES: &str = "/proc/self/exe";
+    if host.place() == host.outside().place() {
+        let path = std::fs::read_link(OURSELVES).context("finding our own binary")?;
+        let argv = std::iter::once(path.to_string_lossy().into_owned());
+        return host.run(&Command::new(argv.chain(arguments.iter().map(ToString::to_string))).within(limit));
+    }
+    let binary = std::fs::read(OURSELVES).context("reading our own binary")?;
+    let hash = hex(&Sha256::digest(&binary));
+    let argv = ["/bin/sh", "-c", SCRIPT, "sh", &hash]
+        .into_iter()
+        .chain(arguments.iter().copied());
+    host.run(&Command::new(argv).stdin(binary).within(limit))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,273 @@
+//! A container reached through a `pct` on PATH that behaves as reference and recordings say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
+
+use host::{Command, Failure, FileToWrite, Host, InContainer, Kind, LocalHost, LockRequest};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// `pct` as text: `exec` runs on this machine. The variants imitate what real ones do besides.
+fn pct(folder: &TempDir, before_exec: &str) {
+    let text = format!(
+        r#"#!/bin/sh
+printf '%s\n' "$*" >> {0}/calls
+case "$1 $2" in
+"status 101") echo "status: running";;
+"status 102") echo "status: stopped";;
+"exec 101") {before_exec}
+while [ "$1" != "--" ]; do shift; done; shift; exec env -i container=lxc TERM=linux "$@";;
+"exec 102") echo "container '102' not running!" >&2; exit 255;;
+*) echo "Configuration file 'nodes/pve1/lxc/$2.conf' does not exist" >&2; exit 2;;
+esac
+"#,
+        folder.path().display()
+    );
+    let path = folder.path().join("pct");
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A host whose `pct` is the one in `folder`: what a PATH would do, without changing that of the test.
+struct Here {
+    local: LocalHost,
+    pct: String,
+}
+
+impl Here {
+    fn new(folder: &TempDir) -> Self {
+        Self {
+            local: LocalHost::new(),
+            pct: folder.path().join("pct").display().to_string(),
+        }
+    }
+}
+
+impl Host for Here {
+    fn place(&self) -> String {
+        "pve1".to_owned()
+    }
+    fn run(&self, command: &Command) -> anyhow::Result<host::Output> {
+        let mut command = command.clone();
+        if command.program() == "pct" {
+            command.argv[0].clone_from(&self.pct);
+            command.limit = command.limit.min(Duration::from_secs(1));
+        }
+        self.local.run(&command)
+    }
+    fn read(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+        self.local.read(path)
+    }
+    fn write(&self, file: &FileToWrite) -> anyhow::Result<()> {
+        self.local.write(file)
+    }
+    fn remove(&self, path: &str) -> anyhow::Result<()> {
+        self.local.remove(path)
+    }
+    fn now(&self) -> std::time::SystemTime {
+        self.local.now()
+    }
+    fn elapsed(&self) -> Duration {
+        self.local.elapsed()
+    }
+    fn sleep(&self, duration: Duration) {
+        self.local.sleep(duration.min(Duration::from_millis(1)));
+    }
+    fn unique(&self) -> String {
+        self.local.unique()
+    }
+    fn outside(&self) -> &dyn Host {
+        self
+    }
+    fn lock(&self, request: &LockRequest) -> anyhow::Result<host::Held> {
+        self.local.lock(request)
+    }
+}
+
+fn container(folder: &TempDir, vmid: u32, before_exec: &str) -> InContainer<Here> {
+    pct(folder, before_exec);
+    InContainer::new(Here::new(folder), vmid)
+}
+
+fn kind(error: &anyhow::Error) -> Kind {
+    Failure::of(error).unwrap_or_else(|| panic!("{error:#}")).kind
+}
+
+#[test]
+fn what_pct_prints_around_a_command_is_not_the_commands() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(&folder, 101, "echo 'vm 101 - some deprecated key' >&2");
+    let output = host
+        .run(&Command::new(["sh", "-c", "echo own >&2; exit 3"]))
+        .unwrap();
+    assert_eq!((output.status, output.error_text().as_str()), (3, "own\n"));
+}
+
+#[test]
+fn an_old_pct_without_keep_env_is_asked_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = "case \"$*\" in *--keep-env*) echo 'Unknown option: keep-env' >&2; echo '400 unable to parse option' >&2; exit 255;; esac";
+    let host = container(&folder, 101, old);
+    assert_eq!(host.run(&Command::new(["echo", "a"])).unwrap().text(), "a\n");
+    assert_eq!(host.run(&Command::new(["echo", "b"])).unwrap().text(), "b\n");
+    let calls = std::fs::read_to_string(folder.path().join("calls")).unwrap();
+    assert_eq!(
+        calls.matches("--keep-env").count(),
+        1,
+        "it is remembered: {calls}"
+    );
+}
+
+#[test]
+fn a_death_by_signal_that_old_lxc_reports_as_success_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(
+        &folder,
+        101,
+        "while [ \"$1\" != -- ]; do shift; done; shift; env -i \"$@\"; exit 0",
+    );
+    assert_eq!(
+        host.run(&Command::new(["sh", "-c", "kill -KILL $$"]))
+            .unwrap()
+            .status,
+        137
+    );
+}
+
+#[test]
+fn a_container_that_is_coming_up_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let race = format!(
+        "if [ ! -e {0}/raced ]; then touch {0}/raced; echo 'lxc-attach: 101: attach.c: get_attach_context: 405 Connection refused - Failed to get init pid' >&2; exit 1; fi",
+        folder.path().display()
+    );
+    let host = container(&folder, 101, &race);
+    assert_eq!(host.run(&Command::new(["echo", "in"])).unwrap().text(), "in\n");
+}
+
+#[test]
+fn a_container_that_never_lets_anything_in_is_an_attach_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(
+        &folder,
+        101,
+        "echo 'lxc-attach: Failed to get init pid' >&2; exit 1",
+    );
+    let error = host.run(&Command::new(["true"])).unwrap_err();
+    assert_eq!(kind(&error), Kind::AttachFailed);
+    assert!(error.to_string().contains("Failed to get init pid"), "{error}");
+}
+
+#[test]
+fn stopped_and_missing_containers_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = container(&folder, 102, "")
+        .run(&Command::new(["true"]))
+        .unwrap_err();
+    assert_eq!(kind(&error), Kind::ContainerStopped);
+    let error = container(&folder, 103, "")
+        .run(&Command::new(["true"]))
+        .unwrap_err();
+    assert_eq!(kind(&error), Kind::ContainerMissing);
+}
+
+#[test]
+fn a_container_that_stops_under_a_command_is_no_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(
+        &folder,
+        101,
+        "while [ \"$1\" != -- ]; do shift; done; shift; env -i \"$@\" <&0 & sleep 0.3; kill -KILL $!; exit 1",
+    );
+    let error = host.run(&Command::new(["sleep", "0.7"])).unwrap_err();
+    assert_eq!(kind(&error), Kind::AttachFailed);
+    assert!(error.to_string().contains("cut off"), "{error}");
+}
+
+#[test]
+fn a_frozen_container_is_suspected_when_nothing_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(&folder, 101, "exec sleep 30");
+    let error = host
+        .run(&Command::new(["true"]).within(Duration::from_secs(1)))
+        .unwrap_err();
+    assert_eq!(kind(&error), Kind::TimedOut);
+    assert!(error.to_string().contains("frozen"), "{error}");
+}
+
+#[test]
+fn files_are_read_written_and_removed_inside() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = container(&folder, 101, "");
+    let path = folder.path().join("a file");
+    let name = path.to_str().unwrap();
+    assert_eq!(host.read(name).unwrap(), None);
+    host.write(&FileToWrite::private(name, b"one\0two\xff".to_vec()))
+        .unwrap();
+    assert_eq!(host.read(name).unwrap().unwrap(), b"one\0two\xff");
+    assert_eq!(std::fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+    host.remove(name).unwrap();
+    host.remove(name).unwrap();
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_write_that_cannot_be_finished_leaves_the_old_file_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = LocalHost::new();
+    let path = folder.path().join("missing/file");
+    assert!(
+        host.write(&FileToWrite::private(path.to_str().unwrap(), "x"))
+            .is_err()
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_symbolic_link_stays_and_its_target_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+    std::fs::write(&target, "old").unwrap();
+    std::os::unix::fs::symlink("target", &link).unwrap();
+    LocalHost::new()
+        .write(&FileToWrite::private(link.to_str().unwrap(), "new"))
+        .unwrap();
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
+    assert!(link.is_symlink());
+}
+
+#[test]
+fn the_hosts_environment_does_not_leak() {
+    let output = LocalHost::new()
+        .run(&Command::new(["env"]).env("ONLY", "this"))
+        .unwrap();
+    let mut names: Vec<_> = output
+        .text()
+        .lines()
+        .filter_map(|line| line.split('=').next().map(str::to_owned))
+        .collect();
+    names.sort();
+    assert_eq!(names, ["HOME", "LC_ALL", "ONLY", "PATH", "TERM"]);
+}
+
+#[test]
+fn a_second_holder_of_a_lock_is_told_who_has_it() {
+    let host = LocalHost::new();
+    let name = format!("test-{}", std::process::id());
+    let request = |holder: &str| LockRequest {
+        name: name.clone(),
+        holder: holder.to_owned(),
+        limit: Duration::from_millis(50),
+    };
+    let held = host.lock(&request("node_drain, process 7")).unwrap();
+    let Err(error) = host.lock(&request("k3s_install, process 8")) else {
+        panic!("two hold it")
+    };
+    assert!(error.to_string().contains("node_drain, process 7"), "{error}");
+    drop(held);
+    host.lock(&request("k3s_install, process 8")).unwrap();
+}
