@@ -181,7 +181,7 @@ fn a_container_that_stops_under_a_command_is_no_status() {
     let host = container(
         &folder,
         101,
-        "while [ \"$1\" != -- ]; do shift; done; shift; env -i \"$@\" <&0 & sleep 0.3; kill -KILL $!; exit 1",
+        "while [ \"$1\" != -- ]; do shift; done; shift; exec 3<&0; env -i \"$@\" <&3 & sleep 0.3; kill -KILL $!; exit 1",
     );
     let error = host.run(&Command::new(["sleep", "0.7"])).unwrap_err();
     assert_eq!(kind(&error), Kind::AttachFailed);
