@@ -1,0 +1,197 @@
+//! `k3s_backup`: a consistent copy of a server's datastore before something risky, checked, with the token.
+
+pub mod inside;
+mod params;
+mod plan;
+mod state;
+
+pub use params::Params;
+pub use plan::Step;
+pub use state::{Datastore, State};
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host, Output, run_ourselves};
+use inside::Verified;
+use serde::Serialize;
+use std::time::Duration;
+
+pub struct K3sBackup;
+
+/// What was copied.
+#[derive(Default)]
+pub struct Journal {
+    path: Option<String>,
+    verified: Option<Verified>,
+    removed: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Returned {
+    datastore: Datastore,
+    path: Option<String>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    removed: Vec<String>,
+}
+
+impl Module for K3sBackup {
+    const NAME: &'static str = "k3s_backup";
+    const DOC: &'static str = include_str!("../k3s_backup.yml");
+    /// Looking again would plan the next backup.
+    const OBSERVE_AGAIN: bool = false;
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = Journal;
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        let command = Command::new(["/bin/sh", "-c", state::LOOK, "sh", &params.data_dir, &params.dest]);
+        let output = host
+            .run(&command)?
+            .succeed(&host.place(), "looking for the datastore")?;
+        state::parse(&output.text(), &params.name, host.now()).with_context(|| host.place())
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+        let limit = Duration::from_secs(params.timeout);
+        match step {
+            Step::CopySqlite { source, folder } => copy_sqlite(host, source, folder, limit, journal),
+            Step::SaveSnapshot {
+                name,
+                snapshots,
+                folder,
+            } => save_snapshot(host, name, snapshots, folder, limit, journal),
+            Step::CopyToken { source, folder } => copy_token(host, source, folder),
+            Step::Remove { folder } => remove(host, folder, journal),
+        }
+    }
+
+    fn report(_: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
+        let verified = journal.verified.as_ref();
+        Returned {
+            datastore: before.datastore,
+            path: journal.path.clone(),
+            bytes: verified.map(|verified| verified.bytes),
+            sha256: verified.map(|verified| verified.sha256.clone()),
+            removed: journal.removed.clone(),
+        }
+    }
+}
+
+fn script(host: &dyn Host, doing: &str, text: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
+    let argv = ["/bin/sh", "-c", text, "sh"]
+        .into_iter()
+        .chain(arguments.iter().copied());
+    host.run(&Command::new(argv).within(limit))?
+        .succeed(&host.place(), doing)
+}
+
+fn copy_sqlite(
+    host: &dyn Host,
+    source: &str,
+    folder: &str,
+    limit: Duration,
+    journal: &mut Journal,
+) -> Result<()> {
+    script(
+        host,
+        "making the backup's folder",
+        "umask 077; mkdir -p -- \"$1\"",
+        &[folder],
+        limit,
+    )?;
+    let target = format!("{folder}/state.db");
+    let output = run_ourselves(host, &[inside::COPY_SQLITE, source, &target], limit)?;
+    note(
+        host,
+        &output.succeed(&host.place(), "copying the SQLite datastore")?,
+        target,
+        journal,
+    )
+}
+
+/// k3s decides the file's name, and may fail with status 0: what counts is the file that was not there before.
+fn save_snapshot(
+    host: &dyn Host,
+    name: &str,
+    snapshots: &str,
+    folder: &str,
+    limit: Duration,
+    journal: &mut Journal,
+) -> Result<()> {
+    const SAVE: &str = r#"umask 077
+mkdir -p -- "$3" || exit 1
+ls -1 -- "$2" 2>/dev/null | sort > "$3/.before"
+k3s etcd-snapshot save --name "$1" >"$3/.said" 2>&1 </dev/null
+r=$?
+new=$(ls -1 -- "$2" 2>/dev/null | sort | comm -13 "$3/.before" - | grep -v '\.part$' | head -n 1)
+if [ "$new" ]; then
+  case $new in *.zip) to=$3/snapshot.zip;; *) to=$3/snapshot;; esac
+  cp -- "$2/$new" "$to" && sync && rm -f -- "$2/$new" "$3/.before" "$3/.said" && echo "$to"
+  exit
+fi
+tail -n 5 "$3/.said" >&2
+rm -rf -- "$3"
+echo "k3s etcd-snapshot ended with status $r and left no new file in $2" >&2
+exit 1
+"#;
+    let output = script(
+        host,
+        "saving an etcd snapshot",
+        SAVE,
+        &[name, snapshots, folder],
+        limit,
+    )?;
+    let path = output.text().trim().to_owned();
+    let output = run_ourselves(host, &[inside::CHECK_SNAPSHOT, &path], limit)?;
+    note(
+        host,
+        &output.succeed(&host.place(), "checking the etcd snapshot")?,
+        path,
+        journal,
+    )
+}
+
+fn note(host: &dyn Host, output: &Output, path: String, journal: &mut Journal) -> Result<()> {
+    let verified: Verified = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{}: reading what was copied", host.place()))?;
+    if verified.bytes == 0 {
+        bail!("{}: the backup {path} is empty", host.place());
+    }
+    journal.verified = Some(verified);
+    journal.path = Some(path);
+    Ok(())
+}
+
+fn copy_token(host: &dyn Host, source: &str, folder: &str) -> Result<()> {
+    const COPY: &str = "umask 077; cp -- \"$1\" \"$2/token\" && chmod 600 \"$2/token\" && sync";
+    script(
+        host,
+        "copying the server's token",
+        COPY,
+        &[source, folder],
+        Command::USUAL_LIMIT,
+    )
+    .map(|_| ())
+}
+
+fn remove(host: &dyn Host, folder: &str, journal: &mut Journal) -> Result<()> {
+    let output = host.run(&Command::new(["rm", "-rf", "--", folder]))?;
+    output.succeed(&host.place(), "removing an old backup")?;
+    journal.removed.push(folder.to_owned());
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What datastore a server has, and which backups of it are there.
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Datastore {
+    Sqlite,
+    Etcd,
+    /// `PostgreSQL`, `MySQL` or an etcd of its own: its keeper backs it up.
+    External,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    pub datastore: Datastore,
+    /// Names of our earlier backups, oldest first.
+    pub backups: Vec<String>,
+    /// Files in k3s's own folder of snapshots.
+    pub snapshots: Vec<String>,
+    pub now: SystemTime,
+}
+
+/// Answers one line a fact. `member/wal`, not the folder, tells that etcd is in use: the folder and the
+/// certificates are there on SQLite servers too.
+pub(crate) const LOOK: &str = r#"set -u
+s=$1/server
+if [ -d "$s/db/etcd/member/wal" ]; then echo "datastore etcd"
+elif [ -f "$s/db/state.db" ]; then echo "datastore sqlite"
+elif [ -d "$s" ]; then echo "datastore external"
+else echo "datastore none"; fi
+[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
+[ -d "$s/db/snapshots" ] && ls -1 -- "$s/db/snapshots" | sed 's/^/snapshot /'
+exit 0
+"#;
+
+pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
+    let of = |key: &str| {
+        let mut values: Vec<String> = text
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix(key)?.to_owned()))
+            .collect();
+        values.sort();
+        values
+    };
+    let datastore = match of("datastore ").first().map(String::as_str) {
+        Some("sqlite") => Datastore::Sqlite,
+        Some("etcd") => Datastore::Etcd,
+        Some("external") => Datastore::External,
+        Some("none") => bail!("there is no k3s server here: data_dir has no folder `server`"),
+        other => bail!("looking for the datastore: unexpected answer {other:?}"),
+    };
+    let ours = |backup: &String| is_ours(backup, name);
+    Ok(State {
+        datastore,
+        backups: of("backup ").into_iter().filter(ours).collect(),
+        snapshots: of("snapshot "),
+        now,
+    })
+}
+
+/// `<name>-20260101T000000Z`: sorted by name is sorted by age.
+pub(crate) fn is_ours(backup: &str, name: &str) -> bool {
+    let stamp = |text: &str| text.len() == 16 && text.ends_with('Z') && text.as_bytes()[8] == b'T';
+    backup
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(stamp)
+}
+
+pub(crate) fn backup_name(name: &str, at: SystemTime) -> Result<String> {
+    let format = time::format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z")
+        .context("a time format")?;
+    Ok(format!("{name}-{}", OffsetDateTime::from(at).format(&format)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_backups_of_the_same_name_are_ours() {
+        let text = "datastore etcd\nbackup pre-upgrade-20260102T000000Z\nbackup pre-upgrade-20260101T000000Z\nbackup notes.txt\nbackup pre-upgrade-old\nsnapshot on-demand-n1-1\n";
+        let state = parse(text, "pre-upgrade", SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(state.datastore, Datastore::Etcd);
+        assert_eq!(
+            state.backups,
+            ["pre-upgrade-20260101T000000Z", "pre-upgrade-20260102T000000Z"]
+        );
+        assert_eq!(state.snapshots, ["on-demand-n1-1"]);
+    }
+
+    #[test]
+    fn a_node_without_a_server_is_told() {
+        assert!(parse("datastore none\n", "x", SystemTime::UNIX_EPOCH).is_err());
+        assert!(parse("", "x", SystemTime::UNIX_EPOCH).is_err());
+    }
+
+    #[test]
+    fn names_carry_the_time() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
+        assert_eq!(
+            backup_name("pre-upgrade", at).unwrap(),
+            "pre-upgrade-20260101T000000Z"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! The binary, carried "inside" by a `pct` whose container is this machine, on a real SQLite file.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use testbed::Programs;
+
+/// One at a time: what one test carries inside must not look like a leftover to another.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn answer(programs: &Programs, arguments: &Value) -> Value {
+    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_backup"))
+        .env("PATH", programs.path())
+        .arg(programs.arguments(arguments))
+        .output()
+        .unwrap();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A server's data folder; what makes it SQLite or etcd is the test's.
+fn server(folder: &Path) {
+    std::fs::create_dir_all(folder.join("server/db")).unwrap();
+    std::fs::write(folder.join("server/token"), "K10abc::server:s3cr3t\n").unwrap();
+}
+
+#[test]
+fn a_live_sqlite_database_is_copied_whole_and_privately() {
+    let _turn = TURN.lock().unwrap();
+    let programs = Programs::new().with_pct();
+    let (data, dest) = (programs.folder().join("data"), programs.folder().join("backups"));
+    server(&data);
+    // Left in the log on purpose: a copy of the main file alone would not have the row.
+    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system sleep 3\n";
+    let mut writer = Command::new("sqlite3")
+        .arg(data.join("server/db/state.db"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(writer.stdin.as_mut().unwrap(), sql.as_bytes()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let answer = answer(&programs, &json!({"vmid": 101, "data_dir": data, "dest": dest}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    let path = answer["path"].as_str().unwrap();
+    let rows = Command::new("sqlite3")
+        .args([path, "SELECT name FROM kine"])
+        .output()
+        .unwrap();
+    assert_eq!(rows.stdout, b"here\n");
+    let content = std::fs::read(path).unwrap();
+    assert_eq!(answer["bytes"], content.len());
+    assert_eq!(
+        answer["sha256"].as_str().unwrap(),
+        format!("{:x}", Sha256::digest(&content))
+    );
+    for file in [Path::new(path), &Path::new(path).with_file_name("token")] {
+        assert_eq!(
+            std::fs::metadata(file).unwrap().mode() & 0o777,
+            0o600,
+            "{}",
+            file.display()
+        );
+    }
+    writer.wait().unwrap();
+    assert!(!answer.to_string().contains("s3cr3t"));
+}
+
+/// `k3s etcd-snapshot save`, ending with `status` and leaving `bytes` in the folder of snapshots.
+fn k3s(data: &Path, bytes: &[u8], status: u8) -> String {
+    let source = data.join("server/new");
+    std::fs::create_dir_all(data.join("server/db/snapshots")).unwrap();
+    std::fs::create_dir_all(data.join("server/db/etcd/member/wal")).unwrap();
+    std::fs::write(&source, bytes).unwrap();
+    let copy = if bytes.is_empty() {
+        "true".to_owned()
+    } else {
+        format!(
+            "cp {} {}/on-demand-n1-1",
+            source.display(),
+            data.join("server/db/snapshots").display()
+        )
+    };
+    format!("#!/bin/sh\necho saving >&2\n{copy}\nexit {status}\n")
+}
+
+fn snapshot(data: &Path, content: &[u8], status: u8) -> Value {
+    let programs = Programs::new().with_pct();
+    server(data);
+    // The wrapper sets PATH inside; /usr/local/sbin is its first folder and free on a test machine.
+    let path = Path::new("/usr/local/sbin/k3s");
+    std::fs::write(path, k3s(data, content, status)).unwrap();
+    Command::new("chmod").arg("755").arg(path).status().unwrap();
+    let answer = answer(
+        &programs,
+        &json!({"vmid": 101, "data_dir": data, "dest": data.join("backups")}),
+    );
+    std::fs::remove_file(path).unwrap();
+    answer
+}
+
+#[test]
+fn an_etcd_snapshot_is_found_checked_and_moved_whatever_k3s_says() {
+    let _turn = TURN.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut content = vec![1_u8; 1024];
+    let hash = Sha256::digest(&content);
+    content.extend_from_slice(&hash);
+
+    let good = snapshot(&folder.path().join("good"), &content, 0);
+    assert_eq!(
+        (good["failed"].as_bool(), good["bytes"].as_u64()),
+        (Some(false), Some(1056)),
+        "{good}"
+    );
+    assert_eq!(
+        std::fs::read_dir(folder.path().join("good/server/db/snapshots"))
+            .unwrap()
+            .count(),
+        0
+    );
+
+    content[5] = 9;
+    let damaged = snapshot(&folder.path().join("damaged"), &content, 0);
+    assert!(damaged["msg"].as_str().unwrap().contains("damaged"), "{damaged}");
+
+    let nothing = snapshot(&folder.path().join("nothing"), b"", 0);
+    assert!(
+        nothing["msg"].as_str().unwrap().contains("left no new file"),
+        "{nothing}"
+    );
+}
+
+#[test]
+fn nothing_carried_is_left_behind() {
+    let _turn = TURN.lock().unwrap();
+    let programs = Programs::new().with_pct();
+    let data = programs.folder().join("data");
+    server(&data);
+    std::fs::write(data.join("server/db/state.db"), "not a database").unwrap();
+    let answer = answer(
+        &programs,
+        &json!({"vmid": 101, "data_dir": data, "dest": programs.folder().join("b")}),
+    );
+    assert!(
+        answer["msg"]
+            .as_str()
+            .unwrap()
+            .contains("copying the SQLite datastore"),
+        "{answer}"
+    );
+    let left = Command::new("sh")
+        .args(["-c", "ls -d /var/lib/.homelab-k3s-carried.* 2>/dev/null"])
+        .output()
+        .unwrap();
+    assert!(
+        left.stdout.is_empty(),
+        "left: {}",
+        String::from_utf8_lossy(&left.stdout)
+    );
+}
