@@ -74,10 +74,8 @@ pub fn connect(hosts: &[PveHost]) -> Result<()> {
     for other in others {
         let end = format!("to-{}", other.name);
         let net = file(&other.name, "net").to_string_lossy().into_owned();
-        let add = [
-            "ip", "link", "add", &end, "type", "veth", "peer", "name", "uplink0", "netns", &net,
-        ];
-        on(&first.name, add).run()?;
+        let peer = ["type", "veth", "peer", "name", "uplink0", "netns", &net];
+        Program::new(["ip", "link", "add", &end, "netns", &hub].into_iter().chain(peer)).run()?;
         plug(&first.name, &end)?;
         plug(&other.name, "uplink0")?;
     }

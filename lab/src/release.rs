@@ -29,7 +29,8 @@ pub fn program(name: &str) -> Result<PathBuf> {
         .parent()
         .map(Path::to_path_buf)
         .into_iter()
-        .chain(env::split_paths(&given));
+        .chain(env::split_paths(&given))
+        .filter(|folder| !folder.as_os_str().is_empty());
     let tried: Vec<PathBuf> = folders.map(|folder| folder.join(name)).collect();
     tried
         .iter()

@@ -2,12 +2,14 @@
 
 use crate::layout::{self, Node, Options, PveHost};
 use crate::paths;
+use crate::process;
 use crate::sysctl::Saved;
 use anyhow::{Context as _, Result, bail};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
@@ -92,7 +94,9 @@ pub fn lock(doing: &str) -> Result<Lock> {
         .write(true)
         .open(&path)
         .with_context(|| format!("opening {}", path.display()))?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    // A killed command's last child may hold the lock for a moment longer.
+    let free = || Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok());
+    if process::wait_until("the lab's lock is free", Duration::from_secs(1), free).is_err() {
         let holder = fs::read_to_string(&path).unwrap_or_default();
         bail!(
             "{doing}: another lab command is at work ({}); wait for it or end it",

