@@ -1,0 +1,127 @@
+//! `k3s_version`: what is to run on a node, what is installed, what runs, and whether the way from one to the
+//! other is a safe one. It changes nothing.
+
+mod bad_hops;
+mod channel;
+mod https;
+mod params;
+mod plan;
+mod state;
+
+pub use channel::{Channels, Reply, Request};
+pub use https::Https;
+pub use params::Params;
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Result, anyhow};
+use host::Host;
+use k3s_types::{Hop, K3sVersion};
+use params::Wanted;
+use plan::{Order, Refusal};
+use serde::Serialize;
+use state::{Evidence, ReadFrom};
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+/// `C` is the way to the channel server; tests have a shorter one.
+pub struct VersionCheck<C = Https>(PhantomData<C>);
+
+#[derive(Serialize)]
+pub struct Returned {
+    installed: Option<K3sVersion>,
+    running: Option<K3sVersion>,
+    running_reason: Option<String>,
+    node_name: String,
+    target: K3sVersion,
+    upgrade_required: bool,
+    hop: Option<Hop>,
+    order: Order,
+    refusals: Vec<Refusal>,
+    channel: Option<Evidence>,
+}
+
+impl<C: Channels> Module for VersionCheck<C> {
+    const NAME: &'static str = "k3s_version";
+    const DOC: &'static str = include_str!("../k3s_version.yml");
+
+    type Params = Params;
+    type State = State;
+    /// There is no step: this module only looks.
+    type Step = Infallible;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: None,
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        let target = target::<C>(params)?;
+        let bad_hops = bad_hops::all()?;
+        let node = state::look(params, &bad_hops::questions(&bad_hops, &target.version), host)?;
+        Ok(State {
+            place: host.place(),
+            target,
+            node,
+            bad_hops,
+        })
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+        let decision = plan::decide(params, state);
+        if params.fail_on_refusal && !decision.refusals.is_empty() {
+            return Err(anyhow!(plan::sentence(state, &decision.refusals)));
+        }
+        Ok(Plan {
+            warnings: decision.warnings,
+            ..Plan::default()
+        })
+    }
+
+    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
+        match *step {}
+    }
+
+    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
+        let decision = plan::decide(params, state);
+        let state = state.clone();
+        Returned {
+            installed: state.node.installed,
+            running: state.node.running,
+            running_reason: state.node.silence,
+            node_name: state.node.name,
+            target: state.target.version,
+            upgrade_required: decision.upgrade_required,
+            hop: decision.hop,
+            order: decision.order,
+            refusals: decision.refusals,
+            channel: state.target.channel,
+        }
+    }
+}
+
+fn target<C: Channels>(params: &Params) -> Result<state::Target> {
+    let told = |version: &K3sVersion, channel| state::Target {
+        version: version.clone(),
+        channel,
+        warning: None,
+    };
+    match &params.wanted {
+        Wanted::Pinned(version) => Ok(told(version, None)),
+        Wanted::Resolved { channel, version } => {
+            let evidence = Evidence {
+                name: channel.clone(),
+                read_from: ReadFrom::Given,
+                url: None,
+                status: None,
+                received: None,
+            };
+            Ok(told(version, Some(evidence)))
+        }
+        Wanted::Channel(channel) => channel::resolve::<C>(channel, params.timeout),
+    }
+}
