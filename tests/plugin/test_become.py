@@ -1,0 +1,63 @@
+# Copyright: the homelab.k3s authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Other users: whose folder is used, and what happens where there is none."""
+
+from __future__ import annotations
+
+import pwd
+import shutil
+from pathlib import Path
+
+from conftest import OTHER_USER, USER, toy
+
+
+def test_root_keeps_its_programs_in_its_own_home(bench):
+    home = Path(pwd.getpwnam("root").pw_dir)
+    before = set(bench.kept(home))
+    told = bench.play([toy("root", _become=True), toy("again", _become=True)])
+    try:
+        assert told.one("root")["uid"] == 0 and told.one("root")["argv"][1] == "-"
+        assert bench.kept() == []
+    finally:
+        for path in set(bench.kept(home)) - before:
+            path.unlink()
+
+
+def test_a_user_without_rights_and_without_acls(bench):
+    other = pwd.getpwnam(OTHER_USER)
+    task = toy("other", _become=True, _become_user=OTHER_USER)
+    cold, warm = bench.play([task]), bench.play([task])
+    assert cold.one("other")["uid"] == warm.one("other")["uid"] == other.pw_uid
+    assert [path.stat().st_uid for path in bench.kept(Path(other.pw_dir))] == [other.pw_uid]
+    assert warm.calls == 1
+    shutil.rmtree(Path(other.pw_dir) / ".ansible")
+
+
+def test_a_user_without_a_home(bench):
+    before = set(Path("/tmp").glob("homelab.k3s.*"))
+    told = bench.play([toy("nobody", _become=True, _become_user="nobody", token="s3cr3t")])
+    assert told.one("nobody")["uid"] == pwd.getpwnam("nobody").pw_uid
+    assert told.one("nobody")["argv"][1] == "-"
+    assert set(Path("/tmp").glob("homelab.k3s.*")) == before
+
+
+def test_sudo_with_a_password(bench, users):
+    rule = users.read_text()
+    password = "opensesame"
+    try:
+        users.write_text(f"Defaults:{USER} rootpw\n{USER} ALL=(ALL) ALL\n")
+        wrong = bench.play([toy("wrong", _become=True, _become_user=OTHER_USER)], variables={"ansible_become_password": password})
+        assert wrong.status != 0 and password not in wrong.output
+    finally:
+        users.write_text(rule)
+
+
+def test_a_sudo_that_wants_a_terminal(bench, users):
+    rule = users.read_text()
+    try:
+        users.write_text(f"Defaults:{USER} requiretty\n{rule}")
+        told = bench.play([toy("terminal", _become=True)])
+        assert told.one("terminal")["uid"] == 0
+        assert told.one("terminal")["argv"][1] != "-"
+    finally:
+        users.write_text(rule)

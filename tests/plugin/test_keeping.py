@@ -1,0 +1,228 @@
+# Copyright: the homelab.k3s authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a program reaches a host, is kept there, and what is never run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import KEPT, OTHER_USER, USER, compile_toy, run, toy
+
+
+def way(result: dict) -> str:
+    """Which way this task went: a kept program reads its arguments from stdin, Ansible's own way names a file."""
+    return "kept" if result["argv"][1] == "-" else "transferred"
+
+
+def test_a_task_is_one_round_trip_and_so_is_a_loop_item(bench):
+    bench.play([toy("cold")])
+    warm = bench.play([toy("first"), toy("second"), toy("loop", count="{{ item }}", _loop=[1, 2, 3])])
+    assert warm.calls == 5
+    assert [json.loads(item["received"])["count"] for item in warm.items("loop")] == [1, 2, 3]
+
+
+def test_a_cold_host_gets_the_program_once(bench):
+    cold = bench.play([toy("cold"), toy("warm")])
+    assert cold.status == 0
+    [kept] = bench.kept()
+    assert kept.name == "toy-" + hashlib.sha256(bench.program.read_bytes()).hexdigest()
+    assert kept.stat().st_mode & 0o7777 == 0o500
+    assert kept.parent.stat().st_mode & 0o7777 == 0o700
+    # Asked, told the kind of host, sent, run; then one more for the second task.
+    assert cold.calls == 5
+
+
+def test_a_wiped_folder_is_filled_again(bench):
+    bench.play([toy("cold")])
+    bench.wipe()
+    assert way(bench.play([toy("again")]).one("again")) == "kept"
+
+
+def test_a_new_edition_takes_the_place_of_the_old_and_the_old_goes_with_age(bench, tmp_path):
+    bench.play([toy("old")])
+    [old] = bench.kept()
+    first = bench.program.read_bytes()
+    try:
+        compile_toy(bench.program, "second")
+        assert bench.play([toy("new")]).one("new")["edition"] == "second"
+        assert old in bench.kept() and len(bench.kept()) == 2
+        os.utime(old, (0, 0))
+        newest = next(path for path in bench.kept() if path != old)
+        newest.unlink()
+        bench.play([toy("new")])
+        assert bench.kept() == [newest]
+    finally:
+        bench.program.write_bytes(first)
+
+
+def test_a_program_with_changed_bytes_is_never_run(bench, tmp_path):
+    bench.play([toy("cold")])
+    [kept] = bench.kept()
+    proof = bench.folder / "tampered-ran"
+    kept.chmod(0o700)
+    kept.write_text(f"#!/bin/sh\ntouch {proof}\necho '{{\"changed\": true}}'\n")
+    kept.chmod(0o500)
+    assert way(bench.play([toy("again")]).one("again")) == "kept"
+    assert not proof.exists()
+    assert kept.read_bytes() == bench.program.read_bytes()
+
+
+def test_without_verification_a_broken_program_is_sent_again(bench):
+    bench.play([toy("cold")])
+    [kept] = bench.kept()
+    for broken in (b"", b"\x7fELF", b"#!/bin/sh\nexit 0\n"):
+        kept.chmod(0o700)
+        kept.write_bytes(broken)
+        kept.chmod(0o500)
+        again = bench.play([toy("again")], variables={"homelab_k3s_verify": "never"})
+        assert way(again.one("again")) == "kept", broken
+        assert kept.read_bytes() == bench.program.read_bytes()
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o555, 0o400])
+def test_a_program_of_another_mode_is_replaced(bench, mode):
+    bench.play([toy("cold")])
+    [kept] = bench.kept()
+    kept.chmod(mode)
+    assert way(bench.play([toy("again")]).one("again")) == "kept"
+    assert kept.stat().st_mode & 0o7777 == 0o500
+
+
+def test_a_link_in_the_place_of_the_program_is_replaced_not_followed(bench):
+    bench.play([toy("cold")])
+    [kept] = bench.kept()
+    elsewhere = bench.home / "elsewhere"
+    shutil.move(kept, elsewhere)
+    kept.symlink_to(elsewhere)
+    assert way(bench.play([toy("again")]).one("again")) == "kept"
+    assert not kept.is_symlink()
+    elsewhere.unlink()
+
+
+def unfit_folders(home: Path):
+    kept = home / KEPT
+    yield "others can write the folder", lambda: kept.chmod(0o777)
+    yield "a group can write a folder above", lambda: kept.parent.chmod(0o770)
+    yield "others can write the home", lambda: home.chmod(0o777)
+    yield "another user owns the folder", lambda: shutil.chown(kept, OTHER_USER)
+    yield "another user owns a folder above", lambda: shutil.chown(kept.parent, OTHER_USER)
+    yield "a folder above is a link", lambda: (shutil.move(kept.parent, home / "moved"), kept.parent.symlink_to(home / "moved"))
+    yield "the folder is a link", lambda: (shutil.move(kept, home / "moved"), kept.symlink_to(home / "moved"))
+    yield "a folder has the program's name", lambda: [(path.unlink(), path.mkdir()) for path in list(kept.iterdir())]
+
+
+def test_an_unfit_folder_is_not_used(bench):
+    # Ansible's own way is given a temporary folder elsewhere: it would fail in some of these homes too.
+    variables = {"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"}
+    for why, spoil in unfit_folders(bench.home):
+        bench.wipe()
+        bench.play([toy("cold")])
+        spoil()
+        before = {path: path.stat().st_mtime_ns for path in bench.kept()}
+        told = bench.play([toy("again")], variables=variables)
+        assert way(told.one("again")) == "transferred", why
+        assert before == {path: path.stat().st_mtime_ns for path in bench.kept()}, why
+        shutil.rmtree(bench.home / "moved", ignore_errors=True)
+        (bench.home / ".ansible").is_symlink() and (bench.home / ".ansible").unlink()
+        bench.home.chmod(0o700)
+
+
+def test_a_home_that_is_not_there_is_not_made(bench):
+    nowhere = bench.home.parent / "homelab-k3s-nowhere"
+    database = Path("/etc/passwd").read_text()
+    # usermod refuses while the user's ssh connection is still open.
+    run("sed", "-i", f"/^{USER}:/s|{bench.home}|{nowhere}|", "/etc/passwd")
+    try:
+        told = bench.play([toy("homeless")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        assert way(told.one("homeless")) == "transferred"
+        assert not nowhere.exists()
+    finally:
+        Path("/etc/passwd").write_text(database)
+
+
+def test_the_home_is_that_of_the_user_database_not_of_the_environment(bench, tmp_path):
+    elsewhere = bench.home / "not-home"
+    told = bench.play([toy("home", _environment={"HOME": str(elsewhere)})])
+    assert told.one("home")["environment"]["HOME"] == str(elsewhere)
+    assert bench.kept() and not elsewhere.exists()
+
+
+def test_a_home_without_execution_falls_back(bench):
+    run("mount", "-t", "tmpfs", "-o", f"noexec,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
+    try:
+        told = bench.play([toy("noexec")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        assert way(told.one("noexec")) == "transferred"
+    finally:
+        run("umount", bench.home)
+
+
+def test_a_full_disk_falls_back(bench):
+    run("mount", "-t", "tmpfs", "-o", f"size=64k,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
+    try:
+        told = bench.play([toy("full")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        assert way(told.one("full")) == "transferred"
+        assert bench.kept() == []
+    finally:
+        run("umount", bench.home)
+
+
+def test_settings_and_async_go_ansibles_own_way(bench):
+    told = bench.play([
+        toy("variable", _vars={"homelab_k3s_keep": False}),
+        toy("templated", _vars={"mine": "no", "homelab_k3s_keep": "{{ mine }}"}),
+        toy("async", _async=30, _poll=1),
+        toy("kept", _vars={"homelab_k3s_verify": "never"}),
+    ])
+    assert [way(told.one(name)) for name in ("variable", "templated", "async", "kept")] == ["transferred"] * 3 + ["kept"]
+    told = bench.play([toy("environment")], environment={"HOMELAB_K3S_KEEP": "false"})
+    assert way(told.one("environment")) == "transferred"
+    (bench.folder / "ansible.cfg").write_text("[homelab_k3s]\nkeep = false\n")
+    try:
+        assert way(bench.play([toy("file")]).one("file")) == "transferred"
+    finally:
+        (bench.folder / "ansible.cfg").unlink()
+    told = bench.play([toy("wrong")], environment={"HOMELAB_K3S_VERIFY": "sometimes"})
+    assert "sometimes" in told.one("wrong")["msg"]
+
+
+def test_fire_and_forget_is_found_again(bench):
+    status = {"name": "status", "ansible.builtin.async_status": {"jid": "{{ started.ansible_job_id }}"}}
+    later = {"register": "ended", "until": "ended is finished", "retries": 20, "delay": 1}
+    told = bench.play([toy("start", _async=30, _poll=0, _register="started"), {**status, **later}])
+    assert told.arguments("status")["_ansible_check_mode"] is False
+
+
+def test_the_plain_program_is_a_module_by_itself(bench):
+    plain = {"name": "plain", "homelab.k3s.__bin__.x86_64.toy": {"text": "hello"}}
+    told = bench.play([plain])
+    assert way(told.one("plain")) == "transferred" and told.arguments("plain")["text"] == "hello"
+
+
+def test_two_plays_at_once_on_a_cold_host(bench):
+    runs = [bench.start([toy("together", count=number)]) for number in range(4)]
+    outcomes = [bench.finish(started) for started in runs]
+    assert [way(outcome.one("together")) for outcome in outcomes] == ["kept"] * 4
+    assert len(bench.kept()) == 1
+
+
+def test_a_host_of_another_kind_is_told_so(bench):
+    shutil.move(bench.program, bench.folder / "aside")
+    try:
+        told = bench.play([toy("alien")]).one("alien")
+        assert told["_status"] == "failed"
+        assert "Linux x86_64" in told["msg"] and "aarch64" in told["msg"] and "target" in told["msg"]
+    finally:
+        shutil.move(bench.folder / "aside", bench.program)
+
+
+def test_a_collection_that_is_not_built_says_how_to_build_it(bench):
+    shutil.move(bench.program.parent.parent, bench.folder / "aside")
+    try:
+        assert "make install" in bench.play([toy("unbuilt")]).one("unbuilt")["msg"]
+    finally:
+        shutil.move(bench.folder / "aside", bench.program.parent.parent)

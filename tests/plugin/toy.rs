@@ -1,0 +1,87 @@
+//! A module that tells what reached it: arguments, argv, environment, user. It is built by the tests with plain
+//! rustc, so that they need no workspace; hence it searches the JSON text and does not parse it.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::{Read, Write as _};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let argv: Vec<String> = env::args().collect();
+    let arguments = read_arguments(argv.get(1).map(String::as_str));
+    if let Some(trace) = text_of(&arguments, "trace") {
+        let mut file = OpenOptions::new().create(true).append(true).open(trace).unwrap();
+        file.write_all(b"started\n").unwrap();
+    }
+    match text_of(&arguments, "mode").unwrap_or("tell") {
+        "crash" => std::process::abort(),
+        "silent" => return ExitCode::SUCCESS,
+        "noisy" => eprintln!("{{ noise on stderr"),
+        "large" => print_large(8 << 20),
+        "fail" => print!("{{\"changed\": false, \"failed\": true, \"msg\": \"told to\", \"rc\": 3}}"),
+        _ => {}
+    }
+    if matches!(text_of(&arguments, "mode"), None | Some("tell" | "noisy")) {
+        tell(&argv, &arguments);
+    }
+    ExitCode::SUCCESS
+}
+
+fn read_arguments(path: Option<&str>) -> String {
+    match path {
+        Some("-") => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).unwrap();
+            text
+        }
+        Some(path) => std::fs::read_to_string(path).unwrap(),
+        None => "{}".to_owned(),
+    }
+}
+
+fn text_of<'a>(arguments: &'a str, key: &str) -> Option<&'a str> {
+    let start = arguments.find(&format!("\"{key}\": \""))? + key.len() + 5;
+    arguments[start..].split('"').next()
+}
+
+fn tell(argv: &[String], arguments: &str) {
+    let environment: Vec<String> = env::vars().map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
+    let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
+    println!(
+        "{{\"changed\": true, \"failed\": false, \"edition\": {}, \"argv\": [{}], \"environment\": {{{}}}, \"uid\": {}, \
+         \"token\": {}, \"size\": {}, \"warnings\": [\"a warning\"], \"diff\": {{\"before\": \"old\\n\", \"after\": \"new\\n\"}}, \
+         \"received\": {}}}",
+        quoted(option_env!("TOY_EDITION").unwrap_or("first")),
+        argv.join(", "),
+        environment.join(", "),
+        user_id(),
+        quoted(text_of(arguments, "token").unwrap_or_default()),
+        arguments.len(),
+        // As text: Ansible removes its own keys from whatever is structured.
+        quoted(if arguments.len() > 1 << 20 { "{}" } else { arguments }),
+    );
+}
+
+fn print_large(size: usize) {
+    println!("{{\"changed\": false, \"failed\": false, \"stdout\": \"{}\"}}", "x".repeat(size));
+}
+
+fn user_id() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("Uid:")).unwrap_or("Uid: -1 -1");
+    line.split_whitespace().nth(2).unwrap_or("-1").to_owned()
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if (letter as u32) < 32 => write!(quoted, "\\u{:04x}", letter as u32).unwrap(),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
