@@ -1,0 +1,68 @@
+# demo · test · build · install · lint · docs · bench · lab: each target is the lines below it, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := $(CURDIR)/.venv
+LAB := $(CURDIR)/target/lab/lab
+export PATH := $(VENV)/bin:$(PATH)
+
+.PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down
+
+help: ## Say what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- the two commands of the README -------------------------------------------------------------------
+
+demo: install lab ## Upgrade a k3s cluster in the lab, from nothing (KEEP=1 keeps the lab)
+	@lab/demo
+
+test: ## Everything that is tested; the same as .ci/run
+	@tests/run
+
+# --- parts of them ------------------------------------------------------------------------------------
+
+quick: ## The cargo tests alone
+	cargo test --workspace --quiet
+
+$(VENV)/.done: requirements.txt
+	@echo "== Python environment in .venv"
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+build: ## The module binaries, static, for this machine's architecture
+	cargo xtask install
+
+install: $(VENV)/.done build ## Binaries and stubs into plugins/modules, and the checkout as the collection
+	@mkdir -p .dev/ansible_collections/homelab
+	@ln -sfn ../../.. .dev/ansible_collections/homelab/k3s
+
+lint: install ## Formatting, clippy, documentation against types, Ansible's linters
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo xtask check
+	yamllint --strict .
+	ansible-lint --offline --strict
+
+docs: ## Write the generated parts of the documentation
+	cargo xtask docs
+
+bench: install lab ## Ratios against Ansible's own modules, in one run
+	benches/run
+
+collection: install ## The tarball for ansible-galaxy
+	ansible-galaxy collection build --force
+
+# --- the lab ------------------------------------------------------------------------------------------
+
+lab: ## The lab's programs, and the Debian packages that they need
+	@echo "== the lab's programs"
+	cargo build --quiet --profile lab --package lab --package k3s-standin --package release-server
+	@$(LAB) setup
+
+lab-up: lab ## A lab with one controller and two workers
+	$(LAB) up
+
+lab-down: ## Take it down
+	$(LAB) down
