@@ -1,0 +1,205 @@
+//! Takes the steps: the cordon, the drain's loop, and putting back what a failure left.
+
+use crate::cordon::{Change, CordonedBy, Record, Wish};
+use crate::evict::{Drain, Stage, Target};
+use crate::kubectl::{Kubectl, unless_passing};
+use crate::observe;
+use crate::params::{OnFailure, Params, Pdb};
+use crate::plan::{Step, judge_all, refuse};
+use crate::state::{Node, State};
+use crate::{Journal, owners};
+use anyhow::{Context, Result, bail};
+use host::{Host, Waited, wait_until};
+use std::time::Duration;
+
+/// Pods end within seconds, and a look costs the controller two processes.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+    let started = *journal.started.get_or_insert_with(|| host.elapsed());
+    let done = match step {
+        Step::SetCordon { wish, .. } => set_cordon(params, host, wish, journal),
+        Step::Evict { .. } => evict(params, host, journal),
+        Step::WaitFor {
+            owners,
+            excuse_pinned,
+        } => owners::wait(params, host, owners, *excuse_pinned),
+    };
+    journal.took = host.elapsed().saturating_sub(started);
+    done
+}
+
+/// Looks, decides, patches; and looks again where the patch did not go through: somebody else may have written
+/// to the node (its kubelet does all the time), or the answer was lost on its way.
+fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journal) -> Result<()> {
+    let kubectl = Kubectl::new(host, params);
+    let mut tried = None;
+    let node = kubectl.patiently(&format!("changing the cordon of {}", params.node), || {
+        let node = observe::node(params, &kubectl)?;
+        let Some(change) = wish.change(&node) else {
+            return Ok(node);
+        };
+        tried = Some(change);
+        kubectl.patch_node(&params.node, &wish.patch(&node))
+    })?;
+    if let Some(change) = wish.change(&node) {
+        bail!(
+            "{}: the API server accepted the patch, but would still have to {change} {}",
+            host.place(),
+            params.node
+        );
+    }
+    // Tried and now true: it was us, unless an operator came between.
+    let ours = |wanted: &Record| node.record.as_ref() == Some(wanted);
+    let by_us = tried.is_some()
+        && match wish {
+            Wish::Cordoned(record) => ours(record),
+            Wish::Uncordoned { .. } => true,
+        };
+    journal.changed |= by_us;
+    journal.cordoned |= by_us && tried == Some(Change::Cordon);
+    journal.left = Some(CordonedBy::of(&node));
+    Ok(())
+}
+
+fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> {
+    let kubectl = Kubectl::new(host, params);
+    // Pods that came while we cordoned; from now on the scheduler sends none.
+    let mut state = observe::state(params, host).context("looking again after the cordon")?;
+    refuse(params, &judge_all(&params.rules, &state)).context("looking again after the cordon")?;
+    journal.drain = Some(Drain::new(params, &state));
+    journal.looked = Some(state.clone());
+    let Some(drain) = &mut journal.drain else {
+        return Ok(());
+    };
+    let started = host.elapsed();
+    let waited = wait_until(host, params.timeout, LOOK_EVERY, || {
+        if let Err(away) = look(params, host, &kubectl, &mut state, drain)? {
+            return Ok(Err(format!("{}; {away}", drain.left())));
+        }
+        if drain.done() {
+            return Ok(Ok(()));
+        }
+        if drain.blocked().next().is_some() {
+            bail!("{}", blocked(params, drain));
+        }
+        ask(host.elapsed().saturating_sub(started), &kubectl, &state, drain)?;
+        Ok(Err(drain.left()))
+    });
+    journal.changed |= drain.went().next().is_some();
+    match waited? {
+        Waited::Done(()) => Ok(()),
+        Waited::GaveUp { missing, after } => bail!("{}", stuck(params, &state.node, drain, &missing, after)),
+    }
+}
+
+/// Whether the look succeeded; an API server that is away for a while is no reason to stop.
+fn look(
+    params: &Params,
+    host: &dyn Host,
+    kubectl: &Kubectl,
+    state: &mut State,
+    drain: &mut Drain,
+) -> Result<Result<(), String>> {
+    let seen = observe::pods_and_budgets(params, kubectl, &state.api);
+    Ok(match unless_passing(seen)? {
+        Ok((pods, budgets)) => {
+            (state.pods, state.budgets, state.now) = (pods, budgets, host.now());
+            drain.note(state);
+            Ok(())
+        }
+        Err(away) => Err(away),
+    })
+}
+
+fn ask(at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Result<()> {
+    let due = drain.due(at);
+    if due.is_empty() {
+        return Ok(());
+    }
+    let said = match unless_passing(kubectl.send(&due, &state.api.eviction))? {
+        Ok(said) => said,
+        Err(away) => (0..due.len()).map(|place| (place, away.clone())).collect(),
+    };
+    for (place, said) in said {
+        let target = drain
+            .targets
+            .iter_mut()
+            .find(|target| due.get(place).is_some_and(|request| request.pod == target.pod));
+        if let Some(target) = target {
+            target.said = said;
+        }
+    }
+    Ok(())
+}
+
+fn blocked(params: &Params, drain: &Drain) -> String {
+    let pods: Vec<String> = drain.blocked().map(Target::why_here).collect();
+    let advice = match params.pdb {
+        Pdb::Respect => {
+            "run again with `pdb: respect_then_bypass` or `bypass` (the playbooks: -e k3s_drain_pdb=bypass), for some pods only with bypass_selector"
+        }
+        _ => "see to it that bypass_selector selects them",
+    };
+    format!(
+        "draining {}: not evicted within {} s: {}. What to do: scale the workload up or correct its budget, or {advice}",
+        params.node,
+        params.evict_timeout.as_secs(),
+        pods.join("; ")
+    )
+}
+
+fn stuck(params: &Params, node: &Node, drain: &Drain, missing: &str, after: Duration) -> String {
+    let terminating = drain.at(Stage::Terminating).next().is_some();
+    let advice = match &node.trouble {
+        _ if !terminating => String::new(),
+        Some(trouble) => format!(
+            ". The node is not Ready ({trouble}), so nothing confirms that its pods ended: start it, or give skip_wait_for_delete_timeout"
+        ),
+        None => ". What to do: see `kubectl describe pod`, give the pods more time with timeout, or less with grace_period"
+            .to_owned(),
+    };
+    format!(
+        "draining {} took longer than {} s; left: {missing}{advice}",
+        params.node,
+        after.as_secs()
+    )
+}
+
+/// Leaves the node as it was found, or says what is left and how to undo it.
+pub(crate) fn recover(
+    params: &Params,
+    host: &dyn Host,
+    before: &State,
+    journal: &mut Journal,
+) -> Option<String> {
+    let name = &params.node;
+    if !journal.cordoned {
+        let ours = CordonedBy::of(&before.node) == CordonedBy::Ours && journal.left == Some(CordonedBy::Ours);
+        return ours.then(|| {
+            format!(
+                "{name} was found cordoned by an earlier run of ours, and stays so; running again takes it up"
+            )
+        });
+    }
+    let undo = {
+        let program = params.kubectl.join(" ");
+        format!("`{program} uncordon {name}` in {} undoes it", host.place())
+    };
+    if params.on_failure == OnFailure::Keep {
+        return Some(format!(
+            "{name} stays cordoned by us, as on_failure: keep says; {undo}"
+        ));
+    }
+    let undone = set_cordon(params, host, &Wish::Uncordoned { force: false }, journal);
+    match (undone, journal.left) {
+        (Ok(()), Some(CordonedBy::Operator)) => Some(format!(
+            "{name} stays cordoned: meanwhile somebody else cordoned it"
+        )),
+        (Ok(()), _) => {
+            journal.cordoned = false;
+            Some(format!("{name} is schedulable again, as it was found"))
+        }
+        (Err(error), _) => Some(format!("{name} is still cordoned by us: {error:#}; {undo}")),
+    }
+}

@@ -1,0 +1,205 @@
+//! The cordon and whose it is.
+//!
+//! A cordon of ours carries a record in an annotation, written and removed in the same patch as the cordon
+//! itself, so that no moment exists in which one is there without the other. What has no record is an
+//! operator's, and is never touched.
+
+use crate::owners::Owner;
+use crate::state::Node;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// What the annotation says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    /// The run that cordoned the node, or took the cordon over.
+    pub run: String,
+    /// What wrote it, and where: for a reader of `kubectl describe node`.
+    pub by: String,
+    pub since: String,
+    /// The state before, which the uncordon brings back.
+    pub before: String,
+    /// The workloads of the pods that were to go, so that a later run can wait for them too.
+    pub owners: Vec<Owner>,
+}
+
+impl Record {
+    pub const ANNOTATION: &'static str = "homelab.k3s/cordon";
+
+    /// A record that cannot be read is still ours: nobody else writes this annotation.
+    pub(crate) fn parse(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+}
+
+/// Whose cordon a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CordonedBy {
+    None,
+    Ours,
+    Operator,
+}
+
+impl CordonedBy {
+    pub fn of(node: &Node) -> Self {
+        match (node.unschedulable, &node.record) {
+            (false, _) => Self::None,
+            (true, Some(_)) => Self::Ours,
+            (true, None) => Self::Operator,
+        }
+    }
+}
+
+/// What is wanted of the cordon, decided anew at each look at the node: between two looks an operator may
+/// have come along.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wish {
+    /// Cordoned, by us unless an operator has done it; an earlier run's cordon becomes this run's.
+    Cordoned(Record),
+    /// Not cordoned by us; not at all, where `force`.
+    Uncordoned { force: bool },
+}
+
+/// What a patch will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Cordon,
+    TakeOver,
+    Uncordon,
+    RemoveStaleRecord,
+}
+
+impl Wish {
+    pub fn change(&self, node: &Node) -> Option<Change> {
+        match (self, CordonedBy::of(node)) {
+            (Self::Cordoned(_), CordonedBy::None) => Some(Change::Cordon),
+            (Self::Cordoned(wanted), CordonedBy::Ours) => {
+                let other_run = node.record.as_ref().is_some_and(|found| found.run != wanted.run);
+                other_run.then_some(Change::TakeOver)
+            }
+            (Self::Uncordoned { .. }, CordonedBy::Ours)
+            | (Self::Uncordoned { force: true }, CordonedBy::Operator) => Some(Change::Uncordon),
+            (Self::Uncordoned { .. }, CordonedBy::None) if node.record.is_some() => {
+                Some(Change::RemoveStaleRecord)
+            }
+            (_, CordonedBy::Operator) | (Self::Uncordoned { .. }, CordonedBy::None) => None,
+        }
+    }
+
+    /// The one patch that brings the change about, and only if the node is still as it was looked at.
+    pub fn patch(&self, node: &Node) -> Value {
+        let (record, unschedulable) = match self {
+            Self::Cordoned(record) => (Value::String(json!(record).to_string()), Value::Bool(true)),
+            Self::Uncordoned { .. } => (Value::Null, Value::Null),
+        };
+        json!({
+            "metadata": {
+                "resourceVersion": node.resource_version,
+                "annotations": { Record::ANNOTATION: record },
+            },
+            "spec": { "unschedulable": unschedulable },
+        })
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cordon => "cordon",
+            Self::TakeOver => "take over the cordon that an earlier run left on",
+            Self::Uncordon => "uncordon",
+            Self::RemoveStaleRecord => "remove our old annotation from",
+        })
+    }
+}
+
+/// The cordon in two lines, for `--diff`.
+pub(crate) fn describe(unschedulable: bool, record: Option<&Record>) -> String {
+    let annotation = record.map_or_else(|| "absent".to_owned(), |record| format!("run {}", record.run));
+    format!(
+        "unschedulable: {unschedulable}\n{}: {annotation}\n",
+        Record::ANNOTATION
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(unschedulable: bool, run: Option<&str>) -> Node {
+        let record = run.map(|run| Record {
+            run: run.to_owned(),
+            ..Record::default()
+        });
+        Node {
+            name: "n1".to_owned(),
+            resource_version: "7".to_owned(),
+            unschedulable,
+            record,
+            ..Node::default()
+        }
+    }
+
+    fn cordoned(run: &str) -> Wish {
+        Wish::Cordoned(Record {
+            run: run.to_owned(),
+            ..Record::default()
+        })
+    }
+
+    #[test]
+    fn what_is_done_to_each_cordon() {
+        let off = Wish::Uncordoned { force: false };
+        let forced = Wish::Uncordoned { force: true };
+        let table = [
+            (cordoned("b"), node(false, None), Some(Change::Cordon)),
+            (cordoned("b"), node(false, Some("a")), Some(Change::Cordon)),
+            (cordoned("b"), node(true, None), None),
+            (cordoned("b"), node(true, Some("a")), Some(Change::TakeOver)),
+            (cordoned("b"), node(true, Some("b")), None),
+            (off.clone(), node(false, None), None),
+            (
+                off.clone(),
+                node(false, Some("a")),
+                Some(Change::RemoveStaleRecord),
+            ),
+            (off.clone(), node(true, None), None),
+            (off.clone(), node(true, Some("a")), Some(Change::Uncordon)),
+            (forced.clone(), node(true, None), Some(Change::Uncordon)),
+            (forced.clone(), node(false, None), None),
+        ];
+        for (wish, node, expected) in table {
+            assert_eq!(wish.change(&node), expected, "{wish:?} of {node:?}");
+        }
+    }
+
+    #[test]
+    fn a_patch_holds_cordon_record_and_guard() {
+        let patch = cordoned("r1").patch(&node(false, None));
+        assert_eq!(patch["metadata"]["resourceVersion"], "7");
+        assert_eq!(patch["spec"]["unschedulable"], true);
+        let text = patch["metadata"]["annotations"][Record::ANNOTATION]
+            .as_str()
+            .unwrap();
+        assert_eq!(Record::parse(text).run, "r1");
+        let patch = Wish::Uncordoned { force: false }.patch(&node(true, Some("r1")));
+        assert_eq!(patch["spec"]["unschedulable"], Value::Null);
+        assert_eq!(patch["metadata"]["annotations"][Record::ANNOTATION], Value::Null);
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_is_still_ours() {
+        assert_eq!(Record::parse("not json"), Record::default());
+        assert_eq!(
+            CordonedBy::of(&Node {
+                record: Some(Record::parse("")),
+                unschedulable: true,
+                ..Node::default()
+            }),
+            CordonedBy::Ours
+        );
+    }
+}

@@ -1,0 +1,88 @@
+//! `node_drain`: cordon a node, move its pods, give it back.
+//!
+//! Verdicts first, then the cordon, then the evictions: a node whose pods may not go is never touched. It
+//! lacks, on purpose, any reading of kubectl's prose and any waiting without a limit.
+
+mod apply;
+pub mod cordon;
+pub mod evict;
+mod kubectl;
+mod observe;
+pub mod owners;
+pub mod params;
+pub mod plan;
+mod report;
+pub mod selector;
+pub mod state;
+
+pub use params::Params;
+pub use plan::Step;
+pub use report::Returned;
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::Result;
+use cordon::CordonedBy;
+use evict::Drain;
+use host::Host;
+use std::time::Duration;
+
+pub struct NodeDrain;
+
+/// What became of the steps.
+#[derive(Debug, Default)]
+pub struct Journal {
+    changed: bool,
+    /// Whether the cordon is this call's own, to be undone where it fails.
+    cordoned: bool,
+    /// Whose cordon the node had when it was last written or found as wanted.
+    left: Option<CordonedBy>,
+    /// The look after the cordon.
+    looked: Option<State>,
+    drain: Option<Drain>,
+    started: Option<Duration>,
+    took: Duration,
+}
+
+impl Module for NodeDrain {
+    const NAME: &'static str = "node_drain";
+    const DOC: &'static str = include_str!("../node_drain.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = Journal;
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        observe::state(params, host)
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+        apply::step(params, host, step, journal)
+    }
+
+    fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
+        report::report(params, before, after, journal)
+    }
+
+    /// A wait for workloads changes nothing.
+    fn changed(_: &Params, journal: &Journal) -> bool {
+        journal.changed
+    }
+
+    fn recover(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> Option<String> {
+        apply::recover(params, host, before, journal)
+    }
+}

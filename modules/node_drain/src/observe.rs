@@ -1,0 +1,123 @@
+//! Looks at the cluster; changes nothing.
+
+use crate::kubectl::{Kubectl, pages, pods_on, split};
+use crate::owners;
+use crate::params::{Params, Wanted};
+use crate::plan::{Verdict, judge};
+use crate::state::{
+    Api, Budget, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned,
+};
+use anyhow::{Context, Result};
+use host::Host;
+
+pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
+    let kubectl = Kubectl::new(host, params);
+    kubectl.patiently("looking at the cluster", || match params.state {
+        Wanted::Drained => with_pods(params, host, &kubectl),
+        Wanted::Cordoned | Wanted::Uncordoned => without_pods(params, host, &kubectl),
+    })
+}
+
+/// The node alone, as it is now.
+pub(crate) fn node(params: &Params, kubectl: &Kubectl) -> Result<Node> {
+    let path = format!(
+        "{}&fieldSelector=metadata.name%3D{}",
+        pages("/api/v1/nodes"),
+        params.node
+    );
+    let (node, _) = split(kubectl.list(path)?, &params.node)?;
+    Ok(node)
+}
+
+fn without_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
+    let (node, others) = split(kubectl.list(pages("/api/v1/nodes"))?, &params.node)?;
+    let mut state = State::of(host, node, &others);
+    if params.wait_for {
+        let known = state
+            .node
+            .record
+            .as_ref()
+            .filter(|_| state.node.unschedulable)
+            .map(|record| record.owners.clone());
+        let wanted = params.owners.clone().or(known).unwrap_or_default();
+        state.owners = owners::now(kubectl, &wanted)?;
+    }
+    Ok(state)
+}
+
+fn with_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
+    let paths = [
+        pages("/api/v1/nodes"),
+        pods_on(&params.node),
+        "/apis".to_owned(),
+        "/api/v1".to_owned(),
+    ];
+    let mut documents = kubectl.read(&paths)?;
+    let (node, others) = split(documents.list()?, &params.node)?;
+    let mut state = State::of(host, node, &others);
+    state.pods = documents.list()?;
+    let (groups, core): (Groups, Resources) = (documents.one()?, documents.one()?);
+    state.api = Api::served(&groups, &core)
+        .context("looking for evictions: the API server serves no policy group")?;
+    look_closer(params, kubectl, &mut state, &others)?;
+    Ok(state)
+}
+
+/// What only matters where there is a pod that could go: budgets, volumes and workloads.
+fn look_closer(params: &Params, kubectl: &Kubectl, state: &mut State, others: &[Node]) -> Result<()> {
+    let may_go = |pod: &&Pod| !matches!(judge(&params.rules, state, pod), Verdict::Leave(_));
+    let going: Vec<Pod> = state.pods.iter().filter(may_go).cloned().collect();
+    if going.is_empty() {
+        return Ok(());
+    }
+    let claims = going.iter().any(|pod| pod.claims().next().is_some());
+    let mut paths = vec![budgets(&state.api)];
+    if claims {
+        paths.extend([
+            pages("/api/v1/persistentvolumeclaims"),
+            pages("/api/v1/persistentvolumes"),
+        ]);
+    }
+    let mut documents = kubectl.read(&paths)?;
+    state.budgets = documents.list()?;
+    if claims {
+        let (claims, volumes): (Vec<Claim>, Vec<PersistentVolume>) = (documents.list()?, documents.list()?);
+        state.pinned = pinned(&claims, &volumes, &state.node, others);
+    }
+    let here = |pod: &Pod| pod.claims().any(|claim| state.pinned.contains_key(&claim));
+    state.owners = owners::of_pods(kubectl, going.iter(), here)?;
+    Ok(())
+}
+
+fn budgets(api: &Api) -> String {
+    pages(&format!("/apis/{}/poddisruptionbudgets", api.budgets))
+}
+
+/// One look of a drain that is under way: the pods on the node, and the budgets.
+pub(crate) fn pods_and_budgets(
+    params: &Params,
+    kubectl: &Kubectl,
+    api: &Api,
+) -> Result<(Vec<Pod>, Vec<Budget>)> {
+    let mut documents = kubectl.read(&[pods_on(&params.node), budgets(api)])?;
+    Ok((documents.list()?, documents.list()?))
+}
+
+impl State {
+    fn of(host: &dyn Host, node: Node, others: &[Node]) -> Self {
+        let other_nodes = others
+            .iter()
+            .filter(|other| !other.unschedulable && other.trouble.is_none())
+            .count();
+        Self {
+            now: host.now(),
+            node,
+            other_nodes,
+            pods: Vec::new(),
+            budgets: Vec::new(),
+            pinned: Pinned::default(),
+            owners: Vec::new(),
+            api: Api::default(),
+        }
+    }
+}

@@ -1,0 +1,359 @@
+//! The workloads whose pods are moved, and the wait until they are whole again.
+
+use crate::kubectl::{Kubectl, pages, unless_passing};
+use crate::params::Params;
+use crate::state::{Meta, Pod, null_is_empty};
+use anyhow::{Result, bail};
+use host::{Host, Waited, wait_until};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A replica needs seconds to start; looking more often costs the API server more than it tells.
+const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// A workload's count of ready replicas lags behind its pods for a moment.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// A workload as it was before its pods were moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Owner {
+    pub namespace: String,
+    pub kind: String,
+    pub name: String,
+    /// Its ready replicas then: what is waited for.
+    pub ready: u32,
+    /// How many of them can only come back on this node, after the uncordon.
+    #[serde(default)]
+    pub pinned: u32,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// A workload as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub owner: Owner,
+    /// `None`: it is no more.
+    pub now: Option<Replicas>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    pub ready: u32,
+    /// What it is asked to have; it may have been scaled since. `None`: it does not say.
+    pub wanted: Option<u32>,
+}
+
+impl Seen {
+    /// What is still missing, with `pinned` replicas excused or not.
+    pub fn missing(&self, excuse_pinned: bool) -> Option<String> {
+        let now = self.now?;
+        let excused = if excuse_pinned { self.owner.pinned } else { 0 };
+        let former = self.owner.ready.min(now.wanted.unwrap_or(u32::MAX));
+        let wanted = former.saturating_sub(excused);
+        (now.ready < wanted).then(|| format!("{} has {} of {wanted} replicas ready", self.owner, now.ready))
+    }
+}
+
+/// A controller that owns pods, and perhaps has one above it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Workload {
+    metadata: Meta,
+    #[serde(default)]
+    spec: WorkloadSpec,
+    #[serde(default)]
+    status: WorkloadStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct WorkloadSpec {
+    replicas: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct WorkloadStatus {
+    #[serde(deserialize_with = "null_is_empty")]
+    ready_replicas: u32,
+}
+
+/// The kinds that count their ready replicas themselves.
+fn path(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "Deployment" => "/apis/apps/v1/deployments",
+        "ReplicaSet" => "/apis/apps/v1/replicasets",
+        "StatefulSet" => "/apis/apps/v1/statefulsets",
+        "ReplicationController" => "/api/v1/replicationcontrollers",
+        _ => return None,
+    })
+}
+
+type Key = (String, String);
+
+/// Workloads of the cluster by kind, namespace and name.
+#[derive(Default)]
+pub(crate) struct Workloads(BTreeMap<String, BTreeMap<Key, Workload>>);
+
+impl Workloads {
+    pub(crate) fn read(kubectl: &Kubectl, kinds: &BTreeSet<&str>) -> Result<Self> {
+        let known: Vec<(&str, &str)> = kinds
+            .iter()
+            .filter_map(|kind| Some((*kind, path(kind)?)))
+            .collect();
+        let paths: Vec<String> = known.iter().map(|(_, path)| pages(path)).collect();
+        let mut all = Self::default();
+        if paths.is_empty() {
+            return Ok(all);
+        }
+        let mut documents = kubectl.read(&paths)?;
+        for (kind, _) in known {
+            let list: Vec<Workload> = documents.list()?;
+            let key = |workload: &Workload| {
+                (
+                    workload.metadata.namespace.clone(),
+                    workload.metadata.name.clone(),
+                )
+            };
+            all.0.insert(
+                kind.to_owned(),
+                list.into_iter()
+                    .map(|workload| (key(&workload), workload))
+                    .collect(),
+            );
+        }
+        Ok(all)
+    }
+
+    fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<&Workload> {
+        self.0.get(kind)?.get(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    fn replicas(&self, owner: &Owner) -> Option<Replicas> {
+        let workload = self.get(&owner.kind, &owner.namespace, &owner.name)?;
+        Some(Replicas {
+            ready: workload.status.ready_replicas,
+            wanted: workload.spec.replicas,
+        })
+    }
+
+    /// The workload that will replace a pod, as it is now. `None`: nobody will, or it is a Job, which is done
+    /// when it is done.
+    pub(crate) fn of(&self, pod: &Pod) -> Option<Owner> {
+        let controller = pod
+            .metadata
+            .controller()
+            .filter(|controller| controller.kind != "Job")?;
+        let namespace = pod.metadata.namespace.clone();
+        let above = self
+            .get(&controller.kind, &namespace, &controller.name)
+            .and_then(|workload| workload.metadata.controller());
+        // A ReplicaSet belongs to a Deployment nearly always; it is the one that outlives a roll-out.
+        let top = above
+            .filter(|above| self.get(&above.kind, &namespace, &above.name).is_some())
+            .unwrap_or(controller);
+        let (kind, name) = (top.kind.clone(), top.name.clone());
+        Some(Owner {
+            namespace,
+            kind,
+            name,
+            ready: 0,
+            pinned: 0,
+        })
+    }
+}
+
+/// The workloads of pods that are to go, as they are now. `pinned` says which pods can only come back here.
+pub(crate) fn of_pods<'p>(
+    kubectl: &Kubectl,
+    pods: impl Iterator<Item = &'p Pod> + Clone,
+    pinned: impl Fn(&Pod) -> bool,
+) -> Result<Vec<Seen>> {
+    let mut kinds: BTreeSet<&str> = pods
+        .clone()
+        .filter_map(|pod| pod.metadata.controller())
+        .map(|owner| owner.kind.as_str())
+        .collect();
+    if kinds.contains("ReplicaSet") {
+        kinds.insert("Deployment");
+    }
+    let workloads = Workloads::read(kubectl, &kinds)?;
+    let mut owners: Vec<Owner> = Vec::new();
+    for pod in pods {
+        let Some(owner) = workloads.of(pod) else { continue };
+        let place = owners.iter().position(|other| {
+            *other
+                == Owner {
+                    pinned: other.pinned,
+                    ..owner.clone()
+                }
+        });
+        let place = place.unwrap_or_else(|| {
+            owners.push(owner);
+            owners.len() - 1
+        });
+        owners[place].pinned += u32::from(pinned(pod));
+    }
+    let mut seen = look(kubectl, &owners, Some(workloads))?;
+    for Seen { owner, now } in &mut seen {
+        owner.ready = now.map_or(0, |now| now.ready);
+    }
+    Ok(seen)
+}
+
+/// The workloads as they are now.
+pub(crate) fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
+    look(kubectl, owners, None)
+}
+
+fn look(kubectl: &Kubectl, owners: &[Owner], read: Option<Workloads>) -> Result<Vec<Seen>> {
+    let kinds: BTreeSet<&str> = owners.iter().map(|owner| owner.kind.as_str()).collect();
+    let workloads = read.map_or_else(|| Workloads::read(kubectl, &kinds), Ok)?;
+    let others = ready_pods(kubectl, owners.iter().filter(|owner| path(&owner.kind).is_none()))?;
+    let replicas = |owner: &Owner| match path(&owner.kind) {
+        Some(_) => workloads.replicas(owner),
+        None => Some(Replicas {
+            ready: others
+                .iter()
+                .filter(|pod| owns(owner, pod))
+                .count()
+                .try_into()
+                .ok()?,
+            wanted: None,
+        }),
+    };
+    Ok(owners
+        .iter()
+        .map(|owner| Seen {
+            now: replicas(owner),
+            owner: owner.clone(),
+        })
+        .collect())
+}
+
+/// The ready pods of kinds that are not Kubernetes' own (a database operator's cluster): they are counted.
+fn ready_pods<'o>(kubectl: &Kubectl, owners: impl Iterator<Item = &'o Owner>) -> Result<Vec<Pod>> {
+    let namespaces: BTreeSet<&str> = owners.map(|owner| owner.namespace.as_str()).collect();
+    let mut ready = Vec::new();
+    for namespace in namespaces {
+        let pods: Vec<Pod> = kubectl.list(pages(&format!("/api/v1/namespaces/{namespace}/pods")))?;
+        ready.extend(
+            pods.into_iter()
+                .filter(|pod| pod.is_ready() && pod.metadata.deletion_timestamp.is_none()),
+        );
+    }
+    Ok(ready)
+}
+
+fn owns(owner: &Owner, pod: &Pod) -> bool {
+    let controller = pod.metadata.controller();
+    pod.metadata.namespace == owner.namespace
+        && controller.is_some_and(|controller| controller.kind == owner.kind && controller.name == owner.name)
+}
+
+/// Earlier knowledge first: a workload that a killed run has already thinned out is known by its record.
+pub(crate) fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<Owner> {
+    let mut all = earlier.to_vec();
+    for owner in now {
+        let same = |other: &Owner| {
+            (&other.namespace, &other.kind, &other.name) == (&owner.namespace, &owner.kind, &owner.name)
+        };
+        match all.iter_mut().find(|other| same(other)) {
+            Some(known) => known.pinned = known.pinned.max(owner.pinned),
+            None => all.push(owner),
+        }
+    }
+    all
+}
+
+/// Waits until the workloads are whole again.
+pub(crate) fn wait(params: &Params, host: &dyn Host, owners: &[Owner], excuse_pinned: bool) -> Result<()> {
+    let kubectl = Kubectl::new(host, params);
+    host.sleep(SETTLE);
+    let waited = wait_until(host, params.wait_for_timeout, LOOK_EVERY, || {
+        let seen = match unless_passing(now(&kubectl, owners))? {
+            Ok(seen) => seen,
+            Err(text) => return Ok(Err(text)),
+        };
+        let missing: Vec<String> = seen
+            .iter()
+            .filter_map(|seen| seen.missing(excuse_pinned))
+            .collect();
+        Ok(if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("; "))
+        })
+    })?;
+    if let Waited::GaveUp { missing, after } = waited {
+        bail!(
+            "{}: waiting for the workloads of {} took longer than {} s: {missing}. Look at their pods (kubectl describe), or raise wait_for_timeout",
+            host.place(),
+            params.node,
+            after.as_secs()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(ready_before: u32, pinned: u32, now: Option<(u32, Option<u32>)>) -> Seen {
+        let owner = Owner {
+            namespace: "demo".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+            ready: ready_before,
+            pinned,
+        };
+        Seen {
+            owner,
+            now: now.map(|(ready, wanted)| Replicas { ready, wanted }),
+        }
+    }
+
+    #[test]
+    fn what_is_missing() {
+        // (seen, missing while drained, missing after the uncordon)
+        let table = [
+            (seen(2, 0, Some((2, Some(2)))), false, false),
+            (seen(2, 0, Some((1, Some(2)))), true, true),
+            (seen(2, 1, Some((1, Some(2)))), false, true),
+            (seen(2, 0, Some((1, Some(1)))), false, false),
+            (seen(2, 0, Some((3, Some(5)))), false, false),
+            (seen(0, 0, Some((0, Some(2)))), false, false),
+            (seen(2, 0, None), false, false),
+            (seen(1, 0, Some((0, None))), true, true),
+        ];
+        for (seen, drained, uncordoned) in table {
+            assert_eq!(seen.missing(true).is_some(), drained, "{seen:?} while drained");
+            assert_eq!(
+                seen.missing(false).is_some(),
+                uncordoned,
+                "{seen:?} after the uncordon"
+            );
+        }
+        assert_eq!(
+            seen(2, 0, Some((1, Some(2)))).missing(true).unwrap(),
+            "Deployment demo/web has 1 of 2 replicas ready"
+        );
+    }
+
+    #[test]
+    fn an_earlier_run_knows_better_what_was_there() {
+        let owner = |name: &str, ready| Owner {
+            name: name.to_owned(),
+            ready,
+            ..Owner::default()
+        };
+        let merged = merge(&[owner("a", 2)], [owner("a", 1), owner("b", 1)].into_iter());
+        assert_eq!(merged, [owner("a", 2), owner("b", 1)]);
+    }
+}
