@@ -7,11 +7,12 @@ use crate::process::{self, Program};
 use crate::progress::step;
 use crate::state::State;
 use anyhow::{Context as _, Result};
+use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
 /// A real k3s needs 20 s for a server on an idle machine; five times that on a busy one.
-const INSTALL_LIMIT: Duration = Duration::from_secs(240);
-const READY_LIMIT: Duration = Duration::from_secs(180);
+const INSTALL_LIMIT: Duration = Duration::from_mins(4);
+const READY_LIMIT: Duration = Duration::from_mins(3);
 
 pub fn install(state: &State) -> Result<()> {
     let nodes = state.nodes();
@@ -68,7 +69,7 @@ fn in_parallel(nodes: &[&Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Re
     let outcomes: Vec<Result<()>> = std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = nodes.iter().map(|node| scope.spawn(move || work(node))).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
+        let joined = threads.into_iter().map(ScopedJoinHandle::join);
         joined
             .map(|outcome| outcome.unwrap_or_else(|_| anyhow::bail!("installing k3s: a thread panicked")))
             .collect()

@@ -103,7 +103,7 @@ pub fn start(node: &Node) -> Result<()> {
 /// `pct start` returns before systemd has done; services can be started only after that.
 pub fn wait_for_systemd(node: &Node) -> Result<()> {
     let what = format!("systemd in container {} ({}) has booted", node.vmid, node.name);
-    process::wait_until(&what, Duration::from_secs(60), || {
+    process::wait_until(&what, Duration::from_mins(1), || {
         let said = exec(node, ["systemctl", "is-system-running"]).output()?.stdout;
         Ok(matches!(said.trim(), "running" | "degraded"))
     })

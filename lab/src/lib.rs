@@ -4,6 +4,8 @@
 //! The lab *is* the outside world that the rest of the workspace reaches through `host::Host`: it starts programs,
 //! sleeps and writes files itself, hence the one exception below.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+// Texts of a few lines, written once: a reader's ease counts for more than an allocation.
+#![allow(clippy::format_push_string)]
 
 pub mod cgroup;
 pub mod cluster;

@@ -55,7 +55,7 @@ impl Program {
             argv: argv.into_iter().map(Into::into).collect(),
             stdin: Vec::new(),
             // No step of the lab but building the template lasts longer.
-            limit: Duration::from_secs(120),
+            limit: Duration::from_mins(2),
         }
     }
 

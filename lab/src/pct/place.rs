@@ -2,8 +2,9 @@
 
 use super::failure::{Failure, Outcome};
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Set by tests only; never passed on to a child.
@@ -69,17 +70,18 @@ impl Place {
 
     /// One of LXC's programs, in the environment that Proxmox's handler leaves to a child.
     pub(crate) fn lxc(&self, program: &str) -> Command {
-        self.program(&self.programs.join(program))
+        self::program(self.programs.join(program))
     }
+}
 
-    pub(crate) fn program(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("PATH", super::PATH)
-            .env_remove(ROOT)
-            .env_remove(PROGRAMS);
-        command
-    }
+/// Any program, likewise. What tests say to this one is not passed on.
+pub(crate) fn program(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env("PATH", super::PATH)
+        .env_remove(ROOT)
+        .env_remove(PROGRAMS);
+    command
 }
 
 /// Perl's taint mode: no child is started while these are set.

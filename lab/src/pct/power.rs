@@ -4,10 +4,9 @@ use super::args::Call;
 use super::conf::{self, refuse_locked};
 use super::failure::{Failure, Outcome};
 use super::lock::{self, Caller};
-use super::place::{Place, refuse_tainted};
+use super::place::{self, Place, refuse_tainted};
 use super::{lxc_conf, set};
 use crate::cgroup;
-use crate::paths::CGROUP;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -158,10 +157,18 @@ pub(crate) fn replay(command: &mut Command) -> bool {
 
 /// The HA stack's part: the same command, done by somebody else, some time after we have returned.
 fn later(place: &Place, verb: &str, vmid: &str, delay_ms: u64) -> Outcome {
-    let script = "sleep \"$1\"; case $2 in start) exec lxc-start -n \"$3\" -d;; *) exec lxc-stop -n \"$3\" --kill;; esac";
+    let (program, option) = if verb == "start" {
+        ("lxc-start", "-d")
+    } else {
+        ("lxc-stop", "--kill")
+    };
     let seconds = format!("{}.{:03}", delay_ms / 1000, delay_ms % 1000);
-    let mut command = place.program("setsid".as_ref());
-    command.args(["sh", "-c", script, "ha", &seconds, verb, vmid]);
+    let mut command = place::program("setsid");
+    let script = "sleep \"$1\"; exec \"$2\" -n \"$3\" \"$4\"";
+    command
+        .args(["sh", "-c", script, "ha", &seconds])
+        .arg(place.lxc(program).get_program())
+        .args([vmid, option]);
     if verb == "start" {
         let conf = conf::load(place, vmid)?;
         let folder = place.container(vmid);
@@ -177,5 +184,5 @@ fn later(place: &Place, verb: &str, vmid: &str, delay_ms: u64) -> Outcome {
         .spawn();
     spawned
         .map(|_| 0)
-        .map_err(|error| Failure::plain(format!("unable to reach the HA stack in {CGROUP} - {error}")))
+        .map_err(|error| Failure::plain(format!("unable to reach the HA stack - {error}")))
 }

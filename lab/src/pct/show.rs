@@ -121,18 +121,15 @@ fn megabytes(text: &str) -> String {
 
 pub(crate) fn config(place: &Place, call: &Call) -> Outcome {
     let mut conf = conf::load(place, call.vmid())?;
-    let shown = match call.option("snapshot") {
-        Some(name) => conf
-            .section(name)
-            .cloned()
-            .ok_or_else(|| Failure::plain(format!("snapshot '{name}' does not exist")))?,
-        None => {
-            // What is not true yet looks true unless asked otherwise.
-            if !call.flag("current", false) {
-                conf.apply_pending();
-            }
-            conf.main
+    let shown = if let Some(name) = call.option("snapshot") {
+        let found = conf.section(name).cloned();
+        found.ok_or_else(|| Failure::plain(format!("snapshot '{name}' does not exist")))?
+    } else {
+        // What is not true yet looks true unless asked otherwise.
+        if !call.flag("current", false) {
+            conf.apply_pending();
         }
+        conf.main
     };
     let mut keys = shown.sorted();
     if !shown.description.is_empty() {

@@ -1,10 +1,10 @@
 //! Snapshots: copies of the container's disk and a section each in its configuration.
 
 use super::args::Call;
-use super::conf::{self, Conf, PENDING, Section, refuse_locked};
+use super::conf::{self, Conf, Section, refuse_locked};
 use super::failure::{Failure, Outcome};
 use super::lock::{self, Caller};
-use super::place::Place;
+use super::place::{Place, program};
 use super::power::{replay, start_locked, task, wait_stopped};
 use std::fs;
 use std::path::PathBuf;
@@ -83,15 +83,9 @@ fn copy_out(place: &Place, vmid: &str, name: &str) -> bool {
     }
     let frozen = place.is_running(vmid) && replay(place.lxc("lxc-freeze").args(["-n", vmid]));
     let disk = place.container(vmid).join("disk");
-    let copied = PARTS.iter().all(|part| {
-        replay(
-            place
-                .program("cp".as_ref())
-                .arg("-a")
-                .arg(disk.join(part))
-                .arg(&target),
-        )
-    });
+    let copied = PARTS
+        .iter()
+        .all(|part| replay(program("cp").arg("-a").arg(disk.join(part)).arg(&target)));
     if frozen {
         replay(place.lxc("lxc-unfreeze").args(["-n", vmid]));
     }
@@ -115,8 +109,7 @@ pub(crate) fn rollback(place: &Place, call: &Call) -> Outcome {
             // The folders themselves are mounted into the container at its next start, so they may be replaced.
             fs::remove_dir_all(disk.join(part)).is_ok()
                 && replay(
-                    place
-                        .program("cp".as_ref())
+                    program("cp")
                         .arg("-a")
                         .arg(folder(place, vmid, name).join(part))
                         .arg(&disk),
@@ -165,41 +158,37 @@ pub(crate) fn delete(place: &Place, call: &Call) -> Outcome {
 
 pub(crate) fn list(place: &Place, call: &Call) -> Outcome {
     let conf = conf::load(place, call.vmid())?;
-    let mut depth = 0;
-    let mut parent = None;
-    // A chain, as rollbacks to older snapshots branch only in Proxmox.
-    let mut ordered: Vec<&Section> = conf
-        .snapshots()
-        .filter(|section| section.name != PENDING)
-        .collect();
-    ordered.sort_by_key(|section| {
-        section
-            .get("snaptime")
-            .and_then(|time| time.parse::<i64>().ok())
-            .unwrap_or_default()
-    });
-    let mut here_shown = false;
-    for section in ordered {
-        if conf.main.get("parent") == parent && !here_shown && parent.is_some() {
-            here_shown = true;
-            println!("{}", line(depth, "current", "", "You are here!"));
-        }
-        let time = section
-            .get("snaptime")
-            .and_then(|time| time.parse().ok())
-            .map(clock)
-            .unwrap_or_default();
+    let time = |section: &Section| section.get("snaptime").and_then(|time| time.parse::<i64>().ok());
+    // A chain: a tree with branches needs clones, which the lab has not.
+    let mut chain: Vec<&Section> = conf.snapshots().collect();
+    chain.sort_by_key(|section| time(section));
+    for (depth, section) in chain.iter().enumerate() {
         let description = section
             .description
             .last()
             .map_or("no-description", String::as_str);
-        println!("{}", line(depth, &section.name, &time, description));
-        parent = Some(section.name.as_str());
-        depth += 1;
+        println!(
+            "{}",
+            line(
+                depth,
+                &section.name,
+                &time(section).map(clock).unwrap_or_default(),
+                description
+            )
+        );
     }
-    if !here_shown {
-        println!("{}", line(depth, "current", "", "You are here!"));
-    }
+    let parent = chain
+        .iter()
+        .position(|section| conf.main.get("parent") == Some(&section.name));
+    println!(
+        "{}",
+        line(
+            parent.map_or(0, |depth| depth + 1),
+            "current",
+            "",
+            "You are here!"
+        )
+    );
     Ok(0)
 }
 
