@@ -3,4 +3,36 @@
 // This crate *is* the outside world of the modules under test: it starts processes, reads the clock, prints.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
+pub mod addons;
+pub mod admission;
+pub mod agent;
+pub mod api;
+pub mod balancer;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod cluster;
+pub mod config;
+pub mod controllers;
+pub mod faults;
+pub mod files;
+pub mod join;
+pub mod json;
+pub mod kinds;
+pub mod kubeconfig;
+pub mod kubectl;
+pub mod kubelet;
+pub mod log;
+pub mod notify;
+pub mod paths;
+pub mod phase;
+pub mod pki;
+pub mod random;
+pub mod registry;
+pub mod serve;
+pub mod server;
 pub mod store;
+pub mod supervisor;
+pub mod tls;
+pub mod token;
+pub mod version;

@@ -78,3 +78,10 @@ impl Change {
         }
     }
 }
+
+/// A single server's datastore.
+pub fn open(folder: &std::path::Path) -> anyhow::Result<std::sync::Arc<dyn Store>> {
+    Ok(std::sync::Arc::new(memory::MemoryStore::with_journal(
+        &folder.join("state.journal"),
+    )?))
+}

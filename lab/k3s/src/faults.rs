@@ -1,0 +1,54 @@
+//! Troubles on demand. A server reads `/etc/lab/faults.json` again at each request:
+//!
+//! ```json
+//! {"requests": [{"verb": "create", "resource": "pods/eviction", "status": 429},
+//!               {"resource": "readyz", "status": 500}, {"verb": "list", "resource": "nodes", "hang": 30}]}
+//! ```
+//!
+//! The first rule that fits decides; `verb` (get, list, watch, create, update, patch, delete) and `resource` (plural,
+//! with its subresource; `readyz`, `livez`, `version`) may be left out. `hang` is in real seconds, and with no
+//! `status` the request goes on afterwards. What a pod does wrong is told by its annotations instead: see `kubelet`.
+
+use crate::api::status::Refusal;
+use crate::json::{items, text};
+use crate::paths;
+use serde_json::Value;
+use std::time::Duration;
+
+pub async fn meet(verb: &str, resource: &str) -> Result<(), Refusal> {
+    let Some(rule) = rule(verb, resource) else {
+        return Ok(());
+    };
+    if let Some(seconds) = rule["hang"].as_f64() {
+        tokio::time::sleep(Duration::from_secs_f64(seconds.max(0.0))).await;
+    }
+    let status = rule["status"]
+        .as_u64()
+        .and_then(|status| u16::try_from(status).ok());
+    match status {
+        None => Ok(()),
+        Some(429) => Err(Refusal::new(
+            429,
+            "TooManyRequests",
+            "Too many requests, please try again later.",
+        )
+        .retry_in(1)),
+        Some(503) => Err(Refusal::unavailable()),
+        Some(code) => Err(Refusal::new(
+            code,
+            "InternalError",
+            "Internal error occurred: a fault of the lab",
+        )),
+    }
+}
+
+fn rule(verb: &str, resource: &str) -> Option<Value> {
+    let file = std::fs::read_to_string(paths::etc("lab/faults.json")).ok()?;
+    let faults: Value = serde_json::from_str(&file).ok()?;
+    let fits = |rule: &&Value| {
+        [("/verb", verb), ("/resource", resource)]
+            .iter()
+            .all(|(key, is)| ["", *is].contains(&text(rule, key)))
+    };
+    items(&faults, "/requests").iter().find(fits).cloned()
+}

@@ -1,0 +1,198 @@
+//! The Node object, as recorded.
+
+use crate::clock;
+use crate::config::Config;
+use crate::config::flags::Role;
+use crate::json::{items, set, text};
+use crate::version::Version;
+use serde_json::{Value, json};
+
+/// At its first registration: labels and taints of the flags count now, and never again.
+pub fn new(config: &Config, has_etcd: bool) -> Value {
+    let mut metadata = metadata(config, has_etcd);
+    metadata["name"] = json!(config.node_name);
+    for label in config.flags.list("node-label") {
+        let (key, value) = label.split_once('=').unwrap_or((&label, ""));
+        set(&mut metadata, &["labels", key], json!(value));
+    }
+    let taints: Vec<Value> = config
+        .flags
+        .list("node-taint")
+        .iter()
+        .map(|taint| parse_taint(taint))
+        .collect();
+    let mut spec = json!({"providerID": format!("k3s://{}", config.node_name)});
+    if !taints.is_empty() {
+        spec["taints"] = json!(taints);
+    }
+    json!({"kind": "Node", "apiVersion": "v1", "metadata": metadata, "spec": spec, "status": status(config, &Value::Null, false)})
+}
+
+/// `key=value:Effect`
+fn parse_taint(text: &str) -> Value {
+    let (rest, effect) = text.rsplit_once(':').unwrap_or((text, "NoSchedule"));
+    let (key, value) = rest.split_once('=').unwrap_or((rest, ""));
+    let mut taint = json!({"key": key, "effect": effect});
+    if !value.is_empty() {
+        taint["value"] = json!(value);
+    }
+    taint
+}
+
+/// What k3s keeps right on every start.
+pub fn metadata(config: &Config, has_etcd: bool) -> Value {
+    let name = &config.node_name;
+    let address = &config.node_ip;
+    let version = Version::current();
+    let mut labels = json!({
+        "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/instance-type": "k3s", "beta.kubernetes.io/os": "linux",
+        "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
+        "node.kubernetes.io/instance-type": "k3s",
+    });
+    let mut annotations = json!({
+        "flannel.alpha.coreos.com/backend-data": "null", "flannel.alpha.coreos.com/backend-type": "host-gw",
+        "flannel.alpha.coreos.com/kube-subnet-manager": "true", "flannel.alpha.coreos.com/public-ip": address,
+        "k3s.io/node-args": json!(config.node_args()).to_string(),
+        "k3s.io/node-config-hash": config.hash(),
+        "k3s.io/node-env": config.node_env().to_string(),
+        "node.alpha.kubernetes.io/ttl": "0",
+        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
+    });
+    let of_node = if version.since(21) {
+        &mut annotations
+    } else {
+        &mut labels
+    };
+    of_node["k3s.io/hostname"] = json!(name);
+    of_node["k3s.io/internal-ip"] = json!(address);
+    if config.role == Role::Server {
+        labels["node-role.kubernetes.io/control-plane"] = json!("true");
+        // Gone with 1.34.
+        if !version.since(34) {
+            labels["node-role.kubernetes.io/master"] = json!("true");
+        }
+        if has_etcd {
+            labels["node-role.kubernetes.io/etcd"] = json!("true");
+        }
+    }
+    json!({"labels": labels, "annotations": annotations})
+}
+
+pub fn status(config: &Config, old: &Value, ready: bool) -> Value {
+    let mut addresses = vec![json!({"type": "InternalIP", "address": config.node_ip})];
+    for address in config.flags.list("node-external-ip") {
+        addresses.push(json!({"type": "ExternalIP", "address": address}));
+    }
+    addresses.push(json!({"type": "Hostname", "address": config.node_name}));
+    let pods = kubelet_argument(config, "max-pods").unwrap_or_else(|| "110".to_owned());
+    let version = Version::current();
+    json!({
+        "addresses": addresses,
+        "capacity": {"cpu": "2", "ephemeral-storage": "264212084Ki", "memory": "24684084Ki", "pods": pods},
+        "allocatable": {"cpu": "2", "ephemeral-storage": "257025515114", "memory": "24684084Ki", "pods": pods},
+        "conditions": conditions(old, ready),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 10250}},
+        "nodeInfo": {
+            "architecture": "amd64", "bootID": file("/proc/sys/kernel/random/boot_id"),
+            "containerRuntimeVersion": version.container_runtime(),
+            "kernelVersion": file("/proc/sys/kernel/osrelease"),
+            "kubeProxyVersion": version.to_string(), "kubeletVersion": version.to_string(),
+            "machineID": file("/etc/machine-id"), "operatingSystem": "linux",
+            "osImage": os_image(), "systemUUID": file("/etc/machine-id"),
+        },
+    })
+}
+
+fn conditions(old: &Value, ready: bool) -> Vec<Value> {
+    let mut all = vec![
+        (
+            "NetworkUnavailable",
+            "False",
+            "FlannelIsUp",
+            "Flannel is running on this node",
+        ),
+        (
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available",
+        ),
+        (
+            "DiskPressure",
+            "False",
+            "KubeletHasNoDiskPressure",
+            "kubelet has no disk pressure",
+        ),
+        (
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available",
+        ),
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+    ];
+    if !ready {
+        all[4] = (
+            "Ready",
+            "False",
+            "KubeletNotReady",
+            "container runtime network not ready: cni config uninitialized",
+        );
+    }
+    all.into_iter().map(|condition| stamped(old, condition)).collect()
+}
+
+fn stamped(old: &Value, (kind, status, reason, message): (&str, &str, &str, &str)) -> Value {
+    let now = clock::seconds();
+    let before = items(old, "/status/conditions")
+        .iter()
+        .find(|c| text(c, "/type") == kind);
+    let since = before
+        .filter(|c| text(c, "/status") == status)
+        .map(|c| text(c, "/lastTransitionTime").to_owned());
+    json!({
+        "type": kind, "status": status, "reason": reason, "message": message,
+        "lastHeartbeatTime": now, "lastTransitionTime": since.unwrap_or(now),
+    })
+}
+
+fn kubelet_argument(config: &Config, name: &str) -> Option<String> {
+    let arguments = config.flags.list("kubelet-arg");
+    let values = arguments
+        .iter()
+        .filter_map(|a| a.trim_start_matches('-').split_once('='));
+    values
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+        .next_back()
+}
+
+fn file(path: &str) -> String {
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+fn os_image() -> String {
+    let release = file("/etc/os-release");
+    let line = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    line.unwrap_or("Linux").trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taints_are_read_as_kubectl_writes_them() {
+        assert_eq!(
+            parse_taint("a=b:NoExecute"),
+            json!({"key": "a", "value": "b", "effect": "NoExecute"})
+        );
+        assert_eq!(
+            parse_taint("x/y:NoSchedule"),
+            json!({"key": "x/y", "effect": "NoSchedule"})
+        );
+    }
+}

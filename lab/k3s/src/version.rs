@@ -1,0 +1,139 @@
+//! Which k3s this binary claims to be. All versions are one program: the release folder appends a trailer to the
+//! file, so that each version has its own checksum and can be copied around like a real one.
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::sync::LazyLock;
+
+const MARK: &str = "\nLAB-K3S-VERSION=";
+/// A build without a trailer (`cargo run`) takes its version from here.
+const VARIABLE: &str = "LAB_K3S_VERSION";
+const TRAILER_LIMIT: i64 = 80;
+
+/// Read once: the file may be replaced while the process runs, and the process stays what it was.
+static CURRENT: LazyLock<Version> = LazyLock::new(|| {
+    let text = trailer().or_else(|| std::env::var(VARIABLE).ok());
+    text.and_then(|t| Version::parse(&t).ok())
+        .unwrap_or_else(Version::unmarked)
+});
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    text: String,
+    pub minor: u32,
+    pub patch: u32,
+}
+
+fn trailer() -> Option<String> {
+    let mut file = File::open("/proc/self/exe").ok()?;
+    let length = i64::try_from(file.metadata().ok()?.len()).ok()?;
+    file.seek(SeekFrom::End(-TRAILER_LIMIT.min(length))).ok()?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail).ok()?;
+    let tail = String::from_utf8_lossy(&tail).into_owned();
+    let at = tail.rfind(MARK)? + MARK.len();
+    Some(tail[at..].trim_end().to_owned())
+}
+
+impl Version {
+    pub fn current() -> &'static Self {
+        &CURRENT
+    }
+
+    fn unmarked() -> Self {
+        Self {
+            text: "v1.31.4+k3s1".to_owned(),
+            minor: 31,
+            patch: 4,
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<Self> {
+        let numbers = text.strip_prefix('v').and_then(|t| t.split(['+', '-']).next());
+        let numbers =
+            numbers.with_context(|| format!("reading the version {text:?}: it has no leading v"))?;
+        let parts: Vec<u32> = numbers.split('.').filter_map(|n| n.parse().ok()).collect();
+        let &[1, minor, patch] = parts.as_slice() else {
+            bail!("reading the version {text:?}: it is not v1.<minor>.<patch>+k3s<n>");
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            minor,
+            patch,
+        })
+    }
+
+    pub fn since(&self, minor: u32) -> bool {
+        self.minor >= minor
+    }
+
+    /// The commit in `k3s --version`: known for the recorded versions, else made from the version.
+    pub fn commit(&self) -> String {
+        match self.text.as_str() {
+            "v1.21.2+k3s1" => "5a67e8dc".to_owned(),
+            "v1.20.8+k3s1" => "5d0a12a6".to_owned(),
+            other => hex(&Sha256::digest(other))[..8].to_owned(),
+        }
+    }
+
+    pub fn go(&self) -> &'static str {
+        match self.minor {
+            ..=25 => "go1.19.8",
+            26..=28 => "go1.20.13",
+            29..=31 => "go1.22.9",
+            _ => "go1.24.6",
+        }
+    }
+
+    pub fn container_runtime(&self) -> &'static str {
+        match self.minor {
+            ..=20 => "containerd://1.4.4-k3s1",
+            21..=23 => "containerd://1.4.4-k3s2",
+            24..=30 => "containerd://1.7.11-k3s2",
+            _ => "containerd://1.7.23-k3s2",
+        }
+    }
+
+    /// The name of the folder that a real binary unpacks itself into: one per version.
+    pub fn data_folder(&self) -> String {
+        hex(&Sha256::digest(format!("lab data of {}", self.text)))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_release_and_a_candidate_are_versions() {
+        let release = Version::parse("v1.21.2+k3s1").unwrap();
+        assert_eq!((release.minor, release.patch), (21, 2));
+        assert_eq!(Version::parse("v1.32.0-rc1+k3s1").unwrap().minor, 32);
+        assert!(release.since(21) && !release.since(22));
+    }
+
+    #[test]
+    fn other_words_are_not() {
+        for text in ["1.21.2", "stable", "v2.0.0", "v1.21", ""] {
+            assert!(Version::parse(text).is_err(), "{text}");
+        }
+    }
+}
