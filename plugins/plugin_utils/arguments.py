@@ -32,7 +32,7 @@ class Arguments:
         stub = importlib.import_module(f"ansible_collections.{COLLECTION}.plugins.modules.{module}")
         spec = _as_for_another_host(stub.ARGUMENT_SPEC)
         given = {name: value for name, value in given.items() if value is not None}
-        checked = ArgumentSpecValidator(spec, **getattr(stub, "CONSTRAINTS", {})).validate(given)
+        checked = ArgumentSpecValidator(spec).validate(given)
         self._secrets = _forms_to_hide(checked._no_log_values)  # Only AnsibleModule reads it in public.
         self.warnings = [
             f"both option {warning['option']} and its alias {warning['alias']} are set" for warning in checked._warnings

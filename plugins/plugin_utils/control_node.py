@@ -29,7 +29,7 @@ def controller() -> dict[str, Any]:
         "host": socket.gethostname(),
         "boot_id": _boot_id(),
         "pid": pid,
-        "started": started.get(pid, ""),
+        "start": started.get(pid, ""),
         "alive": [f"{number}:{start}" for number, start in sorted(started.items())],
     }
 

@@ -45,11 +45,10 @@ ARGUMENT_SPEC = {
     "token": {"type": "str", "no_log": True},
     "trace": {"type": "str"},
 }
-CONSTRAINTS = {"mutually_exclusive": [["flag", "names"]]}
 
 
 def main():
-    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True, **CONSTRAINTS).fail_json("not built")
+    AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True).fail_json("not built")
 
 
 if __name__ == "__main__":

@@ -37,7 +37,6 @@ def test_arguments_arrive_typed_and_only_those_given(bench):
         ({"count": "many"}, ["count", "int"]),
         ({"flag": "perhaps"}, ["flag", "perhaps"]),
         ({"mode": "dance"}, ["mode", "tell", "dance"]),
-        ({"flag": True, "names": ["a"]}, ["mutually exclusive", "flag|names"]),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_sent(bench, arguments, expected):

@@ -1,1 +1,62 @@
-fn main() {}
+//! What the repository does to itself: `cargo xtask install | docs | check`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a developer's tool: it runs cargo, writes files and talks to the one who called it"
+)]
+
+mod build;
+mod check;
+mod docs;
+mod install;
+mod literal;
+mod repo;
+mod sidecar;
+mod stub;
+mod usage;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use repo::Repo;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds and checks the collection homelab.k3s")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Build the modules, and write programs and stubs into plugins/modules
+    Install {
+        /// The platforms to build for; without it x86-64 Linux (static) and the platform that this runs on
+        #[arg(long = "target", value_name = "TRIPLE")]
+        targets: Vec<String>,
+        /// Only these modules
+        #[arg(long = "module", value_name = "NAME")]
+        modules: Vec<String>,
+    },
+    /// Write the tables of README.md
+    Docs,
+    /// Compare sidecars, stubs, action plugins, version, README, playbooks and scenarios with each other
+    Check,
+}
+
+fn main() -> Result<()> {
+    let repo = Repo::here();
+    match Arguments::parse().task {
+        Task::Install { targets, modules } => install::install(&repo, &targets, &modules),
+        Task::Docs => docs::write(&repo),
+        Task::Check => {
+            let faults = check::faults(&repo)?;
+            for fault in &faults {
+                println!("{fault}");
+            }
+            match faults.len() {
+                0 => Ok(()),
+                number => bail!("{number} places disagree"),
+            }
+        }
+    }
+}

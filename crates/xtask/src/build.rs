@@ -1,0 +1,187 @@
+//! cargo and the compiler: which platforms, and how a program for them becomes static.
+
+use crate::repo::Repo;
+use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Proxmox VE runs on x86-64 only. musl: runs on every distribution and in an empty chroot.
+pub(crate) const PROXMOX: &str = "x86_64-unknown-linux-musl";
+
+/// A platform to build for.
+pub(crate) struct Target {
+    pub triple: String,
+    static_gnu: bool,
+}
+
+impl Target {
+    /// The static kind where its standard library can be had, else glibc linked statically.
+    pub(crate) fn available(triple: &str) -> Result<Self> {
+        let (plain, gnu) = (triple.to_owned(), triple.replace("-musl", "-gnu"));
+        if has_std(triple)? || (add_std(triple) && has_std(triple)?) {
+            return Ok(Self {
+                static_gnu: plain.ends_with("-linux-gnu"),
+                triple: plain,
+            });
+        }
+        ensure!(
+            gnu != plain && has_std(&gnu)?,
+            "building for {triple}: this Rust has no standard library for it; `rustup target add {triple}` gets it"
+        );
+        println!("no standard library for {triple}: {gnu}, linked statically, takes its place");
+        Ok(Self {
+            triple: gnu,
+            static_gnu: true,
+        })
+    }
+
+    /// The folder's name below `__bin__`: an architecture means Linux.
+    pub(crate) fn platform(&self) -> String {
+        platform(&self.triple)
+    }
+
+    /// Builds these packages and answers where their programs are.
+    pub(crate) fn build(&self, repo: &Repo, packages: &[String]) -> Result<BTreeMap<String, PathBuf>> {
+        println!("building {} for {}", packages.join(", "), self.triple);
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .current_dir(&repo.root)
+            .args([
+                "build",
+                "--release",
+                "--message-format=json-render-diagnostics",
+                "--target",
+            ])
+            .arg(&self.triple)
+            .stdout(Stdio::piped());
+        for package in packages {
+            cargo.args(["--package", package]);
+        }
+        for (name, value) in self.environment() {
+            cargo.env(name, value);
+        }
+        let output = cargo
+            .spawn()
+            .and_then(std::process::Child::wait_with_output)
+            .context("running cargo")?;
+        if !output.status.success() {
+            bail!(
+                "building {} for {} failed, see above",
+                packages.join(", "),
+                self.triple
+            );
+        }
+        Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut environment = Vec::new();
+        let name = self.triple.replace('-', "_");
+        if self.static_gnu {
+            let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
+            environment.push((flags, "-C target-feature=+crt-static".to_owned()));
+        }
+        let compiler = format!("CC_{name}");
+        if self.triple.ends_with("-musl") && std::env::var_os(&compiler).is_none() && !is_on_path("musl-gcc")
+        {
+            // ring has some C: it needs a compiler for this machine, but nothing of the C library.
+            environment.push((compiler, "cc".to_owned()));
+        }
+        environment
+    }
+}
+
+/// The platforms of a plain `cargo xtask install`.
+pub(crate) fn default_triples() -> Result<Vec<String>> {
+    let native = native_triple()?;
+    let native_static = native.replace("-linux-gnu", "-linux-musl");
+    let mut triples = vec![PROXMOX.to_owned()];
+    if native_static != PROXMOX {
+        triples.push(native_static);
+    }
+    Ok(triples)
+}
+
+/// The platform that this runs on, as the folder below `__bin__` is named.
+pub(crate) fn native_platform() -> Result<String> {
+    native_triple().map(|triple| platform(&triple))
+}
+
+fn platform(triple: &str) -> String {
+    let machine = triple.split('-').next().unwrap_or_default();
+    match triple {
+        triple if triple.contains("-linux-") => machine.to_owned(),
+        triple if triple.contains("-darwin") => format!("darwin_{machine}"),
+        triple if triple.contains("-freebsd") => format!("freebsd_{machine}"),
+        _ => triple.replace('-', "_"),
+    }
+}
+
+fn native_triple() -> Result<String> {
+    let told = rustc(&["-vV"])?;
+    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc -vV names no host")
+}
+
+fn has_std(triple: &str) -> Result<bool> {
+    let folder = rustc(&["--print", "target-libdir", "--target", triple])?;
+    Ok(Path::new(folder.trim()).is_dir())
+}
+
+fn add_std(triple: &str) -> bool {
+    let added = Command::new("rustup").args(["target", "add", triple]).status();
+    added.is_ok_and(|status| status.success())
+}
+
+fn rustc(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("rustc")
+        .args(arguments)
+        .output()
+        .context("running rustc")?;
+    ensure!(
+        output.status.success(),
+        "rustc {} failed: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// The programs that cargo says it has made, by package.
+fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
+    let program = |line: &str| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let executable = message.get("executable")?.as_str()?;
+        let name = message.get("target")?.get("name")?.as_str()?;
+        Some((name.to_owned(), PathBuf::from(executable)))
+    };
+    messages.lines().filter_map(program).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_are_named_as_the_action_plugin_expects() {
+        assert_eq!(platform("x86_64-unknown-linux-musl"), "x86_64");
+        assert_eq!(platform("aarch64-unknown-linux-gnu"), "aarch64");
+        assert_eq!(platform("aarch64-apple-darwin"), "darwin_aarch64");
+        assert_eq!(platform("x86_64-unknown-freebsd"), "freebsd_x86_64");
+    }
+
+    #[test]
+    fn programs_are_found_in_what_cargo_says() {
+        let told = r#"{"reason":"compiler-artifact","target":{"name":"host","kind":["lib"]},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"pct_exec","kind":["bin"]},"executable":"/t/pct_exec"}
+{"reason":"build-finished","success":true}"#;
+        let expected = BTreeMap::from([("pct_exec".to_owned(), PathBuf::from("/t/pct_exec"))]);
+        assert_eq!(programs(told), expected);
+    }
+}

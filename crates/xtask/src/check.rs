@@ -1,0 +1,155 @@
+//! `cargo xtask check`: each fact has one owner; here the other places are compared with it.
+
+use crate::install::{expected_stub, stub_path};
+use crate::repo::{COLLECTION, Repo};
+use crate::sidecar::{self, Sidecar};
+use crate::{docs, usage};
+use anyhow::{Context, Result};
+use serde_yaml_ng::Value;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// Folders whose YAML uses the modules.
+const YAML_FOLDERS: [&str; 3] = ["playbooks", "molecule", "inventory"];
+
+/// Every disagreement, as a line that says where.
+pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
+    let sidecars = sidecar::all(repo)?;
+    let mut faults = Vec::new();
+    faults.extend(names(repo, &sidecars)?);
+    faults.extend(action_plugins(repo, &sidecars)?);
+    faults.extend(action_group(repo, &sidecars)?);
+    faults.extend(version(repo)?);
+    faults.extend(stubs(repo, &sidecars)?);
+    faults.extend(uses(repo, &sidecars)?);
+    if docs::expected(repo)? != repo.read("README.md")? {
+        faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
+    }
+    Ok(faults)
+}
+
+type Sidecars = BTreeMap<String, Sidecar>;
+
+/// Folder name = crate name = sidecar name = module name.
+fn names(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for (module, sidecar) in sidecars {
+        let manifest = repo.read(&format!("modules/{module}/Cargo.toml"))?;
+        if !manifest
+            .lines()
+            .any(|line| line == format!("name = \"{module}\""))
+        {
+            faults.push(format!(
+                "modules/{module}/Cargo.toml: the crate's name is not {module}"
+            ));
+        }
+        if sidecar.documentation.get("module").and_then(Value::as_str) != Some(module) {
+            faults.push(format!(
+                "modules/{module}/{module}.yml: the module's name in it is not {module}"
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+fn action_plugins(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for module in sidecars.keys() {
+        let path = format!("plugins/action/{module}.py");
+        let text = repo.read(&path).unwrap_or_default();
+        if !text.contains(&format!("MODULE = \"{module}\"")) {
+            faults.push(format!(
+                "{path}: there is no action plugin with MODULE = \"{module}\""
+            ));
+        }
+    }
+    for entry in fs::read_dir(repo.path("plugins/action")).context("listing plugins/action")? {
+        let path = entry.context("listing plugins/action")?.path();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_file() && !sidecars.contains_key(&name) {
+            faults.push(format!("plugins/action/{name}.py: there is no such module"));
+        }
+    }
+    Ok(faults)
+}
+
+fn action_group(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let runtime: Value =
+        serde_yaml_ng::from_str(&repo.read("meta/runtime.yml")?).context("reading meta/runtime.yml")?;
+    let group = runtime.get("action_groups").and_then(|groups| groups.get("all"));
+    let named: Vec<&str> = group
+        .and_then(Value::as_sequence)
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let expected: Vec<&str> = sidecars.keys().map(String::as_str).collect();
+    let fault = format!("meta/runtime.yml: action_groups.all is {named:?}, the modules are {expected:?}");
+    Ok(if named == expected {
+        Vec::new()
+    } else {
+        vec![fault]
+    })
+}
+
+fn version(repo: &Repo) -> Result<Vec<String>> {
+    let galaxy: Value = serde_yaml_ng::from_str(&repo.read("galaxy.yml")?).context("reading galaxy.yml")?;
+    let text = |key: &str| {
+        galaxy
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let mut faults = Vec::new();
+    if text("version") != env!("CARGO_PKG_VERSION") {
+        faults.push(format!(
+            "galaxy.yml: version is {}, the workspace's is {}",
+            text("version"),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    let name = format!("{}.{}", text("namespace"), text("name"));
+    if name != COLLECTION {
+        faults.push(format!("galaxy.yml: the collection is {name}, not {COLLECTION}"));
+    }
+    Ok(faults)
+}
+
+fn stubs(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    for module in sidecars.keys() {
+        // What is not built yet cannot be stale.
+        let Some(expected) = expected_stub(repo, module)? else {
+            continue;
+        };
+        let path = stub_path(module);
+        if repo.read(&path).unwrap_or_default() != expected {
+            faults.push(format!(
+                "{path}: is not what the sidecar says now; run `make install`"
+            ));
+        }
+    }
+    Ok(faults)
+}
+
+fn uses(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let mut known = usage::Known::new();
+    for (module, sidecar) in sidecars {
+        known.insert(module.clone(), sidecar.option_names()?);
+    }
+    let mut faults = Vec::new();
+    for (module, sidecar) in sidecars {
+        let place = format!("modules/{module}/{module}.yml, EXAMPLES");
+        faults.extend(usage::faults(&place, &sidecar.examples, &known));
+    }
+    for path in repo.yaml_files(&YAML_FOLDERS) {
+        faults.extend(usage::faults(&path, &repo.read(&path)?, &known));
+    }
+    for block in usage::yaml_blocks(&repo.read("README.md")?) {
+        faults.extend(usage::faults("README.md", &block, &known));
+    }
+    Ok(faults)
+}

@@ -1,0 +1,134 @@
+//! `cargo xtask install`: programs and stubs into `plugins/modules/`.
+
+use crate::build::{Target, default_triples, native_platform};
+use crate::repo::Repo;
+use crate::sidecar::Sidecar;
+use crate::stub::{Spec, stub};
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FOLDER: &str = "plugins/modules";
+
+pub(crate) fn install(repo: &Repo, triples: &[String], only: &[String]) -> Result<()> {
+    let known = repo.modules()?;
+    for name in only {
+        ensure!(
+            known.contains(name),
+            "there is no module {name}; there are {}",
+            known.join(", ")
+        );
+    }
+    let modules = if only.is_empty() { &known } else { only };
+    let triples = if triples.is_empty() {
+        default_triples()?
+    } else {
+        triples.to_vec()
+    };
+    for triple in &triples {
+        let target = Target::available(triple)?;
+        let programs = target.build(repo, modules)?;
+        for module in modules {
+            let program = programs
+                .get(module)
+                .with_context(|| format!("cargo made no program {module}"))?;
+            copy(program, &program_path(repo, &target.platform(), module))?;
+        }
+    }
+    for module in modules {
+        write_stub(repo, module)?;
+    }
+    remove_others(repo, &known)
+}
+
+/// The stub as it should be now, if the program for this machine is there to be asked.
+pub(crate) fn expected_stub(repo: &Repo, module: &str) -> Result<Option<String>> {
+    let program = program_path(repo, &native_platform()?, module);
+    if !program.is_file() {
+        return Ok(None);
+    }
+    let spec = ask_spec(&program)?;
+    stub(module, &Sidecar::of(repo, module)?, &spec).map(Some)
+}
+
+pub(crate) fn stub_path(module: &str) -> String {
+    format!("{FOLDER}/{module}.py")
+}
+
+fn write_stub(repo: &Repo, module: &str) -> Result<()> {
+    let text = expected_stub(repo, module)?.with_context(|| {
+        format!("the stub of {module} needs its program for this machine: build without --target first")
+    })?;
+    put(&repo.path(&stub_path(module)), text.as_bytes())
+}
+
+fn ask_spec(program: &Path) -> Result<Spec> {
+    let asking = || format!("asking {} for its --spec", program.display());
+    let output = Command::new(program)
+        .arg("--spec")
+        .output()
+        .with_context(asking)?;
+    ensure!(
+        output.status.success(),
+        "{}: it ended with {}",
+        asking(),
+        output.status
+    );
+    serde_json::from_slice(&output.stdout).with_context(asking)
+}
+
+fn program_path(repo: &Repo, platform: &str, module: &str) -> PathBuf {
+    repo.path(FOLDER).join("__bin__").join(platform).join(module)
+}
+
+fn copy(program: &Path, to: &Path) -> Result<()> {
+    let content = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    println!("{:>9} bytes  {}", content.len(), to.display());
+    put(to, &content)?;
+    make_executable(to)
+}
+
+/// Whole or not at all: a play may be reading the old one.
+fn put(path: &Path, content: &[u8]) -> Result<()> {
+    let writing = || format!("writing {}", path.display());
+    let new = path.with_extension("new");
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(writing)?;
+    }
+    fs::write(&new, content).with_context(writing)?;
+    fs::rename(&new, path).with_context(writing)
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .with_context(|| format!("making {} executable", path.display()))
+}
+
+/// What a module that has gone, or was renamed, left behind.
+fn remove_others(repo: &Repo, modules: &[String]) -> Result<()> {
+    let folder = repo.path(FOLDER);
+    let mut places = vec![folder.clone()];
+    places.extend(entries(&folder.join("__bin__")));
+    for path in places.iter().flat_map(|place| entries(place)) {
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if path.is_file() && !modules.contains(&name) {
+            println!("removing {}", path.display());
+            fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).map_or_else(
+        |_| Vec::new(),
+        |entries| entries.filter_map(Result::ok).map(|entry| entry.path()).collect(),
+    )
+}

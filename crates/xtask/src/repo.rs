@@ -1,0 +1,70 @@
+//! Where things lie.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub(crate) const COLLECTION: &str = "homelab.k3s";
+
+pub(crate) struct Repo {
+    pub root: PathBuf,
+}
+
+impl Repo {
+    /// The checkout that this program was built from.
+    pub(crate) fn here() -> Self {
+        let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = crate_folder.ancestors().nth(2).unwrap_or(crate_folder);
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    pub(crate) fn path(&self, relative: &str) -> PathBuf {
+        self.root.join(relative)
+    }
+
+    pub(crate) fn read(&self, relative: &str) -> Result<String> {
+        fs::read_to_string(self.path(relative)).with_context(|| format!("reading {relative}"))
+    }
+
+    /// The names of the modules: the folders of `modules/`.
+    pub(crate) fn modules(&self) -> Result<Vec<String>> {
+        let mut names: Vec<String> = fs::read_dir(self.path("modules"))
+            .context("listing modules/")?
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().join("Cargo.toml").is_file())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The YAML files below some folders, as paths relative to the root.
+    pub(crate) fn yaml_files(&self, folders: &[&str]) -> Vec<String> {
+        let mut found = Vec::new();
+        for folder in folders {
+            collect_yaml(&self.path(folder), &mut found);
+        }
+        let relative = |path: &PathBuf| path.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned);
+        let mut found: Vec<String> = found.iter().filter_map(relative).collect();
+        found.sort();
+        found
+    }
+}
+
+fn collect_yaml(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+        if path.is_symlink() {
+            continue;
+        }
+        if path.is_dir() {
+            collect_yaml(&path, found);
+        } else if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
+            found.push(path);
+        }
+    }
+}
