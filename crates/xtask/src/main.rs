@@ -2,6 +2,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "a developer's tool: it runs cargo, writes files and talks to the one who called it"
 )]
 
@@ -15,9 +16,10 @@ mod sidecar;
 mod stub;
 mod usage;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use repo::Repo;
+use std::process::ExitCode;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds and checks the collection homelab.k3s")]
@@ -43,20 +45,28 @@ enum Task {
     Check,
 }
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
+    match run(&Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
     let repo = Repo::here();
-    match Arguments::parse().task {
-        Task::Install { targets, modules } => install::install(&repo, &targets, &modules),
+    match task {
+        Task::Install { targets, modules } => install::install(&repo, targets, modules),
         Task::Docs => docs::write(&repo),
         Task::Check => {
             let faults = check::faults(&repo)?;
             for fault in &faults {
                 println!("{fault}");
             }
-            match faults.len() {
-                0 => Ok(()),
-                number => bail!("{number} places disagree"),
-            }
+            ensure!(faults.is_empty(), "{} places disagree", faults.len());
+            Ok(())
         }
     }
 }
