@@ -37,7 +37,7 @@ pub enum Build {
 }
 
 /// How far it is from one version to another: the first part, from the left, that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hop {
     /// Nothing to do.

@@ -21,10 +21,15 @@ part cgroup
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo v2; else echo v1; fi
 
 part container
-cat /run/systemd/container 2>/dev/null || tr '\0' '\n' </proc/1/environ 2>/dev/null | sed -n 's/^container=//p'
+if [ -r /run/systemd/container ]; then
+    cat /run/systemd/container
+else
+    tr '\0' '\n' 2>/dev/null </proc/1/environ | sed -n 's/^container=//p'
+fi
 
 part node
-[ -n "$node" ] || node=$(tr A-Z a-z </proc/sys/kernel/hostname)
+[ -n "$node" ] || read -r node </proc/sys/kernel/hostname
+case $node in *[A-Z]*) node=$(printf '%s' "$node" | tr A-Z a-z) ;; esac
 printf '%s\n' "$node"
 
 if ! command -v "$binary" >/dev/null 2>&1; then

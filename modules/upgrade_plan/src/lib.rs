@@ -1,0 +1,76 @@
+//! `upgrade_plan`: which nodes of a cluster are upgraded, in which order, and what speaks against it. It reads
+//! nothing but its arguments, which hold what the other modules found; so that no playbook has to reason.
+
+mod node;
+mod params;
+mod plan;
+mod text;
+
+pub use params::Params;
+pub use plan::Planned;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Result, anyhow};
+use host::Host;
+use params::Mode;
+use serde::Serialize;
+use std::convert::Infallible;
+
+pub struct UpgradePlan;
+
+#[derive(Serialize)]
+pub struct Returned {
+    text: Vec<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    planned: Option<Planned>,
+}
+
+impl Module for UpgradePlan {
+    const NAME: &'static str = "upgrade_plan";
+    const DOC: &'static str = include_str!("../upgrade_plan.yml");
+
+    type Params = Params;
+    /// All that is to be known is in the arguments.
+    type State = ();
+    type Step = Infallible;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(_: &Params) -> Target {
+        Target::default()
+    }
+
+    fn observe(_: &Params, _: &dyn Host) -> Result<()> {
+        Ok(())
+    }
+
+    fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
+        if params.mode == Mode::Plan && params.fail_on_refusal {
+            let refusals = plan::plan(params).refusals;
+            if !refusals.is_empty() {
+                return Err(anyhow!(text::refused(params, &refusals)));
+            }
+        }
+        Ok(Plan::default())
+    }
+
+    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
+        match *step {}
+    }
+
+    fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
+        match params.mode {
+            Mode::Summary => Returned {
+                text: text::summary(params),
+                planned: None,
+            },
+            Mode::Plan => {
+                let planned = plan::plan(params);
+                Returned {
+                    text: text::plan(params, &planned),
+                    planned: Some(planned),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! One node as the preflight found it: what the inventory says of it, and the answers of the modules that
+//! looked at it. Those answers have many more keys; only what the plan turns on is read.
+
+use k3s_types::{Hop, K3sVersion};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Node {
+    /// Its name in the inventory.
+    pub host: String,
+    /// What its group makes of it; none: it is in no group that we know.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Its name in the cluster.
+    #[serde(default, rename = "node_name")]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub pve_host: Option<String>,
+    #[serde(default)]
+    pub vmid: Option<Value>,
+    /// The answer of `k3s_version`.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub version: Version,
+    /// The answer of `k3s_install`.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub install: Install,
+    /// The answer of `node_drain`.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub drain: Drain,
+    /// The answer of `node_drain` about the uncordon.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub uncordon: Drain,
+    /// What `k3s_version` answers after the upgrade.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub after: Version,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Server,
+    Agent,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Version {
+    #[serde(flatten)]
+    pub task: Task,
+    pub installed: Option<K3sVersion>,
+    pub running: Option<K3sVersion>,
+    pub running_reason: Option<String>,
+    pub upgrade_required: bool,
+    pub hop: Option<Hop>,
+    pub refusals: Vec<Refused>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Install {
+    #[serde(flatten)]
+    pub task: Task,
+    pub actions: Vec<String>,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    #[serde(flatten)]
+    pub task: Task,
+    pub cordoned_by: CordonedBy,
+    pub pods: Vec<Pod>,
+    pub evicted: Vec<PodName>,
+    pub bypassed: Vec<PodName>,
+    pub waiting: Vec<PodName>,
+    pub seconds: f64,
+}
+
+/// How a task ended, as Ansible registers it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Task {
+    /// Every task that Ansible came by has it.
+    #[serde(rename = "changed")]
+    reported: Option<bool>,
+    pub skipped: bool,
+    pub failed: bool,
+    pub unreachable: bool,
+    pub msg: Option<String>,
+}
+
+impl Task {
+    /// Why the task failed. `failed_when: false` hides the failure from Ansible, not the message: our modules
+    /// have one only where they fail.
+    pub fn fault(&self) -> Option<String> {
+        let silent = (self.failed || self.unreachable).then(|| "it ended without a reason".to_owned());
+        self.msg.clone().or(silent).filter(|_| !self.skipped)
+    }
+
+    pub fn was_run(&self) -> bool {
+        self.reported.is_some() && !self.skipped
+    }
+
+    pub fn has_changed(&self) -> bool {
+        self.reported == Some(true)
+    }
+}
+
+/// A hop that `k3s_version` refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Refused {
+    pub rule: String,
+    pub evidence: String,
+    pub r#override: String,
+    pub next: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct CordonedBy {
+    pub before: Owner,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    #[default]
+    None,
+    Ours,
+    Operator,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    #[serde(flatten)]
+    pub id: PodName,
+    pub verdict: String,
+    pub reason: String,
+    pub budgets: Vec<Budget>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(default)]
+pub struct PodName {
+    pub namespace: String,
+    pub name: String,
+}
+
+impl std::fmt::Display for PodName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// A budget over a pod, with its headroom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(default)]
+pub struct Budget {
+    pub name: String,
+    pub disruptions_allowed: i64,
+    pub current_healthy: i64,
+    pub desired_healthy: i64,
+}
+
+impl Version {
+    /// The oldest k3s that is at work here or about to be.
+    pub fn oldest(&self) -> Option<&K3sVersion> {
+        self.running.iter().chain(&self.installed).min()
+    }
+
+    pub fn newest(&self) -> Option<&K3sVersion> {
+        self.running.iter().chain(&self.installed).max()
+    }
+}
+
+impl Node {
+    pub fn is_server(&self) -> bool {
+        self.role == Some(Role::Server)
+    }
+
+    /// `container 101 on pve1`.
+    pub fn place(&self) -> String {
+        let host = self.pve_host.as_deref().unwrap_or("an unknown host");
+        match self.vmid_text() {
+            Some(vmid) => format!("container {vmid} on {host}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// As text: variables from files and from the command line come as number or as string.
+    pub fn vmid_text(&self) -> Option<String> {
+        match self.vmid.as_ref()? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    /// Newer than what its channel stands at: it is nobody's to touch.
+    pub fn is_newer(&self) -> bool {
+        self.version.hop == Some(Hop::Downgrade) && !self.version.upgrade_required
+    }
+}
+
+fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,136 @@
+//! What the user asks for, and what was found out about each node before.
+
+use crate::node::Node;
+use k3s_types::K3sVersion;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The options; see `upgrade_plan.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub mode: Mode,
+    pub target: K3sVersion,
+    pub nodes: Vec<Node>,
+    pub pve_hosts: Option<Vec<String>>,
+    pub order: Order,
+    pub drain_controllers: Drain,
+    pub pdb: Pdb,
+    pub backup: bool,
+    pub snapshot: bool,
+    pub fail_on_refusal: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    #[default]
+    Plan,
+    Summary,
+}
+
+/// Which nodes go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    #[default]
+    Auto,
+    WorkersFirst,
+    ServersFirst,
+}
+
+/// Whether controllers are drained too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Drain {
+    /// Where there is another one to do it through.
+    #[default]
+    Auto,
+    True,
+    False,
+}
+
+/// What is done about budgets, as `node_drain` has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pdb {
+    #[default]
+    Respect,
+    Bypass,
+    RespectThenBypass,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(default)]
+    mode: Mode,
+    target: K3sVersion,
+    nodes: Vec<Value>,
+    pve_hosts: Option<Vec<String>>,
+    #[serde(default)]
+    order: Order,
+    #[serde(default = "auto")]
+    drain_controllers: String,
+    #[serde(default)]
+    pdb: Pdb,
+    #[serde(default = "yes")]
+    backup: bool,
+    #[serde(default)]
+    snapshot: bool,
+    #[serde(default = "yes")]
+    fail_on_refusal: bool,
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        let nodes: Result<Vec<Node>, String> = options.nodes.into_iter().enumerate().map(node).collect();
+        let nodes = nodes?;
+        if nodes.is_empty() {
+            return Err("nodes: there is none".to_owned());
+        }
+        Ok(Self {
+            mode: options.mode,
+            target: options.target,
+            nodes,
+            pve_hosts: options.pve_hosts,
+            order: options.order,
+            drain_controllers: drain(&options.drain_controllers)?,
+            pdb: options.pdb,
+            backup: options.backup,
+            snapshot: options.snapshot,
+            fail_on_refusal: options.fail_on_refusal,
+        })
+    }
+}
+
+fn node((index, value): (usize, Value)) -> Result<Node, String> {
+    let host = value
+        .get("host")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
+    serde_json::from_value(value).map_err(|error| format!("nodes: number {} ({host}): {error}", index + 1))
+}
+
+/// YAML makes a boolean of `true`, and a variable's default is the word `auto`.
+fn drain(text: &str) -> Result<Drain, String> {
+    match text.to_lowercase().as_str() {
+        "auto" => Ok(Drain::Auto),
+        "true" | "yes" | "on" | "1" => Ok(Drain::True),
+        "false" | "no" | "off" | "0" => Ok(Drain::False),
+        _ => Err(format!(
+            "drain_controllers: value must be one of: auto, true, false, got: {text}"
+        )),
+    }
+}

@@ -1,0 +1,199 @@
+//! The order of a run, and what speaks against it. Pure.
+
+mod order;
+mod refusals;
+#[cfg(test)]
+mod tests;
+
+use crate::node::{Node, Owner, Role};
+use crate::params::{Drain, Params};
+use order::Chosen;
+use serde::Serialize;
+
+/// What is to be done, all of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Planned {
+    /// The nodes to be worked on, in their order.
+    pub turns: Vec<Turn>,
+    pub order: &'static str,
+    pub reason: String,
+    pub refusals: Vec<Refusal>,
+    pub skipped: Vec<Skipped>,
+    /// What the operator should know beforehand.
+    pub notices: Vec<String>,
+}
+
+/// One node's turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is what one `when` of the playbook asks"
+)]
+pub struct Turn {
+    pub host: String,
+    pub role: Role,
+    /// Install and restart; else only a cordon of ours is to be removed.
+    pub install: bool,
+    pub drain: bool,
+    /// Back the datastore up before this turn.
+    pub backup: bool,
+    /// Take a snapshot of the container before this turn.
+    pub snapshot: bool,
+    /// The controllers to speak to the cluster through, the best first.
+    pub via: Vec<String>,
+    pub reason: String,
+}
+
+/// Something that must be settled before anything is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    pub host: String,
+    pub rule: String,
+    pub evidence: String,
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    pub lifted_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    pub host: String,
+    pub reason: String,
+}
+
+impl Planned {
+    pub fn order_in_words(&self) -> &'static str {
+        order::words(self.order)
+    }
+}
+
+pub(crate) fn plan(params: &Params) -> Planned {
+    let Chosen {
+        order,
+        reason,
+        refusal,
+    } = order::choose(params);
+    let servers_first = order == order::SERVERS_FIRST;
+    let mut nodes: Vec<&Node> = params.nodes.iter().collect();
+    // Stable: inside a role the inventory's order stays.
+    nodes.sort_by_key(|node| node.is_server() != servers_first);
+    let mut turns: Vec<Turn> = nodes.iter().filter_map(|node| turn(params, node)).collect();
+    if let Some(first) = turns
+        .iter_mut()
+        .find(|turn| turn.role == Role::Server && turn.install)
+    {
+        first.backup = params.backup;
+    }
+    let mut refusals = refusals::all(params, &turns);
+    refusals.extend(refusal.filter(|_| !turns.is_empty()));
+    let skipped = nodes
+        .iter()
+        .filter(|node| turn(params, node).is_none())
+        .map(|node| skipped(node))
+        .collect();
+    Planned {
+        notices: notices(params, &turns),
+        turns,
+        order,
+        reason,
+        refusals,
+        skipped,
+    }
+}
+
+/// `None`: the node is as it should be.
+fn turn(params: &Params, node: &Node) -> Option<Turn> {
+    let role = node.role?;
+    let install = !node.is_newer() && (node.version.upgrade_required || node.install.task.has_changed());
+    let ours = node.drain.cordoned_by.before == Owner::Ours;
+    if !install && !ours {
+        return None;
+    }
+    Some(Turn {
+        host: node.host.clone(),
+        role,
+        install,
+        drain: install && is_drained(params, role),
+        backup: false,
+        snapshot: install && params.snapshot && role == Role::Agent,
+        via: via(params, node),
+        reason: reason(params, node, install),
+    })
+}
+
+fn is_drained(params: &Params, role: Role) -> bool {
+    let several = params.nodes.iter().filter(|node| node.is_server()).count() > 1;
+    match (role, params.drain_controllers) {
+        (Role::Agent, _) | (Role::Server, Drain::True) => true,
+        (Role::Server, Drain::Auto) => several,
+        (Role::Server, Drain::False) => false,
+    }
+}
+
+/// Another controller that answers first, then one that does not, and last the node itself: what it is asked
+/// while it restarts it cannot answer.
+fn via(params: &Params, node: &Node) -> Vec<String> {
+    let mut servers: Vec<&Node> = params.nodes.iter().filter(|server| server.is_server()).collect();
+    servers.sort_by_key(|server| (server.host == node.host, server.version.running.is_none()));
+    servers.iter().map(|server| server.host.clone()).collect()
+}
+
+fn reason(params: &Params, node: &Node, install: bool) -> String {
+    let target = &params.target;
+    let version = &node.version;
+    if !install {
+        return "a cordon of an earlier run is left".to_owned();
+    }
+    match (&version.installed, &version.running) {
+        (None, _) => format!("k3s is not installed; {target} is wanted"),
+        (Some(installed), Some(running)) if installed == target && running == target => {
+            "an earlier run was interrupted before its proof".to_owned()
+        }
+        (Some(installed), Some(running)) if installed != running => {
+            format!("{installed} is installed, but {running} still runs: an earlier run was interrupted")
+        }
+        (Some(_), Some(running)) => format!("{running} runs"),
+        (Some(installed), None) => format!("{installed} is installed, and what runs is not known"),
+    }
+}
+
+fn skipped(node: &Node) -> Skipped {
+    let version = node
+        .version
+        .newest()
+        .map_or_else(|| "unknown".to_owned(), ToString::to_string);
+    let reason = if node.role.is_none() {
+        "it is neither in k3s_controllers nor in k3s_workers".to_owned()
+    } else if node.is_newer() {
+        format!("{version} is newer than what the channel stands at")
+    } else if node.version.task.was_run() && node.version.task.fault().is_none() {
+        format!("{version} is installed and runs")
+    } else {
+        "it could not be looked at".to_owned()
+    };
+    Skipped {
+        host: node.host.clone(),
+        reason,
+    }
+}
+
+fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
+    let restarts = turns
+        .iter()
+        .filter(|turn| turn.role == Role::Server && turn.install)
+        .map(|turn| turn.host.as_str());
+    let restarts = restarts.collect::<Vec<_>>().join(", ");
+    if restarts.is_empty() {
+        return Vec::new();
+    }
+    match params.nodes.iter().filter(|node| node.is_server()).count() {
+        1 => vec![format!(
+            "the API is away while {restarts}, the only controller, restarts; pods go on running"
+        )],
+        2 => vec![format!(
+            "two controllers with embedded etcd do without neither: the API is away while each of {restarts} restarts"
+        )],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,152 @@
+//! What must be settled first, of all nodes at once: an operator who mends one thing at a time and is told the
+//! next one after each run is not helped.
+
+use super::{Refusal, Turn};
+use crate::node::Node;
+use crate::params::Params;
+use std::collections::BTreeMap;
+
+pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
+    let mut refusals = mapping(params);
+    for node in &params.nodes {
+        let turn = turns.iter().find(|turn| turn.host == node.host);
+        refusals.extend(of_the_node(node, turn));
+    }
+    refusals.extend(no_api(params, turns));
+    refusals
+}
+
+fn refusal(host: &str, rule: &str, evidence: impl Into<String>) -> Refusal {
+    Refusal {
+        host: host.to_owned(),
+        rule: rule.to_owned(),
+        evidence: evidence.into(),
+        lifted_by: None,
+        next: None,
+    }
+}
+
+/// What the inventory says of a node must be possible, and of each node something else.
+fn mapping(params: &Params) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for node in &params.nodes {
+        if node.role.is_none() {
+            refusals.push(refusal(
+                &node.host,
+                "mapping",
+                "it is neither in k3s_controllers nor in k3s_workers",
+            ));
+        }
+        let hosts = params.pve_hosts.as_deref().unwrap_or_default();
+        if let Some(host) = node
+            .pve_host
+            .as_ref()
+            .filter(|host| !hosts.is_empty() && !hosts.contains(host))
+        {
+            let known = hosts.join(", ");
+            refusals.push(refusal(
+                &node.host,
+                "mapping",
+                format!("its pve_host {host} is not in the group pve ({known})"),
+            ));
+        }
+    }
+    // A container's id is one of the whole Proxmox cluster; on hosts of their own the same number may occur.
+    let place = |node: &Node| {
+        Some(format!(
+            "pct_id {} on {}",
+            node.vmid_text()?,
+            node.pve_host.as_deref()?
+        ))
+    };
+    let name = |node: &Node| node.name.as_ref().map(|name| format!("node_name {name}"));
+    refusals.extend(shared(params, place));
+    refusals.extend(shared(params, name));
+    refusals
+}
+
+fn shared(params: &Params, key: impl Fn(&Node) -> Option<String>) -> Vec<Refusal> {
+    let mut seen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for node in &params.nodes {
+        if let Some(key) = key(node) {
+            seen.entry(key).or_default().push(&node.host);
+        }
+    }
+    let twice = seen.into_iter().filter(|(_, hosts)| hosts.len() > 1);
+    twice
+        .map(|(key, hosts)| refusal(&hosts.join(", "), "mapping", format!("they have the same {key}")))
+        .collect()
+}
+
+fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
+    if node.role.is_none() || node.is_newer() {
+        return Vec::new();
+    }
+    let version = &node.version;
+    let mut refusals: Vec<Refusal> = version
+        .refusals
+        .iter()
+        .map(|refused| Refusal {
+            lifted_by: Some(refused.r#override.clone()),
+            next: Some(refused.next.clone()),
+            ..refusal(&node.host, &refused.rule, refused.evidence.clone())
+        })
+        .collect();
+    // A node that could not be looked at fails everywhere for the same reason: once is enough.
+    if refusals.is_empty()
+        && let Some(fault) = version.task.fault()
+    {
+        return vec![refusal(&node.host, "look", fault)];
+    }
+    if refusals.is_empty() && !version.task.was_run() {
+        return vec![refusal(&node.host, "look", "it was not looked at")];
+    }
+    // What its version forbids, the installation forbids too, in other words.
+    if refusals.is_empty()
+        && let Some(fault) = node.install.task.fault()
+    {
+        refusals.push(refusal(&node.host, "install", fault));
+    }
+    if turn.is_none_or(|turn| turn.drain)
+        && let Some(fault) = node.drain.task.fault()
+    {
+        refusals.push(refusal(&node.host, "drain", fault));
+    }
+    refusals
+}
+
+/// Without an API nothing can be drained or proven.
+fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
+    let servers: Vec<&Node> = params.nodes.iter().filter(|node| node.is_server()).collect();
+    let Some(first) = servers.first() else {
+        let lacking = refusal(
+            "the run",
+            "api",
+            "there is no controller among the nodes (group k3s_controllers)",
+        );
+        return Some(Refusal {
+            next: Some("run it without --limit".to_owned()),
+            ..lacking
+        });
+    };
+    let silent = servers
+        .iter()
+        .all(|server| server.version.running.is_none() && server.version.task.fault().is_none());
+    if !silent || turns.is_empty() {
+        return None;
+    }
+    let said = first
+        .version
+        .running_reason
+        .as_deref()
+        .unwrap_or("it does not say why");
+    let names = servers
+        .iter()
+        .map(|server| server.host.as_str())
+        .collect::<Vec<_>>()
+        .join(", ");
+    Some(Refusal {
+        next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
+        ..refusal(&names, "api", format!("no controller's API answers: {said}"))
+    })
+}

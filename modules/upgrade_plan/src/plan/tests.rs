@@ -1,0 +1,463 @@
+use super::*;
+use crate::text;
+use serde_json::{Value, json};
+
+const OLD: &str = "v1.31.4+k3s1";
+const PATCH: &str = "v1.31.5+k3s1";
+const MINOR: &str = "v1.32.1+k3s1";
+
+/// What the preflight hands over for a node at `from` that is to go to `to`.
+fn node(host: &str, role: &str, from: &str, to: &str) -> Value {
+    let vmid = host.bytes().map(u32::from).sum::<u32>();
+    let hop = if from == to { "none" } else { "patch" };
+    json!({
+        "host": host, "role": role, "node_name": host, "pve_host": "pve1", "vmid": vmid,
+        "version": {"changed": false, "failed": false, "installed": from, "running": from, "hop": hop,
+            "upgrade_required": from != to, "refusals": [], "invocation": {"module_args": {}}},
+        "install": {"changed": from != to, "failed": false, "actions": []},
+        "drain": {"changed": from != to, "failed": false, "cordoned_by": {"before": "none", "after": "none"}, "pods": []},
+    })
+}
+
+fn server(host: &str, from: &str, to: &str) -> Value {
+    node(host, "server", from, to)
+}
+
+fn agent(host: &str, from: &str, to: &str) -> Value {
+    node(host, "agent", from, to)
+}
+
+fn with(mut node: Value, changes: &Value) -> Value {
+    for (key, change) in changes.as_object().unwrap() {
+        match (node[key].as_object_mut(), change) {
+            (Some(entries), Value::Object(changes)) => entries.extend(changes.clone()),
+            _ => node[key] = change.clone(),
+        }
+    }
+    node
+}
+
+fn params(target: &str, nodes: &[Value], options: &Value) -> Params {
+    let mut all = json!({"target": target, "nodes": nodes});
+    all.as_object_mut()
+        .unwrap()
+        .extend(options.as_object().unwrap().clone());
+    serde_json::from_value(all).unwrap()
+}
+
+fn planned(target: &str, nodes: &[Value], options: &Value) -> Planned {
+    plan(&params(target, nodes, options))
+}
+
+fn hosts(planned: &Planned) -> Vec<&str> {
+    planned.turns.iter().map(|turn| turn.host.as_str()).collect()
+}
+
+fn rules(planned: &Planned) -> Vec<(&str, &str)> {
+    planned
+        .refusals
+        .iter()
+        .map(|refusal| (refusal.host.as_str(), refusal.rule.as_str()))
+        .collect()
+}
+
+fn cluster(from: &str, to: &str) -> Vec<Value> {
+    vec![
+        server("c1", from, to),
+        server("c2", from, to),
+        server("c3", from, to),
+        agent("w1", from, to),
+        agent("w2", from, to),
+    ]
+}
+
+#[test]
+fn the_order_follows_the_oldest_controller_s_minor() {
+    let up = |from: &str, to: &str| planned(to, &cluster(from, to), &json!({}));
+    assert_eq!(hosts(&up(OLD, PATCH)), ["w1", "w2", "c1", "c2", "c3"]);
+    assert_eq!(hosts(&up(OLD, MINOR)), ["c1", "c2", "c3", "w1", "w2"]);
+    assert!(
+        up(OLD, MINOR).reason.contains("from v1.31 (c1) to v1.32"),
+        "{}",
+        up(OLD, MINOR).reason
+    );
+    // Half of the controllers are there already: the other half decides.
+    let half = [
+        server("c1", MINOR, MINOR),
+        server("c2", OLD, MINOR),
+        agent("w1", OLD, MINOR),
+    ];
+    assert_eq!(hosts(&planned(MINOR, &half, &json!({}))), ["c2", "w1"]);
+    // All of them are: only workers are left, and the order is a matter of taste again.
+    let rest = [server("c1", MINOR, MINOR), agent("w1", OLD, MINOR)];
+    assert_eq!(planned(MINOR, &rest, &json!({})).order, "workers_first");
+}
+
+#[test]
+fn the_minor_counts_in_numbers() {
+    let nodes = [
+        server("c1", "v1.9.9+k3s1", "v1.10.0+k3s1"),
+        agent("w1", "v1.9.9+k3s1", "v1.10.0+k3s1"),
+    ];
+    assert_eq!(planned("v1.10.0+k3s1", &nodes, &json!({})).order, "servers_first");
+}
+
+#[test]
+fn an_order_that_was_asked_for_holds_where_it_is_safe() {
+    let asked = planned(PATCH, &cluster(OLD, PATCH), &json!({"order": "servers_first"}));
+    assert_eq!(hosts(&asked)[0], "c1");
+    assert!(asked.refusals.is_empty() && asked.reason.starts_with("as k3s_upgrade_order says"));
+}
+
+#[test]
+fn an_order_that_would_make_a_kubelet_newer_than_its_api_is_refused() {
+    let refused = planned(MINOR, &cluster(OLD, MINOR), &json!({"order": "workers_first"}));
+    assert_eq!(rules(&refused), [("the run", "order")]);
+    assert!(refused.refusals[0].next.as_ref().unwrap().contains("auto"));
+    // And going down a minor, which somebody has allowed, it is the controllers that must not go first.
+    let down = cluster(MINOR, OLD);
+    assert_eq!(hosts(&planned(OLD, &down, &json!({})))[0], "w1");
+    assert_eq!(
+        rules(&planned(OLD, &down, &json!({"order": "servers_first"}))),
+        [("the run", "order")]
+    );
+}
+
+#[test]
+fn controllers_are_drained_where_another_one_stands_by() {
+    let drained = |nodes: &[Value], value: Value| {
+        let planned = planned(PATCH, nodes, &json!({"drain_controllers": value}));
+        planned
+            .turns
+            .iter()
+            .filter(|turn| turn.drain)
+            .map(|turn| turn.host.clone())
+            .collect::<Vec<_>>()
+    };
+    let one = [server("c1", OLD, PATCH), agent("w1", OLD, PATCH)];
+    let two = [server("c1", OLD, PATCH), server("c2", OLD, PATCH)];
+    assert_eq!(drained(&one, json!("auto")), ["w1"]);
+    assert_eq!(drained(&one, json!("true")), ["w1", "c1"]);
+    assert_eq!(drained(&two, json!("auto")), ["c1", "c2"]);
+    assert!(drained(&two, json!("False")).is_empty());
+}
+
+#[test]
+fn the_datastore_is_backed_up_before_the_first_server_that_restarts() {
+    let backed = |options: Value, nodes: &[Value]| {
+        let planned = planned(PATCH, nodes, &options);
+        planned
+            .turns
+            .iter()
+            .filter(|turn| turn.backup)
+            .map(|turn| turn.host.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(backed(json!({}), &cluster(OLD, PATCH)), ["c1"]);
+    assert!(backed(json!({"backup": false}), &cluster(OLD, PATCH)).is_empty());
+    let ours = json!({"drain": {"cordoned_by": {"before": "ours"}}});
+    let second = [with(server("c1", PATCH, PATCH), &ours), server("c2", OLD, PATCH)];
+    assert_eq!(
+        backed(json!({}), &second),
+        ["c2"],
+        "the first one is only uncordoned"
+    );
+}
+
+#[test]
+fn snapshots_are_of_workers_and_only_when_asked_for() {
+    let asked = planned(PATCH, &cluster(OLD, PATCH), &json!({"snapshot": true}));
+    assert_eq!(asked.turns.iter().filter(|turn| turn.snapshot).count(), 2);
+    assert!(
+        asked
+            .turns
+            .iter()
+            .all(|turn| !turn.snapshot || turn.role == Role::Agent)
+    );
+    assert!(
+        planned(PATCH, &cluster(OLD, PATCH), &json!({}))
+            .turns
+            .iter()
+            .all(|turn| !turn.snapshot)
+    );
+}
+
+#[test]
+fn a_node_is_spoken_of_through_another_controller_first() {
+    let silent = json!({"version": {"running": null, "running_reason": "refused"}});
+    let nodes = [
+        with(server("c1", OLD, PATCH), &silent),
+        server("c2", OLD, PATCH),
+        server("c3", OLD, PATCH),
+        agent("w1", OLD, PATCH),
+    ];
+    let planned = planned(PATCH, &nodes, &json!({}));
+    let via = |host: &str| {
+        planned
+            .turns
+            .iter()
+            .find(|turn| turn.host == host)
+            .unwrap()
+            .via
+            .clone()
+    };
+    assert_eq!(via("w1"), ["c2", "c3", "c1"]);
+    assert_eq!(via("c2"), ["c3", "c1", "c2"]);
+    assert_eq!(via("c1"), ["c2", "c3", "c1"]);
+}
+
+#[test]
+fn what_is_as_it_should_be_is_skipped_and_why_is_said() {
+    let planned = planned(PATCH, &cluster(PATCH, PATCH), &json!({}));
+    assert!(planned.turns.is_empty() && planned.refusals.is_empty());
+    assert_eq!(
+        planned.skipped[0].reason,
+        format!("{PATCH} is installed and runs")
+    );
+}
+
+#[test]
+fn an_interrupted_run_is_taken_up() {
+    let interrupted = [
+        (
+            json!({"version": {"running": OLD, "upgrade_required": true}}),
+            "still runs: an earlier run was interrupted",
+        ),
+        (
+            json!({"install": {"changed": true}}),
+            "interrupted before its proof",
+        ),
+        (
+            json!({"drain": {"cordoned_by": {"before": "ours"}}}),
+            "a cordon of an earlier run is left",
+        ),
+    ];
+    for (left, reason) in interrupted {
+        let nodes = [server("c1", PATCH, PATCH), with(agent("w1", PATCH, PATCH), &left)];
+        let planned = planned(PATCH, &nodes, &json!({}));
+        assert_eq!(hosts(&planned), ["w1"]);
+        assert!(
+            planned.turns[0].reason.contains(reason),
+            "{}",
+            planned.turns[0].reason
+        );
+    }
+}
+
+#[test]
+fn a_cordon_that_is_left_is_only_undone() {
+    let ours = json!({"drain": {"cordoned_by": {"before": "ours"}}});
+    let turn = &planned(
+        PATCH,
+        &[server("c1", PATCH, PATCH), with(agent("w1", PATCH, PATCH), &ours)],
+        &json!({}),
+    )
+    .turns[0];
+    assert!(!turn.install && !turn.drain);
+}
+
+#[test]
+fn an_operator_s_cordon_is_no_reason_for_a_turn() {
+    let theirs = json!({"drain": {"cordoned_by": {"before": "operator"}}});
+    assert!(
+        planned(
+            PATCH,
+            &[
+                server("c1", PATCH, PATCH),
+                with(agent("w1", PATCH, PATCH), &theirs)
+            ],
+            &json!({})
+        )
+        .turns
+        .is_empty()
+    );
+}
+
+#[test]
+fn a_node_newer_than_its_channel_is_left_alone_whatever_the_other_modules_say() {
+    let newer = json!({
+        "version": {"installed": MINOR, "running": MINOR, "hop": "downgrade", "upgrade_required": false},
+        "install": {"changed": true, "msg": "a downgrade"}, "drain": {"msg": "a pod is refused"},
+    });
+    let planned = planned(
+        PATCH,
+        &[server("c1", OLD, PATCH), with(agent("w1", OLD, PATCH), &newer)],
+        &json!({}),
+    );
+    assert_eq!(hosts(&planned), ["c1"]);
+    assert!(planned.refusals.is_empty());
+    assert!(planned.skipped[0].reason.contains("newer than what the channel"));
+}
+
+#[test]
+fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
+    let skip = json!([{"rule": "skip_minor", "evidence": "leaves out v1.32", "override": "allow_skip_minor: true", "next": "-e k3s_channel=v1.32"}]);
+    let stopped = json!({"changed": false, "failed": false, "msg": "container 111 is stopped"});
+    let nodes = [
+        with(
+            server("c1", OLD, PATCH),
+            &json!({"version": {"refusals": skip}, "install": {"msg": "it skips a minor"}}),
+        ),
+        with(
+            agent("w1", OLD, PATCH),
+            &json!({"version": stopped.clone(), "install": stopped, "drain": {"msg": "pod x/y has no controller"}}),
+        ),
+        with(
+            agent("w2", OLD, PATCH),
+            &json!({"install": {"msg": "no space left"}, "drain": {"msg": "pod x/y has no controller"}}),
+        ),
+        json!({"host": "w3", "role": "agent", "node_name": "w3", "pve_host": "pve1", "vmid": "113", "version": null}),
+    ];
+    let planned = planned(PATCH, &nodes, &json!({}));
+    assert_eq!(
+        rules(&planned),
+        [
+            ("c1", "skip_minor"),
+            ("w1", "look"),
+            ("w2", "install"),
+            ("w2", "drain"),
+            ("w3", "look")
+        ]
+    );
+    assert_eq!(
+        planned.refusals[0].lifted_by.as_deref(),
+        Some("allow_skip_minor: true")
+    );
+}
+
+#[test]
+fn what_a_drain_would_refuse_matters_only_where_one_is_done() {
+    let refused = json!({"drain": {"msg": "pod x/y has no controller"}});
+    let one = [with(server("c1", OLD, PATCH), &refused), agent("w1", OLD, PATCH)];
+    assert!(planned(PATCH, &one, &json!({})).refusals.is_empty());
+    assert_eq!(
+        rules(&planned(PATCH, &one, &json!({"drain_controllers": "true"}))),
+        [("c1", "drain")]
+    );
+}
+
+#[test]
+fn a_wrong_mapping_is_refused_by_name() {
+    let nodes = [
+        with(server("c1", OLD, PATCH), &json!({"vmid": "101"})),
+        with(agent("w1", OLD, PATCH), &json!({"vmid": 101})),
+        with(
+            agent("w2", OLD, PATCH),
+            &json!({"node_name": "c1", "pve_host": "pve9"}),
+        ),
+        with(agent("w3", OLD, PATCH), &json!({"role": null})),
+    ];
+    let planned = planned(PATCH, &nodes, &json!({"pve_hosts": ["pve1", "pve2"]}));
+    let told: Vec<&str> = planned
+        .refusals
+        .iter()
+        .map(|refusal| refusal.evidence.as_str())
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "its pve_host pve9 is not in the group pve (pve1, pve2)",
+            "it is neither in k3s_controllers nor in k3s_workers",
+            "they have the same pct_id 101 on pve1",
+            "they have the same node_name c1",
+        ]
+    );
+    assert_eq!(planned.refusals[2].host, "c1, w1");
+}
+
+#[test]
+fn without_any_api_nothing_is_begun() {
+    let silent = json!({"version": {"running": null, "running_reason": "connection refused", "upgrade_required": true}});
+    let down = planned(
+        PATCH,
+        &[
+            with(server("c1", OLD, PATCH), &silent),
+            with(agent("w1", OLD, PATCH), &silent),
+        ],
+        &json!({}),
+    );
+    assert_eq!(rules(&down), [("c1", "api")]);
+    // One of several that is down is what an interrupted run leaves; the run that mends it must be let through.
+    let one = planned(
+        PATCH,
+        &[with(server("c1", OLD, PATCH), &silent), server("c2", OLD, PATCH)],
+        &json!({}),
+    );
+    assert!(one.refusals.is_empty());
+    assert_eq!(
+        rules(&planned(PATCH, &[agent("w1", OLD, PATCH)], &json!({}))),
+        [("the run", "api")]
+    );
+}
+
+#[test]
+fn an_outage_of_the_api_is_announced() {
+    let notices = |nodes: &[Value]| planned(PATCH, nodes, &json!({})).notices;
+    assert!(notices(&[server("c1", OLD, PATCH)])[0].contains("the only controller"));
+    assert!(notices(&[server("c1", OLD, PATCH), server("c2", PATCH, PATCH)])[0].contains("two controllers"));
+    assert!(notices(&cluster(OLD, PATCH)).is_empty());
+    assert!(notices(&[server("c1", PATCH, PATCH), agent("w1", OLD, PATCH)]).is_empty());
+}
+
+fn moving() -> Value {
+    let pod = |name: &str, budgets: Value| json!({"namespace": "demo", "name": name, "uid": "1", "verdict": "evict", "reason": "", "budgets": budgets});
+    let tight = json!([{"name": "vault", "disruptions_allowed": 0, "current_healthy": 1, "desired_healthy": 1, "expected_pods": 1}]);
+    let roomy = json!([{"name": "web", "disruptions_allowed": 1, "current_healthy": 3, "desired_healthy": 2, "expected_pods": 3}]);
+    json!({"drain": {
+        "pods": [pod("web-1", roomy), pod("vault-0", tight), {"namespace": "demo", "name": "ds-1", "verdict": "leave", "reason": ""}],
+        "waiting": [{"namespace": "demo", "name": "vault-0", "uid": "1"}],
+    }})
+}
+
+#[test]
+fn the_plan_is_told_to_a_person() {
+    let nodes = [
+        server("c1", OLD, PATCH),
+        with(agent("w1", OLD, PATCH), &moving()),
+        agent("w2", PATCH, PATCH),
+    ];
+    let params = params(PATCH, &nodes, &json!({"pdb": "bypass"}));
+    let vmid = |host: &str| host.bytes().map(u32::from).sum::<u32>();
+    assert_eq!(
+        text::plan(&params, &plan(&params)),
+        [
+            "k3s v1.31.5+k3s1: 2 of 3 nodes to work on".to_owned(),
+            "order: workers first, since the minor stays v1.31, where either order is safe".to_owned(),
+            format!(
+                "1. w1 (container {} on pve1): v1.31.4+k3s1 -> v1.31.5+k3s1; v1.31.4+k3s1 runs",
+                vmid("w1")
+            ),
+            "   drained: 2 pods move: demo/web-1, demo/vault-0".to_owned(),
+            "   Pending until the uncordon, their volumes being here: demo/vault-0".to_owned(),
+            "   budget vault allows no disruption (1 healthy, 1 wanted) of demo/vault-0: it is bypassed"
+                .to_owned(),
+            format!(
+                "2. c1 (container {} on pve1): v1.31.4+k3s1 -> v1.31.5+k3s1; v1.31.4+k3s1 runs",
+                vmid("c1")
+            ),
+            "   before it: a backup of the datastore".to_owned(),
+            "   not drained: its pods go on running while k3s restarts".to_owned(),
+            "w2: left as it is, since v1.31.5+k3s1 is installed and runs".to_owned(),
+            "mind: the API is away while c1, the only controller, restarts; pods go on running".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn the_summary_tells_what_each_node_went_through() {
+    let done = json!({
+        "after": {"changed": false, "running": PATCH, "installed": PATCH},
+        "install": {"seconds": 20.4},
+        "uncordon": {"changed": true, "seconds": 0.6},
+        "drain": {"seconds": 9.0, "evicted": [{"namespace": "demo", "name": "web-1"}], "bypassed": [{"namespace": "demo", "name": "vault-0"}]},
+    });
+    let nodes = [with(agent("w1", OLD, PATCH), &done), agent("w2", PATCH, PATCH)];
+    assert_eq!(
+        text::summary(&params(PATCH, &nodes, &json!({"mode": "summary"}))),
+        [
+            "k3s v1.31.5+k3s1:",
+            "w1: v1.31.4+k3s1 -> v1.31.5+k3s1, drained for 30 s, 1 pod evicted, budgets bypassed for demo/vault-0",
+            "w2: v1.31.5+k3s1 -> v1.31.5+k3s1",
+        ]
+    );
+}

@@ -1,0 +1,201 @@
+//! The plan and the summary as lines for a person.
+
+use crate::node::{Budget, Drain, Node, Owner, PodName};
+use crate::params::{Params, Pdb};
+use crate::plan::{Planned, Refusal, Turn};
+use std::collections::BTreeMap;
+
+/// Longer lists of pods tell nobody anything.
+const NAMED: usize = 8;
+
+pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
+    let (todo, done) = (planned.turns.len(), planned.skipped.len());
+    let mut lines = vec![format!(
+        "k3s {}: {todo} of {} nodes to work on",
+        params.target,
+        todo + done
+    )];
+    if !planned.turns.is_empty() {
+        lines.push(format!(
+            "order: {}, since {}",
+            planned.order_in_words(),
+            planned.reason
+        ));
+    }
+    for (index, turn) in planned.turns.iter().enumerate() {
+        let node = params.nodes.iter().find(|node| node.host == turn.host);
+        lines.extend(
+            node.into_iter()
+                .flat_map(|node| turn_lines(params, index + 1, turn, node)),
+        );
+    }
+    for skipped in &planned.skipped {
+        lines.push(format!(
+            "{}: left as it is, since {}",
+            skipped.host, skipped.reason
+        ));
+    }
+    lines.extend(planned.notices.iter().map(|notice| format!("mind: {notice}")));
+    lines.extend(
+        planned
+            .refusals
+            .iter()
+            .map(|refusal| format!("refused: {}", refusal_line(refusal))),
+    );
+    lines
+}
+
+/// The refusals as the message of a failed task.
+pub(crate) fn refused(params: &Params, refusals: &[Refusal]) -> String {
+    let lines: Vec<String> = refusals.iter().map(refusal_line).collect();
+    format!(
+        "the upgrade to k3s {} is refused, nothing was changed: {}",
+        params.target,
+        lines.join("; ")
+    )
+}
+
+fn refusal_line(refusal: &Refusal) -> String {
+    let Refusal {
+        host,
+        rule,
+        evidence,
+        lifted_by,
+        next,
+    } = refusal;
+    let next = next
+        .as_ref()
+        .map(|next| format!(". Next: {next}"))
+        .unwrap_or_default();
+    let lift = lifted_by
+        .as_ref()
+        .map(|option| format!(". To do it all the same: {option}"))
+        .unwrap_or_default();
+    format!("{host}: {rule}: {evidence}{next}{lift}")
+}
+
+fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<String> {
+    let way = if turn.install {
+        let from = node
+            .version
+            .oldest()
+            .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        format!("{from} -> {}", params.target)
+    } else {
+        "only uncordoned".to_owned()
+    };
+    let mut lines = vec![format!(
+        "{number}. {} ({}): {way}; {}",
+        turn.host,
+        node.place(),
+        turn.reason
+    )];
+    let mut tell = |text: String| lines.push(format!("   {text}"));
+    if turn.backup {
+        tell("before it: a backup of the datastore".to_owned());
+    }
+    if turn.snapshot {
+        tell("before it: a snapshot of the container".to_owned());
+    }
+    if turn.drain {
+        drain_lines(params, &node.drain).into_iter().for_each(tell);
+    } else if turn.install {
+        tell("not drained: its pods go on running while k3s restarts".to_owned());
+    }
+    if node.drain.cordoned_by.before == Owner::Operator {
+        lines.push("   cordoned by an operator: it stays cordoned".to_owned());
+    }
+    lines
+}
+
+fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
+    let moved: Vec<&PodName> = drain
+        .pods
+        .iter()
+        .filter(|pod| pod.verdict == "evict")
+        .map(|pod| &pod.id)
+        .collect();
+    if moved.is_empty() {
+        return vec!["drained: no pod has to move".to_owned()];
+    }
+    let mut lines = vec![format!("drained: {} move: {}", count(moved.len()), names(&moved))];
+    let waiting: Vec<&PodName> = drain.waiting.iter().collect();
+    if !waiting.is_empty() {
+        lines.push(format!(
+            "Pending until the uncordon, their volumes being here: {}",
+            names(&waiting)
+        ));
+    }
+    lines.extend(tight(drain).into_iter().map(|(budget, pods)| {
+        let Budget { name, current_healthy, desired_healthy, .. } = budget;
+        let what = match params.pdb {
+            Pdb::Respect => "it may block the drain",
+            Pdb::Bypass => "it is bypassed",
+            Pdb::RespectThenBypass => "it is respected for a while, then bypassed",
+        };
+        format!(
+            "budget {name} allows no disruption ({current_healthy} healthy, {desired_healthy} wanted) of {}: {what}",
+            names(&pods)
+        )
+    }));
+    lines
+}
+
+/// The budgets without headroom, with the pods that they hold.
+fn tight(drain: &Drain) -> BTreeMap<&Budget, Vec<&PodName>> {
+    let mut tight: BTreeMap<&Budget, Vec<&PodName>> = BTreeMap::new();
+    for pod in drain.pods.iter().filter(|pod| pod.verdict == "evict") {
+        for budget in pod.budgets.iter().filter(|budget| budget.disruptions_allowed < 1) {
+            tight.entry(budget).or_default().push(&pod.id);
+        }
+    }
+    tight
+}
+
+/// One line a node, for the end of a run.
+pub(crate) fn summary(params: &Params) -> Vec<String> {
+    let mut lines = vec![format!("k3s {}:", params.target)];
+    lines.extend(params.nodes.iter().map(|node| {
+        let version = |version: Option<&k3s_types::K3sVersion>| {
+            version.map_or_else(|| "unknown".to_owned(), ToString::to_string)
+        };
+        let (before, after) = (
+            version(node.version.oldest()),
+            version(node.after.running.as_ref().or(node.version.running.as_ref())),
+        );
+        format!("{}: {before} -> {after}{}", node.host, drained(node))
+    }));
+    lines
+}
+
+fn drained(node: &Node) -> String {
+    let mut told = Vec::new();
+    if node.drain.task.was_run() && node.uncordon.task.was_run() {
+        let seconds = node.drain.seconds + node.install.seconds + node.uncordon.seconds;
+        told.push(format!(
+            ", drained for {seconds:.0} s, {} evicted",
+            count(node.drain.evicted.len())
+        ));
+    }
+    if !node.drain.bypassed.is_empty() {
+        let bypassed: Vec<&PodName> = node.drain.bypassed.iter().collect();
+        told.push(format!(", budgets bypassed for {}", names(&bypassed)));
+    }
+    told.concat()
+}
+
+fn count(pods: usize) -> String {
+    if pods == 1 {
+        "1 pod".to_owned()
+    } else {
+        format!("{pods} pods")
+    }
+}
+
+fn names(pods: &[&PodName]) -> String {
+    let mut named: Vec<String> = pods.iter().take(NAMED).map(ToString::to_string).collect();
+    if pods.len() > NAMED {
+        named.push(format!("{} more", pods.len() - NAMED));
+    }
+    named.join(", ")
+}
