@@ -21,6 +21,7 @@ pub struct UpgradePlan;
 #[derive(Serialize)]
 pub struct Returned {
     text: Vec<String>,
+    refused: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     planned: Option<Planned>,
 }
@@ -47,9 +48,8 @@ impl Module for UpgradePlan {
     fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
         if params.mode == Mode::Plan && params.fail_on_refusal {
             let refusals = plan::plan(params).refusals;
-            if !refusals.is_empty() {
-                return Err(anyhow!(text::refused(params, &refusals)));
-            }
+            return text::refused(params, &refusals)
+                .map_or_else(|| Ok(Plan::default()), |refused| Err(anyhow!(refused)));
         }
         Ok(Plan::default())
     }
@@ -62,12 +62,14 @@ impl Module for UpgradePlan {
         match params.mode {
             Mode::Summary => Returned {
                 text: text::summary(params),
+                refused: None,
                 planned: None,
             },
             Mode::Plan => {
                 let planned = plan::plan(params);
                 Returned {
                     text: text::plan(params, &planned),
+                    refused: text::refused(params, &planned.refusals),
                     planned: Some(planned),
                 }
             }

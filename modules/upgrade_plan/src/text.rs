@@ -45,14 +45,16 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
     lines
 }
 
-/// The refusals as the message of a failed task.
-pub(crate) fn refused(params: &Params, refusals: &[Refusal]) -> String {
+/// The refusals as the message of a failed task; none where there are none.
+pub(crate) fn refused(params: &Params, refusals: &[Refusal]) -> Option<String> {
     let lines: Vec<String> = refusals.iter().map(refusal_line).collect();
-    format!(
-        "the upgrade to k3s {} is refused, nothing was changed: {}",
-        params.target,
-        lines.join("; ")
-    )
+    let target = &params.target;
+    (!lines.is_empty()).then(|| {
+        format!(
+            "the upgrade to k3s {target} is refused: {}",
+            lines.join("; ")
+        )
+    })
 }
 
 fn refusal_line(refusal: &Refusal) -> String {

@@ -107,10 +107,16 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
     {
         refusals.push(refusal(&node.host, "install", fault));
     }
-    if turn.is_none_or(|turn| turn.drain)
-        && let Some(fault) = node.drain.task.fault()
-    {
-        refusals.push(refusal(&node.host, "drain", fault));
+    if turn.is_none_or(|turn| turn.drain) {
+        let unasked = (turn.is_some() && !node.drain.task.was_run())
+            .then(|| "its pods were not looked at, since no controller's API is ready".to_owned());
+        refusals.extend(
+            node.drain
+                .task
+                .fault()
+                .or(unasked)
+                .map(|why| refusal(&node.host, "drain", why)),
+        );
     }
     refusals
 }

@@ -377,6 +377,13 @@ fn without_any_api_nothing_is_begun() {
         &json!({}),
     );
     assert_eq!(rules(&down), [("c1", "api")]);
+    let unready = json!({"drain": {"changed": false, "skipped": true}});
+    let unready = planned(
+        PATCH,
+        &[server("c1", OLD, PATCH), with(agent("w1", OLD, PATCH), &unready)],
+        &json!({}),
+    );
+    assert_eq!(rules(&unready), [("w1", "drain")]);
     // One of several that is down is what an interrupted run leaves; the run that mends it must be let through.
     let one = planned(
         PATCH,
