@@ -22,11 +22,13 @@ test: ## Everything that is tested; the same as .ci/run
 
 # --- parts of them ------------------------------------------------------------------------------------
 
+# The lab's profile, so that what the lab and the tests share is built once.
 quick: ## The cargo tests alone
-	cargo test --workspace --quiet
+	cargo test --profile lab --workspace --quiet
 
 $(VENV)/.done: requirements.txt
 	@echo "== Python environment in .venv"
+	python3 -c 'import ensurepip' 2>/dev/null || apt-get install --yes --no-install-recommends python3-venv
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
@@ -40,7 +42,7 @@ install: $(VENV)/.done build ## Binaries and stubs into plugins/modules, and the
 
 lint: install ## Formatting, clippy, documentation against types, Ansible's linters
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+	cargo clippy --profile lab --workspace --all-targets --quiet -- --deny warnings
 	cargo xtask check
 	yamllint --strict .
 	ansible-lint --offline --strict

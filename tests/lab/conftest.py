@@ -1,0 +1,176 @@
+"""A lab for each file of tests, the operators' commands on it, and questions to it that our modules do not answer."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / "target/lab/lab"
+# A playbook that hangs must not hang the whole run.
+PLAYBOOK_LIMIT = 600
+
+
+@dataclass
+class Run:
+    """A playbook that ran to its end."""
+
+    status: int
+    text: str
+
+    def assert_failed_with(self, *words: str) -> None:
+        assert self.status != 0, self.text
+        for word in words:
+            assert word in self.text, f"{word!r} is not in:\n{self.text}"
+
+    def assert_unchanged(self) -> None:
+        assert self.status == 0, self.text
+        recap = self.text.split("PLAY RECAP")[-1]
+        changed = [line for line in recap.splitlines() if "changed=" in line and "changed=0" not in line]
+        assert not changed, self.text
+
+
+@dataclass
+class Lab:
+    folder: Path
+    options: list[str]
+    next_patch: int = 5
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    def up(self) -> None:
+        self("up", *self.options)
+        self.inventory = self.folder / "hosts.yaml"
+        self.inventory.write_text(self("inventory"))
+
+    def __call__(self, *arguments: str) -> str:
+        done = subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, f"lab {arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    # Asking the lab
+
+    def kubectl(self, *arguments: str) -> str:
+        return self("kubectl", *arguments)
+
+    def nodes(self) -> dict[str, dict]:
+        items = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
+        return {item["metadata"]["name"]: item for item in items}
+
+    def versions(self) -> dict[str, str]:
+        return {name: node["status"]["nodeInfo"]["kubeletVersion"] for name, node in self.nodes().items()}
+
+    def cordoned(self) -> set[str]:
+        return {name for name, node in self.nodes().items() if node["spec"].get("unschedulable")}
+
+    def marks(self) -> dict[str, list[str]]:
+        """The annotations of ours that are left on nodes."""
+        found = {}
+        for name, node in self.nodes().items():
+            keys = [key for key in node["metadata"].get("annotations", {}) if "homelab" in key]
+            if keys:
+                found[name] = keys
+        return found
+
+    def inside(self, vmid: int, script: str, host: str = "pve1") -> str:
+        return self("exec", "--host", host, "--", "pct", "exec", str(vmid), "--", "/bin/sh", "-c", script)
+
+    def installation(self, vmid: int, host: str = "pve1") -> str:
+        """What an upgrade must not change: the service as it will start, its environment, its configuration."""
+        script = """
+            for unit in k3s k3s-agent; do
+              f=/etc/systemd/system/$unit.service
+              [ -f $f ] || continue
+              echo "== $unit"; sed -n '/^ExecStart=/,$p' $f; sort $f.env
+            done
+            for f in /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/* /var/lib/rancher/k3s/server/token; do
+              [ -f $f ] && { echo "== $f"; cat $f; }
+            done
+            true
+        """
+        return self.inside(vmid, script, host)
+
+    def containers(self) -> list[int]:
+        listed = self("exec", "--", "pct", "list").splitlines()[1:]
+        return [int(line.split()[0]) for line in listed]
+
+    # Versions
+
+    def offer_next(self) -> str:
+        """Puts the next patch release on offer and points the channel at it."""
+        version = f"v1.31.{self.next_patch}+k3s1"
+        self("release", "add", version)
+        self("channel", "stable", version)
+        self.next_patch += 1
+        return version
+
+    # Running playbooks
+
+    def command(self, *arguments: str) -> list[str]:
+        playbook = "k3s/playbook-upgrade-k3s.yaml"
+        return ["ansible-playbook", "-i", str(self.inventory), playbook, *arguments]
+
+    def upgrade(self, *arguments: str) -> Run:
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=PLAYBOOK_LIMIT
+        )
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def begin_upgrade(self, *arguments: str) -> subprocess.Popen[str]:
+        """Starts a run that a test will interrupt; a session of its own, so that all of it can be killed."""
+        log = (self.folder / "interrupted.log").open("w")
+        run = subprocess.Popen(
+            self.command(*arguments), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        self.started.append(run)
+        return run
+
+    def kill(self, run: subprocess.Popen[str], remote_too: bool) -> None:
+        """`kill -9` of ansible-playbook; its module on the Proxmox host dies with it, or works on."""
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        if remote_too:
+            self("exec", "--", "sh", "-c", "pkill -KILL -f '[/]homelab.k3s/' || true")
+
+    def wait_until(self, what: str, probe: Callable[[], bool], limit: float = 120) -> None:
+        deadline = time.monotonic() + limit
+        while not probe():
+            if time.monotonic() > deadline:
+                log = self.folder / "interrupted.log"
+                said = log.read_text()[-4000:] if log.exists() else ""
+                pytest.fail(f"{what} did not come true within {limit} s\n{said}")
+            time.sleep(0.2)
+
+
+def lab_with(folder: Path, *options: str) -> Iterator[Lab]:
+    lab = Lab(folder, list(options))
+    subprocess.run([LAB, "down"], check=True, capture_output=True)
+    try:
+        lab.up()
+        yield lab
+    finally:
+        for run in lab.started:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
+        subprocess.run([LAB, "down"], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One Proxmox host, one controller, two workers."""
+    yield from lab_with(tmp_path_factory.mktemp("lab"), "--controllers", "1", "--workers", "2", "--time-factor", "10")
+
+
+@pytest.fixture(scope="module")
+def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Three controllers and two workers on two Proxmox hosts."""
+    yield from lab_with(
+        tmp_path_factory.mktemp("lab"), "--controllers", "3", "--workers", "2", "--pve", "2", "--time-factor", "10"
+    )

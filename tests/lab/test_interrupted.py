@@ -1,0 +1,153 @@
+"""Runs that are killed, blocked or disturbed: what is left, and that the same command finishes the job."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from conftest import ROOT, Lab
+
+BUDGET = """
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: vault, namespace: default}
+spec:
+  minAvailable: 2
+  selector: {matchLabels: {app: vault}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: vault, namespace: default}
+spec:
+  serviceName: vault
+  replicas: 2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: vault}}
+  template:
+    metadata: {labels: {app: vault}}
+    spec:
+      affinity:
+        podAntiAffinity:
+          requiredDuringSchedulingIgnoredDuringExecution:
+            - labelSelector: {matchLabels: {app: vault}}
+              topologyKey: kubernetes.io/hostname
+      containers: [{name: vault, image: vault}]
+"""
+
+
+@pytest.fixture(autouse=True)
+def intact(lab: Lab):
+    """Flags, environment and tokens are afterwards what they were before, on every node."""
+    before = {vmid: lab.installation(vmid) for vmid in (101, 111, 112)}
+    yield
+    lab("fault", "clear")
+    assert {vmid: lab.installation(vmid) for vmid in (101, 111, 112)} == before
+    assert not lab.marks()
+    agent_units = lab.inside(111, "ls /etc/systemd/system/ | grep '^k3s' | grep -v agent || true")
+    assert agent_units.strip() == "", "an agent has grown a server's unit"
+
+
+@pytest.fixture
+def vault(lab: Lab):
+    """Two pods whose budget allows no disruption."""
+    manifest = lab.folder / "vault.yaml"
+    manifest.write_text(BUDGET)
+    container = lab.folder / "vault.yaml"
+    subprocess.run(
+        ["target/lab/lab", "kubectl", "apply", "--validate=false", "-f", "-"],
+        cwd=ROOT, input=container.read_text(), text=True, check=True, capture_output=True,
+    )
+
+    def ready() -> bool:
+        stateful = json.loads(lab.kubectl("get", "statefulset", "vault", "-o", "json"))
+        budget = json.loads(lab.kubectl("get", "pdb", "vault", "-o", "json"))
+        return stateful["status"].get("readyReplicas") == 2 and budget["status"].get("currentHealthy") == 2
+
+    lab.wait_until("vault being ready", ready)
+    yield
+    lab.kubectl("delete", "pdb,statefulset", "vault")
+
+
+def pause_at(lab: Lab, vmid: int, step: str) -> None:
+    lab.inside(vmid, f"mkdir -p /etc/lab && echo {step} > /etc/lab/install-pause")
+
+
+def resume(lab: Lab, vmid: int) -> None:
+    lab.inside(vmid, "rm -f /etc/lab/install-pause")
+
+
+def is_paused(lab: Lab, vmid: int) -> bool:
+    return "install-pause" in lab.inside(vmid, "pgrep -af install-pause || ls /etc/lab/install-paused 2>/dev/null || true")
+
+
+def assert_finishes(lab: Lab, version: str) -> None:
+    run = lab.upgrade()
+    assert run.status == 0, run.text
+    assert set(lab.versions().values()) == {version}
+    assert not lab.cordoned()
+    lab.upgrade().assert_unchanged()
+
+
+def test_a_blocked_drain_stops_the_run_and_leaves_nothing(lab: Lab, vault: None) -> None:
+    before = lab.versions()
+    lab.offer_next()
+    run = lab.upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=15")
+    run.assert_failed_with("default/vault-", "vault", "allows 0")
+    assert lab.versions() == before
+    assert not lab.cordoned()
+
+
+def test_the_default_passes_the_same_budget(lab: Lab, vault: None) -> None:
+    assert_finishes(lab, lab.offer_next())
+
+
+def test_an_operators_cordon_survives(lab: Lab) -> None:
+    version = lab.offer_next()
+    lab.kubectl("cordon", "k3s-worker-1")
+    run = lab.upgrade()
+    assert run.status == 0, run.text
+    assert set(lab.versions().values()) == {version}
+    assert lab.cordoned() == {"k3s-worker-1"}
+    lab.upgrade().assert_unchanged()
+    lab.kubectl("uncordon", "k3s-worker-1")
+
+
+@pytest.mark.parametrize("remote_too", [True, False])
+def test_killed_in_the_drain(lab: Lab, vault: None, remote_too: bool) -> None:
+    version = lab.offer_next()
+    run = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=20")
+    lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
+    lab.kill(run, remote_too)
+    assert_finishes(lab, version)
+
+
+@pytest.mark.parametrize("step", ["after-delete", "after-env", "before-start"])
+@pytest.mark.parametrize("vmid", [111, 101])
+def test_killed_in_the_install_script(lab: Lab, step: str, vmid: int) -> None:
+    version = lab.offer_next()
+    pause_at(lab, vmid, step)
+    run = lab.begin_upgrade()
+    lab.wait_until(f"the script's pause in {vmid}", lambda: is_paused(lab, vmid), 200)
+    lab.kill(run, remote_too=True)
+    lab.inside(vmid, "pkill -KILL -f install-pause; pkill -KILL -f 'sh -s'; true")
+    resume(lab, vmid)
+    assert_finishes(lab, version)
+
+
+def test_killed_before_the_restart(lab: Lab) -> None:
+    version = lab.offer_next()
+    run = lab.begin_upgrade()
+    swapped = f"k3s --version | grep -qF '{version}' && echo yes || true"
+    lab.wait_until("the new binary on worker 1", lambda: "yes" in lab.inside(111, swapped), 200)
+    lab.kill(run, remote_too=True)
+    assert_finishes(lab, version)
+
+
+def test_two_runs_at_once(lab: Lab, vault: None) -> None:
+    version = lab.offer_next()
+    first = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=60")
+    lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
+    lab.upgrade().assert_failed_with("the cluster is held by")
+    lab.kill(first, remote_too=True)
+    assert_finishes(lab, version)

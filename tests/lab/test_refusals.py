@@ -1,0 +1,129 @@
+"""What stops an upgrade before it begins: by name, with nothing changed."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Lab
+
+
+@pytest.fixture(autouse=True)
+def untouched(lab: Lab):
+    """Whatever a test does, the cluster is afterwards what it was before."""
+    before = (lab.versions(), lab.cordoned(), [lab.installation(vmid) for vmid in (101, 111, 112)])
+    yield
+    lab("fault", "clear")
+    assert (lab.versions(), lab.cordoned(), [lab.installation(vmid) for vmid in (101, 111, 112)]) == before
+    assert not lab.marks()
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (["lock", "112", "backup"], ["k3s-worker-2", "locked (backup)"]),
+        (["full-disk", "112"], ["k3s-worker-2", "112", "free"]),
+        (["missing", "112"], ["k3s-worker-2", "112", "no container"]),
+    ],
+)
+def test_a_container_in_trouble(lab: Lab, fault: list[str], words: list[str]) -> None:
+    lab("fault", *fault)
+    lab.upgrade().assert_failed_with(*words)
+
+
+def test_a_stopped_container(lab: Lab) -> None:
+    lab("fault", "stop", "112")
+    try:
+        lab.upgrade().assert_failed_with("k3s-worker-2", "112", "stopped")
+    finally:
+        lab("fault", "start", "112")
+        lab.kubectl("wait", "--for=condition=Ready", "node/k3s-worker-2", "--timeout=60s")
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (["k3s-worker-2", "pct_id", "900"], ["k3s-worker-2", "virtual machine"]),
+        (["k3s-worker-2", "pct_id", "111"], ["k3s-worker-2", "111"]),
+        (["k3s-worker-2", "node_name", "k3s-worker-9"], ["k3s-worker-9", "k3s-worker-2"]),
+    ],
+)
+def test_a_wrong_mapping(lab: Lab, variables: list[str], words: list[str]) -> None:
+    host, key, value = variables
+    wrong = lab.folder / "host_vars" / f"{host}.yaml"
+    wrong.parent.mkdir(exist_ok=True)
+    text = lab.inventory.read_text()
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.strip() == f"{host}:")
+    end = next((n for n in range(at + 1, len(lines)) if lines[n].strip().startswith(f"{key}:")), at)
+    lines[end] = lines[end].split(f"{key}:")[0] + f"{key}: {value}"
+    lab.inventory.write_text("\n".join(lines) + "\n")
+    try:
+        lab.upgrade().assert_failed_with(*words)
+    finally:
+        lab.inventory.write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("404", ["404"]),
+        ("500", ["500"]),
+        ("html", ["html"]),
+        ("empty", ["channel"]),
+        ("name", ["stable"]),
+    ],
+)
+def test_garbage_from_the_channel_server(lab: Lab, answer: str, words: list[str]) -> None:
+    lab("fault", "channel", answer)
+    lab.upgrade().assert_failed_with("v1-release/channels", *words)
+
+
+@pytest.mark.parametrize("answer", ["json", "listing-only"])
+def test_other_shapes_of_the_channels_answer(lab: Lab, answer: str) -> None:
+    lab("fault", "channel", answer)
+    run = lab.upgrade("--check")
+    run.assert_unchanged()
+    assert "v1.31.5+k3s1" in run.text
+
+
+@pytest.mark.parametrize("download", ["truncated", "altered"])
+def test_a_damaged_download(lab: Lab, download: str) -> None:
+    lab("fault", "download", download)
+    lab.upgrade().assert_failed_with("sha256")
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("v1.31.3+k3s1", ["downgrade"]),
+        ("v1.33.1+k3s1", ["k3s_channel=v1.32"]),
+        ("stable", ["stable"]),
+    ],
+)
+def test_a_pinned_version_that_cannot_be(lab: Lab, version: str, words: list[str]) -> None:
+    lab.upgrade("-e", f"k3s_target_version={version}").assert_failed_with(*words)
+
+
+def test_a_proxmox_host_that_cannot_be_reached(lab: Lab) -> None:
+    lab("fault", "ssh-down", "pve1", "--how", "refuse")
+    try:
+        lab.upgrade().assert_failed_with("pve1")
+    finally:
+        lab("fault", "ssh-up", "pve1")
+
+
+def test_a_pod_that_nothing_manages(lab: Lab) -> None:
+    lab.kubectl(
+        "run", "naked", "--image=x", "--restart=Never", "--overrides",
+        '{"spec": {"nodeName": "k3s-worker-1"}}',
+    )
+    try:
+        lab.upgrade().assert_failed_with("naked", "k3s_drain_force")
+    finally:
+        lab.kubectl("delete", "pod", "naked", "--grace-period=0", "--force")
+
+
+def test_check_mode_says_the_plan_and_changes_nothing(lab: Lab) -> None:
+    run = lab.upgrade("--check", "--diff")
+    run.assert_unchanged()
+    for word in ("k3s-controller-1", "k3s-worker-1", "v1.31.4+k3s1", "v1.31.5+k3s1"):
+        assert word in run.text
