@@ -5,8 +5,9 @@ use crate::evict::{Drain, Stage, Target};
 use crate::kubectl::{Kubectl, unless_passing};
 use crate::observe;
 use crate::params::{OnFailure, Params, Pdb};
-use crate::plan::{Step, judge_all, refuse};
+use crate::plan::Step;
 use crate::state::{Node, State};
+use crate::verdict::{judge_all, refuse};
 use crate::{Journal, owners};
 use anyhow::{Context, Result, bail};
 use host::{Host, Waited, wait_until};
@@ -74,9 +75,13 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
     };
     let started = host.elapsed();
     let waited = wait_until(host, params.timeout, LOOK_EVERY, || {
-        if let Err(away) = look(params, host, &kubectl, &mut state, drain)? {
+        let budgets_matter = drain.at(Stage::Here).next().is_some();
+        // An API server that is away for a while is no reason to stop.
+        if let Err(away) = unless_passing(observe::look(params, host, &kubectl, &mut state, budgets_matter))?
+        {
             return Ok(Err(format!("{}; {away}", drain.left())));
         }
+        drain.note(&state);
         if drain.done() {
             return Ok(Ok(()));
         }
@@ -91,25 +96,6 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
         Waited::Done(()) => Ok(()),
         Waited::GaveUp { missing, after } => bail!("{}", stuck(params, &state.node, drain, &missing, after)),
     }
-}
-
-/// Whether the look succeeded; an API server that is away for a while is no reason to stop.
-fn look(
-    params: &Params,
-    host: &dyn Host,
-    kubectl: &Kubectl,
-    state: &mut State,
-    drain: &mut Drain,
-) -> Result<Result<(), String>> {
-    let seen = observe::pods_and_budgets(params, kubectl, &state.api);
-    Ok(match unless_passing(seen)? {
-        Ok((pods, budgets)) => {
-            (state.pods, state.budgets, state.now) = (pods, budgets, host.now());
-            drain.note(state);
-            Ok(())
-        }
-        Err(away) => Err(away),
-    })
 }
 
 fn ask(at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Result<()> {

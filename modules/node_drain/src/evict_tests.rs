@@ -1,6 +1,7 @@
 use super::*;
 use crate::state::{Api, Node, Pinned};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 fn seconds(seconds: u64) -> Duration {
@@ -43,6 +44,7 @@ fn state(pods: &[Value], budgets: Vec<Budget>) -> State {
             .collect(),
         budgets,
         pinned: Pinned::default(),
+        fit_here_only: BTreeSet::new(),
         owners: Vec::new(),
         api: Api {
             budgets: "policy/v1".to_owned(),

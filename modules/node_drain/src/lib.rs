@@ -12,8 +12,11 @@ pub mod owners;
 pub mod params;
 pub mod plan;
 mod report;
+#[cfg(test)]
+mod samples;
 pub mod selector;
 pub mod state;
+pub mod verdict;
 
 pub use params::Params;
 pub use plan::Step;

@@ -3,12 +3,11 @@
 use crate::kubectl::{Kubectl, pages, pods_on, split};
 use crate::owners;
 use crate::params::{Params, Wanted};
-use crate::plan::{Verdict, judge};
-use crate::state::{
-    Api, Budget, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned,
-};
+use crate::state::{Api, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned};
+use crate::verdict::{Verdict, judge};
 use anyhow::{Context, Result};
 use host::Host;
+use std::collections::BTreeSet;
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = Kubectl::new(host, params);
@@ -33,14 +32,12 @@ fn without_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<S
     let (node, others) = split(kubectl.list(pages("/api/v1/nodes"))?, &params.node)?;
     let mut state = State::of(host, node, &others);
     if params.wait_for {
-        let known = state
-            .node
-            .record
-            .as_ref()
-            .filter(|_| state.node.unschedulable)
-            .map(|record| record.owners.clone());
-        let wanted = params.owners.clone().or(known).unwrap_or_default();
-        state.owners = owners::now(kubectl, &wanted)?;
+        let wanted = if params.owners.is_empty() {
+            state.node.former_owners()
+        } else {
+            &params.owners
+        };
+        state.owners = owners::now(kubectl, wanted)?;
     }
     Ok(state)
 }
@@ -84,8 +81,9 @@ fn look_closer(params: &Params, kubectl: &Kubectl, state: &mut State, others: &[
         let (claims, volumes): (Vec<Claim>, Vec<PersistentVolume>) = (documents.list()?, documents.list()?);
         state.pinned = pinned(&claims, &volumes, &state.node, others);
     }
-    let here = |pod: &Pod| pod.claims().any(|claim| state.pinned.contains_key(&claim));
-    state.owners = owners::of_pods(kubectl, going.iter(), here)?;
+    let choosy = going.iter().filter(|pod| pod.fits_none_of(others));
+    state.fit_here_only = choosy.map(|pod| pod.metadata.uid.clone()).collect();
+    state.owners = owners::of_pods(kubectl, going.iter(), |pod| state.ties(pod))?;
     Ok(())
 }
 
@@ -93,14 +91,23 @@ fn budgets(api: &Api) -> String {
     pages(&format!("/apis/{}/poddisruptionbudgets", api.budgets))
 }
 
-/// One look of a drain that is under way: the pods on the node, and the budgets.
-pub(crate) fn pods_and_budgets(
+/// One look of a drain that is under way: the pods on the node, and the budgets while they matter.
+pub(crate) fn look(
     params: &Params,
+    host: &dyn Host,
     kubectl: &Kubectl,
-    api: &Api,
-) -> Result<(Vec<Pod>, Vec<Budget>)> {
-    let mut documents = kubectl.read(&[pods_on(&params.node), budgets(api)])?;
-    Ok((documents.list()?, documents.list()?))
+    state: &mut State,
+    with_budgets: bool,
+) -> Result<()> {
+    let mut paths = vec![pods_on(&params.node)];
+    paths.extend(with_budgets.then(|| budgets(&state.api)));
+    let mut documents = kubectl.read(&paths)?;
+    let pods = documents.list()?;
+    if with_budgets {
+        state.budgets = documents.list()?;
+    }
+    (state.pods, state.now) = (pods, host.now());
+    Ok(())
 }
 
 impl State {
@@ -116,6 +123,7 @@ impl State {
             pods: Vec::new(),
             budgets: Vec::new(),
             pinned: Pinned::default(),
+            fit_here_only: BTreeSet::new(),
             owners: Vec::new(),
             api: Api::default(),
         }

@@ -24,8 +24,8 @@ pub struct Params {
     pub timeout: Duration,
     pub wait_for: bool,
     pub wait_for_timeout: Duration,
-    /// The workloads to wait for; none given: those that the cordon's record names.
-    pub owners: Option<Vec<Owner>>,
+    /// The workloads to wait for; none: those that the cordon's record names.
+    pub owners: Vec<Owner>,
     pub request_timeout: Duration,
     pub lock_timeout: u64,
 }
@@ -132,7 +132,8 @@ struct Options {
     wait_for: bool,
     #[serde(default = "five_minutes")]
     wait_for_timeout: u32,
-    owners: Option<Vec<Owner>>,
+    #[serde(default)]
+    owners: Vec<Owner>,
     #[serde(default = "ten_seconds")]
     request_timeout: u32,
     #[serde(default = "ten_minutes")]
@@ -229,7 +230,7 @@ fn check(options: &Options) -> Result<(), String> {
             "{name}: must be at least 1 second: nothing here waits for ever"
         ));
     }
-    if options.owners.is_some() && options.state != Wanted::Uncordoned {
+    if !options.owners.is_empty() && options.state != Wanted::Uncordoned {
         return Err(
             "owners: is what to wait for after an uncordon; it has no meaning for another state".to_owned(),
         );
@@ -273,7 +274,10 @@ mod tests {
             (json!({"kubectl": []}), "kubectl: "),
             (json!({"timeout": 0}), "timeout: "),
             (json!({"request_timeout": 0}), "request_timeout: "),
-            (json!({"owners": []}), "owners: "),
+            (
+                json!({"owners": [{"namespace": "a", "kind": "b", "name": "c", "ready": 1}]}),
+                "owners: ",
+            ),
             (json!({"state": "cordoned", "wait_for": true}), "wait_for: "),
             (json!({"pod_selector": "a b"}), "pod_selector: "),
             (json!({"bypass_selector": "=x"}), "bypass_selector: "),

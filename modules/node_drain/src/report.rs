@@ -5,8 +5,9 @@ use crate::cordon::CordonedBy;
 use crate::evict::{Drain, Stage, Target};
 use crate::owners::Owner;
 use crate::params::Params;
-use crate::plan::{Verdict, budgets, judge_all, waits_for_the_node};
+use crate::plan::concerned;
 use crate::state::{Budget, Headroom, Pod, PodId, State};
+use crate::verdict::{Verdict, budgets, judge_all, waits_for_the_node};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -101,7 +102,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
                     .collect()
             })
             .unwrap_or_default(),
-        owners: seen.owners.iter().map(|seen| seen.owner.clone()).collect(),
+        owners: concerned(seen),
         seconds: (journal.took.as_secs_f64() * 10.0).round() / 10.0,
     }
 }

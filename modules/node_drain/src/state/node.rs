@@ -1,0 +1,116 @@
+//! Nodes, and what asks for certain nodes.
+
+use super::object::{Condition, Meta, null_is_empty};
+use crate::cordon::Record;
+use crate::owners::Owner;
+use crate::selector::{Labels, Requirement};
+use serde::Deserialize;
+
+#[derive(Clone, Debug, Deserialize)]
+struct NodeObject {
+    metadata: Meta,
+    #[serde(default)]
+    spec: NodeSpec,
+    #[serde(default)]
+    status: NodeStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct NodeSpec {
+    unschedulable: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct NodeStatus {
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
+}
+
+/// A node, its cordon and whose it is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(from = "NodeObject")]
+pub struct Node {
+    pub name: String,
+    pub resource_version: String,
+    pub labels: Labels,
+    pub unschedulable: bool,
+    /// What we wrote when we cordoned it.
+    pub record: Option<Record>,
+    /// Why it is not Ready.
+    pub trouble: Option<String>,
+}
+
+impl From<NodeObject> for Node {
+    fn from(object: NodeObject) -> Self {
+        let record = object
+            .metadata
+            .annotations
+            .get(Record::ANNOTATION)
+            .map(|text| Record::parse(text));
+        let ready = object
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.r#type == "Ready");
+        let trouble = match ready {
+            Some(condition) if condition.status == "True" => None,
+            Some(condition) => Some(format!("Ready is {} ({})", condition.status, condition.reason)),
+            None => Some("it has no Ready condition".to_owned()),
+        };
+        Self {
+            name: object.metadata.name,
+            resource_version: object.metadata.resource_version,
+            labels: object.metadata.labels,
+            unschedulable: object.spec.unschedulable,
+            record,
+            trouble,
+        }
+    }
+}
+
+impl Node {
+    /// The workloads that the record of our cordon names.
+    pub fn former_owners(&self) -> &[Owner] {
+        self.record
+            .as_ref()
+            .filter(|_| self.unschedulable)
+            .map_or(&[], |record| &record.owners)
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NodeTerms {
+    #[serde(deserialize_with = "null_is_empty")]
+    node_selector_terms: Vec<NodeTerm>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeTerm {
+    #[serde(deserialize_with = "null_is_empty")]
+    match_expressions: Vec<Requirement>,
+    #[serde(deserialize_with = "null_is_empty")]
+    match_fields: Vec<Requirement>,
+}
+
+impl NodeTerms {
+    pub(super) fn allow(&self, node: &Node) -> bool {
+        self.node_selector_terms.iter().any(|term| term.allows(node))
+    }
+}
+
+impl NodeTerm {
+    fn allows(&self, node: &Node) -> bool {
+        let fields = Labels::from([("metadata.name".to_owned(), node.name.clone())]);
+        self.match_expressions
+            .iter()
+            .all(|requirement| requirement.met_by(&node.labels))
+            && self
+                .match_fields
+                .iter()
+                .all(|requirement| requirement.met_by(&fields))
+    }
+}

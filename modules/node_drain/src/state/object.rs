@@ -1,0 +1,88 @@
+//! What all objects of the API have in common.
+
+use crate::selector::Labels;
+use serde::{Deserialize, Deserializer};
+use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Go writes an empty list as null at times.
+pub(crate) fn null_is_empty<'de, D: Deserializer<'de>, T: Default + serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[derive(Debug, Deserialize)]
+pub struct List<T> {
+    #[serde(default)]
+    pub metadata: ListMeta,
+    #[serde(deserialize_with = "null_is_empty", bound = "T: Deserialize<'de>")]
+    pub items: Vec<T>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ListMeta {
+    #[serde(rename = "continue")]
+    pub next: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Meta {
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub resource_version: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub labels: Labels,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub annotations: Labels,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub owner_references: Vec<OwnerReference>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub finalizers: Vec<String>,
+    pub deletion_timestamp: Option<Time>,
+}
+
+impl Meta {
+    pub fn controller(&self) -> Option<&OwnerReference> {
+        self.owner_references.iter().find(|owner| owner.controller)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct OwnerReference {
+    pub kind: String,
+    pub name: String,
+    pub controller: bool,
+}
+
+/// A time as the API writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Time(OffsetDateTime);
+
+impl TryFrom<String> for Time {
+    type Error = time::error::Parse;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        OffsetDateTime::parse(&text, &Rfc3339).map(Self)
+    }
+}
+
+impl Time {
+    pub fn until(self, now: SystemTime) -> Duration {
+        now.duration_since(self.0.into()).unwrap_or_default()
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Condition {
+    pub(super) r#type: String,
+    pub(super) status: String,
+    pub(super) reason: String,
+}

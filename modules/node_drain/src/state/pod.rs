@@ -1,0 +1,134 @@
+//! Pods: what decides whether they may go, and where to.
+
+use super::node::{Node, NodeTerms};
+use super::object::{Condition, Meta, null_is_empty};
+use crate::selector::Labels;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    spec: PodSpec,
+    status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PodSpec {
+    #[serde(deserialize_with = "null_is_empty")]
+    volumes: Vec<Volume>,
+    #[serde(deserialize_with = "null_is_empty")]
+    node_selector: Labels,
+    affinity: Option<Affinity>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Affinity {
+    node_affinity: Option<PodNodeAffinity>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct PodNodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    required: Option<NodeTerms>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Volume {
+    empty_dir: Option<IgnoredAny>,
+    persistent_volume_claim: Option<ClaimName>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimName {
+    claim_name: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodStatus {
+    phase: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
+}
+
+impl Pod {
+    pub fn id(&self) -> PodId {
+        let Meta {
+            namespace, name, uid, ..
+        } = &self.metadata;
+        PodId {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            uid: uid.clone(),
+        }
+    }
+
+    pub fn is_mirror(&self) -> bool {
+        self.metadata
+            .annotations
+            .contains_key("kubernetes.io/config.mirror")
+    }
+
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.status
+            .conditions
+            .iter()
+            .any(|condition| condition.r#type == "Ready" && condition.status == "True")
+    }
+
+    pub fn has_empty_dir(&self) -> bool {
+        self.spec.volumes.iter().any(|volume| volume.empty_dir.is_some())
+    }
+
+    /// Whether it asks for certain nodes, and none of `others` is one.
+    pub fn fits_none_of(&self, others: &[Node]) -> bool {
+        let affinity = self
+            .spec
+            .affinity
+            .as_ref()
+            .and_then(|affinity| affinity.node_affinity.as_ref());
+        let terms = affinity.and_then(|affinity| affinity.required.as_ref());
+        let selected = |node: &Node| {
+            self.spec
+                .node_selector
+                .iter()
+                .all(|(key, value)| node.labels.get(key) == Some(value))
+        };
+        let fits = |node: &Node| selected(node) && terms.is_none_or(|terms| terms.allow(node));
+        (terms.is_some() || !self.spec.node_selector.is_empty()) && !others.iter().any(fits)
+    }
+
+    /// The claims that the pod uses, with its namespace.
+    pub fn claims(&self) -> impl Iterator<Item = (String, String)> {
+        let claims = self
+            .spec
+            .volumes
+            .iter()
+            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        claims.map(|claim| (self.metadata.namespace.clone(), claim.claim_name.clone()))
+    }
+}
+
+/// One pod, not the next one of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PodId {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl std::fmt::Display for PodId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

@@ -1,0 +1,193 @@
+use super::*;
+use crate::samples::{node, params, pod, state, with};
+use crate::selector::Selector;
+use serde_json::{Value, json};
+
+fn verdict(options: Value, pod: Value) -> Verdict {
+    let mut state = state(node(false, None), &[pod]);
+    state
+        .pinned
+        .insert(("demo".to_owned(), "data".to_owned()), "pv-1".to_owned());
+    judge(&params(options).rules, &state, &state.pods[0])
+}
+
+#[test]
+fn what_a_controller_starts_again_goes() {
+    for kind in [
+        "ReplicaSet",
+        "StatefulSet",
+        "Job",
+        "ReplicationController",
+        "Cluster",
+    ] {
+        assert_eq!(
+            verdict(json!({}), pod("web", Some(kind))),
+            Verdict::Evict(vec![]),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn what_is_left() {
+    let deleted = |at: &str| {
+        let mut pod = pod("web", Some("ReplicaSet"));
+        pod["metadata"]["deletionTimestamp"] = at.into();
+        pod
+    };
+    let mut mirror = pod("static", Some("Node"));
+    mirror["metadata"]["annotations"] = json!({"kubernetes.io/config.mirror": "x"});
+    let finished = |phase: &str| with(pod("job", Some("Job")), "/status/phase", phase.into());
+    let table = [
+        (json!({}), pod("ds", Some("DaemonSet")), Leave::DaemonSet),
+        (json!({}), mirror, Leave::Mirror),
+        (json!({}), finished("Succeeded"), Leave::Finished),
+        (json!({}), finished("Failed"), Leave::Finished),
+        (json!({}), deleted("2025-12-31T23:00:00Z"), Leave::Terminating),
+        (
+            json!({"skip_wait_for_delete_timeout": 60}),
+            deleted("2025-12-31T23:00:00Z"),
+            Leave::TerminatingForLong,
+        ),
+        (
+            json!({"skip_wait_for_delete_timeout": 60}),
+            deleted("2025-12-31T23:59:30Z"),
+            Leave::Terminating,
+        ),
+        (
+            json!({"skip_wait_for_delete_timeout": 60}),
+            deleted("2026-01-01T00:00:30Z"),
+            Leave::Terminating,
+        ),
+        (
+            json!({"pod_selector": "app=db"}),
+            pod("web", None),
+            Leave::NotSelected,
+        ),
+    ];
+    for (options, pod, expected) in table {
+        assert_eq!(
+            verdict(options.clone(), pod.clone()),
+            Verdict::Leave(expected),
+            "{options} {pod}"
+        );
+    }
+}
+
+#[test]
+fn what_the_options_do_not_allow_is_refused_and_what_they_allow_goes() {
+    let scratch = with(
+        pod("web", Some("ReplicaSet")),
+        "/spec/volumes",
+        json!([{"name": "s", "emptyDir": {}}]),
+    );
+    let claim = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]);
+    let local = with(pod("db", Some("StatefulSet")), "/spec/volumes", claim);
+    let (refusal, consequence) = (
+        Refusal::LocalVolume("pv-1".to_owned()),
+        Consequence::WaitsForTheNode("pv-1".to_owned()),
+    );
+    let table = [
+        (
+            scratch,
+            json!({"delete_emptydir_data": true}),
+            Refusal::EmptyDir,
+            Consequence::LosesEmptyDir,
+        ),
+        (
+            pod("naked", None),
+            json!({"force": true}),
+            Refusal::NoController,
+            Consequence::GoneForGood,
+        ),
+        (local, json!({"local_volumes": "wait"}), refusal, consequence),
+    ];
+    for (pod, allowing, refusal, consequence) in table {
+        assert_eq!(verdict(json!({}), pod.clone()), Verdict::Refuse(vec![refusal]));
+        assert_eq!(verdict(allowing, pod), Verdict::Evict(vec![consequence]));
+    }
+    assert_eq!(
+        verdict(json!({"ignore_daemonsets": false}), pod("ds", Some("DaemonSet"))),
+        Verdict::Refuse(vec![Refusal::DaemonSet])
+    );
+}
+
+#[test]
+fn all_that_is_refused_is_named_at_once() {
+    let scratch = with(
+        pod("naked", None),
+        "/spec/volumes",
+        json!([{"name": "s", "emptyDir": {"medium": "Memory"}}]),
+    );
+    let pods = [scratch, pod("a", None), pod("web", Some("ReplicaSet"))];
+    let (params, state) = (params(json!({})), state(node(false, None), &pods));
+    let error = refuse(&params, &judge_all(&params.rules, &state)).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("draining n1: the options do not allow 2 pods to go: demo/a: no controller"),
+        "{text}"
+    );
+    assert!(
+        text.contains("demo/naked: no controller") && text.contains("delete_emptydir_data"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_volume_that_other_nodes_can_use_pins_nothing() {
+    let claim = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "elsewhere"}}]);
+    let pod = with(pod("db", Some("StatefulSet")), "/spec/volumes", claim);
+    assert_eq!(verdict(json!({}), pod), Verdict::Evict(vec![]));
+}
+
+#[test]
+fn budgets_select_as_their_version_says() {
+    let pod: Pod = serde_json::from_value(pod("web", Some("ReplicaSet"))).unwrap();
+    let state = state(node(false, None), &[]);
+    let mut old = state.api.clone();
+    old.budgets = "policy/v1beta1".to_owned();
+    let table = [
+        (json!({"matchLabels": {"app": "web"}}), true, true),
+        (json!({"matchLabels": {"app": "db"}}), false, false),
+        (
+            json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}),
+            true,
+            true,
+        ),
+        (
+            json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
+            false,
+            false,
+        ),
+        (json!({}), true, false),
+        (Value::Null, false, false),
+    ];
+    for (selector, new_selects, old_selects) in table {
+        let budget = json!({"metadata": {"name": "b", "namespace": "demo"}, "spec": {"selector": selector}});
+        let budget: Budget = serde_json::from_value(budget).unwrap();
+        assert_eq!(
+            budget.selects(&pod.metadata, &state.api),
+            new_selects,
+            "{selector} in policy/v1"
+        );
+        assert_eq!(
+            budget.selects(&pod.metadata, &old),
+            old_selects,
+            "{selector} in policy/v1beta1"
+        );
+    }
+    let elsewhere = json!({"metadata": {"name": "b", "namespace": "other"}, "spec": {"selector": {}}});
+    assert!(
+        !serde_json::from_value::<Budget>(elsewhere)
+            .unwrap()
+            .selects(&pod.metadata, &state.api)
+    );
+}
+
+#[test]
+fn selectors_are_compared_whole() {
+    assert_eq!(
+        params(json!({"pod_selector": "a=b"})).rules.pod_selector,
+        Some(Selector::parse("a=b").unwrap())
+    );
+}
