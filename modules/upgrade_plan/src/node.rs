@@ -2,6 +2,7 @@
 //! looked at it. Those answers have many more keys; only what the plan turns on is read.
 
 use k3s_types::{Hop, K3sVersion};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ pub struct Node {
     /// Its name in the inventory.
     pub host: String,
     /// What its group makes of it; none: it is in no group that we know.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "empty_is_none")]
     pub role: Option<Role>,
     /// Its name in the cluster.
     #[serde(default, rename = "node_name")]
@@ -28,9 +29,11 @@ pub struct Node {
     /// The answer of `node_drain`.
     #[serde(default, deserialize_with = "null_is_none")]
     pub drain: Drain,
-    /// The answer of `node_drain` about the uncordon.
-    #[serde(default, deserialize_with = "null_is_none")]
-    pub uncordon: Drain,
+    /// When the drain began and when the node was given back, in seconds of one clock.
+    #[serde(default)]
+    pub drained_at: Option<Value>,
+    #[serde(default)]
+    pub returned_at: Option<Value>,
     /// What `k3s_version` answers after the upgrade.
     #[serde(default, deserialize_with = "null_is_none")]
     pub after: Version,
@@ -61,8 +64,8 @@ pub struct Version {
 pub struct Install {
     #[serde(flatten)]
     pub task: Task,
+    /// What it would do, or did.
     pub actions: Vec<String>,
-    pub seconds: f64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -75,14 +78,13 @@ pub struct Drain {
     pub evicted: Vec<PodName>,
     pub bypassed: Vec<PodName>,
     pub waiting: Vec<PodName>,
-    pub seconds: f64,
 }
 
 /// How a task ended, as Ansible registers it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Task {
-    /// Every task that Ansible came by has it.
+    /// Every task that Ansible came by has it. Its value says nothing: a look is told to be no change.
     #[serde(rename = "changed")]
     reported: Option<bool>,
     pub skipped: bool,
@@ -101,10 +103,6 @@ impl Task {
 
     pub fn was_run(&self) -> bool {
         self.reported.is_some() && !self.skipped
-    }
-
-    pub fn has_changed(&self) -> bool {
-        self.reported == Some(true)
     }
 }
 
@@ -190,12 +188,14 @@ impl Node {
         }
     }
 
-    /// As text: variables from files and from the command line come as number or as string.
     pub fn vmid_text(&self) -> Option<String> {
-        match self.vmid.as_ref()? {
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        }
+        self.vmid.as_ref().map(text)
+    }
+
+    /// How long the node was out of service.
+    pub fn drained_for(&self) -> Option<i64> {
+        let seconds = |value: &Option<Value>| text(value.as_ref()?).parse::<i64>().ok();
+        Some(seconds(&self.returned_at)? - seconds(&self.drained_at)?)
     }
 
     /// Newer than what its channel stands at: it is nobody's to touch.
@@ -204,8 +204,21 @@ impl Node {
     }
 }
 
+/// Variables from files and from the command line come as number or as string.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
 fn null_is_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn empty_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Role>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) if text.is_empty() => Ok(None),
+        role => Role::deserialize(role).map(Some).map_err(D::Error::custom),
+    }
 }

@@ -105,7 +105,7 @@ pub(crate) fn plan(params: &Params) -> Planned {
 /// `None`: the node is as it should be.
 fn turn(params: &Params, node: &Node) -> Option<Turn> {
     let role = node.role?;
-    let install = !node.is_newer() && (node.version.upgrade_required || node.install.task.has_changed());
+    let install = !node.is_newer() && (node.version.upgrade_required || !node.install.actions.is_empty());
     let ours = node.drain.cordoned_by.before == Owner::Ours;
     if !install && !ours {
         return None;

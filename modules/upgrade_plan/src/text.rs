@@ -49,12 +49,7 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
 pub(crate) fn refused(params: &Params, refusals: &[Refusal]) -> Option<String> {
     let lines: Vec<String> = refusals.iter().map(refusal_line).collect();
     let target = &params.target;
-    (!lines.is_empty()).then(|| {
-        format!(
-            "the upgrade to k3s {target} is refused: {}",
-            lines.join("; ")
-        )
-    })
+    (!lines.is_empty()).then(|| format!("the upgrade to k3s {target} is refused: {}", lines.join("; ")))
 }
 
 fn refusal_line(refusal: &Refusal) -> String {
@@ -172,10 +167,9 @@ pub(crate) fn summary(params: &Params) -> Vec<String> {
 
 fn drained(node: &Node) -> String {
     let mut told = Vec::new();
-    if node.drain.task.was_run() && node.uncordon.task.was_run() {
-        let seconds = node.drain.seconds + node.install.seconds + node.uncordon.seconds;
+    if let Some(seconds) = node.drained_for().filter(|_| node.drain.task.was_run()) {
         told.push(format!(
-            ", drained for {seconds:.0} s, {} evicted",
+            ", drained for {seconds} s, {} evicted",
             count(node.drain.evicted.len())
         ));
     }
