@@ -1,1 +1,5 @@
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ansible_module::main::<k3s_install::K3sInstall>()
+}

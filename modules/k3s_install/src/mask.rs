@@ -1,0 +1,145 @@
+//! Keeping secrets out of what is told: arguments and variables by their names, foreign output by the values.
+
+const MASK: &str = "********";
+/// A shorter value would make stars of ordinary text.
+const SHORTEST: usize = 4;
+
+/// Whether the name of a flag or variable says that its value is secret. A file's name is none.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = name
+        .trim_start_matches('-')
+        .to_ascii_lowercase()
+        .replace('_', "-");
+    // `datastore-endpoint` holds a database's password; `t` is short for `token`.
+    let telling = [
+        "token",
+        "secret",
+        "password",
+        "datastore-endpoint",
+        "vpn-auth",
+        "access-key",
+    ];
+    name == "t" || (!name.ends_with("-file") && telling.iter().any(|word| name.contains(word)))
+}
+
+/// Arguments as they may be shown: `--token ********`, `--token=********`.
+pub(crate) fn arguments(words: &[String]) -> Vec<String> {
+    let mut masked = Vec::new();
+    let mut value_follows = false;
+    for word in words {
+        masked.push(match word.split_once('=') {
+            _ if value_follows && !word.starts_with('-') => MASK.to_owned(),
+            Some((flag, _)) if flag.starts_with('-') && is_secret(flag) => format!("{flag}={MASK}"),
+            _ => word.clone(),
+        });
+        value_follows = word.starts_with('-') && !word.contains('=') && is_secret(word);
+    }
+    masked
+}
+
+/// A variable's value as it may be shown.
+pub(crate) fn variable(key: &str, value: &str) -> String {
+    if is_secret(key) {
+        MASK.to_owned()
+    } else {
+        value.to_owned()
+    }
+}
+
+/// The secret values among arguments and variables, to be struck out of what other programs print.
+pub(crate) fn values<'a>(
+    words: &'a [String],
+    variables: impl Iterator<Item = (&'a String, &'a String)>,
+) -> Vec<String> {
+    let mut values: Vec<String> = variables
+        .filter(|(key, _)| is_secret(key))
+        .map(|(_, value)| value.clone())
+        .collect();
+    for (at, word) in words.iter().enumerate() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) => (flag, Some(value.to_owned())),
+            None => (word.as_str(), words.get(at + 1).cloned()),
+        };
+        if flag.starts_with('-') && is_secret(flag) {
+            values.extend(value);
+        }
+    }
+    // A node token is a hash, a user and the password; the password alone is secret too.
+    let passwords: Vec<String> = values
+        .iter()
+        .filter_map(|value| Some(value.rsplit_once(':')?.1.to_owned()))
+        .collect();
+    values.extend(passwords);
+    values.retain(|value| value.len() >= SHORTEST);
+    values
+}
+
+/// Text of another program without those values, and without anything shaped like a node token.
+pub(crate) fn scrub(text: &str, secrets: &[String]) -> String {
+    let text = secrets.iter().fold(text.to_owned(), |text, secret| {
+        text.replace(secret.as_str(), MASK)
+    });
+    let is_token = |word: &str| word.contains("K10") && word.contains("::");
+    let words = text.split_inclusive(char::is_whitespace).map(|word| {
+        if is_token(word) {
+            format!("{MASK}{}", &word[word.trim_end().len()..])
+        } else {
+            word.to_owned()
+        }
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn values_of_telling_flags_are_masked() {
+        let cases = [
+            (
+                "--token abcd --node-label a=b",
+                "--token ******** --node-label a=b",
+            ),
+            ("--token=abcd -t abcd", "--token=******** -t ********"),
+            (
+                "--datastore-endpoint=mysql://u:p@h/ --token-file /t",
+                "--datastore-endpoint=******** --token-file /t",
+            ),
+            (
+                "--agent-token --disable traefik",
+                "--agent-token --disable traefik",
+            ),
+            (
+                "--etcd-s3-secret-key k --etcd-s3-access-key=k",
+                "--etcd-s3-secret-key ******** --etcd-s3-access-key=********",
+            ),
+        ];
+        for (given, masked) in cases {
+            assert_eq!(arguments(&words(given)).join(" "), masked);
+        }
+        assert_eq!(variable("K3S_TOKEN", "x"), MASK);
+        assert_eq!(variable("K3S_URL", "x"), "x");
+        assert_eq!(variable("K3S_TOKEN_FILE", "/x"), "/x");
+    }
+
+    #[test]
+    fn foreign_output_loses_the_values() {
+        let variables = [("K3S_TOKEN".to_owned(), "K10ab::server:s3cr3t".to_owned())];
+        let secrets = values(
+            &words("--agent-token=other1 --token third1"),
+            variables.iter().map(|(k, v)| (k, v)),
+        );
+        let text =
+            "joined with K10ab::server:s3cr3t, s3cr3t, other1 and third1\nalso K10ff::server:else\nend";
+        let scrubbed = scrub(text, &secrets);
+        for secret in ["s3cr3t", "other1", "third1", "else"] {
+            assert!(!scrubbed.contains(secret), "{scrubbed}");
+        }
+        assert!(scrubbed.ends_with("********\nend"), "{scrubbed}");
+    }
+}

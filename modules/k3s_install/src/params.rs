@@ -1,0 +1,286 @@
+//! What the user asks for.
+
+use crate::env_file::{self, Variables};
+use crate::setup::{DEFAULT_BINARY, Role, Setup};
+use host::Secret;
+use k3s_types::K3sVersion;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// Installed, running, proven.
+    #[default]
+    Present,
+    /// Downloaded and verified only, so that a drained node need not wait for it.
+    Prefetched,
+}
+
+/// Where the install script comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Script {
+    Url(String),
+    /// A file on the machine that the module runs on.
+    Path(String),
+}
+
+/// The options; see `k3s_install.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    pub state: Wanted,
+    pub version: K3sVersion,
+    pub role: Option<Role>,
+    pub node_name: Option<String>,
+    /// Given: a fresh install is meant where nothing is installed yet.
+    pub args: Option<Vec<String>>,
+    pub environment: BTreeMap<String, Secret>,
+    pub script: Script,
+    pub script_sha256: Option<String>,
+    pub download_url: Option<String>,
+    pub download_timeout: u64,
+    pub prefetch: bool,
+    pub allow_downgrade: bool,
+    pub min_free_mb: u64,
+    pub timeout: u64,
+    pub settle: u64,
+    pub lock_timeout: u64,
+    pub run_id: Option<String>,
+}
+
+impl Params {
+    /// What is to be installed where nothing is yet; `None` where these options are not meant for that.
+    pub(crate) fn fresh(&self) -> Option<Setup> {
+        let variables = self
+            .environment
+            .iter()
+            .map(|(key, value)| (key.clone(), value.expose().to_owned()));
+        let variables: Variables = variables.collect();
+        Some(Setup {
+            role: self.role?,
+            binary: DEFAULT_BINARY.to_owned(),
+            args: self.args.clone()?,
+            unit: None,
+            env: (!variables.is_empty()).then(|| env_file::render(&variables)),
+            enabled: true,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    #[serde(default)]
+    state: Wanted,
+    version: K3sVersion,
+    role: Option<Role>,
+    node_name: Option<String>,
+    args: Option<Vec<String>>,
+    #[serde(default)]
+    environment: BTreeMap<String, Secret>,
+    #[serde(default = "published_script")]
+    script_url: String,
+    script_path: Option<String>,
+    script_sha256: Option<String>,
+    download_url: Option<String>,
+    #[serde(default = "ten_minutes")]
+    download_timeout: u64,
+    #[serde(default = "yes")]
+    prefetch: bool,
+    #[serde(default)]
+    allow_downgrade: bool,
+    #[serde(default = "half_a_gigabyte")]
+    min_free_mb: u64,
+    #[serde(default = "five_minutes")]
+    timeout: u64,
+    #[serde(default = "five_seconds")]
+    settle: u64,
+    #[serde(default = "ten_minutes")]
+    lock_timeout: u64,
+    run_id: Option<String>,
+}
+
+fn published_script() -> String {
+    "https://get.k3s.io".to_owned()
+}
+
+fn ten_minutes() -> u64 {
+    600
+}
+
+fn five_minutes() -> u64 {
+    300
+}
+
+fn five_seconds() -> u64 {
+    5
+}
+
+fn half_a_gigabyte() -> u64 {
+    512
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        options.check()?;
+        let script = options
+            .script_path
+            .map_or(Script::Url(options.script_url), Script::Path);
+        Ok(Self {
+            vmid: options.vmid,
+            state: options.state,
+            version: options.version,
+            role: options.role,
+            node_name: options.node_name,
+            args: options.args,
+            environment: options.environment,
+            script,
+            script_sha256: options.script_sha256.map(|sum| sum.to_ascii_lowercase()),
+            download_url: options
+                .download_url
+                .map(|url| url.trim_end_matches('/').to_owned()),
+            download_timeout: options.download_timeout,
+            prefetch: options.prefetch,
+            allow_downgrade: options.allow_downgrade,
+            min_free_mb: options.min_free_mb,
+            timeout: options.timeout,
+            settle: options.settle,
+            lock_timeout: options.lock_timeout,
+            run_id: options.run_id,
+        })
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), String> {
+        if let Some(vmid) = self.vmid.filter(|vmid| *vmid < 100) {
+            return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
+        }
+        if !self.version.is_numbered() {
+            return Err(format!(
+                "version: {} is a build of a commit, which no release server has",
+                self.version
+            ));
+        }
+        for (name, seconds) in [
+            ("timeout", self.timeout),
+            ("download_timeout", self.download_timeout),
+        ] {
+            if seconds == 0 {
+                return Err(format!(
+                    "{name}: must be at least 1 second: nothing here waits for ever"
+                ));
+            }
+        }
+        let hex = |sum: &String| sum.len() == 64 && sum.chars().all(|c| c.is_ascii_hexdigit());
+        if self.script_sha256.as_ref().is_some_and(|sum| !hex(sum)) {
+            return Err("script_sha256: 64 hexadecimal digits were expected".to_owned());
+        }
+        let urls = [
+            ("script_url", Some(&self.script_url)),
+            ("download_url", self.download_url.as_ref()),
+        ];
+        for (name, url) in urls.into_iter().filter_map(|(name, url)| Some((name, url?))) {
+            // It becomes an argument of curl or wget, which must not take it for an option.
+            if !url.contains("://") || url.starts_with('-') || url.contains(char::is_whitespace) {
+                return Err(format!("{name}: {url:?} is no URL"));
+            }
+        }
+        self.check_fresh_install()
+    }
+
+    fn check_fresh_install(&self) -> Result<(), String> {
+        if self
+            .args
+            .as_ref()
+            .and_then(|args| args.first())
+            .is_some_and(|first| !first.starts_with('-'))
+        {
+            return Err("args: the first one must be a flag; server or agent is said by role".to_owned());
+        }
+        if self.args.iter().flatten().any(|arg| arg.contains('\0')) {
+            return Err("args: an argument cannot hold a NUL byte".to_owned());
+        }
+        for key in self.environment.keys() {
+            if !is_variable_name(key) {
+                return Err(format!(
+                    "environment: {key:?} cannot be the name of a variable (letters, digits and _ only)"
+                ));
+            }
+            if key.starts_with("INSTALL_K3S_") || key.starts_with("GITHUB_") {
+                return Err(format!(
+                    "environment: {key} is the install script's own; this is the environment of k3s"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_variable_name(name: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    !name.is_empty() && name.chars().all(word) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(more: Value) -> Result<Params, String> {
+        let mut all = json!({"version": "v1.31.5+k3s1"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        serde_json::from_value(all).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_invalid_combination_cannot_be_made() {
+        let cases = [
+            (json!({"vmid": 7}), "vmid:"),
+            (json!({"version": "v1.31.0+k3s-5d0a12a6"}), "version:"),
+            (json!({"version": "stable"}), "is not a version"),
+            (json!({"timeout": 0}), "timeout:"),
+            (json!({"download_timeout": 0}), "download_timeout:"),
+            (json!({"script_sha256": "abc"}), "script_sha256:"),
+            (json!({"script_url": "get.k3s.io"}), "script_url:"),
+            (json!({"download_url": "-o/etc/passwd ://"}), "download_url:"),
+            (json!({"args": ["server", "--x"]}), "args:"),
+            (json!({"environment": {"A-B": "x"}}), "environment:"),
+            (json!({"environment": {"INSTALL_K3S_EXEC": "x"}}), "environment:"),
+        ];
+        for (more, message) in cases {
+            let error = read(more.clone()).unwrap_err();
+            assert!(error.contains(message), "{more}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_path_takes_the_place_of_the_url() {
+        assert_eq!(
+            read(json!({})).unwrap().script,
+            Script::Url("https://get.k3s.io".to_owned())
+        );
+        assert_eq!(
+            read(json!({"script_path": "/x"})).unwrap().script,
+            Script::Path("/x".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_empty_list_of_arguments_is_not_the_same_as_none() {
+        assert_eq!(read(json!({})).unwrap().args, None);
+        assert_eq!(read(json!({"args": []})).unwrap().args, Some(vec![]));
+    }
+}

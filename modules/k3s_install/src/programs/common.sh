@@ -1,0 +1,68 @@
+# What the scripts of k3s_install share. Their input stands above as variables; they are fed by standard input, so
+# nothing of it shows in a list of processes.
+set -u
+LC_ALL=C
+export LC_ALL
+folder=/var/lib/homelab-k3s
+units=/etc/systemd/system
+bin_dir=${binary%/*}
+
+die() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
+
+# One at a time: a script that outlived its module (a killed ansible-playbook) must end before another one begins.
+# The lock is held by the descriptor, which everything started here inherits.
+take_turn() {
+    exec 9>/run/homelab-k3s.lock
+    command -v flock >/dev/null 2>&1 || return 0
+    flock -w "$patience" 9 || die "an earlier install is still at work there after $patience s: let it end, then run this again"
+}
+
+# To the disk: a machine that loses power must not find half of it.
+settle() {
+    sync -- "$@" 2>/dev/null || sync
+}
+
+# Writes a file whole: $1 path, $2 mode, $3 content.
+write() {
+    rm -f "$1.part"
+    (umask 077 && printf '%s' "$3" >"$1.part") || die "writing $1 failed"
+    chmod "$2" "$1.part" && settle "$1.part" && mv -f "$1.part" "$1" || die "writing $1 failed"
+    settle "${1%/*}"
+}
+
+# A frame: name, length, content. A content cannot pass for another frame.
+put() {
+    printf '@%s %s\n%s\n' "$1" "${#2}" "$2"
+}
+
+# The content of a file, with the blank lines at its end; nothing where there is no such file.
+put_file() {
+    [ -f "$2" ] || return 0
+    if content=$(cat "$2" && echo x); then
+        put "$1" "${content%x}"
+    else
+        put unreadable "$2"
+    fi
+}
+
+show() {
+    TZ=UTC systemctl show \
+        -p Id,LoadState,ActiveState,UnitFileState,FragmentPath,MainPID,NRestarts,ExecMainStartTimestamp "$@" 2>&1
+}
+
+# Asks the API for node and Lease, as the node itself: an agent has no other right than its kubelet's.
+kubectl_as_node() {
+    if [ "$role" = agent ]; then
+        "$binary" kubectl --kubeconfig "$data/agent/kubelet.kubeconfig" --request-timeout=5s "$@" 2>&1
+    else
+        "$binary" kubectl --request-timeout=5s "$@" 2>&1
+    fi
+}
+
+put_node() {
+    [ -x "$binary" ] || return 0
+    put node "$(kubectl_as_node get -n kube-node-lease -o json "nodes/$node" "leases.coordination.k8s.io/$node")"
+}

@@ -1,0 +1,90 @@
+# Fetches the install script, and the binary where it is wanted, and verifies both. The node stays untouched.
+said=$folder/said.part
+
+# $1 URL, $2 file, $3 what it is
+download() {
+    if command -v curl >/dev/null 2>&1; then
+        curl -fsSL --connect-timeout 20 --max-time "$limit" -o "$2" "$1" 2>"$said"
+    elif command -v wget >/dev/null 2>&1; then
+        wget -T 20 -O "$2" "$1" 2>"$said"
+    else
+        die "downloading $3: neither curl nor wget is there: install one of them"
+    fi || die "downloading $3 from $1 failed (status $?): $(tail -n 3 "$said")"
+}
+
+tidy() {
+    rm -f "$folder"/*.part "$bin_dir"/.k3s-*.part
+}
+
+check_script() {
+    case $(head -n 1 "$1") in
+    '#!'*) ;;
+    *) die "$source is no shell script; it begins with: $(head -n 1 "$1" | cut -c 1-120)" ;;
+    esac
+    [ -n "$script_sha256" ] || return 0
+    sum=$(sha256sum <"$1")
+    [ "${sum%% *}" = "$script_sha256" ] || die "$source has the SHA-256 sum ${sum%% *}, where script_sha256 is $script_sha256: it was not used"
+}
+
+fetch_script() {
+    if [ -n "$script_text" ]; then
+        printf '%s' "$script_text" >"$folder/install.sh.part" || die "writing the install script failed"
+    else
+        download "$script_url" "$folder/install.sh.part" "the install script"
+    fi
+    check_script "$folder/install.sh.part"
+    rm -f "$folder/install.sh.source"
+    settle "$folder/install.sh.part"
+    mv -f "$folder/install.sh.part" "$folder/install.sh"
+    write "$folder/install.sh.source" 600 "$source_mark"
+}
+
+# Where releases are, as the script itself has it: GITHUB_URL=${GITHUB_URL:-https://…}, or plain.
+releases() {
+    if [ -n "$download_url" ]; then
+        printf '%s' "$download_url"
+    else
+        sed -n 's/^GITHUB_URL=["'\'']\{0,1\}\(\${GITHUB_URL:-\)\{0,1\}["'\'']\{0,1\}\([^"'\''}]*\).*/\2/p' "$folder/install.sh" | head -n 1
+    fi
+}
+
+fetch_binary() {
+    case $(uname -m) in
+    x86_64 | amd64) arch=amd64 suffix= ;;
+    aarch64 | arm64) arch=arm64 suffix=-arm64 ;;
+    s390x) arch=s390x suffix=-s390x ;;
+    arm*) arch=arm suffix=-armhf ;;
+    *) die "there is no k3s for the architecture $(uname -m)" ;;
+    esac
+    base=$(releases)
+    [ -n "$base" ] || die "$source has no GITHUB_URL line that says where releases are: give download_url, or set prefetch to false"
+    sums=$base/download/$version/sha256sum-$arch.txt
+    url=$base/download/$version/k3s$suffix
+    download "$sums" "$folder/sums.part" "the SHA-256 sums of k3s $version"
+    wanted=$(sed -n "s/^\([0-9a-f]\{64\}\)[[:blank:]]\{1,\}\*\{0,1\}k3s$suffix\$/\1/p" "$folder/sums.part" | head -n 1)
+    [ -n "$wanted" ] || die "$sums names no k3s$suffix; it begins with: $(head -n 1 "$folder/sums.part" | cut -c 1-120)"
+    part=$bin_dir/.k3s-$version.part
+    rm -f "$bin_dir"/.k3s-*.staged
+    download "$url" "$part" "k3s $version"
+    got=$(sha256sum <"$part")
+    [ "${got%% *}" = "$wanted" ] || die "$url has the SHA-256 sum ${got%% *}, where $sums says $wanted: truncated or altered, it was removed"
+    chmod 0755 "$part"
+    line=$("$part" --version 2>&1 | head -n 1)
+    case "$line " in
+    "k3s version $version "*) ;;
+    *) die "$url says of itself \"$line\", where k3s version $version was expected: it was removed" ;;
+    esac
+    settle "$part"
+    staged=$bin_dir/.k3s-$version.$wanted.staged
+    mv -f "$part" "$staged" || die "keeping the binary in $bin_dir failed"
+    settle "$bin_dir"
+    printf '%s\n' "$staged"
+}
+
+take_turn
+mkdir -p "$folder" && chmod 700 "$folder" || die "making $folder failed"
+mkdir -p "$bin_dir" || die "making $bin_dir failed"
+tidy
+trap tidy EXIT
+[ "$want_script" != yes ] || fetch_script
+[ "$want_binary" != yes ] || fetch_binary

@@ -1,0 +1,13 @@
+# One look at a node that is coming up. Only reads.
+put show "$(show "$unit")"
+[ "$has_agent" != yes ] || put_node
+if [ "$role" = server ]; then
+    put readyz "$(kubectl_as_node get --raw /readyz)"
+    [ "$has_agent" = yes ] || put api-version "$(kubectl_as_node get --raw /version)"
+    if [ -d "$data/server/db/etcd/member" ]; then
+        # etcd's own word, for versions that set no condition on the node. Its metrics are plain http on the loopback.
+        metrics=http://127.0.0.1:2381/metrics
+        put etcd "$({ curl -fsS --max-time 5 "$metrics" || wget -qO - -T 5 "$metrics"; } 2>/dev/null | grep '^etcd_server_is_learner ')"
+    fi
+fi
+put end ""

@@ -1,0 +1,310 @@
+//! What is refused before anything is touched, each with its evidence and what to do about it. Pure.
+
+use crate::params::Params;
+use crate::plan::Aim;
+use crate::record;
+use crate::setup::Role;
+use crate::state::{Recorded, State};
+use crate::unit::{self, Unit};
+use serde::Serialize;
+use std::fmt;
+
+/// One reason why the node is not touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    pub rule: &'static str,
+    pub evidence: String,
+    pub advice: String,
+}
+
+impl Refusal {
+    fn new(rule: &'static str, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self {
+            rule,
+            evidence: evidence.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.evidence, self.rule, self.advice)
+    }
+}
+
+/// Whether this is the node that is meant, and one that can be read: asked at every run, also where there is
+/// nothing to do.
+pub(crate) fn of_node(params: &Params, state: &State) -> Vec<Refusal> {
+    let checks = [
+        systemd(state),
+        record(state),
+        units(state),
+        unit_elsewhere(state),
+        replayable(state),
+        drop_in(state),
+        role(params, state),
+        node_name(params, state),
+        internal_ip(state),
+        config(state),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+/// Whether this install may be done here: asked only where there is something to install.
+pub(crate) fn of_install(params: &Params, state: &State, aim: &Aim) -> Vec<Refusal> {
+    let checks = [
+        operators_lines(state, aim),
+        args(params, state),
+        downgrade(params, state),
+        space(params, state),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+/// Whether there is room for a download.
+pub(crate) fn of_download(params: &Params, state: &State) -> Vec<Refusal> {
+    space(params, state).into_iter().collect()
+}
+
+fn systemd(state: &State) -> Option<Refusal> {
+    let advice = "k3s runs under systemd here; start the machine with it";
+    (!state.systemd).then(|| Refusal::new("no_systemd", "systemd is not the init system there", advice))
+}
+
+fn record(state: &State) -> Option<Refusal> {
+    let Recorded::Unreadable(why) = &state.recorded else {
+        return None;
+    };
+    let evidence = format!("there is an install record {}, but {why}", record::PATH);
+    let advice = "look into it: it holds unit and environment of an install that was cut off; where both files are as they should be, remove it";
+    Some(Refusal::new("record", evidence, advice))
+}
+
+fn units(state: &State) -> Option<Refusal> {
+    if let Some(name) = state.other_units.first() {
+        let evidence = format!(
+            "there is a unit {}, made with INSTALL_K3S_NAME or by hand",
+            unit::path(name)
+        );
+        let advice =
+            "only k3s.service and k3s-agent.service are known; remove it, or upgrade this node by hand";
+        return Some(Refusal::new("other_unit", evidence, advice));
+    }
+    two_units(state)
+}
+
+/// What the script leaves of an agent that was not told that it is one.
+fn two_units(state: &State) -> Option<Refusal> {
+    if Role::ALL.iter().any(|role| state.units[role].text.is_none()) {
+        return None;
+    }
+    let mut alive = Role::ALL
+        .into_iter()
+        .filter(|role| state.units[role].show.active == "active");
+    let only = alive.next().filter(|_| alive.next().is_none());
+    let stray = state
+        .record()
+        .map(|record| record.setup.role)
+        .or(only)
+        .unwrap_or(Role::Agent)
+        .other();
+    let advice = format!(
+        "a node has one role; if it is a k3s {}, run `systemctl disable --now {}` and remove {} and {}",
+        stray.other(),
+        stray.unit(),
+        unit::path(stray.unit()),
+        unit::env_path(stray.unit())
+    );
+    Some(Refusal::new(
+        "two_units",
+        format!("{} has both k3s.service and k3s-agent.service", state.place),
+        advice,
+    ))
+}
+
+fn unit_elsewhere(state: &State) -> Option<Refusal> {
+    Role::ALL.into_iter().find_map(|role| {
+        let show = &state.units[&role].show;
+        if show.enabled.starts_with("masked") || show.load == "masked" {
+            let advice = format!(
+                "somebody does not want it to run; `systemctl unmask {}` if that is over",
+                role.unit()
+            );
+            return Some(Refusal::new(
+                "masked",
+                format!("{} is masked", role.unit()),
+                advice,
+            ));
+        }
+        let foreign = !show.fragment.is_empty() && show.fragment != unit::path(role.unit());
+        foreign.then(|| {
+            let evidence = format!(
+                "systemd has {} from {}, which the install script did not write",
+                role.unit(),
+                show.fragment
+            );
+            Refusal::new(
+                "unit_elsewhere",
+                evidence,
+                "this node is installed in another way; upgrade it in that way",
+            )
+        })
+    })
+}
+
+fn replayable(state: &State) -> Option<Refusal> {
+    let (role, why) = state.before().err()?;
+    let evidence = format!("{} cannot be replayed: {why}", unit::path(role.unit()));
+    let advice = "run the install script once by hand with the right role and arguments, or mend the unit";
+    Some(Refusal::new("unit", evidence, advice))
+}
+
+fn drop_in(state: &State) -> Option<Refusal> {
+    let before = state.before().ok().flatten()?;
+    let replaced = state.units[&before.role].replaced_command()?;
+    let word = replaced.words.first().cloned().unwrap_or_default();
+    (word != before.role.word() || replaced.binary != before.binary).then(|| {
+        let evidence = format!(
+            "a drop-in of {} runs {} {word}, where the unit runs {} {}",
+            before.role.unit(),
+            replaced.binary,
+            before.binary,
+            before.role
+        );
+        Refusal::new(
+            "drop_in",
+            evidence,
+            "make unit and drop-in agree on binary and role",
+        )
+    })
+}
+
+fn role(params: &Params, state: &State) -> Option<Refusal> {
+    let (wanted, is) = (params.role?, state.before().ok().flatten()?.role);
+    (wanted != is).then(|| {
+        let evidence = format!("{} is a k3s {is}, and {wanted} is expected", state.place);
+        let advice = "a role is never changed by an install: check pct_id and the group in the inventory; to make it another node, uninstall k3s first";
+        Refusal::new("role", evidence, advice)
+    })
+}
+
+fn node_name(params: &Params, state: &State) -> Option<Refusal> {
+    let (wanted, is) = (params.node_name.as_deref()?, &state.places.node);
+    (wanted != is).then(|| {
+        let evidence = format!("{} is the node {is}, and {wanted} is expected", state.place);
+        Refusal::new(
+            "node_name",
+            evidence,
+            "check pct_id and node_name in the inventory",
+        )
+    })
+}
+
+fn internal_ip(state: &State) -> Option<Refusal> {
+    let node = state.node.as_ref().filter(|_| state.asked == state.places.node)?;
+    let foreign = node
+        .internal_ips
+        .iter()
+        .find(|ip| !state.addresses.contains(ip))?;
+    let evidence = format!(
+        "node {} has the address {foreign}, which {} does not have",
+        state.asked, state.place
+    );
+    let advice = "another machine is registered under this name, or the address was changed: check pct_id and node_name in the inventory";
+    Some(Refusal::new("internal_ip", evidence, advice))
+}
+
+fn config(state: &State) -> Option<Refusal> {
+    let evidence = format!("{} is no YAML dictionary", state.config_fault.as_ref()?);
+    Some(Refusal::new(
+        "config",
+        evidence,
+        "k3s would not start with it: mend it first",
+    ))
+}
+
+fn operators_lines(state: &State, aim: &Aim) -> Option<Refusal> {
+    let text = aim.setup.unit.as_deref()?;
+    let lines = Unit::parse(text).operators_lines(aim.setup.role.unit());
+    (!lines.is_empty()).then(|| {
+        let path = aim.setup.unit_path();
+        // A line may be an Environment= with a token.
+        let keys: Vec<&str> = lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(key, _)| key)).collect();
+        let evidence = format!("{path} on {} has lines that the install script does not write: {}", state.place, keys.join(", "));
+        let advice = format!("the script writes the unit anew and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.role.unit());
+        Refusal::new("operators_lines", evidence, advice)
+    })
+}
+
+/// Arguments are for fresh installs: one that is there keeps its own.
+fn args(params: &Params, state: &State) -> Option<Refusal> {
+    let (wanted, before) = (params.args.as_ref()?, state.before().ok().flatten()?);
+    // A fresh install that was cut off is still fresh.
+    (before.unit.is_some() && *wanted != before.args).then(|| {
+        let (is, wanted) = (crate::mask::arguments(&before.args), crate::mask::arguments(wanted));
+        let evidence = format!("{} runs with the arguments {is:?}, and args has {wanted:?}", state.place);
+        Refusal::new("args", evidence, "args is for a fresh install; leave it out, or put what shall change into /etc/rancher/k3s/config.yaml")
+    })
+}
+
+fn downgrade(params: &Params, state: &State) -> Option<Refusal> {
+    // A binary that never ran has changed nothing: then what runs is what counts.
+    let is = state.running().or(state.binary.version.as_ref())?;
+    (params.version < *is && !params.allow_downgrade).then(|| {
+        let evidence = format!("{} has {is}, and {} is older", state.place, params.version);
+        Refusal::new(
+            "downgrade",
+            evidence,
+            "k3s does not support it; set allow_downgrade where you know that it works",
+        )
+    })
+}
+
+fn space(params: &Params, state: &State) -> Option<Refusal> {
+    if state.binary.version.as_ref() == Some(&params.version) {
+        return None;
+    }
+    // Only the script itself downloads to /tmp.
+    let counts = |folder: &str| !params.prefetch || folder != "/tmp";
+    let (folder, free) = state
+        .free
+        .iter()
+        .find(|(folder, free)| counts(folder) && *free < params.min_free_mb)?;
+    let evidence = format!(
+        "{} has {free} MiB free on {folder}, and {} are wanted",
+        state.place, params.min_free_mb
+    );
+    let advice =
+        "a new k3s needs its binary twice and room to unpack itself: make room, or lower min_free_mb";
+    Some(Refusal::new("no_space", evidence, advice))
+}
+
+/// Why a machine without a unit is no place for a fresh install.
+pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
+    if state.data.server || state.data.agent {
+        let evidence = format!(
+            "{} has data of k3s in {} but no unit, and there is no install record",
+            state.place, state.places.data
+        );
+        let advice = "arguments and token of this node are lost: put unit and environment file back from a backup, or run the uninstall script for a fresh start";
+        return vec![Refusal::new("unit_missing", evidence, advice)];
+    }
+    let (Some(role), Some(_)) = (params.role, &params.args) else {
+        let advice = "for a fresh install give role and args (an empty list will do), and for a joining node environment";
+        return vec![Refusal::new(
+            "not_installed",
+            format!("k3s is not installed in {}", state.place),
+            advice,
+        )];
+    };
+    if role == Role::Agent && !state.has_server_to_join {
+        let evidence = "an agent is to be installed, and nothing says which server it joins".to_owned();
+        return vec![Refusal::new(
+            "agent_without_url",
+            evidence,
+            "give K3S_URL and K3S_TOKEN in environment",
+        )];
+    }
+    Vec::new()
+}

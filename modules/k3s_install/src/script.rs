@@ -1,0 +1,289 @@
+//! The programs that run in the container: their input as variables, then their text. All of it travels by
+//! standard input, so no argument, token or record shows in a list of processes, inside or outside.
+
+use crate::env_file;
+use crate::params::{Params, Script};
+use crate::setup::Setup;
+use crate::state::Places;
+use crate::words;
+use host::Command;
+use k3s_types::K3sVersion;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+const COMMON: &str = include_str!("programs/common.sh");
+
+/// The script itself writes a few files; with `prefetch: false` it downloads too, and then gets that time as well.
+const SCRIPT_LIMIT: Duration = Duration::from_mins(2);
+
+/// A program in the making.
+struct Program {
+    text: String,
+}
+
+impl Program {
+    fn new(binary: &str) -> Self {
+        let program = Self { text: String::new() };
+        program.with("binary", binary)
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        let _ = writeln!(self.text, "{name}={}", words::shell(value));
+        self
+    }
+
+    fn flag(self, name: &str, value: bool) -> Self {
+        self.with(name, if value { "yes" } else { "no" })
+    }
+
+    /// With the time that an earlier script may still need: what is queued for the lock has to outlast it.
+    fn changing(self, params: &Params) -> Self {
+        self.with("patience", &params.lock_timeout.to_string())
+    }
+
+    fn of_places(places: &Places) -> Self {
+        Self::new(&places.binary)
+            .with("data", &places.data)
+            .with("node", &places.node)
+            .flag("has_agent", places.has_agent)
+    }
+
+    fn end(self, body: &str) -> Command {
+        Command::script(format!("{}{COMMON}{body}", self.text))
+    }
+
+    /// A changing program may have to wait for its turn first.
+    fn end_after_turn(self, params: &Params, body: &str, limit: Duration) -> Command {
+        let limit = limit + Duration::from_secs(params.lock_timeout);
+        self.changing(params).end(body).within(limit)
+    }
+}
+
+pub(crate) fn gather(places: &Places, ask: bool) -> Command {
+    let program = Program::of_places(places)
+        .with("config", &places.config)
+        .flag("ask", ask);
+    program.end(include_str!("programs/gather.sh"))
+}
+
+pub(crate) fn look(places: &Places, setup: &Setup) -> Command {
+    let program = Program::of_places(places)
+        .with("unit", setup.role.unit())
+        .with("role", setup.role.word());
+    program.end(include_str!("programs/look.sh"))
+}
+
+/// What is to be fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    pub(crate) script: bool,
+    pub(crate) binary: bool,
+    pub(crate) path: String,
+    /// Proxy settings of the node's own environment.
+    pub(crate) proxies: Vec<(String, String)>,
+}
+
+/// Where the script comes from.
+pub(crate) fn source(params: &Params) -> &str {
+    let (Script::Url(from) | Script::Path(from)) = &params.script;
+    from
+}
+
+/// What a fetched script is known by: where it came from, and the sum that was asked for.
+pub(crate) fn source_mark(params: &Params) -> String {
+    let sum = params.script_sha256.as_deref().unwrap_or("any");
+    format!("{} {sum}", source(params))
+}
+
+/// `text` is the script itself where it is a file on our side.
+pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Command {
+    let url = match &params.script {
+        Script::Url(url) => url.as_str(),
+        Script::Path(_) => "",
+    };
+    let mut program = Program::new(&fetch.path)
+        .with("version", &params.version.to_string())
+        .with("script_url", url)
+        .with("script_text", text.unwrap_or_default())
+        .with(
+            "script_sha256",
+            params.script_sha256.as_deref().unwrap_or_default(),
+        )
+        .with("source", source(params))
+        .with("source_mark", &source_mark(params))
+        .with("download_url", params.download_url.as_deref().unwrap_or_default())
+        .with("limit", &params.download_timeout.to_string())
+        .flag("want_script", fetch.script)
+        .flag("want_binary", fetch.binary);
+    for (key, value) in &fetch.proxies {
+        let _ = writeln!(program.text, "export {key}={}", words::shell(value));
+    }
+    // Three downloads, each with its own limit, and the sums over what came.
+    let limit = Duration::from_secs(3 * params.download_timeout + 60);
+    program.end_after_turn(params, include_str!("programs/fetch.sh"), limit)
+}
+
+pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
+    let program = Program::new(binary).with("record", record);
+    program.end_after_turn(params, include_str!("programs/save.sh"), Command::USUAL_LIMIT)
+}
+
+pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {
+    let program = Program::new(binary).with("staged", staged);
+    program.end_after_turn(params, include_str!("programs/swap.sh"), Command::USUAL_LIMIT)
+}
+
+/// The run of the install script. `have_binary`: it is in place, and the script downloads nothing.
+pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool) -> Command {
+    let program = Program::new(&setup.binary)
+        .with("unit", setup.role.unit())
+        .with("inputs", &inputs(params, setup, have_binary))
+        .flag("enabled", setup.enabled)
+        .flag("keep_env", setup.env.is_some())
+        .with("env_text", setup.env.as_deref().unwrap_or_default());
+    let download = if have_binary {
+        0
+    } else {
+        2 * params.download_timeout
+    };
+    let limit = SCRIPT_LIMIT + Duration::from_secs(download);
+    program.end_after_turn(params, include_str!("programs/install.sh"), limit)
+}
+
+/// What the script is told, as the first lines of its own program.
+fn inputs(params: &Params, setup: &Setup, have_binary: bool) -> String {
+    let mut text = String::new();
+    let mut export = |key: &str, value: &str| {
+        let _ = writeln!(text, "export {key}={}", words::shell(value));
+    };
+    export("INSTALL_K3S_VERSION", &params.version.to_string());
+    export("INSTALL_K3S_SKIP_START", "true");
+    // It would add a package repository; a container has no SELinux of its own, and a host's policy is the host's.
+    export("INSTALL_K3S_SKIP_SELINUX_RPM", "true");
+    export("INSTALL_K3S_BIN_DIR", folder_of(&setup.binary));
+    if have_binary {
+        export("INSTALL_K3S_SKIP_DOWNLOAD", "true");
+    }
+    if let Some(url) = &params.download_url {
+        export("GITHUB_URL", url);
+    }
+    for (key, value) in setup
+        .variables()
+        .iter()
+        .filter(|(key, _)| env_file::is_carried(key))
+    {
+        export(key, value);
+    }
+    text.push_str("set -- ");
+    text.push_str(setup.role.word());
+    for arg in &setup.args {
+        text.push(' ');
+        text.push_str(&words::shell(&words::for_script(arg)));
+    }
+    text
+}
+
+pub(crate) fn folder_of(binary: &str) -> &str {
+    binary
+        .rsplit_once('/')
+        .map_or("/usr/local/bin", |(folder, _)| folder)
+}
+
+/// `record`: the text that says that the files are proven, where there is a record.
+pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> Command {
+    let program = Program::new(&setup.binary)
+        .with("unit", setup.role.unit())
+        .with("record", record.unwrap_or_default());
+    program.end_after_turn(params, include_str!("programs/restart.sh"), Command::USUAL_LIMIT)
+}
+
+/// `unit` is the unit's text as it was; `intruder` a unit that was not there before.
+pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Option<&str>) -> Command {
+    let program = Program::new(&setup.binary)
+        .with("unit", setup.role.unit())
+        .with("unit_text", unit)
+        .with("intruder", intruder.unwrap_or_default())
+        .flag("enabled", setup.enabled)
+        .flag("keep_env", setup.env.is_some())
+        .with("env_text", setup.env.as_deref().unwrap_or_default());
+    program.end_after_turn(params, include_str!("programs/restore.sh"), Command::USUAL_LIMIT)
+}
+
+pub(crate) fn drop_record(params: &Params, binary: &str) -> Command {
+    Program::new(binary).end_after_turn(params, include_str!("programs/drop.sh"), Command::USUAL_LIMIT)
+}
+
+pub(crate) fn journal(unit: &str) -> Command {
+    Command::new(["journalctl", "-u", unit, "-n", "15", "--no-pager", "-o", "cat"])
+}
+
+/// The file that a fetch leaves for a version, if it is among these.
+pub(crate) fn staged_for<'a>(version: &K3sVersion, staged: &'a [String]) -> Option<&'a String> {
+    let begin = format!(".k3s-{version}.");
+    staged.iter().find(|path| {
+        path.rsplit('/')
+            .next()
+            .is_some_and(|name| name.starts_with(&begin))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::Role;
+    use serde_json::json;
+
+    fn params() -> Params {
+        serde_json::from_value(
+            json!({"version": "v1.31.5+k3s1", "download_url": "http://10.99.0.1:8080/releases/"}),
+        )
+        .unwrap()
+    }
+
+    fn setup() -> Setup {
+        Setup {
+            role: Role::Agent,
+            binary: "/opt/bin/k3s".to_owned(),
+            args: ["--token", "s3cr3t", "--kubelet-arg=a  b", "it's"]
+                .map(str::to_owned)
+                .into(),
+            unit: Some("[Service]\n".to_owned()),
+            env: Some("K3S_URL=https://a:6443\nGOGC=50\n".to_owned()),
+            enabled: true,
+        }
+    }
+
+    #[test]
+    fn the_script_gets_its_inputs_and_nothing_of_them_is_an_argument() {
+        let command = install(&params(), &setup(), true);
+        assert_eq!(command.argv, ["/bin/sh", "-s"]);
+        let expected = "export INSTALL_K3S_VERSION='v1.31.5+k3s1'
+export INSTALL_K3S_SKIP_START='true'
+export INSTALL_K3S_SKIP_SELINUX_RPM='true'
+export INSTALL_K3S_BIN_DIR='/opt/bin'
+export INSTALL_K3S_SKIP_DOWNLOAD='true'
+export GITHUB_URL='http://10.99.0.1:8080/releases'
+export K3S_URL='https://a:6443'
+set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
+        assert_eq!(inputs(&params(), &setup(), true), expected);
+        assert!(!inputs(&params(), &setup(), false).contains("SKIP_DOWNLOAD"));
+    }
+
+    #[test]
+    fn a_staged_file_is_known_by_its_version() {
+        let staged = [
+            "/usr/local/bin/.k3s-v1.31.5+k3s1.abc.staged".to_owned(),
+            "/usr/local/bin/.k3s-v1.31.50+k3s1.abc.staged".to_owned(),
+        ];
+        assert_eq!(
+            staged_for(&"v1.31.50+k3s1".parse().unwrap(), &staged),
+            Some(&staged[1])
+        );
+        assert_eq!(staged_for(&"v1.31.4+k3s1".parse().unwrap(), &staged), None);
+    }
+
+    #[test]
+    fn a_changing_program_outlasts_its_wait_for_the_lock() {
+        assert!(save(&params(), "/usr/local/bin/k3s", "{}").limit > Duration::from_mins(10));
+    }
+}

@@ -1,0 +1,205 @@
+//! What must be the same before and after: role, arguments, environment, and the files they stand in.
+
+use crate::env_file::{self, Variables};
+use crate::unit::{self, Unit};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Server,
+    Agent,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 2] = [Self::Server, Self::Agent];
+
+    /// The word that `k3s` and the script are given.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Agent => "agent",
+        }
+    }
+
+    /// The name of the unit that the script gives this role.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::Server => "k3s.service",
+            Self::Agent => "k3s-agent.service",
+        }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Server => Self::Agent,
+            Self::Agent => Self::Server,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+pub(crate) const DEFAULT_BINARY: &str = "/usr/local/bin/k3s";
+
+/// All that the script forgets. It holds secrets (the token), so it shows neither arguments nor environment.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Setup {
+    pub(crate) role: Role,
+    pub(crate) binary: String,
+    /// What follows the role, in order.
+    pub(crate) args: Vec<String>,
+    /// The unit as it was; none where nothing was installed yet.
+    pub(crate) unit: Option<String>,
+    /// The environment file as it was.
+    pub(crate) env: Option<String>,
+    /// Whether the unit starts with the machine.
+    pub(crate) enabled: bool,
+}
+
+impl Setup {
+    /// Reads what the unit of `role` holds. An error says why it cannot be replayed.
+    pub(crate) fn of_unit(role: Role, text: &str, env: Option<&str>, enabled: bool) -> Result<Self, String> {
+        let Some(exec) = Unit::parse(text).exec_start()? else {
+            return Err("it has no ExecStart".to_owned());
+        };
+        let Some((word, args)) = exec.words.split_first() else {
+            return Err("its ExecStart has no command after the binary".to_owned());
+        };
+        if word != role.word() {
+            return Err(format!(
+                "its ExecStart runs k3s as {word:?}, where the unit's name stands for {role}"
+            ));
+        }
+        Ok(Self {
+            role,
+            binary: exec.binary,
+            args: args.to_vec(),
+            unit: Some(text.to_owned()),
+            env: env.map(str::to_owned),
+            enabled,
+        })
+    }
+
+    pub(crate) fn variables(&self) -> Variables {
+        env_file::parse(self.env.as_deref().unwrap_or_default())
+    }
+
+    pub(crate) fn unit_path(&self) -> String {
+        unit::path(self.role.unit())
+    }
+
+    /// What of `self` is not so in `found`; empty: nothing was lost. Values are not told.
+    pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
+        let mut differences = Vec::new();
+        if self.role != found.role {
+            differences.push(format!("the role was {} and is {}", self.role, found.role));
+        }
+        if self.binary != found.binary {
+            differences.push(format!("the binary was {} and is {}", self.binary, found.binary));
+        }
+        if self.args != found.args {
+            let (before, after) = (
+                crate::mask::arguments(&self.args),
+                crate::mask::arguments(&found.args),
+            );
+            differences.push(format!("the arguments were {before:?} and are {after:?}"));
+        }
+        let (before, after) = (self.variables(), found.variables());
+        for key in before
+            .keys()
+            .chain(after.keys().filter(|key| !before.contains_key(*key)))
+        {
+            match (before.get(key), after.get(key)) {
+                (Some(_), None) => differences.push(format!("the variable {key} is gone")),
+                (None, Some(_)) => differences.push(format!("the variable {key} is new")),
+                (before, after) if before != after => {
+                    differences.push(format!("the value of {key} is another"));
+                }
+                _ => {}
+            }
+        }
+        differences
+    }
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {:?}", self.role, crate::mask::arguments(&self.args))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
+    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
+    const ENV: &str = "K3S_TOKEN=labtoken\nK3S_URL=https://10.99.0.101:6443\n";
+
+    fn agent() -> Setup {
+        Setup::of_unit(Role::Agent, AGENT, Some(ENV), true).unwrap()
+    }
+
+    #[test]
+    fn a_unit_that_is_not_what_its_name_says_is_not_replayed() {
+        assert!(
+            Setup::of_unit(Role::Server, AGENT, None, true)
+                .unwrap_err()
+                .contains("as \"agent\"")
+        );
+        assert!(Setup::of_unit(Role::Server, "[Service]\n", None, true).is_err());
+        let without_role = "[Service]\nExecStart=/usr/local/bin/k3s\n";
+        assert!(Setup::of_unit(Role::Server, without_role, None, true).is_err());
+    }
+
+    #[test]
+    fn the_same_in_other_words_is_no_difference() {
+        let quoted = "K3S_URL='https://10.99.0.101:6443'\nK3S_TOKEN='labtoken'\n";
+        let newer = AGENT.replace("Type=exec", "Type=notify\nUser=root");
+        let found = Setup::of_unit(Role::Agent, &newer, Some(quoted), true).unwrap();
+        assert_eq!(agent().differences(&found), [""; 0]);
+    }
+
+    #[test]
+    fn every_loss_is_told_without_values() {
+        let server = Setup::of_unit(Role::Server, SERVER, Some(""), true).unwrap();
+        let told = agent().differences(&server).join("; ");
+        for part in [
+            "the role was agent and is server",
+            "the arguments were",
+            "K3S_TOKEN is gone",
+            "K3S_URL is gone",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let other = ENV.replace("labtoken", "other") + "A=1\n";
+        let found = Setup {
+            env: Some(other),
+            ..agent()
+        };
+        assert_eq!(
+            agent().differences(&found),
+            ["the value of K3S_TOKEN is another", "the variable A is new"]
+        );
+    }
+
+    #[test]
+    fn order_counts() {
+        let mut found = agent();
+        found.args.swap(0, 2);
+        assert_eq!(agent().differences(&found).len(), 1);
+    }
+
+    #[test]
+    fn debugging_shows_no_token() {
+        let mut setup = agent();
+        setup.args = vec!["--token".to_owned(), "s3cr3t".to_owned()];
+        assert!(!format!("{setup:?}").contains("s3cr3t") && !format!("{setup:?}").contains("labtoken"));
+    }
+}

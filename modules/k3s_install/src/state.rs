@@ -1,0 +1,472 @@
+//! What is true of the node: read once, before anything is decided.
+
+use crate::env_file::{self, Variables};
+use crate::facts::{Facts, Show, own_addresses};
+use crate::node::{self, Node};
+use crate::record::Record;
+use crate::settings::{self, Config, Settings};
+use crate::setup::{DEFAULT_BINARY, Role, Setup};
+use crate::unit::{ExecStart, Unit};
+use anyhow::{Context, Result};
+use k3s_types::K3sVersion;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Where on the node things are. It follows from arguments and configuration, which are themselves read there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) binary: String,
+    pub(crate) data: String,
+    pub(crate) config: String,
+    /// The node's name; empty: its hostname, which is not known yet.
+    pub(crate) node: String,
+    pub(crate) has_agent: bool,
+}
+
+impl Places {
+    /// Where things are on most nodes. Where they are elsewhere, a second look is needed.
+    pub(crate) fn usual(node: Option<&str>) -> Self {
+        Self {
+            binary: DEFAULT_BINARY.to_owned(),
+            data: settings::DEFAULT_DATA.to_owned(),
+            config: settings::DEFAULT_CONFIG.to_owned(),
+            node: node.unwrap_or_default().to_owned(),
+            has_agent: true,
+        }
+    }
+}
+
+/// What was asked, where and when.
+pub(crate) struct Asked {
+    /// `container 101 on pve1`.
+    pub(crate) place: String,
+    /// Seconds since 1970.
+    pub(crate) now: u64,
+    pub(crate) at: Places,
+}
+
+/// One unit with all that belongs to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UnitFiles {
+    pub(crate) text: Option<String>,
+    pub(crate) env: Option<String>,
+    /// The operator's own, by path. Never touched.
+    pub(crate) drop_ins: Vec<(String, String)>,
+    /// `/etc/default/<unit>` and `/etc/sysconfig/<unit>`, which newer units read before the environment file.
+    defaults: Vec<String>,
+    pub(crate) show: Show,
+}
+
+impl UnitFiles {
+    fn read(facts: &Facts, role: Role, shows: &mut BTreeMap<String, Show>) -> Result<Self> {
+        let name = role.unit();
+        let defaults = ["default", "sysconfig"].map(|place| facts.lossy(&format!("{place}:{name}")));
+        Ok(Self {
+            text: facts.text(&format!("unit:{name}"))?,
+            env: facts.text(&format!("env:{name}"))?,
+            drop_ins: facts.below(&format!("dropin:{name}:")),
+            defaults: defaults.into_iter().flatten().collect(),
+            show: shows.remove(name).unwrap_or_default(),
+        })
+    }
+
+    /// What the service sees: drop-ins, then files, the unit's own environment file last.
+    fn environment(&self, env: Option<&str>) -> Variables {
+        let drop_ins = self
+            .drop_ins
+            .iter()
+            .flat_map(|(_, text)| Unit::parse(text).environment());
+        let mut variables: Variables = drop_ins.collect();
+        if self
+            .text
+            .as_deref()
+            .is_some_and(|text| Unit::parse(text).reads_defaults())
+        {
+            variables.extend(self.defaults.iter().flat_map(|text| env_file::parse(text)));
+        }
+        variables.extend(env_file::parse(env.unwrap_or_default()));
+        variables
+    }
+
+    /// The command of a drop-in that replaces the unit's.
+    pub(crate) fn replaced_command(&self) -> Option<ExecStart> {
+        self.drop_ins
+            .iter()
+            .rev()
+            .find_map(|(_, text)| Unit::parse(text).exec_start().ok().flatten())
+    }
+}
+
+/// The record, where there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    Nothing,
+    /// Why it cannot be read.
+    Unreadable(String),
+    Install(Box<Record>),
+}
+
+/// What is installed, and what is ready to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Binary {
+    pub(crate) version: Option<K3sVersion>,
+    pub(crate) sha256: Option<String>,
+    /// Seconds since 1970 at which the file was put in place.
+    pub(crate) changed: u64,
+    /// Verified downloads beside it.
+    pub(crate) staged: Vec<String>,
+    /// Where the fetched install script came from.
+    pub(crate) script_source: Option<String>,
+}
+
+/// What k3s has left on the disk by having run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Data {
+    pub(crate) server: bool,
+    pub(crate) agent: bool,
+    pub(crate) etcd: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// `container 101 on pve1`.
+    pub(crate) place: String,
+    /// Seconds since 1970.
+    pub(crate) now: u64,
+    pub(crate) systemd: bool,
+    pub(crate) arch: String,
+    pub(crate) places: Places,
+    /// The node that the API was asked about.
+    pub(crate) asked: String,
+    pub(crate) units: BTreeMap<Role, UnitFiles>,
+    /// Other k3s units: `k3s-<name>.service`.
+    pub(crate) other_units: Vec<String>,
+    pub(crate) recorded: Recorded,
+    pub(crate) config_fault: Option<String>,
+    /// SHA-256 sums of the configuration files, by path.
+    pub(crate) config_hashes: BTreeMap<String, String>,
+    /// Whether arguments, files or environment name a server to join.
+    pub(crate) has_server_to_join: bool,
+    pub(crate) binary: Binary,
+    pub(crate) data: Data,
+    pub(crate) addresses: Vec<IpAddr>,
+    /// Free space by folder, in MiB.
+    pub(crate) free: Vec<(String, u64)>,
+    pub(crate) node: Option<Node>,
+    api_version: Option<K3sVersion>,
+}
+
+impl State {
+    /// `fresh` is what would be installed where nothing is.
+    pub(crate) fn read(facts: &Facts, asked: &Asked, fresh: Option<Setup>) -> Result<Self> {
+        let mut shows = Show::parse(&facts.lossy("show").unwrap_or_default());
+        let mut units = BTreeMap::new();
+        for role in Role::ALL {
+            units.insert(role, UnitFiles::read(facts, role, &mut shows)?);
+        }
+        let recorded = match facts.text("record")?.as_deref().map(Record::parse) {
+            None => Recorded::Nothing,
+            Some(Ok(record)) => Recorded::Install(Box::new(record)),
+            Some(Err(why)) => Recorded::Unreadable(why),
+        };
+        let config = Config::read(
+            config_files(facts, &asked.at.config)
+                .iter()
+                .map(|(path, text)| (path.as_str(), text.as_str())),
+        );
+        let mut state = Self {
+            place: asked.place.clone(),
+            now: asked.now,
+            systemd: facts.lossy("systemd").is_some(),
+            arch: facts.lossy("arch").unwrap_or_default(),
+            places: asked.at.clone(),
+            asked: facts.lossy("asked").unwrap_or_default(),
+            units,
+            other_units: facts.below("other:").into_iter().map(|(name, _)| name).collect(),
+            recorded,
+            config_fault: config.fault.clone(),
+            config_hashes: hashes(&facts.lossy("hashes").unwrap_or_default()),
+            has_server_to_join: false,
+            binary: binary(facts),
+            data: data(facts),
+            addresses: own_addresses(
+                &facts.lossy("fib-trie").unwrap_or_default(),
+                &facts.lossy("if-inet6").unwrap_or_default(),
+            ),
+            free: free(&facts.lossy("disk").unwrap_or_default()),
+            node: facts.lossy("node").and_then(|text| Node::parse(&text)),
+            api_version: facts
+                .lossy("api-version")
+                .and_then(|text| node::api_version(&text)),
+        };
+        let hostname = facts.lossy("hostname").context("the node told no hostname")?;
+        state.settle(&config, &hostname, facts.lossy("node-id").as_deref(), fresh);
+        Ok(state)
+    }
+
+    /// Works out what follows from arguments, files and environment together.
+    fn settle(&mut self, config: &Config, hostname: &str, node_id: Option<&str>, fresh: Option<Setup>) {
+        let setup = self.before().ok().flatten().or(fresh);
+        let files = setup
+            .as_ref()
+            .and_then(|setup| self.units.get(&setup.role))
+            .cloned()
+            .unwrap_or_default();
+        let environment = files.environment(setup.as_ref().and_then(|setup| setup.env.as_deref()));
+        let replaced = files
+            .replaced_command()
+            .and_then(|exec| Some(exec.words.split_first()?.1.to_vec()));
+        let args = replaced
+            .or_else(|| setup.as_ref().map(|setup| setup.args.clone()))
+            .unwrap_or_default();
+        let settings = Settings {
+            args: &args,
+            config,
+            environment: &environment,
+        };
+        self.has_server_to_join = settings.has_server();
+        self.places = Places {
+            binary: setup.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary),
+            data: settings.data_dir(),
+            config: settings::config_path(&args, &environment),
+            node: settings.node_name(hostname, node_id),
+            has_agent: settings.has_agent(),
+        };
+    }
+
+    /// What was installed before we began: the record, else the files. `None`: nothing. An error says which unit
+    /// cannot be replayed, and why.
+    pub(crate) fn before(&self) -> Result<Option<Setup>, (Role, String)> {
+        if let Recorded::Install(record) = &self.recorded {
+            return Ok(Some(record.setup.clone()));
+        }
+        self.on_disk()
+    }
+
+    /// What unit and environment file say now. Of two units the agent's, so that a server that an agent has
+    /// grown by mistake is never taken for the node.
+    pub(crate) fn on_disk(&self) -> Result<Option<Setup>, (Role, String)> {
+        let there = |role: &Role| self.units[role].text.is_some();
+        let Some(role) = [Role::Agent, Role::Server].into_iter().find(there) else {
+            return Ok(None);
+        };
+        self.on_disk_of(role).map_err(|why| (role, why))
+    }
+
+    /// What the unit of a role and its environment file say now.
+    pub(crate) fn on_disk_of(&self, role: Role) -> Result<Option<Setup>, String> {
+        let files = &self.units[&role];
+        let enabled = files.show.enabled != "disabled";
+        let setup = files
+            .text
+            .as_deref()
+            .map(|text| Setup::of_unit(role, text, files.env.as_deref(), enabled));
+        setup.transpose()
+    }
+
+    /// The version that runs, as the API has it.
+    pub(crate) fn running(&self) -> Option<&K3sVersion> {
+        self.node
+            .as_ref()
+            .and_then(|node| node.running.as_ref())
+            .or(self.api_version.as_ref())
+    }
+
+    pub(crate) fn record(&self) -> Option<&Record> {
+        match &self.recorded {
+            Recorded::Install(record) => Some(record),
+            _ => None,
+        }
+    }
+}
+
+/// The file itself, then what is beside it, in the order of their names.
+fn config_files(facts: &Facts, main: &str) -> Vec<(String, String)> {
+    let mut files = facts.below("config:");
+    files.sort_by_key(|(path, _)| (path != main, path.clone()));
+    files
+}
+
+/// The lines of `sha256sum`.
+fn hashes(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(sum, path)| (path.to_owned(), sum.to_owned()))
+        .collect()
+}
+
+fn binary(facts: &Facts) -> Binary {
+    let version = facts
+        .lossy("binary-version")
+        .and_then(|text| K3sVersion::from_version_output(&text).ok());
+    let sha256 = facts.lossy("binary-sha256");
+    Binary {
+        version,
+        sha256: sha256.and_then(|line| line.split_whitespace().next().map(str::to_owned)),
+        changed: facts
+            .lossy("binary-changed")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0),
+        staged: facts.below("staged:").into_iter().map(|(path, _)| path).collect(),
+        script_source: facts.lossy("script-source"),
+    }
+}
+
+fn data(facts: &Facts) -> Data {
+    let has = |name: &str| facts.lossy(&format!("data:{name}")).is_some();
+    Data {
+        server: has("server/tls"),
+        agent: has("agent/kubelet.kubeconfig"),
+        etcd: has("server/db/etcd/member"),
+    }
+}
+
+/// The lines of `df -Pk`: the column of what is available, and where it is mounted.
+fn free(text: &str) -> Vec<(String, u64)> {
+    let lines = text
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines
+        .filter_map(|columns| {
+            Some((
+                columns.get(5)?.to_string(),
+                columns.get(3)?.parse::<u64>().ok()? / 1024,
+            ))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
+    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
+
+    fn frames(frames: &[(&str, &str)]) -> Facts {
+        let mut bytes = String::new();
+        for (name, content) in [("hostname", "K3S-Worker-1"), ("end", "")].iter().chain(frames) {
+            bytes.extend([format!("@{name} {}\n", content.len()), format!("{content}\n")]);
+        }
+        Facts::parse(bytes.as_bytes()).unwrap()
+    }
+
+    fn state(content: &[(&str, &str)]) -> State {
+        let asked = Asked {
+            place: "here".to_owned(),
+            now: 1000,
+            at: Places::usual(None),
+        };
+        State::read(&frames(content), &asked, None).unwrap()
+    }
+
+    #[test]
+    fn a_node_without_k3s_has_nothing_before() {
+        let state = state(&[]);
+        assert_eq!(
+            (state.before(), state.running(), state.places.node.as_str()),
+            (Ok(None), None, "k3s-worker-1")
+        );
+        assert_eq!(
+            state.places,
+            Places {
+                node: "k3s-worker-1".to_owned(),
+                ..Places::usual(None)
+            }
+        );
+    }
+
+    #[test]
+    fn environment_drop_ins_and_files_together_name_the_node() {
+        let env = "K3S_URL=https://a:6443\n";
+        let drop_in = (
+            "dropin:k3s-agent.service:/etc/systemd/system/k3s-agent.service.d/name.conf",
+            "[Service]\nEnvironment=K3S_NODE_NAME=from-drop-in\n",
+        );
+        let unit = [("unit:k3s-agent.service", AGENT), ("env:k3s-agent.service", env)];
+        assert_eq!(state(&unit).places.node, "k3s-worker-1");
+        assert!(state(&unit).has_server_to_join);
+        assert_eq!(state(&[unit[0], unit[1], drop_in]).places.node, "from-drop-in");
+        let file = ("config:/etc/rancher/k3s/config.yaml", "node-name: from-file\n");
+        assert_eq!(state(&[unit[0], unit[1], drop_in, file]).places.node, "from-file");
+        let replaced = (
+            "dropin:k3s-agent.service:/x.conf",
+            "[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s agent --node-name other\n",
+        );
+        assert_eq!(state(&[unit[0], replaced]).places.node, "other");
+    }
+
+    #[test]
+    fn defaults_are_read_where_the_unit_reads_them() {
+        let defaults = ("default:k3s-agent.service", "K3S_NODE_NAME=from-default\n");
+        let newer = AGENT.replace("Type=exec", "Type=notify\nEnvironmentFile=-/etc/default/%N");
+        assert_eq!(
+            state(&[("unit:k3s-agent.service", AGENT), defaults]).places.node,
+            "k3s-worker-1"
+        );
+        assert_eq!(
+            state(&[("unit:k3s-agent.service", &newer), defaults]).places.node,
+            "from-default"
+        );
+    }
+
+    #[test]
+    fn places_follow_from_arguments() {
+        let unit = SERVER
+            .replace(
+                "'--node-ip'",
+                "'--data-dir=/data' '--config' '/etc/k3s/c.yaml' '--disable-agent'",
+            )
+            .replace("/usr/local/bin/", "/opt/bin/");
+        let state = state(&[("unit:k3s.service", &unit)]);
+        let places = Places {
+            binary: "/opt/bin/k3s".to_owned(),
+            data: "/data".to_owned(),
+            config: "/etc/k3s/c.yaml".to_owned(),
+            node: "k3s-worker-1".to_owned(),
+            has_agent: false,
+        };
+        assert_eq!(state.places, places);
+    }
+
+    #[test]
+    fn the_record_and_not_the_files_is_what_was_before() {
+        let record = r#"{"format":1,"version":"v1.31.5+k3s1","saved_at":1,"role":"agent","args":["--x"],"enabled":true,"environment":"K3S_NODE_NAME=kept"}"#;
+        let state = state(&[("record", record), ("unit:k3s.service", SERVER)]);
+        let before = state.before().unwrap().unwrap();
+        assert_eq!((before.role, before.args), (Role::Agent, vec!["--x".to_owned()]));
+        assert_eq!(state.places.node, "kept");
+        assert_eq!(state.on_disk().unwrap().unwrap().role, Role::Server);
+    }
+
+    #[test]
+    fn small_facts_are_read() {
+        let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 4096 1024 3072000 25% /\ntmpfs 1 1 2048 1% /tmp";
+        let state = state(&[
+            ("disk", df),
+            ("hashes", "aa  /etc/rancher/k3s/config.yaml"),
+            ("binary-version", "k3s version v1.31.4+k3s1 (x)\ngo version go1"),
+            ("binary-sha256", "cafe  -"),
+            ("binary-changed", "17"),
+            ("staged:/usr/local/bin/.k3s-v1.31.5+k3s1.ff.staged", "x"),
+            ("data:server/tls", "x"),
+            ("other:k3s-mine.service", "x"),
+        ]);
+        assert_eq!(state.free, [("/".to_owned(), 3000), ("/tmp".to_owned(), 2)]);
+        assert_eq!(state.config_hashes["/etc/rancher/k3s/config.yaml"], "aa");
+        assert_eq!(state.binary.version.unwrap().to_string(), "v1.31.4+k3s1");
+        assert_eq!(
+            (
+                state.binary.sha256.as_deref(),
+                state.binary.changed,
+                state.binary.staged.len()
+            ),
+            (Some("cafe"), 17, 1)
+        );
+        assert_eq!(
+            (state.data.server, state.data.agent, state.other_units.len()),
+            (true, false, 1)
+        );
+    }
+}

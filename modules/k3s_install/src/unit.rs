@@ -1,0 +1,292 @@
+//! The systemd unit that the install script writes: read, told apart from what an operator added.
+
+use crate::words;
+
+/// A unit file as assignments in their order; comments and blank lines are nobody's loss.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    lines: Vec<Line>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    section: String,
+    key: String,
+    value: String,
+}
+
+/// The command of the service: the binary and what it is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExecStart {
+    pub(crate) binary: String,
+    pub(crate) words: Vec<String>,
+}
+
+impl Unit {
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut unit = Self::default();
+        let mut section = String::new();
+        for line in logical_lines(text) {
+            if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                name.clone_into(&mut section);
+            } else {
+                let (key, value) = line.split_once('=').unwrap_or((&line, ""));
+                unit.lines.push(Line {
+                    section: section.clone(),
+                    key: key.trim_end().to_owned(),
+                    value: value.trim_start().to_owned(),
+                });
+            }
+        }
+        unit
+    }
+
+    fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.lines
+            .iter()
+            .filter(move |line| line.section == "Service" && line.key == key)
+            .map(|line| line.value.as_str())
+    }
+
+    /// The command, `None` where the file sets none (a drop-in). An error says why it cannot be replayed.
+    pub(crate) fn exec_start(&self) -> Result<Option<ExecStart>, String> {
+        // An empty assignment takes back those before it.
+        let lines: Vec<&str> = self.values("ExecStart").collect();
+        let from = lines
+            .iter()
+            .rposition(|line| line.is_empty())
+            .map_or(0, |at| at + 1);
+        let line = match &lines[from..] {
+            [] => return Ok(None),
+            [line] => line,
+            _ => return Err("it has several ExecStart lines".to_owned()),
+        };
+        let mut words = words::split(line).map_err(|why| format!("its ExecStart cannot be read: {why}"))?;
+        if words.is_empty() {
+            return Err("its ExecStart is empty".to_owned());
+        }
+        let binary = words.remove(0);
+        if !binary.starts_with('/') || !binary.ends_with("/k3s") {
+            return Err(format!("its ExecStart runs {binary}, not k3s by its full path"));
+        }
+        Ok(Some(ExecStart { binary, words }))
+    }
+
+    /// `Environment=` assignments.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        let words = self
+            .values("Environment")
+            .flat_map(|line| words::split(line).unwrap_or_default());
+        words
+            .filter_map(|word| {
+                word.split_once('=')
+                    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            })
+            .collect()
+    }
+
+    /// Whether the unit reads /etc/default and /etc/sysconfig, as newer scripts write it.
+    pub(crate) fn reads_defaults(&self) -> bool {
+        self.values("EnvironmentFile")
+            .any(|value| value == "-/etc/default/%N")
+    }
+
+    /// Lines that no version of the install script writes. They would be lost with the next install.
+    pub(crate) fn operators_lines(&self, name: &str) -> Vec<String> {
+        self.lines
+            .iter()
+            .filter(|line| !line.is_the_scripts(name))
+            .map(|line| format!("[{}] {}={}", line.section, line.key, line.value))
+            .collect()
+    }
+}
+
+/// Every assignment that a version of the script has written, from 2019 on; the command, the type and the
+/// environment file differ by node and are looked at one by one.
+const THE_SCRIPTS: [(&str, &str, &str); 23] = [
+    ("Unit", "Description", "Lightweight Kubernetes"),
+    ("Unit", "Documentation", "https://k3s.io"),
+    ("Unit", "Wants", "network-online.target"),
+    ("Unit", "After", "network-online.target"),
+    ("Unit", "After", "network.target"),
+    ("Install", "WantedBy", "multi-user.target"),
+    ("Service", "EnvironmentFile", "-/etc/default/%N"),
+    ("Service", "EnvironmentFile", "-/etc/sysconfig/%N"),
+    ("Service", "KillMode", "process"),
+    ("Service", "Delegate", "yes"),
+    ("Service", "User", "root"),
+    ("Service", "LimitNOFILE", "1048576"),
+    ("Service", "LimitNOFILE", "infinity"),
+    ("Service", "LimitNPROC", "infinity"),
+    ("Service", "LimitCORE", "infinity"),
+    ("Service", "TasksMax", "infinity"),
+    ("Service", "TimeoutStartSec", "0"),
+    ("Service", "Restart", "always"),
+    ("Service", "RestartSec", "5s"),
+    ("Service", "ExecStartPre", "-/sbin/modprobe br_netfilter"),
+    ("Service", "ExecStartPre", "-/sbin/modprobe overlay"),
+    (
+        "Service",
+        "ExecStartPre",
+        "/bin/sh -xc '! /usr/bin/systemctl is-enabled --quiet nm-cloud-setup.service'",
+    ),
+    (
+        "Service",
+        "ExecStartPre",
+        "/bin/sh -xc '! /usr/bin/systemctl is-enabled --quiet nm-cloud-setup.service 2>/dev/null'",
+    ),
+];
+
+impl Line {
+    fn is_the_scripts(&self, name: &str) -> bool {
+        let (section, key, value) = (self.section.as_str(), self.key.as_str(), self.value.as_str());
+        match (section, key) {
+            // INSTALL_K3S_TYPE chooses it, and newer scripts notify for agents too.
+            ("Service", "Type" | "ExecStart") => true,
+            ("Service", "EnvironmentFile") if value.strip_prefix('-').unwrap_or(value) == env_path(name) => {
+                true
+            }
+            _ => THE_SCRIPTS.contains(&(section, key, value)),
+        }
+    }
+}
+
+/// Where the unit of this name is.
+pub(crate) fn path(name: &str) -> String {
+    format!("/etc/systemd/system/{name}")
+}
+
+/// Where its environment file is.
+pub(crate) fn env_path(name: &str) -> String {
+    format!("{}.env", path(name))
+}
+
+/// Lines without comments, a trailing backslash joined with the next line by a blank.
+fn logical_lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut begun: Option<String> = None;
+    for raw in text.lines() {
+        let line = if begun.is_some() { raw } else { raw.trim_start() };
+        // Inside a continuation, too, systemd passes over comments.
+        if line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        let mut whole = begun.take().unwrap_or_default();
+        if let Some(part) = line.strip_suffix('\\') {
+            whole.push_str(part);
+            whole.push(' ');
+            begun = Some(whole);
+            continue;
+        }
+        whole.push_str(line);
+        lines.push(whole.trim_end().to_owned());
+    }
+    lines.extend(begun.map(|line| line.trim_end().to_owned()));
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
+    const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
+
+    /// As scripts of 2025 write it: agents notify too, more environment files, an explicit user.
+    fn newer() -> String {
+        AGENT
+            .replace("Type=exec", "Type=notify")
+            .replace("Delegate=yes", "Delegate=yes\nUser=root")
+            .replace(
+                "EnvironmentFile=/etc",
+                "EnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/sysconfig/%N\nEnvironmentFile=-/etc",
+            )
+    }
+
+    fn exec(text: &str) -> Result<Option<ExecStart>, String> {
+        Unit::parse(text).exec_start()
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        exec(text).unwrap().unwrap().words
+    }
+
+    #[test]
+    fn the_recorded_units_give_role_and_ordered_arguments() {
+        let server = [
+            "server",
+            "--node-ip",
+            "10.99.0.101",
+            "--disable",
+            "traefik,metrics-server,local-storage,servicelb,coredns",
+            "--node-label",
+            "tier=ctl",
+        ];
+        assert_eq!(words(SERVER), server);
+        assert_eq!(
+            words(AGENT),
+            ["agent", "--node-label", "tier=work", "--kubelet-arg=max-pods=50"]
+        );
+        assert_eq!(words(&newer()), words(AGENT));
+    }
+
+    #[test]
+    fn what_a_script_wrote_is_no_operators_line() {
+        assert_eq!(Unit::parse(SERVER).operators_lines("k3s.service"), [""; 0]);
+        assert_eq!(Unit::parse(AGENT).operators_lines("k3s-agent.service"), [""; 0]);
+        assert_eq!(
+            Unit::parse(&newer()).operators_lines("k3s-agent.service"),
+            [""; 0]
+        );
+        assert!(Unit::parse(&newer()).reads_defaults() && !Unit::parse(AGENT).reads_defaults());
+    }
+
+    #[test]
+    fn an_operators_line_is_told_with_its_section() {
+        let text = SERVER.replace(
+            "KillMode=process",
+            "KillMode=process\nEnvironment=GOGC=50\nLimitNOFILE=65536",
+        );
+        assert_eq!(
+            Unit::parse(&text).operators_lines("k3s.service"),
+            ["[Service] Environment=GOGC=50", "[Service] LimitNOFILE=65536"]
+        );
+        let other_file = SERVER.replace("k3s.service.env", "mine.env");
+        assert_eq!(Unit::parse(&other_file).operators_lines("k3s.service").len(), 1);
+    }
+
+    #[test]
+    fn a_drop_in_may_replace_the_command_or_say_nothing_of_it() {
+        assert_eq!(exec("[Service]\nEnvironment=A=1 \"B=x y\"\n"), Ok(None));
+        let replaced = "[Service]\nExecStart=/usr/local/bin/k3s server\nExecStart=\nExecStart=/usr/local/bin/k3s agent\n";
+        assert_eq!(words(replaced), ["agent"]);
+        let unit = Unit::parse("[Service]\nEnvironment=A=1 \"B=x y\"\n");
+        assert_eq!(
+            unit.environment(),
+            [
+                ("A".to_owned(), "1".to_owned()),
+                ("B".to_owned(), "x y".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_is_an_error() {
+        for line in [
+            "ExecStart=/usr/local/bin/k3s server\nExecStart=/usr/local/bin/k3s agent",
+            "ExecStart=-/usr/local/bin/k3s server",
+            "ExecStart=/usr/local/bin/k3s 'server",
+            "ExecStart=/usr/local/bin/other server",
+            "ExecStart=k3s server",
+        ] {
+            assert!(exec(&format!("[Service]\n{line}\n")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn comments_inside_a_continued_line_are_passed_over() {
+        let text = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n# a comment \\\n\t'--disable' \\\n; another\n\t'traefik' \\\n\n";
+        assert_eq!(words(text), ["server", "--disable", "traefik"]);
+    }
+}
