@@ -43,6 +43,12 @@ fn names(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
                 "modules/{module}/Cargo.toml: the crate's name is not {module}"
             ));
         }
+        let author = sidecar.documentation.get("author").and_then(Value::as_str);
+        if !author.is_some_and(|author| author.contains("(@")) {
+            faults.push(format!(
+                "modules/{module}/{module}.yml: author needs a handle, as in `Name (@handle)`: validate-modules asks for it"
+            ));
+        }
         if sidecar.documentation.get("module").and_then(Value::as_str) != Some(module) {
             faults.push(format!(
                 "modules/{module}/{module}.yml: the module's name in it is not {module}"
