@@ -10,7 +10,7 @@ use crate::evict::{How, Request};
 use crate::params::Params;
 use crate::state::{List, Node, PodId};
 use anyhow::{Context, Result};
-use host::{Command, Failure, Host, Kind, Waited, wait_until};
+use host::{Command, Failure, Host, Kind, Output, Waited, wait_until};
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value, json};
 use std::fmt::Write as _;
@@ -77,8 +77,7 @@ impl<'a> Kubectl<'a> {
             let _ = writeln!(script, "k get --raw {} </dev/null || exit", quote(path));
         }
         let limit = self.limit(paths.len());
-        let output = self.host.run(&Command::script(script).within(limit))?;
-        let output = output.succeed(&self.host.place(), "reading from the API server")?;
+        let output = self.run_script(script, limit, "reading from the API server")?;
         Ok(Documents {
             kubectl: self,
             paths: paths.to_vec(),
@@ -138,13 +137,26 @@ impl<'a> Kubectl<'a> {
         }
         script.push_str("wait\n");
         let limit = self.limit(requests.len().div_ceil(ABREAST));
-        let output = self.host.run(&Command::script(script).within(limit))?;
-        let output = output.succeed(&self.host.place(), "sending evictions")?;
+        let output = self.run_script(script, limit, "sending evictions")?;
         let said = |line: &str| {
             line.split_once(' ')
                 .and_then(|(place, said)| Some((place.parse().ok()?, said.trim().to_owned())))
         };
         Ok(output.text().lines().filter_map(said).collect())
+    }
+
+    fn run_script(&self, script: String, limit: Duration, doing: &str) -> Result<Output> {
+        let output = self.host.run(&Command::script(script).within(limit))?;
+        // The shell's own word for a program that it cannot run; kubectl ends with 1.
+        if matches!(output.status, 126 | 127) {
+            let detail = format!(
+                "{doing}: {} cannot be run: {}",
+                self.params.kubectl.join(" "),
+                output.error_text().trim()
+            );
+            return Err(Failure::new(Kind::CommandNotFound, self.host.place(), detail).into());
+        }
+        output.succeed(&self.host.place(), doing)
     }
 
     fn request(&self, request: &Request, eviction: &str) -> (&'static str, String, Value) {
@@ -264,3 +276,7 @@ fn encode(text: &str) -> String {
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
+
+#[cfg(test)]
+#[path = "kubectl_tests.rs"]
+mod tests;

@@ -111,3 +111,6 @@ impl Api {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,3 +6,8 @@ use node_drain::NodeDrain;
 fn the_sidecar_describes_the_options() {
     testbed::assert_sidecar_describes::<NodeDrain>();
 }
+
+#[test]
+fn cases() {
+    testbed::run_cases::<NodeDrain>(env!("CARGO_MANIFEST_DIR"), "tests/cases.yml");
+}

@@ -1,0 +1,159 @@
+//! The parsers on what was recorded: real k3s where it was at hand, else the lab's, through real kubectls.
+
+use super::*;
+use serde_json::Value;
+
+macro_rules! recorded {
+    ($name:literal) => {
+        include_str!(concat!("../../tests/recorded/", $name))
+    };
+}
+
+fn list<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
+    serde_json::from_str::<List<T>>(text).unwrap().items
+}
+
+fn nodes() -> (Node, Vec<Node>) {
+    let nodes: Vec<Node> = list(recorded!("standin-v1.31.4-nodes-n2-cordoned.json"));
+    let (mut n2, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(|node| node.name == "n2");
+    (n2.remove(0), others)
+}
+
+#[test]
+fn a_cordoned_node_with_our_record() {
+    let (node, others) = nodes();
+    assert!(node.unschedulable && node.trouble.is_none());
+    assert_eq!(node.record.as_ref().unwrap().run, "r1");
+    let owners: Vec<String> = node.former_owners().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        owners,
+        [
+            "StatefulSet demo/db",
+            "Deployment demo/scratch",
+            "Deployment demo/web"
+        ]
+    );
+    assert!(
+        others
+            .iter()
+            .all(|node| !node.unschedulable && node.record.is_none())
+    );
+}
+
+#[test]
+fn a_node_whose_kubelet_is_gone() {
+    let conditions: Value = serde_json::from_str(recorded!("k3s-v1.21.2-conditions-not-ready.json")).unwrap();
+    let node = serde_json::json!({"metadata": {"name": "n3"}, "status": {"conditions": conditions}});
+    let node: Node = serde_json::from_value(node).unwrap();
+    assert_eq!(node.trouble.unwrap(), "Ready is Unknown (NodeStatusUnknown)");
+}
+
+#[test]
+fn a_budget_of_a_real_server() {
+    let budget: Budget = serde_json::from_str(recorded!("k3s-v1.21.2-budget.json")).unwrap();
+    let headroom = Headroom {
+        disruptions_allowed: 0,
+        current_healthy: 2,
+        desired_healthy: 2,
+        expected_pods: 2,
+    };
+    assert_eq!(
+        (budget.namespace.as_str(), budget.name.as_str(), budget.headroom),
+        ("demo", "web", headroom)
+    );
+}
+
+#[test]
+fn pods_their_owners_and_the_budgets_that_select_them() {
+    let api = Api {
+        budgets: "policy/v1".to_owned(),
+        eviction: "policy/v1".to_owned(),
+    };
+    let budgets: Vec<Budget> = list(recorded!("standin-v1.31.4-budgets.json"));
+    let pods: Vec<Pod> = list(recorded!("standin-v1.31.4-pods-on-n2.json"));
+    let mut seen: Vec<String> = pods
+        .iter()
+        .map(|pod| {
+            let owner = pod.metadata.controller().map_or("", |owner| &owner.kind);
+            let selected = budgets
+                .iter()
+                .filter(|budget| budget.selects(&pod.metadata, &api));
+            let selected: Vec<&str> = selected.map(|budget| budget.name.as_str()).collect();
+            let name = pod.metadata.name.split('-').next().unwrap();
+            let empty_dir = if pod.has_empty_dir() { " emptyDir" } else { "" };
+            format!("{name} {owner} {}{empty_dir}", selected.join(","))
+        })
+        .collect();
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "db StatefulSet ",
+            "ds DaemonSet ",
+            "scratch ReplicaSet  emptyDir",
+            "svclb DaemonSet ",
+            "web ReplicaSet web",
+            "web ReplicaSet web"
+        ]
+    );
+    assert!(
+        pods.iter()
+            .all(|pod| pod.is_ready() && !pod.is_finished() && !pod.is_mirror())
+    );
+}
+
+#[test]
+fn a_local_volume_ties_its_claim_to_the_node_and_a_selector_its_pod() {
+    let (node, others) = nodes();
+    let claims: Vec<Claim> = list(recorded!("standin-v1.31.4-claims.json"));
+    let volumes: Vec<PersistentVolume> = list(recorded!("standin-v1.31.4-volumes.json"));
+    let tied = pinned(&claims, &volumes, &node, &others);
+    assert_eq!(
+        tied.keys().collect::<Vec<_>>(),
+        [&("demo".to_owned(), "data-db-0".to_owned())]
+    );
+    assert!(
+        pinned(&claims, &volumes, &others[0], &[node]).is_empty(),
+        "it is no volume of another node"
+    );
+
+    let pods: Vec<Pod> = list(recorded!("standin-v1.31.4-pods-on-n2.json"));
+    let alone = pods
+        .iter()
+        .filter(|pod| pod.fits_none_of(&others))
+        .map(|pod| pod.metadata.labels["app"].as_str());
+    let mut alone: Vec<&str> = alone.collect();
+    alone.sort_unstable();
+    assert_eq!(alone, ["db", "scratch"]);
+}
+
+#[test]
+fn a_volume_of_a_zone_is_tied_only_while_the_zone_has_one_node() {
+    let node = |name: &str, zone: &str| -> Node {
+        serde_json::from_value(serde_json::json!({"metadata": {"name": name, "labels": {"zone": zone}}}))
+            .unwrap()
+    };
+    let volume = serde_json::json!({"metadata": {"name": "pv"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
+        {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]},
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n9"]}]},
+    ]}}}});
+    let volume = || vec![serde_json::from_value::<PersistentVolume>(volume.clone()).unwrap()];
+    let claim =
+        serde_json::json!({"metadata": {"name": "c", "namespace": "x"}, "spec": {"volumeName": "pv"}});
+    let claims = vec![serde_json::from_value::<Claim>(claim).unwrap()];
+    let tied = |others: &[Node]| pinned(&claims, &volume(), &node("n1", "a"), others).len();
+    assert_eq!(tied(&[node("n2", "b")]), 1);
+    assert_eq!(tied(&[node("n2", "a")]), 0);
+    assert_eq!(tied(&[node("n9", "b")]), 0);
+}
+
+#[test]
+fn the_server_says_which_versions_it_speaks() {
+    let groups: Groups = serde_json::from_str(recorded!("standin-v1.31.4-apis.json")).unwrap();
+    let core: Resources = serde_json::from_str(recorded!("standin-v1.31.4-api-v1.json")).unwrap();
+    let api = Api::served(&groups, &core).unwrap();
+    assert_eq!(
+        (api.budgets.as_str(), api.eviction.as_str()),
+        ("policy/v1", "policy/v1")
+    );
+}
