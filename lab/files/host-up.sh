@@ -14,7 +14,7 @@ mount --move /mnt/cgroup /sys/fs/cgroup
 
 # Own /run: locks, LXC's and sshd's run-time files are a host's own.
 mount -t tmpfs -o mode=755 run /mnt/run
-mkdir -p /mnt/run/homelab-lab /mnt/run/lock/lxc /mnt/run/lxc /mnt/run/sshd /mnt/run/etc/upper /mnt/run/etc/work
+mkdir -p /mnt/run/homelab-lab /mnt/run/mount /mnt/run/lock/lxc /mnt/run/lxc /mnt/run/sshd /mnt/run/etc/upper /mnt/run/etc/work
 mount --bind "$run" /mnt/run/homelab-lab
 mount --move /mnt/run /run
 umount /mnt

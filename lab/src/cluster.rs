@@ -57,12 +57,32 @@ fn run_script(state: &State, node: &Node, flags: &str, url: Option<&str>) -> Res
          sh /root/install.sh\nrm /root/install.sh\n",
         token = state.token,
     );
-    container::exec(node, ["sh", "-s"])
+    let outcome = container::exec(node, ["sh", "-s"])
         .stdin(script)
         .limit(INSTALL_LIMIT)
-        .run()
-        .map(drop)
-        .with_context(|| format!("installing k3s in container {} on {}", node.vmid, node.host.name))
+        .run();
+    outcome.map(drop).with_context(|| {
+        let place = format!("installing k3s in container {} on {}", node.vmid, node.host.name);
+        format!("{place}; the end of its log:\n{}", log(node))
+    })
+}
+
+/// The lab may be gone before anybody can look.
+fn log(node: &Node) -> String {
+    let journal = [
+        "journalctl",
+        "--unit",
+        "k3s*",
+        "--lines",
+        "15",
+        "--no-pager",
+        "--output",
+        "cat",
+    ];
+    container::exec(node, journal)
+        .output()
+        .map(|output| output.stdout)
+        .unwrap_or_default()
 }
 
 fn in_parallel(nodes: &[&Node], work: impl Fn(&Node) -> Result<()> + Sync) -> Result<()> {
@@ -93,7 +113,13 @@ fn wait_ready(state: &State, first: &Node, nodes: &[Node]) -> Result<()> {
             .iter()
             .all(|line| output.stdout.lines().any(|found| found == line)))
     });
-    outcome.with_context(|| format!("asking {} for its nodes, which were: {told}", first.name))
+    outcome.with_context(|| {
+        let log = log(first);
+        format!(
+            "asking {} for its nodes, which were:\n{told}\nthe end of its log:\n{log}",
+            first.name
+        )
+    })
 }
 
 pub fn kubectl<S: Into<String>>(node: &Node, arguments: impl IntoIterator<Item = S>) -> Program {
