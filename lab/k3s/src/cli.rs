@@ -7,19 +7,23 @@ use crate::kubectl;
 use crate::log;
 use crate::paths;
 use crate::server;
+use crate::snapshot;
+use crate::token;
 use crate::version::Version;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-const COMMANDS: &[(&str, &str)] = &[
-    ("server", "Run management server"),
-    ("agent", "Run node agent"),
-    ("kubectl", "Run kubectl"),
-    ("crictl", "Run crictl"),
-    ("ctr", "Run ctr"),
-    ("check-config", "Run config check"),
-    ("etcd-snapshot", "Trigger an immediate etcd snapshot"),
-    ("help, h", "Shows a list of commands or help for one command"),
+/// With the minor version that brought it.
+const COMMANDS: &[(u32, &str, &str)] = &[
+    (0, "server", "Run management server"),
+    (0, "agent", "Run node agent"),
+    (0, "kubectl", "Run kubectl"),
+    (0, "crictl", "Run crictl"),
+    (0, "ctr", "Run ctr"),
+    (0, "check-config", "Run config check"),
+    (0, "etcd-snapshot", "Trigger an immediate etcd snapshot"),
+    (26, "token", "Manage tokens"),
+    (0, "help, h", "Shows a list of commands or help for one command"),
 ];
 
 /// Runs what the arguments say and returns the exit status.
@@ -73,6 +77,8 @@ fn command(name: &str, rest: &[String]) -> u8 {
             .map_or_else(|e| failed(&e), |()| 0),
         "server" => node(Role::Server, rest),
         "agent" => node(Role::Agent, rest),
+        "etcd-snapshot" => unpacked(rest).map_or_else(|e| failed(&e), |()| snapshot::run(rest)),
+        "token" => token::run(rest),
         "crictl" | "ctr" | "check-config" => {
             eprintln!("k3s {name}: there is no container runtime in the lab");
             1
@@ -157,7 +163,8 @@ fn help() -> String {
     let version = Version::current();
     let commands: Vec<String> = COMMANDS
         .iter()
-        .map(|(name, what)| format!("   {name:<14} {what}"))
+        .filter(|(since, ..)| version.since(*since))
+        .map(|(_, name, what)| format!("   {name:<14} {what}"))
         .collect();
     format!(
         "NAME:\n   k3s - Kubernetes, but small and simple\n\nUSAGE:\n   k3s [global options] command [command options] \

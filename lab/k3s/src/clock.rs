@@ -53,6 +53,11 @@ pub fn nanoseconds() -> String {
     format!("{}.{:09}Z", at(now).trim_end_matches('Z'), now.nanosecond())
 }
 
+/// A time of the file system.
+pub fn at_unix(seconds: i64) -> String {
+    at(OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+}
+
 pub fn unix() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }

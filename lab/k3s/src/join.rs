@@ -84,6 +84,11 @@ impl Door {
             .collect())
     }
 
+    /// The members of etcd, for a joining server.
+    pub async fn members(&self) -> Result<Value> {
+        Ok(self.ask("server", "/db/info").await?.json())
+    }
+
     pub async fn check(&self) -> Result<()> {
         self.ask("node", "/v1-k3s/config").await.map(drop)
     }

@@ -6,6 +6,7 @@ use crate::clock::paced;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::controllers::{self, leader::Leader};
+use crate::etcd::{self, process, upkeep};
 use crate::files;
 use crate::join::{Door, fetch_identity};
 use crate::kubeconfig;
@@ -38,12 +39,42 @@ const RELEASE: Duration = Duration::from_millis(500);
 pub async fn run(config: Config) -> Result<()> {
     let version = Version::current();
     log::info(&format!("Starting k3s {version} ({})", version.commit()));
-    let phase = Phase::begin(phase::SQLITE);
-    let (front, secret) = prepare(&config, phase).await?;
+    let has_etcd = etcd::is_wanted(&config);
+    let phase = Phase::begin(if has_etcd { phase::ETCD } else { phase::SQLITE });
+    let (front, secret) = prepare(&config, phase, has_etcd).await?;
     write_kubeconfig(&config, &front)?;
     phase.reach(phase.delays.listen).await;
     listen(&config, &front).await?;
-    let store = store::open(&config.server_dir().join("db"))?;
+    let mut child = None;
+    let store = if has_etcd {
+        child = Some(
+            process::start(&config, &secret)
+                .await
+                .context("starting kubernetes: preparing server")?,
+        );
+        tokio::spawn(upkeep::promote(config.clone()));
+        store::open_etcd(&config.server_dir())?
+    } else {
+        store::open(&config.server_dir().join("db"))?
+    };
+    let leader = Leader::new(&config.node_name);
+    tokio::spawn(work(config, Arc::clone(&front), secret, store, leader.clone()));
+    let result = tokio::select! {
+        error = process::watch(child.as_mut()) => Err(error),
+        result = wait_for_end() => result,
+    };
+    if let Some(cluster) = front.cluster.get() {
+        let _ = tokio::time::timeout(RELEASE, leader.release(cluster)).await;
+    }
+    if let Some(child) = &mut child {
+        process::stop(child).await;
+    }
+    result
+}
+
+/// Everything above the datastore, as soon as that answers.
+async fn work(config: Config, front: Arc<Front>, secret: String, store: Arc<dyn Store>, leader: Leader) {
+    let phase = front.phase;
     let cluster = open(store).await;
     phase.reach(phase.delays.serve).await;
     while let Err(refusal) = addons::install(&cluster, &config).await {
@@ -52,20 +83,20 @@ pub async fn run(config: Config) -> Result<()> {
     }
     // Unused if set already, which nobody does.
     let _ = front.cluster.set(cluster.clone());
-    let leader = Leader::new(&config.node_name);
     tokio::spawn(leader.clone().run(cluster.clone()));
     tokio::spawn(controllers::run(cluster.clone(), leader.clone()));
+    let has_etcd = front.supervisor.has_etcd;
+    if has_etcd {
+        tokio::spawn(upkeep::run(cluster, config.clone(), leader));
+    }
     tokio::spawn(ready(phase));
     if !config.flags.is_set("disable-agent") {
-        tokio::spawn(kubelet(config, phase, secret));
+        kubelet(config, phase, secret, has_etcd).await;
     }
-    wait_for_end().await?;
-    let _ = tokio::time::timeout(RELEASE, leader.release(&cluster)).await;
-    Ok(())
 }
 
 /// Certificates, token, and what answers on the port.
-async fn prepare(config: &Config, phase: Phase) -> Result<(Arc<Front>, String)> {
+async fn prepare(config: &Config, phase: Phase, has_etcd: bool) -> Result<(Arc<Front>, String)> {
     files::folder_with_mode(&config.server_dir(), 0o700)?;
     files::folder_with_mode(&config.server_dir().join("db"), 0o700)?;
     let folder = config.server_dir().join("tls");
@@ -93,6 +124,9 @@ async fn prepare(config: &Config, phase: Phase) -> Result<(Arc<Front>, String)> 
             pki,
             password: secret.clone(),
             agent_password,
+            server_dir: config.server_dir(),
+            node_name: config.node_name.clone(),
+            has_etcd,
         },
         phase,
         address: format!("{}:{}", config.node_ip, config.port),
@@ -182,9 +216,8 @@ async fn ready(phase: Phase) {
 }
 
 /// The server's own node. Its certificates come the same way as an agent's.
-async fn kubelet(config: Config, phase: Phase, secret: String) {
+async fn kubelet(config: Config, phase: Phase, secret: String, has_etcd: bool) {
     let url = format!("https://127.0.0.1:{}", config.port);
-    let has_etcd = config.server_dir().join("db/etcd/member").exists();
     loop {
         match own_client(&config, &url, &secret).await {
             Ok(client) => {

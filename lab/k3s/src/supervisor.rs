@@ -4,16 +4,19 @@
 use crate::api::http::{self, Body, Request};
 use crate::api::status::Refusal;
 use crate::cluster::Cluster;
+use crate::etcd;
 use crate::json::{set, text};
 use crate::kinds;
 use crate::pki::{Subject, layout::Pki};
 use crate::random;
+use crate::snapshot;
 use crate::version::hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::{HeaderMap, Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub const NODE_NAME: &str = "k3s-node-name";
@@ -27,6 +30,9 @@ pub struct Supervisor {
     pub pki: Arc<Pki>,
     pub password: String,
     pub agent_password: String,
+    pub server_dir: PathBuf,
+    pub node_name: String,
+    pub has_etcd: bool,
 }
 
 impl Supervisor {
@@ -66,6 +72,12 @@ impl Supervisor {
                 Err(error) => http::plain(500, format!("{error:#}\n")),
             };
         }
+        if request.path.starts_with("/db/") {
+            return match user {
+                User::Server => self.datastore(request).await,
+                User::Node => http::refused(&Refusal::unauthorized()),
+            };
+        }
         let Some(cluster) = cluster else {
             return http::plain(503, "runtime core not ready\n");
         };
@@ -77,6 +89,31 @@ impl Supervisor {
                 Err(refusal) => http::refused(&refusal),
             },
         }
+    }
+
+    async fn datastore(&self, request: &Request) -> Response<Body> {
+        if !self.has_etcd {
+            return http::plain(400, "etcd disabled\n");
+        }
+        let answer = match request.path.as_str() {
+            "/db/info" => self.members().await,
+            "/db/snapshot" => self.snapshot(request).await,
+            _ => return http::refused(&Refusal::no_such_path()),
+        };
+        match answer {
+            Ok(answer) => http::json(200, &answer),
+            Err(error) => http::plain(500, format!("{error:#}\n")),
+        }
+    }
+
+    async fn members(&self) -> anyhow::Result<Value> {
+        let members = etcd::own_client(&self.server_dir)?.members_known_here().await?;
+        Ok(etcd::membership::info(&members))
+    }
+
+    async fn snapshot(&self, request: &Request) -> anyhow::Result<Value> {
+        let body = serde_json::from_slice(&request.body)?;
+        snapshot::remote::serve(&self.server_dir, &self.node_name, &body).await
     }
 
     /// Basic auth: `node` or `server`, and the secret part of the token.

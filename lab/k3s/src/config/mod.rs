@@ -137,7 +137,7 @@ impl Config {
 }
 
 /// The name that `--node-name` or the host gives, in lower case, with the id if wanted.
-fn node_name(flags: &Flags) -> Result<String> {
+pub fn node_name(flags: &Flags) -> Result<String> {
     let host = || {
         Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?
             .trim()

@@ -5,7 +5,7 @@ use super::world::{World, has_ended, is_ready, owner, owner_uid};
 use crate::api::evict::guards;
 use crate::clock;
 use crate::controllers::world::condition_of;
-use crate::json::{is_terminating, items, name, number, text, uid};
+use crate::json::{is_terminating, name, number, uid};
 use crate::version::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;

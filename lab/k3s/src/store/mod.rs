@@ -7,7 +7,9 @@
 //! - `revision` is answered only with the consent of the quorum: the API asks it before each read.
 //! - `watch` delivers every change after the given revision, in order, this server's own ones among them.
 
+pub mod etcd;
 pub mod memory;
+pub mod sqlite;
 
 use serde_json::Value;
 use std::fmt;
@@ -81,7 +83,13 @@ impl Change {
 
 /// A single server's datastore.
 pub fn open(folder: &std::path::Path) -> anyhow::Result<std::sync::Arc<dyn Store>> {
-    Ok(std::sync::Arc::new(memory::MemoryStore::with_journal(
-        &folder.join("state.journal"),
+    Ok(std::sync::Arc::new(sqlite::SqliteStore::open(
+        &folder.join("state.db"),
     )?))
+}
+
+/// That of a server with embedded etcd.
+pub fn open_etcd(server_dir: &std::path::Path) -> anyhow::Result<std::sync::Arc<dyn Store>> {
+    let client = crate::etcd::own_client(server_dir)?;
+    Ok(std::sync::Arc::new(etcd::EtcdStore::new(client)))
 }

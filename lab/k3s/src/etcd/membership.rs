@@ -1,0 +1,78 @@
+//! Joining and leaving: members by name and address.
+
+use super::client;
+use crate::clock::paced;
+use crate::config::Config;
+use crate::join::Door;
+use crate::json::{items, text};
+use crate::log;
+use anyhow::{Result, bail};
+use etcd_api::Member;
+use serde_json::{Value, json};
+
+const RETRY_SECONDS: f64 = 5.0;
+/// etcd says so while another member is joining; newer versions of k3s wait for it.
+const BUSY: &[&str] = &["too many learner members in cluster", "unhealthy cluster"];
+
+/// Registers this server as a learner and returns the others as `name=peer URL`.
+pub async fn join(config: &Config, url: &str, secret: &str, name: &str) -> Result<Vec<String>> {
+    let ca = crate::files::read(&config.server_dir().join("tls/server-ca.crt"))?;
+    let door = Door::open(url, &format!("K10{}::server:{secret}", crate::pki::hash(&ca))).await?;
+    let known = door.members().await?;
+    let members = items(&known, "/members");
+    if members.iter().any(|member| text(member, "/name") == name) {
+        bail!("etcd cluster join failed: duplicate node name found, please use a unique name for this node");
+    }
+    let endpoints: Vec<String> = members
+        .iter()
+        .flat_map(|m| items(m, "/clientURLs"))
+        .filter_map(as_text)
+        .collect();
+    let mut refused = String::new();
+    loop {
+        for endpoint in &endpoints {
+            match client(&config.server_dir(), endpoint)?
+                .add_learner(&super::peer_url(config))
+                .await
+            {
+                Ok(_) => return Ok(initial(members)),
+                Err(error) => refused = error.to_string(),
+            }
+        }
+        if !BUSY.iter().any(|busy| refused.contains(busy)) {
+            bail!("etcd cluster join failed: {refused}");
+        }
+        log::info("Waiting for other members to finish joining etcd cluster");
+        tokio::time::sleep(paced(RETRY_SECONDS)).await;
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+fn initial(members: &[Value]) -> Vec<String> {
+    let of = |m: &Value| {
+        items(m, "/peerURLs")
+            .iter()
+            .filter_map(as_text)
+            .map(|url| format!("{}={url}", text(m, "/name")))
+            .collect::<Vec<_>>()
+    };
+    members
+        .iter()
+        .filter(|member| !text(member, "/name").is_empty())
+        .flat_map(of)
+        .collect()
+}
+
+/// `/db/info`
+pub fn info(members: &[Member]) -> Value {
+    let of = |member: &Member| {
+        json!({
+            "ID": member.id, "name": member.name, "peerURLs": member.peer_urls, "clientURLs": member.client_urls,
+            "isLearner": member.is_learner,
+        })
+    };
+    json!({"members": members.iter().map(of).collect::<Vec<_>>()})
+}

@@ -1,0 +1,60 @@
+//! Embedded etcd: a real etcd, run as a child with k3s's files, names and certificates.
+
+pub mod membership;
+pub mod process;
+pub mod upkeep;
+
+use crate::config::Config;
+use crate::files;
+use anyhow::{Context, Result};
+use etcd_api::{Client, Tls};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The limit on an etcd call inside k3s; its API says `request timed out` after that.
+pub const LIMIT: Duration = Duration::from_secs(7);
+pub const NOT_INITIALIZED: &str = "managed etcd database has not been initialized";
+
+pub fn folder(config: &Config) -> PathBuf {
+    config.server_dir().join("db/etcd")
+}
+
+/// What decides whether this server runs etcd: not a flag, but a log that is there.
+pub fn is_initialized(server_dir: &Path) -> bool {
+    server_dir.join("db/etcd/member/wal").exists()
+}
+
+pub fn is_wanted(config: &Config) -> bool {
+    let flagged = config.flags.is_set("cluster-init") || config.flags.value("server").is_some();
+    is_initialized(&config.server_dir()) || flagged
+}
+
+/// The key and certificate of `client.crt`, good on every member.
+pub fn tls(server_dir: &Path) -> Result<Tls> {
+    let folder = server_dir.join("tls/etcd");
+    let read = |name: &str| -> Result<Vec<u8>> { Ok(files::read(&folder.join(name))?.into_bytes()) };
+    Ok(Tls {
+        ca: read("server-ca.crt")?,
+        certificate: read("client.crt")?,
+        key: read("client.key")?,
+    })
+}
+
+pub fn client(server_dir: &Path, endpoint: &str) -> Result<Client> {
+    Client::new(endpoint, &tls(server_dir)?, LIMIT)
+        .with_context(|| format!("preparing to speak to etcd at {endpoint}"))
+}
+
+pub fn own_client(server_dir: &Path) -> Result<Client> {
+    client(server_dir, OWN_ENDPOINT)
+}
+
+pub const OWN_ENDPOINT: &str = "https://127.0.0.1:2379";
+
+pub fn peer_url(config: &Config) -> String {
+    format!("https://{}:2380", config.node_ip)
+}
+
+pub fn client_url(config: &Config) -> String {
+    format!("https://{}:2379", config.node_ip)
+}

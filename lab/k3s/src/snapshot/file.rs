@@ -1,0 +1,166 @@
+//! Snapshots as files.
+
+use crate::clock;
+use crate::etcd;
+use crate::files;
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub name: String,
+    pub path: PathBuf,
+    pub size: u64,
+    /// Seconds since 1970.
+    pub created: i64,
+}
+
+impl Snapshot {
+    pub fn location(&self) -> String {
+        format!("file://{}", self.path.display())
+    }
+
+    pub fn created_at(&self) -> String {
+        clock::at_unix(self.created)
+    }
+
+    /// As the `ConfigMap` has it.
+    pub fn record(&self, node: &str) -> Value {
+        json!({
+            "name": self.name, "location": self.location(), "nodeName": node, "createdAt": self.created_at(),
+            "size": self.size,
+        })
+    }
+}
+
+/// In the order of their names; a folder that is not there holds none.
+pub fn all(folder: &Path) -> Result<Vec<Snapshot>> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry
+            .with_context(|| format!("listing {}", folder.display()))?
+            .path();
+        let about = path
+            .metadata()
+            .with_context(|| format!("looking at {}", path.display()))?;
+        if about.is_file() && path.extension().is_none_or(|extension| extension != "part") {
+            found.push(of(path, &about));
+        }
+    }
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn of(path: PathBuf, about: &std::fs::Metadata) -> Snapshot {
+    let created = about
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    let created = created
+        .and_then(|time| i64::try_from(time.as_secs()).ok())
+        .unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Snapshot {
+        name,
+        path,
+        size: about.len(),
+        created,
+    }
+}
+
+/// Writes a real snapshot, first under a name that ends in `.part`.
+pub async fn take(server_dir: &Path, path: &Path) -> Result<Snapshot> {
+    let part = PathBuf::from(format!("{}.part", path.display()));
+    let mut file = create(&part)?;
+    etcd::own_client(server_dir)?.snapshot(&mut file).await?;
+    file.sync_all()?;
+    std::fs::rename(&part, path).with_context(|| format!("renaming {}", part.display()))?;
+    Ok(of(path.to_owned(), &path.metadata()?))
+}
+
+fn create(part: &Path) -> Result<File> {
+    let made = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(part);
+    made.map_err(|_| {
+        let part = part.display();
+        anyhow::anyhow!(
+            "failed to save snapshot: could not open {part} (open {part}: no such file or directory)"
+        )
+    })
+}
+
+/// Only the default folder is made.
+pub fn prepare(folder: &Path, server_dir: &Path) -> Result<()> {
+    if folder == server_dir.join("db/snapshots") {
+        return files::folder_with_mode(folder, 0o700);
+    }
+    Ok(())
+}
+
+/// A name that is not there is passed over in silence, as recorded. Returns whether it was.
+pub fn remove(folder: &Path, name: &str) -> Result<bool> {
+    let path = folder.join(name);
+    if !path.is_file() {
+        return Ok(false);
+    }
+    std::fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
+    Ok(true)
+}
+
+/// Keeps the newest of one group.
+pub fn prune(folder: &Path, prefix: &str, retention: usize) -> Result<Vec<String>> {
+    let mut group: Vec<Snapshot> = all(folder)?
+        .into_iter()
+        .filter(|s| s.name.starts_with(prefix))
+        .collect();
+    group.sort_by(|a, b| b.name.cmp(&a.name));
+    let surplus: Vec<String> = group
+        .into_iter()
+        .skip(retention)
+        .map(|snapshot| snapshot.name)
+        .collect();
+    for name in &surplus {
+        remove(folder, name)?;
+    }
+    Ok(surplus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pruning_keeps_the_newest_and_other_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "on-demand-n1-1",
+            "on-demand-n1-2",
+            "on-demand-n1-3",
+            "pre-upgrade-n1-1",
+            "on-demand-n1-4.part",
+        ] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        assert_eq!(
+            prune(folder.path(), "on-demand-n1", 1).unwrap(),
+            ["on-demand-n1-2", "on-demand-n1-1"]
+        );
+        let left: Vec<String> = all(folder.path()).unwrap().into_iter().map(|s| s.name).collect();
+        assert_eq!(left, ["on-demand-n1-3", "pre-upgrade-n1-1"]);
+        assert!(!remove(folder.path(), "nope").unwrap());
+    }
+}
