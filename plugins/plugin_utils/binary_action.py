@@ -69,6 +69,7 @@ class BinaryActionModule(ActionBase):
                 return self._run_kept(binaries, values, task_vars)
             except CannotKeep as cannot:
                 reason = str(cannot)
+                display.warning(f"{self._place}: the programs of {COLLECTION} are sent anew with each task: {reason}")
         display.vvv(f"{COLLECTION}.{self.MODULE} goes Ansible's own way: {reason}", host=self._place)
         binary = binary_for(binaries, self._ask_kind(), self._place)
         if self._is_become_unprivileged() and self._can_feed() and not self._task.async_val:

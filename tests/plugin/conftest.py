@@ -62,6 +62,18 @@ class ActionModule(BinaryActionModule):
     MODULE = "toy"
 """
 
+HOLDER = """
+from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import BinaryActionModule
+from ansible_collections.homelab.k3s.plugins.plugin_utils.control_node import controller
+
+
+class ActionModule(BinaryActionModule):
+    MODULE = "toy"
+
+    def added_arguments(self):
+        return {"table": controller()}
+"""
+
 
 def run(*argv: str | Path, **options) -> subprocess.CompletedProcess:
     return subprocess.run([str(word) for word in argv], check=True, capture_output=True, text=True, **options)
@@ -183,6 +195,7 @@ def make_collection(folder: Path) -> None:
     shutil.copytree(ROOT / "plugins/plugin_utils", plugins / "plugin_utils")
     (plugins / "action").mkdir()
     (plugins / "action/toy.py").write_text(ACTION)
+    (plugins / "action/holder.py").write_text(HOLDER)
     platform = plugins / "modules/__bin__/x86_64"
     platform.mkdir(parents=True)
     (plugins / "modules/toy.py").write_text(STUB)

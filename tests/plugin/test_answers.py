@@ -159,3 +159,10 @@ def test_delegated_work_is_done_where_it_is_delegated_to(bench):
 def test_the_control_node_itself(bench):
     told = bench.play([toy("local")], host="here")
     assert told.one("local")["argv"][1] == "-" and told.one("local")["uid"] == 0
+
+
+def test_the_run_that_the_user_started_is_named(bench):
+    started = bench.start([{"name": "holder", "homelab.k3s.holder": {}}])
+    told = bench.finish(started).arguments("holder")["table"]
+    assert told["pid"] == started[0].pid
+    assert f"{told['pid']}:{told['start']}" in told["alive"]

@@ -8,7 +8,7 @@ import pwd
 import shutil
 from pathlib import Path
 
-from conftest import OTHER_USER, USER, toy
+from conftest import OTHER_USER, USER, run, toy
 
 
 def test_root_keeps_its_programs_in_its_own_home(bench):
@@ -43,13 +43,20 @@ def test_a_user_without_a_home(bench):
 
 def test_sudo_with_a_password(bench, users):
     rule = users.read_text()
-    password = "opensesame"
+    password = "opensesame-of-the-tests"
+    task = toy("asked", _become=True, _become_user=OTHER_USER)
+    run("chpasswd", input=f"{USER}:{password}\n")
     try:
-        users.write_text(f"Defaults:{USER} rootpw\n{USER} ALL=(ALL) ALL\n")
-        wrong = bench.play([toy("wrong", _become=True, _become_user=OTHER_USER)], variables={"ansible_become_password": password})
-        assert wrong.status != 0 and password not in wrong.output
+        users.write_text(f"{USER} ALL=(ALL) ALL\n")
+        variables = {"ansible_become_password": password}
+        right = bench.play([task], variables=variables, arguments=["-vvvv"])
+        assert right.one("asked")["argv"][1] == "-" and password not in right.output
+        wrong = bench.play([task], variables={"ansible_become_password": "wrong"})
+        assert wrong.status == 2 and "password" in wrong.one("asked")["msg"]
     finally:
         users.write_text(rule)
+        run("usermod", "-p", "*", USER)
+        shutil.rmtree(Path(pwd.getpwnam(OTHER_USER).pw_dir) / ".ansible", ignore_errors=True)
 
 
 def test_a_sudo_that_wants_a_terminal(bench, users):

@@ -126,6 +126,7 @@ def test_an_unfit_folder_is_not_used(bench):
         before = {path: path.stat().st_mtime_ns for path in bench.kept()}
         told = bench.play([toy("again")], variables=variables)
         assert way(told.one("again")) == "transferred", why
+        assert "sent anew with each task" in told.output, why
         assert before == {path: path.stat().st_mtime_ns for path in bench.kept()}, why
         shutil.rmtree(bench.home / "moved", ignore_errors=True)
         (bench.home / ".ansible").is_symlink() and (bench.home / ".ansible").unlink()

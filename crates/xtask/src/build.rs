@@ -58,7 +58,7 @@ impl Target {
         for package in packages {
             cargo.args(["--package", package]);
         }
-        for (name, value) in self.environment() {
+        for (name, value) in self.environment()? {
             cargo.env(name, value);
         }
         let output = cargo
@@ -75,7 +75,7 @@ impl Target {
         Ok(programs(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    fn environment(&self) -> Result<Vec<(String, String)>> {
         let mut environment = Vec::new();
         let name = self.triple.replace('-', "_");
         if self.static_gnu {
@@ -88,7 +88,13 @@ impl Target {
             // ring has some C: it needs a compiler for this machine, but nothing of the C library.
             environment.push((compiler, "cc".to_owned()));
         }
-        environment
+        let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
+        let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
+        if is_foreign && std::env::var_os(&linker).is_none() {
+            // This machine's linker knows this machine only; Rust's own one knows all.
+            environment.push((linker, "rust-lld".to_owned()));
+        }
+        Ok(environment)
     }
 }
 
