@@ -1,6 +1,7 @@
 //! Takes a lab down, whole or half-made, by what is found rather than by what was remembered.
 
 use crate::cgroup;
+use crate::namespace;
 use crate::paths::{self, LINK, RUN};
 use crate::process::Program;
 use crate::progress::say;
@@ -18,7 +19,6 @@ pub fn take_down() -> Result<()> {
     let found = state::find();
     attempt(processes());
     attempt(link());
-    attempt(template::unmount_below(Path::new(RUN)));
     attempt(template::clear_leftovers());
     match found {
         Ok(Some(state)) => attempt(sysctl::put_back(&state.sysctls)),
@@ -34,6 +34,8 @@ pub fn take_down() -> Result<()> {
 }
 
 fn processes() -> Result<()> {
+    // Such as a `lab shell`: it would keep its host alive.
+    namespace::kill_inside();
     if !cgroup::sweep() {
         let left: Vec<_> = cgroup::processes()
             .iter()
@@ -52,7 +54,9 @@ fn link() -> Result<()> {
     Ok(())
 }
 
+/// Only once nothing is mounted below: removing would go through a mount.
 fn remove_run() -> Result<()> {
+    template::unmount_below(Path::new(RUN))?;
     match fs::remove_dir_all(RUN) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", paths::run("").display()))

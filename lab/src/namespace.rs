@@ -5,8 +5,10 @@ use crate::layout::PveHost;
 use crate::paths::{self, LINK, RUN};
 use crate::process::Program;
 use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 const KINDS: [&str; 3] = ["net", "mnt", "uts"];
 const HOST_UP: &str = include_str!("../files/host-up.sh");
@@ -99,4 +101,36 @@ pub fn set_link(hosts: &[PveHost], host: &PveHost, up: bool) -> Result<()> {
     on(&host.name, ["ip", "link", "set", "uplink0", word])
         .run()
         .map(drop)
+}
+
+/// Kills what is in a host's namespaces, whoever started it. Containers have namespaces of their own.
+pub fn kill_inside() {
+    let ours: Vec<(u64, u64)> = fs::read_dir(paths::run("ns"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .flat_map(|host| ["net", "mnt"].map(|kind| host.path().join(kind)))
+        .filter_map(|path| identity(&path))
+        .collect();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+            .and_then(Pid::from_raw)
+        else {
+            continue;
+        };
+        let within = ["net", "mnt"]
+            .iter()
+            .filter_map(|kind| identity(&entry.path().join("ns").join(kind)));
+        if within.into_iter().any(|namespace| ours.contains(&namespace)) {
+            // Ended meanwhile is as good.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }

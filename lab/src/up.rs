@@ -95,6 +95,7 @@ fn make_hosts(state: &State) -> Result<()> {
     fs::create_dir_all(paths::run("faults")).context("making the folder of faults")?;
     fs::copy(release::program("pct")?, sbin.join("pct")).context("installing pct")?;
     make_pmxcfs(state)?;
+    fs::write(paths::run("pmxcfs/vmlist"), "").context("making the list of guests")?;
     sshd::make_key()?;
     namespace::prepare()?;
     for host in &hosts {
@@ -113,20 +114,27 @@ fn make_pmxcfs(state: &State) -> Result<()> {
         }
     }
     let vm = "boot: order=scsi0\ncores: 1\nmemory: 512\nname: a-vm\nscsi0: local-lvm:vm-900-disk-0,size=4G\n";
-    fs::write(paths::run("pmxcfs/nodes/pve1/qemu-server/900.conf"), vm).context("defining VM 900")?;
-    write_vmlist(state)
+    fs::write(paths::run("pmxcfs/nodes/pve1/qemu-server/900.conf"), vm).context("defining VM 900")
 }
 
-/// Written in place: it is mounted into the hosts as a file.
+/// Proxmox's list of all guests, made from the configurations. Written in place: it is mounted as a file.
 pub fn write_vmlist(state: &State) -> Result<()> {
     let mut ids = serde_json::Map::new();
-    ids.insert(
-        "900".into(),
-        serde_json::json!({"node": "pve1", "type": "qemu", "version": 1}),
-    );
-    for (version, node) in (2..).zip(state.nodes()) {
-        let entry = serde_json::json!({"node": node.host.name, "type": "lxc", "version": version});
-        ids.insert(node.vmid.to_string(), entry);
+    for host in state.hosts() {
+        for (folder, kind) in [("lxc", "lxc"), ("qemu-server", "qemu")] {
+            let folder = paths::run("pmxcfs/nodes").join(&host.name).join(folder);
+            let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+            for name in entries
+                .flatten()
+                .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            {
+                if let Some(vmid) = name.strip_suffix(".conf") {
+                    let entry =
+                        serde_json::json!({"node": host.name, "type": kind, "version": ids.len() + 1});
+                    ids.insert(vmid.to_owned(), entry);
+                }
+            }
+        }
     }
     let text = serde_json::to_string_pretty(&serde_json::json!({"version": ids.len(), "ids": ids}))?;
     fs::write(paths::run("pmxcfs/vmlist"), text).context("writing the list of guests")
@@ -138,6 +146,7 @@ fn make_containers(state: &State) -> Result<()> {
         container::define(node, &state.options)?;
         container::start(node)?;
     }
+    write_vmlist(state)?;
     nodes.iter().try_for_each(container::wait_for_systemd)
 }
 
