@@ -41,6 +41,8 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
             return Ok(node);
         };
         tried = Some(change);
+        // Until its answer is there, the patch may have gone through or not.
+        journal.cordoned |= change == Change::Cordon;
         kubectl.patch_node(&params.node, &wish.patch(&node))
     })?;
     if let Some(change) = wish.change(&node) {
@@ -58,7 +60,7 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
             Wish::Uncordoned { .. } => true,
         };
     journal.changed |= by_us;
-    journal.cordoned |= by_us && tried == Some(Change::Cordon);
+    journal.cordoned &= by_us;
     journal.left = Some(CordonedBy::of(&node));
     Ok(())
 }
@@ -186,6 +188,13 @@ pub(crate) fn recover(
             journal.cordoned = false;
             Some(format!("{name} is schedulable again, as it was found"))
         }
-        (Err(error), _) => Some(format!("{name} is still cordoned by us: {error:#}; {undo}")),
+        (Err(error), left) => {
+            let is = if left == Some(CordonedBy::Ours) {
+                "is still"
+            } else {
+                "may be"
+            };
+            Some(format!("{name} {is} cordoned by us: {error:#}; {undo}"))
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Objects a page: even large ones stay far below what is kept of a command's output.
-const PAGE: usize = 500;
+const PAGE: usize = 1000;
 /// How long an API server that does not answer is asked again. One that restarts is back in 10 to 25 s, an
 /// election of etcd takes 21 s.
 const PATIENCE: Duration = Duration::from_mins(1);

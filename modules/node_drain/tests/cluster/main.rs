@@ -242,6 +242,24 @@ fn an_api_server_that_stays_away_ends_with_what_is_left_and_how_to_undo_it() {
 }
 
 #[test]
+fn whenever_the_api_server_goes_away_for_good_a_cordon_of_ours_is_not_left_unsaid() {
+    for tenths in 0..80 {
+        for lost in [false, true] {
+            let cluster = Cluster::new()
+                .deployment("web", 2, &["n1", "n1"])
+                .away(f64::from(tenths) / 10.0, f64::INFINITY);
+            let cluster = if lost { cluster.loses_an_answer() } else { cluster };
+            let answer = drain(&cluster, json!({"timeout": 60}));
+            let said = || msg(&answer).contains("`k3s kubectl uncordon n1`");
+            assert!(
+                answer["failed"] == false || !cluster.unschedulable("n1") || said(),
+                "from {tenths}: {answer:#}"
+            );
+        }
+    }
+}
+
+#[test]
 fn an_api_server_that_never_answers_fails_before_anything_changed() {
     let cluster = Cluster::new().away(0.0, f64::INFINITY);
     let answer = drain(&cluster, json!({}));
