@@ -72,21 +72,22 @@ fn refusal_line(refusal: &Refusal) -> String {
 }
 
 fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<String> {
-    let way = if turn.install {
-        let from = node
-            .version
-            .oldest()
-            .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let from = node
+        .version
+        .oldest()
+        .map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    let mut way = if turn.install {
         format!("{from} -> {}", params.target)
     } else {
-        "only uncordoned".to_owned()
+        "uncordon".to_owned()
     };
-    let mut lines = vec![format!(
-        "{number}. {} ({}): {way}; {}",
-        turn.host,
-        node.place(),
-        turn.reason
-    )];
+    // That the old version runs is said already.
+    let plain =
+        node.version.installed == node.version.running && node.version.oldest() != Some(&params.target);
+    if !plain || !turn.install {
+        way = format!("{way}; {}", turn.reason);
+    }
+    let mut lines = vec![format!("{number}. {} ({}): {way}", turn.host, node.place())];
     let mut tell = |text: String| lines.push(format!("   {text}"));
     if turn.backup {
         tell("before it: a backup of the datastore".to_owned());

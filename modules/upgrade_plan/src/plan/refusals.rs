@@ -108,13 +108,10 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         refusals.push(refusal(&node.host, "install", fault));
     }
     if turn.is_none_or(|turn| turn.drain) {
-        let unasked = (turn.is_some() && !node.drain.task.was_run())
-            .then(|| "its pods were not looked at, since no controller's API is ready".to_owned());
         refusals.extend(
             node.drain
                 .task
                 .fault()
-                .or(unasked)
                 .map(|why| refusal(&node.host, "drain", why)),
         );
     }
@@ -135,17 +132,17 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
             ..lacking
         });
     };
-    let silent = servers
-        .iter()
-        .all(|server| server.version.running.is_none() && server.version.task.fault().is_none());
-    if !silent || turns.is_empty() {
+    let looked_at = servers.iter().any(|server| server.version.task.fault().is_none());
+    let silent = looked_at && servers.iter().all(|server| server.version.running.is_none());
+    let unready = looked_at && params.nodes.iter().all(|node| !node.drain.task.was_run());
+    if !(silent || unready) || turns.is_empty() {
         return None;
     }
     let said = first
         .version
         .running_reason
         .as_deref()
-        .unwrap_or("it does not say why");
+        .unwrap_or("it is not ready");
     let names = servers
         .iter()
         .map(|server| server.host.as_str())
