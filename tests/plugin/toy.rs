@@ -46,7 +46,9 @@ fn text_of<'a>(arguments: &'a str, key: &str) -> Option<&'a str> {
 }
 
 fn tell(argv: &[String], arguments: &str) {
-    let environment: Vec<String> = env::vars().map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
+    // SUDO_COMMAND holds Ansible's sign that sudo has let it in: told again, it would be taken for the sign itself.
+    let told = env::vars().filter(|(key, _)| key != "SUDO_COMMAND");
+    let environment: Vec<String> = told.map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
     let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
     println!(
         "{{\"changed\": true, \"failed\": false, \"edition\": {}, \"argv\": [{}], \"environment\": {{{}}}, \"uid\": {}, \
