@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// A workload as it was before its pods were moved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
     pub namespace: String,
@@ -183,22 +183,16 @@ pub(crate) fn of_pods<'p>(
         kinds.insert("Deployment");
     }
     let workloads = Workloads::read(kubectl, &kinds)?;
-    let mut owners: Vec<Owner> = Vec::new();
+    let mut owners: BTreeMap<Owner, u32> = BTreeMap::new();
     for pod in pods {
-        let Some(owner) = workloads.of(pod) else { continue };
-        let place = owners.iter().position(|other| {
-            *other
-                == Owner {
-                    pinned: other.pinned,
-                    ..owner.clone()
-                }
-        });
-        let place = place.unwrap_or_else(|| {
-            owners.push(owner);
-            owners.len() - 1
-        });
-        owners[place].pinned += u32::from(pinned(pod));
+        if let Some(owner) = workloads.of(pod) {
+            *owners.entry(owner).or_default() += u32::from(pinned(pod));
+        }
     }
+    let owners: Vec<Owner> = owners
+        .into_iter()
+        .map(|(owner, pinned)| Owner { pinned, ..owner })
+        .collect();
     let mut seen = look(kubectl, &owners, Some(workloads))?;
     for Seen { owner, now } in &mut seen {
         owner.ready = now.map_or(0, |now| now.ready);
@@ -258,17 +252,14 @@ fn owns(owner: &Owner, pod: &Pod) -> bool {
 
 /// Earlier knowledge first: a workload that a killed run has already thinned out is known by its record.
 pub(crate) fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<Owner> {
-    let mut all = earlier.to_vec();
+    let key = |owner: &Owner| (owner.namespace.clone(), owner.kind.clone(), owner.name.clone());
+    let mut all: BTreeMap<_, Owner> = earlier.iter().map(|owner| (key(owner), owner.clone())).collect();
     for owner in now {
-        let same = |other: &Owner| {
-            (&other.namespace, &other.kind, &other.name) == (&owner.namespace, &owner.kind, &owner.name)
-        };
-        match all.iter_mut().find(|other| same(other)) {
-            Some(known) => known.pinned = known.pinned.max(owner.pinned),
-            None => all.push(owner),
-        }
+        let pinned = owner.pinned;
+        let known = all.entry(key(&owner)).or_insert(owner);
+        known.pinned = known.pinned.max(pinned);
     }
-    all
+    all.into_values().collect()
 }
 
 /// Waits until the workloads are whole again.
