@@ -69,12 +69,27 @@ pub(crate) fn resolve<C: Channels>(channel: &Channel, limit: Duration) -> Result
     };
     let mut target = target(channel, own, &reply, version, read_from);
     if read_from != ReadFrom::Listing {
-        target.warning = Some(format!(
-            "{own} is a channel by itself: its target was taken, channel {} was not found below it",
-            channel.name
-        ));
+        let found = format!(
+            "{own} is a channel by itself, at {}: channel {} was not found below it",
+            target.version, channel.name
+        );
+        if is_another_minor(&channel.name, &target.version) {
+            return Err(anyhow!(
+                "asking for the channel {}: {first}; {found}. {ADVICE}",
+                channel.name
+            ));
+        }
+        target.warning = Some(found);
     }
     Ok(target)
+}
+
+/// A channel `v1.33` is of one minor; what is of another one cannot be its answer.
+fn is_another_minor(name: &str, version: &K3sVersion) -> bool {
+    let Some((major, minor)) = name.strip_prefix('v').and_then(|name| name.split_once('.')) else {
+        return false;
+    };
+    (major.parse().ok(), minor.parse().ok()) != (Some(version.major), Some(version.minor))
 }
 
 const ADVICE: &str = "To go on without the channel, name the version (k3s_target_version=vX.Y.Z+k3sN)";
@@ -264,7 +279,17 @@ mod tests {
     fn a_url_that_is_another_channel_is_taken_and_said() {
         let (version, _, warning) = ask("https://good/one/latest", "stable").unwrap();
         assert_eq!(version, "v1.31.5+k3s1");
-        assert!(warning.unwrap().contains("is a channel by itself"));
+        assert!(
+            warning
+                .unwrap()
+                .contains("is a channel by itself, at v1.31.5+k3s1")
+        );
+        assert!(ask("https://good/one/latest", "v1.31").is_ok());
+        assert!(
+            ask("https://good/one/latest", "v1.32")
+                .unwrap_err()
+                .contains("is a channel by itself, at v1.31.5+k3s1")
+        );
     }
 
     #[test]
