@@ -121,7 +121,7 @@ impl Cluster {
         let created = self.registry.create(&kind.key_of(&object), &object).await;
         created.map_err(|error| match error {
             StoreError::Conflict => Refusal::exists(kind, name(&object)),
-            other => other.into(),
+            StoreError::Unavailable(_) => error.into(),
         })
     }
 
@@ -139,7 +139,7 @@ impl Cluster {
         };
         result.map_err(|error| match error {
             StoreError::Conflict => Refusal::conflict(kind, name(old)),
-            other => other.into(),
+            StoreError::Unavailable(_) => error.into(),
         })
     }
 
@@ -180,7 +180,7 @@ impl Cluster {
             check_preconditions(kind, &old, options)?;
             match self.delete_once(kind, &old, options).await {
                 Err(refusal) if refusal.is_conflict() && options.version.is_empty() => {
-                    self.registry.sync().await?
+                    self.registry.sync().await?;
                 }
                 other => return other,
             }

@@ -32,8 +32,8 @@ pub fn folder_with_mode(path: &Path, mode: u32) -> Result<()> {
     if let Some(parent) = path.parent() {
         folder_with_mode(parent, 0o755)?;
     }
-    let made = DirBuilder::new().mode(mode).create(path);
-    made.with_context(|| format!("making the folder {}", path.display()))
+    let result = DirBuilder::new().mode(mode).create(path);
+    result.with_context(|| format!("making the folder {}", path.display()))
 }
 
 pub fn read(path: &Path) -> Result<String> {

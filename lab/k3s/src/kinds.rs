@@ -1,4 +1,4 @@
-//! Which kinds the API serves, and in which version of k3s. Kinds of CustomResourceDefinitions join them.
+//! Which kinds the API serves, and in which version of k3s. Kinds of custom resources join them.
 
 use crate::json::{flag, items, text};
 use crate::version::Version;

@@ -27,6 +27,9 @@ pub struct Event {
     pub new: Option<Arc<Value>>,
 }
 
+/// What a watch has missed, and what is to come.
+pub type History = (Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>);
+
 pub struct Registry {
     store: Arc<dyn Store>,
     copy: Mutex<Copy>,
@@ -132,7 +135,7 @@ impl Registry {
     }
 
     /// The events after a revision, and all that follow; nothing if they are no longer remembered.
-    pub fn watch(&self, after: Revision) -> Option<(Vec<Arc<Event>>, broadcast::Receiver<Arc<Event>>)> {
+    pub fn watch(&self, after: Revision) -> Option<History> {
         let copy = self.copy();
         let receiver = self.events.subscribe();
         let oldest = copy

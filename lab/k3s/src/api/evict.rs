@@ -1,4 +1,4 @@
-//! `pods/eviction`: a removal that asks the PodDisruptionBudgets first.
+//! `pods/eviction`: a removal that asks the `PodDisruptionBudget`s first.
 
 use crate::api::selectors::Labels;
 use crate::api::status::{Outcome, Refusal};

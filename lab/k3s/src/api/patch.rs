@@ -211,7 +211,10 @@ fn put_at(value: &mut Value, path: &str, new: Value, insert: bool) -> Option<()>
     }
     match parent(value, path)? {
         (Value::Object(map), key) => (insert || map.contains_key(&key)).then(|| drop(map.insert(key, new))),
-        (Value::Array(list), key) if key == "-" => Some(list.push(new)),
+        (Value::Array(list), key) if key == "-" => {
+            list.push(new);
+            Some(())
+        }
         (Value::Array(list), key) => {
             let at: usize = key.parse().ok()?;
             if insert && at <= list.len() {

@@ -43,7 +43,7 @@ impl Watch {
         let (sender, receiver) = channel(64);
         let registry = Arc::clone(&cluster.registry);
         tokio::spawn(async move {
-            let limit = self.limit.unwrap_or(Duration::from_secs(3600));
+            let limit = self.limit.unwrap_or(Duration::from_hours(1));
             // The end of its time is an ordinary end of a watch.
             let _ = tokio::time::timeout(limit, self.run(&registry, &sender)).await;
         });

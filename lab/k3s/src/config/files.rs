@@ -81,7 +81,7 @@ mod tests {
         .unwrap();
         std::fs::create_dir(folder.path().join("config.yaml.d")).unwrap();
         let add = |name: &str, text: &str| {
-            std::fs::write(folder.path().join("config.yaml.d").join(name), text).unwrap()
+            std::fs::write(folder.path().join("config.yaml.d").join(name), text).unwrap();
         };
         add("10.yaml", "node-label+: [b=2]\n");
         add("20.yaml", "token: two\ncluster-init: true\n");

@@ -88,7 +88,7 @@ impl Config {
         for word in &self.flags.arguments {
             match word.split_once('=') {
                 Some((flag, value)) if word.starts_with('-') => {
-                    shown.extend([flag.to_owned(), value.to_owned()])
+                    shown.extend([flag.to_owned(), value.to_owned()]);
                 }
                 _ => shown.push(word.clone()),
             }
@@ -159,9 +159,9 @@ pub fn kept(file: &Path, make: impl Fn() -> String, mode: u32) -> Result<String>
     if let Ok(text) = std::fs::read_to_string(file) {
         return Ok(text.trim().to_owned());
     }
-    let made = make();
-    crate::files::write(file, &format!("{made}\n"), mode)?;
-    Ok(made)
+    let text = make();
+    crate::files::write(file, &format!("{text}\n"), mode)?;
+    Ok(text)
 }
 
 /// The address of the interface that a packet to elsewhere would leave by; nothing is sent.

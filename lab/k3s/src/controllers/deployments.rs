@@ -30,28 +30,19 @@ fn one(world: &World, deployment: &Arc<Value>) -> Vec<Action> {
     let (new, old): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| is_new(set));
     let wanted = number(deployment, "/spec/replicas");
     let mut actions = Vec::new();
-    match new.first() {
-        Some(set) => {
-            let recreate = text(deployment, "/spec/strategy/type") == "Recreate";
-            let busy = recreate && old.iter().any(|set| !world.pods_of(set).is_empty());
-            actions.extend((!busy).then(|| scale(set, wanted)).flatten());
-            // Old pods go as the new ones come.
-            let ready = number(set, "/status/readyReplicas");
-            let spare = if recreate { 0 } else { (wanted - ready).max(0) };
-            actions.extend(
-                old.iter()
-                    .filter_map(|set| scale(set, number(set, "/spec/replicas").min(spare))),
-            );
-        }
-        None => {
-            let first = old.is_empty() || text(deployment, "/spec/strategy/type") != "Recreate";
-            actions.push(new_set(
-                deployment,
-                &hash,
-                if first { wanted } else { 0 },
-                old.len() + 1,
-            ));
-        }
+    if let Some(set) = new.first() {
+        let recreate = text(deployment, "/spec/strategy/type") == "Recreate";
+        let busy = recreate && old.iter().any(|set| !world.pods_of(set).is_empty());
+        actions.extend((!busy).then(|| scale(set, wanted)).flatten());
+        // Old pods go as the new ones come.
+        let ready = number(set, "/status/readyReplicas");
+        let spare = if recreate { 0 } else { (wanted - ready).max(0) };
+        let shrink = |set: &&Arc<Value>| scale(set, number(set, "/spec/replicas").min(spare));
+        actions.extend(old.iter().filter_map(shrink));
+    } else {
+        let first = old.is_empty() || text(deployment, "/spec/strategy/type") != "Recreate";
+        let replicas = if first { wanted } else { 0 };
+        actions.push(new_set(deployment, &hash, replicas, old.len() + 1));
     }
     let all: Vec<&Arc<Value>> = new.iter().chain(&old).copied().collect();
     actions.extend(Action::status(

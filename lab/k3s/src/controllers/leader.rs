@@ -9,6 +9,7 @@ use crate::log;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 const SPACE: &str = "kube-system";
@@ -16,6 +17,10 @@ const LEASE: &str = "kube-controller-manager";
 const RENEW_SECONDS: f64 = 2.0;
 const RENEW_DEADLINE: f64 = 10.0;
 const LEASE_SECONDS: f64 = 15.0;
+/// A write that waits for an election of etcd must not keep us from the next try.
+const TRY_SECONDS: f64 = 5.0;
+const LEAST: Duration = Duration::from_secs(1);
+const TIMED_OUT: &str = "timed out waiting for the condition";
 
 #[derive(Clone)]
 pub struct Leader {
@@ -41,7 +46,9 @@ impl Leader {
         // Other holders are judged by when we saw them move, not by their clock.
         let mut seen = (String::new(), Instant::now());
         loop {
-            match self.campaign(&cluster, &mut seen).await {
+            let campaign =
+                tokio::time::timeout(paced(TRY_SECONDS).max(LEAST), self.campaign(&cluster, &mut seen));
+            match campaign.await.unwrap_or_else(|_| Err(TIMED_OUT.to_owned())) {
                 Ok(leads) => {
                     if leads {
                         renewed = Instant::now();

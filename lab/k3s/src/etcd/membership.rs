@@ -18,33 +18,46 @@ const BUSY: &[&str] = &["too many learner members in cluster", "unhealthy cluste
 pub async fn join(config: &Config, url: &str, secret: &str, name: &str) -> Result<Vec<String>> {
     let ca = crate::files::read(&config.server_dir().join("tls/server-ca.crt"))?;
     let door = Door::open(url, &format!("K10{}::server:{secret}", crate::pki::hash(&ca))).await?;
-    let known = door.members().await?;
-    let members = items(&known, "/members");
+    loop {
+        // Asked again each time: who joined in the meantime belongs to the cluster that this one starts with.
+        let known = door.members().await?;
+        let members = items(&known, "/members");
+        match register(config, members, name).await {
+            Ok(()) => return Ok(initial(members)),
+            Err(refused) if !BUSY.iter().any(|busy| refused.to_string().contains(busy)) => {
+                return Err(refused);
+            }
+            Err(_) => log::info("Waiting for other members to finish joining etcd cluster"),
+        }
+        tokio::time::sleep(paced(RETRY_SECONDS)).await;
+    }
+}
+
+async fn register(config: &Config, members: &[Value], name: &str) -> Result<()> {
+    let own = super::peer_url(config);
+    let is_here = |member: &Value| items(member, "/peerURLs").contains(&json!(own));
+    // Without a name it was added and never started: that was us, at an earlier try.
+    if members
+        .iter()
+        .any(|member| is_here(member) && ["", name].contains(&text(member, "/name")))
+    {
+        return Ok(());
+    }
     if members.iter().any(|member| text(member, "/name") == name) {
         bail!("etcd cluster join failed: duplicate node name found, please use a unique name for this node");
     }
-    let endpoints: Vec<String> = members
+    let mut refused = "no member has an address for clients".to_owned();
+    for endpoint in members
         .iter()
-        .flat_map(|m| items(m, "/clientURLs"))
+        .flat_map(|member| items(member, "/clientURLs"))
         .filter_map(as_text)
-        .collect();
-    let mut refused = String::new();
-    loop {
-        for endpoint in &endpoints {
-            match client(&config.server_dir(), endpoint)?
-                .add_learner(&super::peer_url(config))
-                .await
-            {
-                Ok(_) => return Ok(initial(members)),
-                Err(error) => refused = error.to_string(),
-            }
+    {
+        match client(&config.server_dir(), &endpoint)?.add_learner(&own).await {
+            Ok(_) => return Ok(()),
+            Err(error) => refused = error.to_string(),
         }
-        if !BUSY.iter().any(|busy| refused.contains(busy)) {
-            bail!("etcd cluster join failed: {refused}");
-        }
-        log::info("Waiting for other members to finish joining etcd cluster");
-        tokio::time::sleep(paced(RETRY_SECONDS)).await;
     }
+    bail!("etcd cluster join failed: {refused}")
 }
 
 fn as_text(value: &Value) -> Option<String> {

@@ -1,6 +1,7 @@
 //! The child. In a real k3s etcd is a part of the process, so it must not outlive it.
 
 use super::{client_url, folder, is_initialized, membership, peer_url};
+use crate::clock::paced;
 use crate::config::Config;
 use crate::files;
 use crate::log;
@@ -8,12 +9,12 @@ use crate::random;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::process::{Child, Command};
 
 const PROGRAM: &str = "/usr/bin/etcd";
-/// A moment for a follower to say goodbye; a real k3s is gone 0.2 to 0.3 s after SIGTERM.
-const GOODBYE: Duration = Duration::from_millis(300);
+/// Recorded, in milliseconds; at a faster pace never below what a busy machine can keep.
+const ELECTION: (f64, u128) = (5.0, 2000);
+const HEARTBEAT: (f64, u128) = (0.5, 200);
 
 /// Starts the member: the first of a new cluster, one that joins, or one that was here before.
 pub async fn start(config: &Config, secret: &str) -> Result<Child> {
@@ -52,6 +53,8 @@ fn configuration(config: &Config, name: &str, cluster: &str, state: &str) -> Str
     let tls = config.server_dir().join("tls/etcd");
     let (tls, db) = (tls.display(), folder(config));
     let (clients, peers) = (client_url(config), peer_url(config));
+    let milliseconds = |(seconds, least): (f64, u128)| paced(seconds).as_millis().max(least);
+    let (election, heartbeat) = (milliseconds(ELECTION), milliseconds(HEARTBEAT));
     // A joining member's address is known to the others already.
     let advertise = if state == "new" {
         format!("initial-advertise-peer-urls: {peers}\n")
@@ -61,7 +64,7 @@ fn configuration(config: &Config, name: &str, cluster: &str, state: &str) -> Str
     format!(
         "advertise-client-urls: {clients}\nclient-transport-security:\n  cert-file: {tls}/server-client.crt\n  \
          client-cert-auth: true\n  key-file: {tls}/server-client.key\n  trusted-ca-file: {tls}/server-ca.crt\n\
-         data-dir: {}\nelection-timeout: 5000\nheartbeat-interval: 500\n{advertise}initial-cluster: {cluster}\n\
+         data-dir: {}\nelection-timeout: {election}\nheartbeat-interval: {heartbeat}\n{advertise}initial-cluster: {cluster}\n\
          initial-cluster-state: {state}\nlisten-client-urls: {clients},https://127.0.0.1:2379\n\
          listen-metrics-urls: http://127.0.0.1:2381\nlisten-peer-urls: {peers}\nlog-outputs:\n- stderr\nlogger: zap\n\
          name: {name}\npeer-transport-security:\n  cert-file: {tls}/peer-server-client.crt\n  client-cert-auth: true\n  \
@@ -90,19 +93,8 @@ fn spawn(configuration: &Path) -> Result<Child> {
     command.spawn().with_context(|| format!("starting {program}"))
 }
 
-/// Asks it to end, and waits a moment.
+/// Without a goodbye: a k3s that stops does not hand over its leadership, and the others must elect.
 pub async fn stop(child: &mut Child) {
-    if let Some(id) = child.id() {
-        let asked = Command::new("kill")
-            .args(["-TERM", &id.to_string()])
-            .status()
-            .await;
-        if asked.is_ok_and(|status| status.success())
-            && tokio::time::timeout(GOODBYE, child.wait()).await.is_ok()
-        {
-            return;
-        }
-    }
     // Gone already, or gone now.
     let _ = child.kill().await;
 }

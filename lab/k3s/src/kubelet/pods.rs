@@ -177,10 +177,10 @@ fn path(pod: &Value) -> String {
 
 async fn report(kubelet: &Kubelet, pod: &Value, status: &Value) -> Result<()> {
     let patch = json!({"metadata": {"uid": uid(pod)}, "status": status});
-    let path = format!("{}/status", path(pod));
+    let status_path = format!("{}/status", path(pod));
     let patched = kubelet
         .client
-        .send(Method::PATCH, &path, Some((MERGE, &patch)))
+        .send(Method::PATCH, &status_path, Some((MERGE, &patch)))
         .await?;
     ensure!(
         patched.is_ok() || [404, 409].contains(&patched.status.as_u16()),

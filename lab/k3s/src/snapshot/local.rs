@@ -42,18 +42,14 @@ pub async fn save(options: &Options, style: Style) -> Result<()> {
 
 fn report(snapshot: &Snapshot, took: Duration) {
     let path = snapshot.path.display().to_string();
-    let lines = [
-        json!({"level": "info", "msg": "created temporary db file", "path": format!("{path}.part")}),
-        json!({"level": "info", "msg": "fetching snapshot", "endpoint": ENDPOINT}),
-        json!({
-            "level": "info", "msg": "fetched snapshot", "endpoint": ENDPOINT,
-            "size": format!("{} kB", snapshot.size / 1000), "took": format!("{}ms", took.as_millis()),
-        }),
-        json!({"level": "info", "msg": "saved", "path": path}),
-    ];
-    for line in lines {
-        println!("{line}");
-    }
+    let part = json!(format!("{path}.part"));
+    let (size, took) = (snapshot.size / 1000, took.as_millis());
+    println!(r#"{{"level":"info","msg":"created temporary db file","path":{part}}}"#);
+    println!(r#"{{"level":"info","msg":"fetching snapshot","endpoint":"{ENDPOINT}"}}"#);
+    println!(
+        r#"{{"level":"info","msg":"fetched snapshot","endpoint":"{ENDPOINT}","size":"{size} kB","took":"{took}ms"}}"#
+    );
+    println!(r#"{{"level":"info","msg":"saved","path":{}}}"#, json!(path));
 }
 
 fn admin(options: &Options) -> Result<Client> {
