@@ -124,13 +124,18 @@ fn ask(at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Res
 fn blocked(params: &Params, drain: &Drain) -> String {
     let pods: Vec<String> = drain.blocked().map(Target::why_here).collect();
     let advice = match params.pdb {
-        Pdb::Respect => {
-            "run again with `pdb: respect_then_bypass` or `bypass` (the playbooks: -e k3s_drain_pdb=bypass), for some pods only with bypass_selector"
+        _ if !drain.blocked().any(Target::is_held_by_budgets) => {
+            "see to what the API server says of them: its load, or an admission webhook"
         }
-        _ => "see to it that bypass_selector selects them",
+        Pdb::Respect => {
+            "scale the workload up or correct its budget, or run again with `pdb: respect_then_bypass` or `bypass` (the playbooks: -e k3s_drain_pdb=bypass), for some pods only with bypass_selector"
+        }
+        Pdb::Bypass | Pdb::RespectThenBypass => {
+            "scale the workload up or correct its budget, or let bypass_selector select the pods"
+        }
     };
     format!(
-        "draining {}: not evicted within {} s: {}. What to do: scale the workload up or correct its budget, or {advice}",
+        "draining {}: not evicted within {} s: {}. What to do: {advice}",
         params.node,
         params.evict_timeout.as_secs(),
         pods.join("; ")

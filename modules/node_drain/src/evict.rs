@@ -191,6 +191,11 @@ impl Drain {
 }
 
 impl Target {
+    /// Whether budgets are asked, and there are any; else it is something else that holds the pod.
+    pub fn is_held_by_budgets(&self) -> bool {
+        !self.budgets.is_empty() && self.how == Some(How::Evict)
+    }
+
     /// Pod, budget, headroom; or, where no budget is in the way, what the API server said.
     pub fn why_here(&self) -> String {
         let said = if self.said.is_empty() {
@@ -198,10 +203,10 @@ impl Target {
         } else {
             &self.said
         };
-        let why = if self.budgets.is_empty() {
-            said.to_owned()
-        } else {
+        let why = if self.is_held_by_budgets() {
             join(&self.budgets)
+        } else {
+            said.to_owned()
         };
         let more = if self.budgets.len() > 1 {
             " (a pod with several budgets can never be evicted)"

@@ -193,6 +193,12 @@ fn a_deletion_that_is_refused_gives_up_too() {
     }
     ways(&mut drain, 40);
     assert_eq!(drain.blocked().count(), 1);
+    drain.targets[0].said = "a webhook forbids it".to_owned();
+    assert_eq!(
+        drain.left(),
+        "demo/vault: a webhook forbids it",
+        "no budget was asked"
+    );
 }
 
 #[test]

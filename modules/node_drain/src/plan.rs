@@ -187,6 +187,12 @@ fn about_going(params: &Params, state: &State, judged: &[(&Pod, Verdict)]) -> Ve
             params.node
         ));
     }
+    if let Some(trouble) = state.node.trouble.as_ref().filter(|_| going().next().is_some()) {
+        warnings.push(format!(
+            "{} is not Ready ({trouble}): nothing may confirm that its pods ended",
+            params.node
+        ));
+    }
     for pod in going().filter(|pod| !params.bypasses(&pod.metadata.labels)) {
         let blocking = budgets(state, pod)
             .into_iter()

@@ -154,6 +154,17 @@ fn a_budget_in_the_way_is_told_beforehand_unless_it_is_bypassed() {
 }
 
 #[test]
+fn a_node_that_is_not_ready_is_warned_about() {
+    let mut state = state(node(false, None), &[pod("web", Some("ReplicaSet"))]);
+    state.node.trouble = Some("Ready is Unknown (NodeStatusUnknown)".to_owned());
+    let warnings = plan(&params(json!({})), &state).unwrap().warnings;
+    assert!(
+        warnings[0].contains("n1 is not Ready (Ready is Unknown"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
 fn nowhere_to_go_is_warned_about() {
     let mut state = state(node(false, None), &[pod("web", Some("ReplicaSet"))]);
     state.other_nodes = 0;

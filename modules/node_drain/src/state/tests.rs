@@ -149,11 +149,22 @@ fn a_volume_of_a_zone_is_tied_only_while_the_zone_has_one_node() {
 
 #[test]
 fn the_server_says_which_versions_it_speaks() {
-    let groups: Groups = serde_json::from_str(recorded!("standin-v1.31.4-apis.json")).unwrap();
-    let core: Resources = serde_json::from_str(recorded!("standin-v1.31.4-api-v1.json")).unwrap();
-    let api = Api::served(&groups, &core).unwrap();
-    assert_eq!(
-        (api.budgets.as_str(), api.eviction.as_str()),
-        ("policy/v1", "policy/v1")
+    let served = |groups: &str, core: &str| {
+        let (groups, core) = (
+            serde_json::from_str::<Groups>(groups),
+            serde_json::from_str::<Resources>(core),
+        );
+        let api = Api::served(&groups.unwrap(), &core.unwrap()).unwrap();
+        (api.budgets, api.eviction)
+    };
+    let new = served(
+        recorded!("standin-v1.31.4-apis.json"),
+        recorded!("standin-v1.31.4-api-v1.json"),
     );
+    assert_eq!(new, ("policy/v1".to_owned(), "policy/v1".to_owned()));
+    let old = served(
+        recorded!("standin-v1.20.8-apis.json"),
+        recorded!("standin-v1.20.8-api-v1.json"),
+    );
+    assert_eq!(old, ("policy/v1beta1".to_owned(), "policy/v1beta1".to_owned()));
 }

@@ -276,7 +276,8 @@ fn a_storm_of_429_ends_blocked_with_what_was_said() {
     let answer = drain(&cluster, json!({"evict_timeout": 20}));
     assert_restored(&cluster, &answer);
     assert!(
-        msg(&answer).contains("demo/web-1: Error from server (TooManyRequests): too many requests"),
+        msg(&answer).contains("demo/web-1: Error from server (TooManyRequests): too many requests")
+            && msg(&answer).contains("the API server says"),
         "{answer:#}"
     );
 }
