@@ -385,3 +385,6 @@ fn described(setup: &Setup) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

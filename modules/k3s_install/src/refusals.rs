@@ -308,3 +308,6 @@ pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
     }
     Vec::new()
 }
+
+#[cfg(test)]
+mod tests;

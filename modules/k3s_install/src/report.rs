@@ -22,6 +22,8 @@ pub(crate) enum Phase {
     /// From the first change until the proof of the files.
     Changing,
     Proven,
+    /// It has been seen to run.
+    Arrived,
 }
 
 /// What `apply` learns on its way.
@@ -29,6 +31,7 @@ pub(crate) enum Phase {
 pub struct Journal {
     pub(crate) phase: Phase,
     pub(crate) record: Option<Record>,
+    pub(crate) dropped: bool,
     pub(crate) staged: Option<String>,
     pub(crate) script_output: Vec<String>,
     pub(crate) proven: bool,
@@ -123,7 +126,13 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
             .map(ToString::to_string)
             .collect(),
         staged: script::staged_for(&params.version, &after.binary.staged).is_some(),
-        record: after.record().map(seen),
+        // After a failure the node was not looked at again.
+        record: journal
+            .record
+            .as_ref()
+            .filter(|_| !journal.dropped)
+            .or(after.record())
+            .map(seen),
         refusals: plan::decide(params, before).1,
         proof: Proven {
             files: journal.proven,

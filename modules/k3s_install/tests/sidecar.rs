@@ -6,3 +6,8 @@ use k3s_install::K3sInstall;
 fn the_sidecar_describes_the_options() {
     testbed::assert_sidecar_describes::<K3sInstall>();
 }
+
+#[test]
+fn cases() {
+    testbed::run_cases::<K3sInstall>(env!("CARGO_MANIFEST_DIR"), "tests/cases.yml");
+}

@@ -16,6 +16,17 @@ tidy() {
     rm -f "$folder"/*.part "$bin_dir"/.k3s-*.part
 }
 
+# A script whose binary could not be had is of no use either.
+finish() {
+    status=$?
+    tidy
+    if [ "$status" != 0 ]; then
+        rm -f "$folder/install.sh" "$folder/install.sh.source"
+        rmdir "$folder" 2>/dev/null
+    fi
+    exit "$status"
+}
+
 check_script() {
     case $(head -n 1 "$1") in
     '#!'*) ;;
@@ -85,6 +96,6 @@ take_turn
 mkdir -p "$folder" && chmod 700 "$folder" || die "making $folder failed"
 mkdir -p "$bin_dir" || die "making $bin_dir failed"
 tidy
-trap tidy EXIT
+trap finish EXIT
 [ "$want_script" != yes ] || fetch_script
 [ "$want_binary" != yes ] || fetch_binary

@@ -7,7 +7,11 @@ take_turn
     cat "$folder/install.sh"
 } | /bin/sh -s
 status=$?
-[ "$status" = 0 ] || exit "$status"
+if [ "$status" != 0 ]; then
+    # It may be the script's own fault: the next run fetches it again.
+    rm -f "$folder/install.sh.source"
+    exit "$status"
+fi
 [ "$keep_env" != yes ] || write "$units/$unit.env" 600 "$env_text"
 [ "$enabled" = yes ] || systemctl disable "$unit" >/dev/null 2>&1
 systemctl daemon-reload || die "systemctl daemon-reload failed"

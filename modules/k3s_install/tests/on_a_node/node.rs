@@ -46,8 +46,19 @@ pub(crate) struct Node {
     runs: Cell<u32>,
     dead: Cell<bool>,
     unique: Cell<u32>,
+    bare: Cell<bool>,
     /// Standard input of each command, for a look at what was asked.
     pub(crate) fed: RefCell<Vec<String>>,
+}
+
+/// The lab's script with the address of the release server of these tests.
+pub(crate) fn script(era: &str) -> String {
+    INSTALL_SH
+        .replace(
+            "https://github.com/k3s-io/k3s/releases",
+            "http://release.lab/releases",
+        )
+        .replace("SCRIPT_ERA:-2021", &format!("SCRIPT_ERA:-{era}"))
 }
 
 impl Node {
@@ -61,6 +72,7 @@ impl Node {
             runs: Cell::default(),
             dead: Cell::default(),
             unique: Cell::default(),
+            bare: Cell::default(),
             fed: RefCell::default(),
         };
         for folder in [
@@ -80,17 +92,18 @@ impl Node {
             "proc/net/fib_trie",
             "     |-- 10.99.0.101\n        /32 host LOCAL\n",
         );
-        node.put("state/count", "0");
-        let common = "now() { cat \"$SANDBOX/state/clock\"; }\ncount() {\n    n=$(($(cat \"$SANDBOX/state/count\") + 1))\n    echo $n >\"$SANDBOX/state/count\"\n    [ \"$n\" != \"$KILL_AT\" ] || kill -KILL 0\n}\n";
+        node.put("state/count", "0\n");
+        let common = r#"now() { read -r n <"$SANDBOX/state/clock"; echo "$n"; }
+count() {
+    read -r n <"$SANDBOX/state/count"
+    n=$((n + 1))
+    echo "$n" >"$SANDBOX/state/count"
+    [ "$n" != "$KILL_AT" ] || kill -KILL 0
+}
+"#;
         node.put("state/common", common);
         node.add_programs();
-        let script = INSTALL_SH
-            .replace(
-                "https://github.com/k3s-io/k3s/releases",
-                "http://release.lab/releases",
-            )
-            .replace("SCRIPT_ERA:-2021", &format!("SCRIPT_ERA:-{era}"));
-        node.put("www/install.sh", &node.moved(&script));
+        node.put("www/install.sh", &node.moved(&script(era)));
         for version in versions {
             node.release(version);
         }
@@ -156,6 +169,31 @@ impl Node {
         names
     }
 
+    /// Every file below a folder with its content.
+    pub(crate) fn files(&self, folder: &str) -> Vec<(String, String)> {
+        let mut files = Vec::new();
+        for name in self.names(folder) {
+            let place = format!("{folder}/{name}");
+            if self.path(&place).is_dir() {
+                files.extend(self.files(&place));
+            } else {
+                files.push((place.clone(), self.text(&place)));
+            }
+        }
+        files
+    }
+
+    pub(crate) fn remove_file(&self, place: &str) {
+        fs::remove_file(self.path(place)).unwrap();
+    }
+
+    /// Changes a file of the node or of the release server.
+    pub(crate) fn edit(&self, place: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(place)).unwrap();
+        assert!(text.contains(from), "{place} has no {from:?}");
+        fs::write(self.path(place), text.replace(from, to)).unwrap();
+    }
+
     fn binary(&self, version: &str) -> String {
         fs::read_to_string(self.path("state/k3s"))
             .unwrap()
@@ -164,7 +202,12 @@ impl Node {
 
     /// Puts a version and its sums on the release server.
     pub(crate) fn release(&self, version: &str) {
-        let folder = format!("www/releases/download/{version}");
+        self.release_as(version, version);
+    }
+
+    /// Puts the binary of one version where another one belongs.
+    pub(crate) fn release_as(&self, version: &str, name: &str) {
+        let folder = format!("www/releases/download/{name}");
         self.put(&format!("{folder}/k3s"), &self.binary(version));
         let output = std::process::Command::new("sha256sum")
             .arg(self.path(&format!("{folder}/k3s")))
@@ -178,10 +221,42 @@ impl Node {
         );
     }
 
-    /// Runs the install script by hand, as an operator does, and starts what it wrote.
-    pub(crate) fn install_by_hand(&self, version: &str, exports: &str, args: &str) {
+    /// Puts another binary in place, and restarts nothing.
+    pub(crate) fn swap_by_hand(&self, version: &str) {
         self.put("usr/local/bin/k3s", &self.binary(version));
         self.make_executable("usr/local/bin/k3s");
+    }
+
+    /// A PATH on which there is neither curl nor wget.
+    pub(crate) fn without_downloaders(&self) {
+        self.remove_file("bin/curl");
+        let needed = [
+            "sh",
+            "cat",
+            "sed",
+            "head",
+            "tail",
+            "sha256sum",
+            "stat",
+            "df",
+            "tr",
+            "date",
+            "grep",
+            "flock",
+            "cut",
+            "touch",
+        ];
+        for name in needed {
+            let real = ["/usr/bin", "/bin"].map(|folder| format!("{folder}/{name}"));
+            let real = real.iter().find(|path| Path::new(path).exists()).unwrap();
+            std::os::unix::fs::symlink(real, self.path(&format!("bin/{name}"))).unwrap();
+        }
+        self.bare.set(true);
+    }
+
+    /// Runs the install script by hand, as an operator does, and starts what it wrote.
+    pub(crate) fn install_by_hand(&self, version: &str, exports: &str, args: &str) {
+        self.swap_by_hand(version);
         let program = format!(
             "export INSTALL_K3S_SKIP_DOWNLOAD=true {exports}\nset -- {args}\n. \"$SANDBOX/www/install.sh\"\n"
         );
@@ -210,7 +285,7 @@ impl Node {
 
     fn forget_counts(&self) {
         self.runs.set(0);
-        self.put("state/count", "0");
+        self.put("state/count", "0\n");
     }
 
     pub(crate) fn was_killed(&self) -> bool {
@@ -248,6 +323,15 @@ impl Node {
         all
     }
 
+    fn search_path(&self) -> String {
+        let own = self.path("bin").display().to_string();
+        if self.bare.get() {
+            own
+        } else {
+            format!("{own}:/usr/bin:/bin:/usr/sbin:/sbin")
+        }
+    }
+
     fn gone(&self) -> anyhow::Error {
         self.dead.set(true);
         anyhow!("the module was killed")
@@ -263,18 +347,18 @@ impl Host for Node {
         if self.dead.get() {
             return Err(self.gone());
         }
+        // Whatever is in it, a list of processes shows the arguments.
+        let harmless = command.argv == ["/bin/sh", "-s"] || command.argv[0] == "journalctl";
+        assert!(harmless && command.environment.is_empty(), "{:?}", command.argv);
         self.pass(Duration::from_secs(1));
         let clock = START + self.elapsed.get().as_secs();
-        self.put("state/clock", &clock.to_string());
+        self.put("state/clock", &format!("{clock}\n"));
         let stdin = String::from_utf8(command.stdin.clone()).unwrap();
         self.fed.borrow_mut().push(stdin.clone());
         let mut child = std::process::Command::new(&command.argv[0])
             .args(&command.argv[1..])
             .env_clear()
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path("bin").display()),
-            )
+            .env("PATH", self.search_path())
             .env("SANDBOX", self.root.path())
             .env("KILL_AT", self.kill_at.get().to_string())
             .process_group(0)

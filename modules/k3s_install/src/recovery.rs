@@ -1,0 +1,77 @@
+//! What is put back after a failed step, and what is told about the rest.
+
+use crate::mask;
+use crate::params::Params;
+use crate::record;
+use crate::report::Journal;
+use crate::script;
+use crate::setup::DEFAULT_BINARY;
+use crate::state::State;
+use crate::steps;
+use host::Host;
+
+/// A record that we began and that nothing followed would only be in the way.
+pub(crate) fn forget(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {
+    if before.record().is_some() {
+        return "nothing more was changed; the install record of the interrupted run is kept, and the same command takes it up".to_owned();
+    }
+    let record = journal.record.as_ref();
+    let binary = record
+        .map_or(DEFAULT_BINARY, |record| &record.setup.binary)
+        .to_owned();
+    match steps::drop_record(params, host, &binary, journal) {
+        Ok(()) => "nothing was changed".to_owned(),
+        Err(error) => format!("nothing was changed, but the install record stays ({error:#})"),
+    }
+}
+
+/// Unit and environment as they were; the restart is left to whoever has seen what happened.
+pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {
+    let setup = journal.record.as_ref().map(|record| &record.setup);
+    let Some((setup, unit)) = setup.and_then(|setup| Some((setup, setup.unit.as_ref()?))) else {
+        return format!(
+            "the fresh install stopped half-way; its record is {}, and the same command takes it up",
+            record::PATH
+        );
+    };
+    let other = setup.role.other();
+    let intruder = before.units[&other].text.is_none().then(|| other.unit());
+    let what = format!("{} and its environment file", setup.unit_path());
+    let command = script::restore(params, setup, unit, intruder);
+    let outcome = match steps::done(host, &command, "putting back unit and environment") {
+        Ok(_) => {
+            journal.restored = true;
+            format!("{what} were put back as they were, and k3s was not restarted")
+        }
+        Err(error) => format!(
+            "{what} could not be put back ({error:#}); they are safe in {}",
+            record::PATH
+        ),
+    };
+    format!("{outcome}; the binary may be the new one already, and the same command takes it up")
+}
+
+/// After the proof nothing is taken back: what runs then is for the operator to see.
+pub(crate) fn tell(host: &dyn Host, journal: &Journal) -> String {
+    let Some(unit) = journal.unit else {
+        return format!(
+            "unit and environment are proven; the install record stays in {}, and the same command takes it up",
+            record::PATH
+        );
+    };
+    let output = host.run(&script::journal(unit)).map(|output| output.text());
+    let lines = mask::scrub(&output.unwrap_or_default(), &journal.secrets);
+    let lines: Vec<&str> = lines
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    format!(
+        "role, arguments and environment are in order and the new version is installed, but it has not been seen to run; look with `journalctl -u {unit}` and, once the cause is gone, run the same command again (last lines of the journal: {})",
+        if lines.is_empty() {
+            "none".to_owned()
+        } else {
+            lines.join(" | ")
+        }
+    )
+}

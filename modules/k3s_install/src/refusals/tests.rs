@@ -1,0 +1,222 @@
+//! Tables: what is refused, and what is not.
+
+use crate::fixtures::*;
+use crate::plan::decide;
+use serde_json::{Value, json};
+
+/// Refused by this rule; also where there is nothing to do: a wrong mapping must not pass because the version
+/// happens to fit.
+fn refused(more: &Value, changes: &[Frame], rule: &str) {
+    assert_eq!(agent_rules(more.clone(), changes), [rule], "{more} {changes:?}");
+    let node = node_says(NEW);
+    let up_to_date = [&[NEW_BINARY, ("node", &*node)], changes].concat();
+    assert_eq!(
+        agent_rules(more.clone(), &up_to_date),
+        [rule],
+        "up to date: {more} {changes:?}"
+    );
+}
+
+#[test]
+fn a_node_that_cannot_be_read_is_refused() {
+    let unit = "unit:k3s-agent.service";
+    let cases: [(&[Frame], &str); 11] = [
+        (&[("systemd", "gone")], "no_systemd"),
+        (&[("record", "{")], "record"),
+        (&[("other:k3s-mine.service", "x")], "other_unit"),
+        (&[("unit:k3s.service", SERVER)], "two_units"),
+        (
+            &[(
+                "show",
+                "Id=k3s-agent.service\nLoadState=masked\nUnitFileState=masked",
+            )],
+            "masked",
+        ),
+        (
+            &[(
+                "show",
+                "Id=k3s-agent.service\nFragmentPath=/usr/lib/systemd/system/k3s-agent.service",
+            )],
+            "unit_elsewhere",
+        ),
+        (
+            &[(unit, "[Service]\nExecStart=/usr/local/bin/k3s 'agent")],
+            "unit",
+        ),
+        (
+            &[(unit, "[Service]\nExecStart=/usr/local/bin/k3s server")],
+            "unit",
+        ),
+        (
+            &[(
+                "dropin:k3s-agent.service:/x",
+                "[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s server",
+            )],
+            "drop_in",
+        ),
+        (
+            &[(
+                "dropin:k3s-agent.service:/x",
+                "[Service]\nExecStart=\nExecStart=/opt/k3s agent",
+            )],
+            "drop_in",
+        ),
+        (&[("config:/etc/rancher/k3s/config.yaml", "- x")], "config"),
+    ];
+    for (changes, rule) in cases {
+        refused(&json!({}), changes, rule);
+    }
+}
+
+#[test]
+fn a_node_that_is_not_the_one_that_is_meant_is_refused() {
+    refused(&json!({"role": "server"}), &[], "role");
+    refused(
+        &json!({"role": "server"}),
+        &[("record", &record(None)), ("unit:k3s-agent.service", "gone")],
+        "role",
+    );
+    refused(&json!({"node_name": "k3s-worker-2"}), &[], "node_name");
+    refused(
+        &json!({}),
+        &[("fib-trie", "|-- 10.99.0.112\n/32 host LOCAL")],
+        "internal_ip",
+    );
+}
+
+#[test]
+fn an_install_that_would_lose_something_is_refused() {
+    let edited = AGENT.replace("KillMode=process", "KillMode=process\nEnvironment=A=s3cr3t");
+    let cases: [(Value, &[Frame], &str); 6] = [
+        (
+            json!({}),
+            &[("unit:k3s-agent.service", &edited)],
+            "operators_lines",
+        ),
+        (json!({"args": []}), &[], "args"),
+        (json!({"version": "v1.31.3+k3s1"}), &[], "downgrade"),
+        (json!({"min_free_mb": 9000}), &[], "no_space"),
+        (
+            json!({}),
+            &[("disk", "h\n/dev/sdb 1 1 500000 1% /var/lib/rancher")],
+            "no_space",
+        ),
+        (
+            json!({"prefetch": false}),
+            &[("disk", "h\ntmpfs 1 1 100 1% /tmp")],
+            "no_space",
+        ),
+    ];
+    for (more, changes, rule) in cases {
+        assert_eq!(agent_rules(more.clone(), changes), [rule], "{more} {changes:?}");
+    }
+    let refusals = decide(&params(json!({})), &agent(&[("unit:k3s-agent.service", &edited)])).1;
+    assert!(!refusals[0].evidence.contains("s3cr3t"), "{refusals:?}");
+}
+
+#[test]
+fn what_is_allowed_is_not_refused() {
+    let args = json!({"args": ["--node-label", "tier=work", "--kubelet-arg=max-pods=50"]});
+    let never_ran = ("binary-version", "k3s version v1.32.0+k3s1 (x)");
+    let cases: [(Value, &[Frame]); 6] = [
+        (json!({"version": "v1.31.3+k3s1", "allow_downgrade": true}), &[]),
+        // A newer binary that has never run does not make the running version a downgrade.
+        (json!({}), &[never_ran]),
+        (args, &[]),
+        (json!({}), &[("disk", "h\ntmpfs 1 1 100 1% /tmp")]),
+        (
+            json!({}),
+            &[("dropin:k3s-agent.service:/x", "[Service]\nLimitNOFILE=1")],
+        ),
+        // The API was asked about another name, so the addresses are another node's.
+        (json!({}), &[("asked", "other"), ("fib-trie", "gone")]),
+    ];
+    for (more, changes) in cases {
+        assert_eq!(agent_rules(more.clone(), changes), [""; 0], "{more} {changes:?}");
+    }
+    assert_eq!(
+        agent_rules(json!({}), &[never_ran, ("node", "gone")]),
+        ["downgrade"]
+    );
+}
+
+#[test]
+fn names_that_differ_from_the_hostname_pass_where_they_are_meant() {
+    let unit = AGENT.replace("'--node-label'", "'--node-name=W1' '--with-node-id'");
+    let changes = [("unit:k3s-agent.service", &*unit), ("node-id", "0a1b2c3d")];
+    assert_eq!(
+        agent_rules(json!({"node_name": "w1-0a1b2c3d"}), &changes),
+        [""; 0]
+    );
+    assert_eq!(
+        agent_rules(json!({"node_name": "k3s-worker-1"}), &changes),
+        ["node_name"]
+    );
+}
+
+#[test]
+fn two_units_are_told_apart_by_what_runs() {
+    let both = |agent_state: &str, server_state: &str| {
+        let show = format!(
+            "Id=k3s-agent.service\nActiveState={agent_state}\n\nId=k3s.service\nActiveState={server_state}\n"
+        );
+        let refusals = decide(
+            &params(json!({})),
+            &agent(&[("unit:k3s.service", SERVER), ("show", &show)]),
+        )
+        .1;
+        refusals[0].advice.clone()
+    };
+    // recordings/14: the agent goes on, the server that it has grown starts over and over.
+    assert!(both("active", "activating").contains("systemctl disable --now k3s.service"));
+    assert!(both("inactive", "active").contains("systemctl disable --now k3s-agent.service"));
+    assert!(both("active", "active").contains("systemctl disable --now k3s.service"));
+}
+
+fn fresh(more: Value, changes: &[Frame]) -> Vec<&'static str> {
+    let params = params(more);
+    rules(
+        &params,
+        &state_for(&params, &[&[("systemd", "yes")], changes].concat()),
+    )
+}
+
+#[test]
+fn a_fresh_install_must_be_meant() {
+    assert_eq!(fresh(json!({}), &[]), ["not_installed"]);
+    assert_eq!(fresh(json!({"role": "server"}), &[]), ["not_installed"]);
+    assert_eq!(fresh(json!({"args": []}), &[]), ["not_installed"]);
+    assert_eq!(fresh(json!({"role": "server", "args": []}), &[]), [""; 0]);
+    // The unit is gone, but this machine was a node: its arguments and token are lost.
+    for data in ["data:server/tls", "data:agent/kubelet.kubeconfig"] {
+        assert_eq!(
+            fresh(json!({"role": "server", "args": []}), &[(data, "x")]),
+            ["unit_missing"]
+        );
+    }
+}
+
+#[test]
+fn a_fresh_agent_must_know_its_server() {
+    assert_eq!(
+        fresh(json!({"role": "agent", "args": []}), &[]),
+        ["agent_without_url"]
+    );
+    let ways = [
+        (
+            json!({"role": "agent", "args": [], "environment": {"K3S_URL": "https://a:6443"}}),
+            vec![],
+        ),
+        (
+            json!({"role": "agent", "args": ["--server=https://a:6443"]}),
+            vec![],
+        ),
+        (
+            json!({"role": "agent", "args": []}),
+            vec![("config:/etc/rancher/k3s/config.yaml", "server: https://a:6443")],
+        ),
+    ];
+    for (more, changes) in ways {
+        assert_eq!(fresh(more.clone(), &changes), [""; 0], "{more}");
+    }
+}

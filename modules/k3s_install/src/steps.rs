@@ -1,0 +1,232 @@
+//! The steps: each hands a program to the node and notes what came of it.
+
+use crate::arrival;
+use crate::facts::Facts;
+use crate::mask;
+use crate::params::{Params, Script};
+use crate::plan::{Arrival, Proof};
+use crate::record::Record;
+use crate::report::{Journal, Phase};
+use crate::script::{self, Fetch};
+use crate::setup::Setup;
+use crate::state::{Asked, Places, State};
+use anyhow::{Context, Result, anyhow, bail};
+use host::{Command, Failure, Host, Kind};
+use std::time::{Duration, SystemTime};
+
+pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Places, ask: bool) -> Result<State> {
+    let output = host
+        .run(&script::gather(at, ask))?
+        .succeed(&host.place(), "looking at k3s")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: looking at k3s", host.place()))?;
+    let asked = Asked {
+        place: host.place(),
+        now: seconds(host),
+        at: at.clone(),
+    };
+    State::read(&facts, &asked, params.fresh()).with_context(|| format!("{}: looking at k3s", host.place()))
+}
+
+fn seconds(host: &dyn Host) -> u64 {
+    host.now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+pub(crate) fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
+    Ok(host
+        .run(command)?
+        .succeed(&host.place(), doing)?
+        .text()
+        .trim()
+        .to_owned())
+}
+
+pub(crate) fn fetch(params: &Params, host: &dyn Host, wanted: &Fetch, journal: &mut Journal) -> Result<()> {
+    let text = match &params.script {
+        Script::Path(path) if wanted.script => Some(local_script(host.outside(), path)?),
+        _ => None,
+    };
+    let staged = done(
+        host,
+        &script::fetch(params, wanted, text.as_deref()),
+        "fetching ahead",
+    )?;
+    journal.staged = (!staged.is_empty()).then_some(staged);
+    Ok(())
+}
+
+fn local_script(outside: &dyn Host, path: &str) -> Result<String> {
+    let content = outside.read(path)?.with_context(|| {
+        format!(
+            "{}: reading the install script {path}: there is no such file",
+            outside.place()
+        )
+    })?;
+    String::from_utf8(content).map_err(|_| {
+        anyhow!(
+            "{}: reading the install script {path}: it is no text",
+            outside.place()
+        )
+    })
+}
+
+pub(crate) fn save(params: &Params, host: &dyn Host, record: &Record, journal: &mut Journal) -> Result<()> {
+    let command = script::save(params, &record.setup.binary, &record.to_text());
+    done(host, &command, "saving the install record")?;
+    journal.record = Some(record.clone());
+    journal.phase = Phase::Saved;
+    Ok(())
+}
+
+pub(crate) fn swap(
+    params: &Params,
+    host: &dyn Host,
+    binary: &str,
+    staged: Option<&str>,
+    journal: &mut Journal,
+) -> Result<()> {
+    let staged = staged
+        .or(journal.staged.as_deref())
+        .context("the fetch left no binary")?;
+    let swapped = done(
+        host,
+        &script::swap(params, binary, staged),
+        "putting the new binary in place",
+    );
+    // The program fails before the rename or not at all; of one that was cut off nothing is known.
+    let refused = |error: &anyhow::Error| {
+        matches!(
+            Failure::of(error),
+            Some(Failure {
+                kind: Kind::CommandFailed,
+                ..
+            })
+        )
+    };
+    if !swapped.as_ref().is_err_and(refused) {
+        journal.phase = Phase::Changing;
+    }
+    swapped.map(|_| ())
+}
+
+pub(crate) fn run_script(
+    params: &Params,
+    host: &dyn Host,
+    setup: &Setup,
+    have_binary: bool,
+    journal: &mut Journal,
+) -> Result<()> {
+    journal.phase = Phase::Changing;
+    let output = host.run(&script::install(params, setup, have_binary))?;
+    let said = mask::scrub(
+        &format!("{}{}", output.text(), output.error_text()),
+        &secrets(setup),
+    );
+    journal.script_output = said.lines().map(str::to_owned).collect();
+    if !output.ok() {
+        let end = said
+            .lines()
+            .rev()
+            .take(8)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .collect::<Vec<_>>()
+            .join("\n");
+        let detail = format!("the install script ended with status {}: {end}", output.status);
+        return Err(Failure::new(Kind::CommandFailed, host.place(), detail).into());
+    }
+    Ok(())
+}
+
+fn secrets(setup: &Setup) -> Vec<String> {
+    let variables = setup.variables();
+    mask::values(&setup.args, variables.iter())
+}
+
+pub(crate) fn prove(params: &Params, host: &dyn Host, proof: &Proof, journal: &mut Journal) -> Result<()> {
+    let found = gather(params, host, &proof.places, false)?;
+    let differences = differences(params, proof, &found);
+    if !differences.is_empty() {
+        bail!(
+            "{}: the install script did not keep what was there: {}",
+            host.place(),
+            differences.join("; ")
+        );
+    }
+    journal.phase = Phase::Proven;
+    journal.proven = true;
+    Ok(())
+}
+
+fn differences(params: &Params, proof: &Proof, found: &State) -> Vec<String> {
+    let mut differences = match found.on_disk_of(proof.setup.role) {
+        Err(why) => vec![format!("{} cannot be read: {why}", proof.setup.unit_path())],
+        Ok(None) => vec![format!("there is no {}", proof.setup.unit_path())],
+        Ok(Some(setup)) => proof.setup.differences(&setup),
+    };
+    let other = proof.setup.role.other();
+    if found.units[&other].text.is_some() {
+        differences.push(format!("a unit {} has appeared", other.unit()));
+    }
+    if found.config_hashes != proof.config_hashes {
+        differences.push("the configuration files have changed meanwhile".to_owned());
+    }
+    if found.binary.version.as_ref() != Some(&params.version) {
+        let is = found
+            .binary
+            .version
+            .as_ref()
+            .map_or("none".to_owned(), ToString::to_string);
+        differences.push(format!("the binary's version is {is}"));
+    }
+    differences
+}
+
+pub(crate) fn restart(params: &Params, host: &dyn Host, setup: &Setup, journal: &mut Journal) -> Result<()> {
+    let now = seconds(host);
+    if let Some(record) = &mut journal.record {
+        record.proven_at = Some(now);
+    }
+    let record = journal.record.as_ref().map(Record::to_text);
+    journal.phase = Phase::Proven;
+    done(
+        host,
+        &script::restart(params, setup, record.as_deref()),
+        &format!("restarting {}", setup.role.unit()),
+    )?;
+    journal.restarted_at = Some(now);
+    Ok(())
+}
+
+pub(crate) fn wait(params: &Params, host: &dyn Host, arrival: &Arrival, journal: &mut Journal) -> Result<()> {
+    journal.phase = Phase::Proven;
+    journal.secrets = secrets(&arrival.setup);
+    journal.unit = Some(arrival.setup.role.unit());
+    let since = arrival.since.or(journal.restarted_at).unwrap_or(0);
+    let (limit, settle) = (
+        Duration::from_secs(params.timeout),
+        Duration::from_secs(params.settle),
+    );
+    journal.arrived = Some(arrival::wait(host, arrival, since, limit, settle)?);
+    journal.phase = Phase::Arrived;
+    Ok(())
+}
+
+pub(crate) fn drop_record(
+    params: &Params,
+    host: &dyn Host,
+    binary: &str,
+    journal: &mut Journal,
+) -> Result<()> {
+    done(
+        host,
+        &script::drop_record(params, binary),
+        "removing the install record",
+    )?;
+    journal.dropped = true;
+    Ok(())
+}
