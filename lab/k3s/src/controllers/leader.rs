@@ -19,7 +19,9 @@ const RENEW_DEADLINE: f64 = 10.0;
 const LEASE_SECONDS: f64 = 15.0;
 /// A write that waits for an election of etcd must not keep us from the next try.
 const TRY_SECONDS: f64 = 5.0;
-const LEAST: Duration = Duration::from_secs(1);
+const LEAST_TRY: Duration = Duration::from_secs(1);
+/// At any pace more than an election of etcd takes.
+const LEAST_DEADLINE: Duration = Duration::from_secs(8);
 const TIMED_OUT: &str = "timed out waiting for the condition";
 
 #[derive(Clone)]
@@ -40,22 +42,23 @@ impl Leader {
         self.leads.load(Ordering::Relaxed)
     }
 
-    /// Ends the process when the lease is lost.
+    /// Ends the process when the datastore has been silent for too long. In a real k3s each server leads something
+    /// and ends by losing that; here every server does, whether it leads or not.
     pub async fn run(self, cluster: Cluster) {
-        let mut renewed = Instant::now();
+        let mut answered = Instant::now();
         // Other holders are judged by when we saw them move, not by their clock.
         let mut seen = (String::new(), Instant::now());
         loop {
-            let campaign =
-                tokio::time::timeout(paced(TRY_SECONDS).max(LEAST), self.campaign(&cluster, &mut seen));
+            let campaign = tokio::time::timeout(
+                paced(TRY_SECONDS).max(LEAST_TRY),
+                self.campaign(&cluster, &mut seen),
+            );
             match campaign.await.unwrap_or_else(|_| Err(TIMED_OUT.to_owned())) {
                 Ok(leads) => {
-                    if leads {
-                        renewed = Instant::now();
-                    }
+                    answered = Instant::now();
                     self.leads.store(leads, Ordering::Relaxed);
                 }
-                Err(error) if self.leads() && renewed.elapsed() > paced(RENEW_DEADLINE) => {
+                Err(error) if answered.elapsed() > paced(RENEW_DEADLINE).max(LEAST_DEADLINE) => {
                     log::fatal(&format!("leaderelection lost: {error}"));
                     std::process::exit(255);
                 }
@@ -66,6 +69,7 @@ impl Leader {
     }
 
     async fn campaign(&self, cluster: &Cluster, seen: &mut (String, Instant)) -> Result<bool, String> {
+        cluster.registry.sync().await.map_err(|error| error.to_string())?;
         let kind = kinds::of("leases");
         let lease = cluster.get(&kind, SPACE, LEASE);
         let Some(lease) = lease else {
