@@ -130,10 +130,17 @@ pub fn kubectl<S: Into<String>>(node: &Node, arguments: impl IntoIterator<Item =
     )
 }
 
-pub fn first_controller(state: &State) -> Result<Node> {
-    let found = state
+/// The first controller whose container runs: with several, questions are answered while one is down.
+pub fn controller(state: &State) -> Result<Node> {
+    let controllers: Vec<Node> = state
         .nodes()
         .into_iter()
-        .find(|node| node.role == Role::Controller);
+        .filter(|node| node.role == Role::Controller)
+        .collect();
+    let runs = |node: &&Node| {
+        let status = container::pct(node, ["status", &node.vmid.to_string()]).output();
+        status.is_ok_and(|output| output.stdout.trim() == "status: running")
+    };
+    let found = controllers.iter().find(runs).or(controllers.first()).cloned();
     found.context("looking for a controller: this lab has none")
 }

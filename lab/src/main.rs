@@ -106,7 +106,7 @@ fn run(verb: Verb) -> Result<()> {
         }
         Verb::Channel { name, version } => release::set_channel(&name, version.as_deref()),
         Verb::Kubectl { arguments } => {
-            let node = cluster::first_controller(&state::load()?)?;
+            let node = cluster::controller(&state::load()?)?;
             replace(cluster::kubectl(&node, arguments).argv())
         }
         Verb::Fault { fault } => fault::apply(&state::load()?, &fault),
@@ -162,7 +162,7 @@ fn status() -> Result<()> {
                 "does not answer"
             }
         );
-        let node = cluster::first_controller(&state)?;
+        let node = cluster::controller(&state)?;
         print!(
             "{}",
             cluster::kubectl(&node, ["get", "nodes", "-o", "wide"])
