@@ -64,7 +64,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     plan.warnings.extend(about_the_cordon(params, state));
     let change = wish.change(&state.node);
     if let Some(change) = change {
-        plan.diff.push(diff(state, &wish, change));
+        plan.diff.push(diff(state, &wish));
         plan.steps.push(Step::SetCordon {
             node: params.node.clone(),
             wish,
@@ -110,10 +110,10 @@ pub fn concerned(state: &State) -> Vec<Owner> {
     )
 }
 
-fn diff(state: &State, wish: &Wish, change: Change) -> Diff {
-    let after = match (wish, change) {
-        (Wish::Cordoned(record), _) => cordon::describe(true, Some(record)),
-        (Wish::Uncordoned { .. }, _) => cordon::describe(false, None),
+fn diff(state: &State, wish: &Wish) -> Diff {
+    let after = match wish {
+        Wish::Cordoned(record) => cordon::describe(true, Some(record)),
+        Wish::Uncordoned { .. } => cordon::describe(false, None),
     };
     Diff {
         before_header: state.node.name.clone(),
@@ -202,14 +202,19 @@ fn about_going(params: &Params, state: &State, judged: &[(&Pod, Verdict)]) -> Ve
     warnings
 }
 
-/// After the uncordon, or alone: the workloads are whole again, pinned pods included.
+/// After the uncordon, or alone: the workloads are whole again. Pinned pods included, unless the node stays an
+/// operator's: there they cannot come back.
 fn gate(state: &State, change: Option<Change>, plan: &mut Plan<Step>) {
-    let missing = state.owners.iter().any(|seen| seen.missing(false).is_some());
+    let excuse_pinned = state.node.unschedulable && change.is_none();
+    let missing = state
+        .owners
+        .iter()
+        .any(|seen| seen.missing(excuse_pinned).is_some());
     if !state.owners.is_empty() && (missing || change == Some(Change::Uncordon)) {
         let owners = state.owners.iter().map(|seen| seen.owner.clone()).collect();
         plan.steps.push(Step::WaitFor {
             owners,
-            excuse_pinned: false,
+            excuse_pinned,
         });
     }
 }

@@ -424,6 +424,20 @@ fn pinned_pods_wait_for_the_uncordon_and_only_they_are_excused() {
 }
 
 #[test]
+fn a_node_that_stays_an_operators_cannot_have_its_pinned_pods_back() {
+    let cluster = Cluster::new().deployment("db", 2, &["n1", "n1"]).pin("db-1");
+    cluster.operator_cordons("n1");
+    let answer = drain(&cluster, json!({"local_volumes": "wait", "wait_for": true}));
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    let back = uncordon(&cluster, json!({"owners": answer["owners"]}));
+    assert_eq!(
+        (&back["failed"], cluster.ready("db")),
+        (&json!(false), 1),
+        "{back:#}"
+    );
+}
+
+#[test]
 fn the_gate_alone_waits_names_what_is_missing_and_does_not_cordon_again() {
     let cluster = Cluster::new().deployment("web", 2, &["n1", "n2"]);
     let owners = json!([{"namespace": "demo", "kind": "Deployment", "name": "web", "ready": "3"}]);
