@@ -57,13 +57,18 @@ inspect() {
   IFS=$old
   found=absent odd=
   while read -r mode links owner rest; do
-    case "$mode $owner $rest" in
-      ' '*) ;;
-      d*" $file") odd="$file is a folder" ;;
-      -r-x------*" $uid "*" $file") found=present ;;
-      *" $file" | *" $file -> "*) ;;
-      d????-??-*" 0 "* | d????-??-*" $uid "*) ;;
-      d????-??-*) odd="user $owner owns a folder on the way: $mode $rest" ;;
+    case $rest in
+      '') continue ;;
+      *" $file" | *" $file -> "*)
+        # What is not ours is replaced by renaming, which a folder cannot be.
+        case $mode in
+          d*) odd="$file is a folder" ;;
+          -r-x------*) [ "$owner" != "$uid" ] || found=present ;;
+        esac
+        continue ;;
+    esac
+    case $mode in
+      d????-??-*) [ "$owner" = 0 ] || [ "$owner" = "$uid" ] || odd="user $owner owns a folder on the way: $mode $rest" ;;
       d*) odd="others can write a folder on the way: $mode $rest" ;;
       *) odd="not a folder on the way: $mode $rest" ;;
     esac

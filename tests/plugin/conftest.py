@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import pwd
@@ -123,6 +124,18 @@ class Bench:
 
     def wipe(self) -> None:
         shutil.rmtree(self.home / ".ansible", ignore_errors=True)
+
+    def keep(self) -> Path:
+        """Puts the program where a play would have kept it."""
+        self.wipe()
+        login = pwd.getpwnam(USER)
+        kept = self.home / KEPT / f"toy-{hashlib.sha256(self.program.read_bytes()).hexdigest()}"
+        kept.parent.mkdir(parents=True)
+        kept.write_bytes(self.program.read_bytes())
+        for path, mode in ((kept, 0o500), (kept.parent, 0o700), (kept.parent.parent, 0o700)):
+            os.chown(path, login.pw_uid, login.pw_gid)
+            path.chmod(mode)
+        return kept
 
     def write_inventory(self, **variables) -> Path:
         login = {
