@@ -57,7 +57,6 @@ pub(crate) fn agent_for(params: &Params, changes: &[Frame]) -> State {
     let version = format!("k3s version {OLD} (0123abcd)");
     let healthy = [
         ("systemd", "yes"),
-        ("arch", "x86_64"),
         ("unit:k3s-agent.service", AGENT),
         (
             "env:k3s-agent.service",

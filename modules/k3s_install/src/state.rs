@@ -124,7 +124,6 @@ pub(crate) struct Binary {
 pub(crate) struct Data {
     pub(crate) server: bool,
     pub(crate) agent: bool,
-    pub(crate) etcd: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,7 +133,6 @@ pub struct State {
     /// Seconds since 1970.
     pub(crate) now: u64,
     pub(crate) systemd: bool,
-    pub(crate) arch: String,
     pub(crate) places: Places,
     /// The node that the API was asked about.
     pub(crate) asked: String,
@@ -178,7 +176,6 @@ impl State {
             place: asked.place.clone(),
             now: asked.now,
             systemd: facts.lossy("systemd").is_some(),
-            arch: facts.lossy("arch").unwrap_or_default(),
             places: asked.at.clone(),
             asked: facts.lossy("asked").unwrap_or_default(),
             units,
@@ -317,7 +314,6 @@ fn data(facts: &Facts) -> Data {
     Data {
         server: has("server/tls"),
         agent: has("agent/kubelet.kubeconfig"),
-        etcd: has("server/db/etcd/member"),
     }
 }
 

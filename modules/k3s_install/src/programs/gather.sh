@@ -1,5 +1,4 @@
 # Tells all that the module needs to know, in one go: a round trip through pct costs a third of a second. Only reads.
-put arch "$(uname -m)"
 put hostname "$(uname -n)"
 [ ! -d /run/systemd/system ] || put systemd yes
 for name in k3s.service k3s-agent.service; do
@@ -38,7 +37,7 @@ done
 [ ! -f "$folder/install.sh" ] || put_file script-source "$folder/install.sh.source"
 put_file record "$folder/install-record.json"
 
-for mark in server/tls server/db/etcd/member agent/kubelet.kubeconfig; do
+for mark in server/tls agent/kubelet.kubeconfig; do
     [ ! -e "$data/$mark" ] || put "data:$mark" x
 done
 place=$data

@@ -167,7 +167,7 @@ fn two_units_are_told_apart_by_what_runs() {
         .1;
         refusals[0].advice.clone()
     };
-    // recordings/14: the agent goes on, the server that it has grown starts over and over.
+    // As seen with the script of v1.21.2: the agent goes on, the server that it has grown starts over and over.
     assert!(both("active", "activating").contains("systemctl disable --now k3s.service"));
     assert!(both("inactive", "active").contains("systemctl disable --now k3s-agent.service"));
     assert!(both("active", "active").contains("systemctl disable --now k3s.service"));

@@ -47,6 +47,8 @@ pub(crate) struct Node {
     dead: Cell<bool>,
     unique: Cell<u32>,
     bare: Cell<bool>,
+    /// What the node has as /bin/sh.
+    pub(crate) shell: Cell<&'static str>,
     /// Standard input of each command, for a look at what was asked.
     pub(crate) fed: RefCell<Vec<String>>,
 }
@@ -73,6 +75,7 @@ impl Node {
             dead: Cell::default(),
             unique: Cell::default(),
             bare: Cell::default(),
+            shell: Cell::new("/bin/sh"),
             fed: RefCell::default(),
         };
         for folder in [
@@ -355,7 +358,12 @@ impl Host for Node {
         self.put("state/clock", &format!("{clock}\n"));
         let stdin = String::from_utf8(command.stdin.clone()).unwrap();
         self.fed.borrow_mut().push(stdin.clone());
-        let mut child = std::process::Command::new(&command.argv[0])
+        let program = if command.argv[0] == "/bin/sh" {
+            self.shell.get()
+        } else {
+            &command.argv[0]
+        };
+        let mut child = std::process::Command::new(program)
             .args(&command.argv[1..])
             .env_clear()
             .env("PATH", self.search_path())

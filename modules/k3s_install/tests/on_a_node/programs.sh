@@ -65,7 +65,7 @@ age=$(($(now) - $(cat "$state.started")))
 delay=$(cat "$SANDBOX/state/delay" 2>/dev/null || echo 21)
 case "$*" in
 */readyz*)
-    # recordings/07: the API is ready 9 s after the start, the kubelet has spoken after 21 s.
+    # As seen with v1.21.2: the API is ready 9 s after the start, the kubelet has spoken after 21 s.
     if [ "$age" -ge $((delay * 9 / 21)) ]; then printf ok; else echo "Error from server (InternalError): [-]etcd failed" >&2; exit 1; fi
     ;;
 *nodes/*)

@@ -173,3 +173,12 @@ fn a_mirror_takes_the_place_of_the_scripts_own_address() {
         &json!({"download_url": "http://release.lab/mirror/"}),
     );
 }
+
+#[test]
+fn it_works_where_sh_is_bash_and_in_any_language() {
+    let node = agent("2025");
+    let env = "etc/systemd/system/k3s-agent.service.env";
+    node.put(env, &format!("{}# für die Übung\nGOGC=\"ü\"\n", node.text(env)));
+    node.shell.set("/bin/bash");
+    assert_upgraded(&node, "k3s-agent.service", &json!({}));
+}
