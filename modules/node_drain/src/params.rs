@@ -265,6 +265,17 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_is_waited_for_as_long_as_told() {
+        use ansible_module::{Module as _, Target};
+        let params = read(json!({"pct_id": 101, "lock_timeout": 5})).unwrap();
+        let expected = Target {
+            vmid: Some(101),
+            lock_timeout: Some(5),
+        };
+        assert_eq!(crate::NodeDrain::target(&params), expected);
+    }
+
+    #[test]
     fn options_that_contradict_each_other_are_refused() {
         let table = [
             (json!({"vmid": 7}), "vmid: "),
