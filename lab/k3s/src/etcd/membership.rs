@@ -4,7 +4,7 @@ use super::client;
 use crate::clock::paced;
 use crate::config::Config;
 use crate::join::Door;
-use crate::json::{items, text};
+use crate::json::{flag, items, text};
 use crate::log;
 use anyhow::{Result, bail};
 use etcd_api::Member;
@@ -47,14 +47,18 @@ async fn register(config: &Config, members: &[Value], name: &str) -> Result<()> 
         bail!("etcd cluster join failed: duplicate node name found, please use a unique name for this node");
     }
     let mut refused = "no member has an address for clients".to_owned();
-    for endpoint in members
-        .iter()
+    // A learner answers nothing, and one that only starts keeps us waiting.
+    let voters = members.iter().filter(|member| !flag(member, "/isLearner"));
+    for endpoint in voters
         .flat_map(|member| items(member, "/clientURLs"))
         .filter_map(as_text)
     {
         match client(&config.server_dir(), &endpoint)?.add_learner(&own).await {
             Ok(_) => return Ok(()),
             Err(error) => refused = error.to_string(),
+        }
+        if BUSY.iter().any(|busy| refused.contains(busy)) {
+            break;
         }
     }
     bail!("etcd cluster join failed: {refused}")

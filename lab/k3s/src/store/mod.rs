@@ -8,7 +8,6 @@
 //! - `watch` delivers every change after the given revision, in order, this server's own ones among them.
 
 pub mod etcd;
-pub mod memory;
 pub mod sqlite;
 
 use serde_json::Value;

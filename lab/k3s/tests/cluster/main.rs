@@ -1,0 +1,15 @@
+//! A stand-in cluster on the loopback, driven by a real kubectl: `KUBECTL` names one, else the one on PATH.
+
+// The tests are the outside world too, and their helpers fail as tests do.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod command_line;
+mod drain;
+mod lab;
+mod restart;
+mod workloads;

@@ -1,0 +1,131 @@
+//! What a node says of itself while k3s stops, starts, and changes its version.
+
+use crate::lab::{DEMO, Lab, SLOW, VERSION, read, text, workload};
+
+#[test]
+fn readyz_comes_before_the_new_version_and_pods_do_not_notice() {
+    let lab = Lab::at_pace(SLOW, VERSION, 1);
+    lab.apply(&[DEMO, &workload("Deployment", "web", "replicas: 2")].concat());
+    lab.wait_for("pods", || lab.get("deploy -n demo web").contains("2/2"));
+    let uids = || lab.get("pods -n demo -o jsonpath={.items[*].metadata.uid}");
+    let before = uids();
+    lab.kill("n1");
+    assert!(
+        text(&lab.kubectl(&["get", "nodes"]).stderr)
+            .contains("was refused - did you specify the right host or port?")
+    );
+    lab.start_server("v1.31.5+k3s1");
+    let mut seen = Vec::new();
+    lab.wait_for("the new version", || {
+        let ready = text(&lab.kubectl(&["get", "--raw", "/readyz"]).stdout) == "ok";
+        let node = text(&lab.kubectl(&["get", "node", "n1", "--no-headers"]).stdout);
+        let is_new = node.contains("v1.31.5+k3s1");
+        assert!(node.is_empty() || node.contains(" Ready "), "{node}");
+        seen.push((ready, is_new));
+        is_new
+    });
+    assert!(
+        seen.contains(&(true, false)),
+        "ready with the old version at some time: {seen:?}"
+    );
+    assert_eq!(uids(), before);
+    assert!(lab.get("deploy -n demo web").contains("2/2"));
+}
+
+#[test]
+fn a_lost_node_is_tainted_and_its_pods_hang() {
+    let lab = Lab::start(VERSION, 3);
+    lab.apply(&[DEMO, &workload("Deployment", "web", "replicas: 3")].concat());
+    lab.wait_for("pods", || lab.get("deploy -n demo web").contains("3/3"));
+    lab.kill("n2");
+    assert!(lab.get("node n2").contains(" Ready "), "nobody knows yet");
+    lab.wait_for("the loss", || lab.get("node n2").contains("NotReady"));
+    let conditions = lab.get("node n2 -o jsonpath={.status.conditions}");
+    assert!(
+        conditions.contains("Kubelet stopped posting node status.")
+            && conditions.contains("NodeStatusUnknown")
+    );
+    assert!(
+        lab.get("node n2 -o jsonpath={.spec.taints}")
+            .contains("node.kubernetes.io/unreachable")
+    );
+    let drain = [
+        "drain",
+        "n2",
+        "--ignore-daemonsets",
+        "--delete-emptydir-data",
+        "--timeout=2s",
+    ];
+    let hung = text(&lab.kubectl(&drain).stderr);
+    assert!(hung.contains("global timeout reached: 2s"), "{hung}");
+    assert!(lab.get("pods -n demo").contains("Terminating"));
+    lab.start_agent(VERSION, "n2");
+    lab.wait_for("its return", || {
+        lab.get("node n2").contains(" Ready,SchedulingDisabled")
+    });
+    lab.wait_for("the end of its pods", || {
+        !lab.get("pods -n demo").contains("Terminating")
+    });
+    assert!(
+        !lab.get("node n2 -o jsonpath={.spec.taints}")
+            .contains("unreachable")
+    );
+}
+
+#[test]
+fn a_wrong_token_stays_outside_and_a_name_has_one_owner() {
+    let lab = Lab::start(VERSION, 1);
+    let url = format!("https://127.0.0.1:{}", lab.port);
+    let try_agent = |name: &str, etc: &str, token: &str| {
+        let log = lab.log(name);
+        let mut child = lab
+            .k3s(VERSION, etc)
+            .args([
+                "agent",
+                "--server",
+                &url,
+                "--token",
+                token,
+                "--node-name",
+                "n1",
+                "--lb-server-port",
+                "0",
+            ])
+            .args(["--node-ip", "127.0.0.1", "--data-dir"])
+            .arg(lab.folder.path().join(name))
+            .stderr(std::fs::File::create(&log).unwrap())
+            .spawn()
+            .unwrap();
+        lab.wait_for("a refusal", || {
+            read(&log).contains("Failed to retrieve agent config")
+        });
+        child.kill().unwrap();
+        child.wait().unwrap();
+        read(&log)
+    };
+    assert!(try_agent("wrong", "wrong", "nope").contains("/v1-k3s/config: 401 Unauthorized"));
+    assert!(try_agent("twin", "twin", "labtoken").contains("Node password rejected, duplicate hostname"));
+}
+
+#[test]
+fn a_node_may_see_itself_and_nothing_secret() {
+    let lab = Lab::start(VERSION, 2);
+    let config = lab.folder.path().join("n2/data/agent/kubelet.kubeconfig");
+    let config = config.to_str().unwrap();
+    let as_node = |words: &[&str]| lab.kubectl(&[&["--kubeconfig", config], words].concat());
+    assert!(as_node(&["get", "node", "n2"]).status.success());
+    assert!(
+        as_node(&["get", "lease", "-n", "kube-node-lease", "n2"])
+            .status
+            .success()
+    );
+    for words in [
+        &["cordon", "n1"][..],
+        &["get", "secrets", "-A"],
+        &["delete", "node", "n1"],
+    ] {
+        let output = as_node(words);
+        let told = text(&output.stderr);
+        assert!(told.contains("orbidden"), "{words:?}: {told}");
+    }
+}
