@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LAB = ROOT / "target/lab/lab"
+# `make lab` builds it.
+LAB = Path(os.environ.get("LAB", ROOT / "target/lab/lab"))
 # A playbook that hangs must not hang the whole run.
 PLAYBOOK_LIMIT = 600
 
@@ -50,15 +51,15 @@ class Lab:
         self.inventory = self.folder / "hosts.yaml"
         self.inventory.write_text(self("inventory"))
 
-    def __call__(self, *arguments: str) -> str:
-        done = subprocess.run([LAB, *arguments], capture_output=True, text=True, timeout=300)
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        done = subprocess.run([LAB, *arguments], input=stdin, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"lab {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
     # Asking the lab
 
-    def kubectl(self, *arguments: str) -> str:
-        return self("kubectl", *arguments)
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+        return self("kubectl", *arguments, stdin=stdin)
 
     def nodes(self) -> dict[str, dict]:
         items = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]

@@ -19,6 +19,8 @@ pub struct Answer {
     pub changed: bool,
     pub failed: bool,
     pub msg: Option<String>,
+    /// What a failure left behind, or that nothing is left; part of the message.
+    pub left: Option<String>,
     pub actions: Vec<String>,
     pub warnings: Vec<String>,
     pub diff: Option<Vec<Diff>>,

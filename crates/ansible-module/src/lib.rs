@@ -107,6 +107,11 @@ pub trait Module {
     /// (a command that was run) says no.
     const OBSERVE_AGAIN: bool = true;
 
+    /// Whether taking the steps would count as a change: what check mode tells.
+    fn would_change(_params: &Self::Params) -> bool {
+        true
+    }
+
     /// Whether the steps taken count as a change; only the module that runs foreign commands can know better.
     fn changed(_params: &Self::Params, _journal: &Self::Journal) -> bool {
         true

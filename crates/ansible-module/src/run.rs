@@ -32,7 +32,11 @@ pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answe
     let mut answer = Answer::default();
     if let Err(error) = travel::<M>(params, call, host, &mut answer) {
         answer.failed = true;
-        answer.msg = Some(format!("{error:#}"));
+        let left = answer
+            .left
+            .as_ref()
+            .map_or_else(String::new, |left| format!(". {left}"));
+        answer.msg = Some(format!("{error:#}{left}"));
         if let Some(failure) = Failure::of(&error) {
             let Failure {
                 kind, place, detail, ..
@@ -58,7 +62,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
         diff,
         warnings,
     } = plan;
-    answer.changed = !steps.is_empty();
+    answer.changed = !steps.is_empty() && M::would_change(params);
     answer.warnings = warnings;
     answer.diff = call.diff.then_some(diff);
     if steps.is_empty() || call.check_mode {
@@ -67,19 +71,17 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
         return Ok(());
     }
     let done = apply::<M>(params, host, &steps, &mut journal, &mut answer.actions);
-    answer.changed = !answer.actions.is_empty() && M::changed(params, &journal);
+    // A step that failed half-way may have changed something: only the module can know that it did not.
+    answer.changed = M::changed(params, &journal);
     match done.and_then(|()| look_again::<M>(params, host)) {
         Ok(after) => {
             answer.returned = report::<M>(params, &before, after.as_ref().unwrap_or(&before), &journal);
             Ok(())
         }
         Err(error) => {
-            let left = M::recover(params, host, &before, &mut journal);
+            answer.left = M::recover(params, host, &before, &mut journal);
             answer.returned = report::<M>(params, &before, &before, &journal);
-            Err(match left {
-                Some(left) => error.context(left),
-                None => error,
-            })
+            Err(error)
         }
     }
 }

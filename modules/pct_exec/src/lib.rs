@@ -114,6 +114,14 @@ impl Module for PctExec {
         }
     }
 
+    fn would_change(params: &Params) -> bool {
+        params.changed
+            || params
+                .changed_rc
+                .as_ref()
+                .is_some_and(|changed_rc| !changed_rc.is_empty())
+    }
+
     fn changed(params: &Params, journal: &Journal) -> bool {
         match (&journal.output, &params.changed_rc) {
             _ if journal.started => true,
