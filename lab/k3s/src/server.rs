@@ -191,10 +191,10 @@ async fn listen(config: &Config, front: &Arc<Front>) -> Result<()> {
     let main = TcpListener::bind((address, config.port)).await;
     let main = main.with_context(|| format!("opening {address}:{}", config.port))?;
     tokio::spawn(Arc::clone(front).run(main));
-    // The API server's own port; a second server on one machine has none.
-    if let Ok(inner) = TcpListener::bind(("127.0.0.1", config.port + 1)).await {
-        tokio::spawn(Arc::clone(front).run(inner));
-    }
+    // The API server's own port. An agent on the same machine holds it already: both cannot live, as recorded.
+    let inner = TcpListener::bind(("127.0.0.1", config.port + 1)).await;
+    let inner = inner.with_context(|| format!("opening 127.0.0.1:{}", config.port + 1))?;
+    tokio::spawn(Arc::clone(front).run(inner));
     Ok(())
 }
 

@@ -19,6 +19,8 @@ const RENEW_DEADLINE: f64 = 10.0;
 const LEASE_SECONDS: f64 = 15.0;
 /// A write that waits for an election of etcd must not keep us from the next try.
 const TRY_SECONDS: f64 = 5.0;
+/// Writes to etcd are not free, and several servers share the machine.
+const LEAST_RENEWAL: Duration = Duration::from_secs(1);
 const LEAST_TRY: Duration = Duration::from_secs(1);
 /// At any pace more than an election of etcd takes.
 const LEAST_DEADLINE: Duration = Duration::from_secs(8);
@@ -64,7 +66,7 @@ impl Leader {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(paced(RENEW_SECONDS)).await;
+            tokio::time::sleep(paced(RENEW_SECONDS).max(LEAST_RENEWAL)).await;
         }
     }
 
@@ -89,7 +91,9 @@ impl Leader {
             *seen = (stamp, Instant::now());
         }
         let holder = text(&lease, "/spec/holderIdentity");
-        let free = holder.is_empty() || holder == self.identity || seen.1.elapsed() > paced(LEASE_SECONDS);
+        let free = holder.is_empty()
+            || holder == self.identity
+            || seen.1.elapsed() > paced(LEASE_SECONDS).max(3 * LEAST_RENEWAL);
         if !free {
             return Ok(false);
         }

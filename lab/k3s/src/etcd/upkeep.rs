@@ -14,9 +14,12 @@ use crate::version::Version;
 use anyhow::Result;
 use etcd_api::{Client, Member};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const PROMOTE_SECONDS: f64 = 15.0;
 const UPKEEP_SECONDS: f64 = 5.0;
+/// At any pace: each look is a new connection.
+const LEAST: Duration = Duration::from_secs(1);
 const ADDRESS: &str = "etcd.k3s.cattle.io/node-address";
 const NAME: &str = "etcd.k3s.cattle.io/node-name";
 const REMOVE: &str = "etcd.k3s.cattle.io/remove";
@@ -31,7 +34,7 @@ pub async fn promote(config: Config) {
         if let Err(error) = promote_once(&config).await {
             log::warn(&format!("Looking for learners: {error:#}"));
         }
-        tokio::time::sleep(paced(PROMOTE_SECONDS)).await;
+        tokio::time::sleep(paced(PROMOTE_SECONDS).max(LEAST)).await;
     }
 }
 
@@ -55,7 +58,7 @@ pub async fn run(cluster: Cluster, config: Config, leader: Leader) {
         if let Err(error) = look(&cluster, &config, &leader).await {
             log::warn(&format!("Looking at etcd's members: {error:#}"));
         }
-        tokio::time::sleep(paced(UPKEEP_SECONDS)).await;
+        tokio::time::sleep(paced(UPKEEP_SECONDS).max(LEAST)).await;
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::{Answer, Change, Entry, Revision, Store, StoreError};
 use crate::log;
-use etcd_api::{Client, Code, Error, Event, EventType, KeyValue};
+use etcd_api::{Client, Error, Event, EventType, KeyValue};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 const ALL: &str = "/registry/";
+const EVERYTHING: &str = "";
 
 pub struct EtcdStore {
     client: Client,
@@ -30,11 +31,6 @@ fn signed(revision: Revision) -> i64 {
 fn unavailable(error: Error) -> StoreError {
     match error {
         Error::TimedOut(_) => StoreError::Unavailable("etcdserver: request timed out".to_owned()),
-        // "no leader" reads the same to a client: it waited for nothing.
-        Error::Etcd {
-            code: Code::Unavailable,
-            message,
-        } if message.contains("leader") => StoreError::Unavailable(message),
         other => StoreError::Unavailable(other.to_string()),
     }
 }
@@ -49,16 +45,19 @@ fn entry(pair: &KeyValue) -> Option<Entry> {
     })
 }
 
+/// A key that is none of ours moves the counter all the same: it shows as the removal of something unknown.
 fn change(event: &Event) -> Option<Change> {
     let pair = event.kv.as_ref()?;
-    if event.r#type() == EventType::Delete {
-        let key = String::from_utf8(pair.key.clone()).ok()?;
-        return Some(Change::Delete {
-            key,
-            revision: revision(pair.mod_revision),
-        });
+    let gone = event.r#type() == EventType::Delete;
+    let written = entry(pair).filter(|entry| !gone && entry.key.starts_with(ALL));
+    Some(written.map_or_else(|| removal(pair), Change::Put))
+}
+
+fn removal(pair: &KeyValue) -> Change {
+    Change::Delete {
+        key: String::from_utf8_lossy(&pair.key).into_owned(),
+        revision: revision(pair.mod_revision),
     }
-    entry(pair).map(Change::Put)
 }
 
 impl Store for EtcdStore {
@@ -110,7 +109,7 @@ impl Store for EtcdStore {
 
 /// Ends when nobody listens any more; dropping the sender tells the reader that the thread is lost.
 async fn forward(client: &Client, after: Revision, sender: &UnboundedSender<Change>) -> Result<(), Error> {
-    let mut watcher = client.watch(ALL, signed(after + 1)).await?;
+    let mut watcher = client.watch(EVERYTHING, signed(after + 1)).await?;
     loop {
         for change in watcher.next().await?.iter().filter_map(change) {
             if sender.send(change).is_err() {

@@ -13,7 +13,7 @@ pub(crate) const VERSION: &str = "v1.31.4+k3s1";
 const PACE: &str = "20";
 /// For what must be seen between two delays, on a busy machine too.
 pub(crate) const SLOW: &str = "5";
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Lab {
     pub(crate) folder: TempDir,
