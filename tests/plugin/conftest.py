@@ -25,6 +25,8 @@ USER = "homelab-k3s-test"
 OTHER_USER = "homelab-k3s-else"
 BIN = Path(sys.executable).parent
 KEPT = ".ansible/homelab.k3s"
+# Ansible's own temporary folder, for homes in which its own way would fail too.
+ELSEWHERE = "/tmp/homelab-k3s-test-tmp"
 
 STUB = '''
 from ansible.module_utils.basic import AnsibleModule
@@ -288,6 +290,7 @@ def host(users, tmp_path_factory):
     yield Bench(folder, port)
     sshd.terminate()
     sshd.wait(timeout=10)
+    shutil.rmtree(ELSEWHERE, ignore_errors=True)
 
 
 @pytest.fixture

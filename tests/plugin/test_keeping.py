@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import KEPT, OTHER_USER, USER, compile_toy, run, toy
+from conftest import ELSEWHERE, KEPT, OTHER_USER, USER, compile_toy, run, toy
 
 
 def way(result: dict) -> str:
@@ -110,8 +110,7 @@ def unfit_folders(home: Path):
 
 
 def test_an_unfit_folder_is_not_used(bench):
-    # Ansible's own way is given a temporary folder elsewhere: it would fail in some of these homes too.
-    variables = {"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"}
+    variables = {"ansible_remote_tmp": ELSEWHERE}
     for why, spoil in unfit_folders(bench.home):
         bench.keep()
         spoil()
@@ -131,7 +130,7 @@ def test_a_home_that_is_not_there_is_not_made(bench):
     # usermod refuses while the user's ssh connection is still open.
     run("sed", "-i", f"/^{USER}:/s|{bench.home}|{nowhere}|", "/etc/passwd")
     try:
-        told = bench.play([toy("homeless")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        told = bench.play([toy("homeless")], variables={"ansible_remote_tmp": ELSEWHERE})
         assert way(told.one("homeless")) == "transferred"
         assert not nowhere.exists()
     finally:
@@ -148,7 +147,7 @@ def test_the_home_is_that_of_the_user_database_not_of_the_environment(bench, tmp
 def test_a_home_without_execution_falls_back(bench):
     run("mount", "-t", "tmpfs", "-o", f"noexec,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
     try:
-        told = bench.play([toy("noexec")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        told = bench.play([toy("noexec")], variables={"ansible_remote_tmp": ELSEWHERE})
         assert way(told.one("noexec")) == "transferred"
     finally:
         run("umount", bench.home)
@@ -157,7 +156,7 @@ def test_a_home_without_execution_falls_back(bench):
 def test_a_full_disk_falls_back(bench):
     run("mount", "-t", "tmpfs", "-o", f"size=64k,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
     try:
-        told = bench.play([toy("full")], variables={"ansible_remote_tmp": "/tmp/homelab-k3s-test-tmp"})
+        told = bench.play([toy("full")], variables={"ansible_remote_tmp": ELSEWHERE})
         assert way(told.one("full")) == "transferred"
         assert bench.kept() == []
     finally:
