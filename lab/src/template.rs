@@ -4,6 +4,7 @@ use crate::paths;
 use crate::process::Program;
 use crate::progress::{say, step};
 use anyhow::{Context as _, Result, bail};
+use rustix::mount::{UnmountFlags, unmount};
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -189,21 +190,23 @@ fn clear(path: &Path) -> Result<()> {
 
 /// Removing a tree below which something is still mounted would empty what is mounted there.
 pub fn unmount_below(path: &Path) -> Result<()> {
+    // The last mounted first. What goes with its parent, or was mounted twice, is met again at the next round.
+    let mut refused = None;
     for _ in 0..3 {
-        let mounts = mounts_below(path)?;
-        for mount in mounts.iter().rev() {
-            Program::new(["umount", "--lazy", mount]).output()?;
+        for mount in mounts_below(path)?.iter().rev() {
+            refused = unmount(mount.as_str(), UnmountFlags::DETACH).err().or(refused);
         }
     }
     let left = mounts_below(path)?;
-    if !left.is_empty() {
-        bail!(
-            "unmounting below {}: still mounted: {}",
-            path.display(),
-            left.join(", ")
-        );
+    if left.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let reason = refused.map(|error| error.to_string()).unwrap_or_default();
+    bail!(
+        "unmounting below {}: still mounted: {} ({reason})",
+        path.display(),
+        left.join(", ")
+    );
 }
 
 fn mounts_below(path: &Path) -> Result<Vec<String>> {

@@ -37,11 +37,17 @@ fn leftovers() -> Vec<String> {
         let cgroup = hierarchy.path().join("homelab-lab");
         found.extend(cgroup.exists().then(|| cgroup.display().to_string()));
     }
+    // The cache may well be a mount of the machine's own; what is below it may not.
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let ours = [
+        "/run/homelab-lab",
+        "/var/cache/homelab-lab/building",
+        "/var/cache/homelab-lab/unpacking",
+    ];
     found.extend(
         mounts
             .lines()
-            .filter(|line| line.contains("homelab-lab"))
+            .filter(|line| ours.iter().any(|path| line.contains(path)))
             .map(str::to_owned),
     );
     for process in fs::read_dir("/proc").unwrap().flatten() {
