@@ -1,13 +1,14 @@
 //! The command line of the lab.
 
 // A program of the outside world: it prints its answers, and is replaced by the program that it enters.
-#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
+#![allow(clippy::disallowed_methods, clippy::print_stderr)]
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use lab::{
     cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, up,
 };
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
@@ -91,11 +92,11 @@ fn run(verb: Verb) -> Result<()> {
             process::stop_listening();
             down::take_down()
         }
-        Verb::Status => status(),
+        Verb::Status => status().map(|text| answer(&text)),
         Verb::Shell { host } => enter(&host, &["bash".to_owned()]),
         Verb::Exec { host, command } => enter(&host, &command),
         Verb::Inventory => {
-            print!("{}", inventory::render(&state::load()?));
+            answer(&inventory::render(&state::load()?));
             Ok(())
         }
         Verb::Release {
@@ -131,44 +132,42 @@ fn replace(argv: &[String]) -> Result<()> {
     Err(error).with_context(|| format!("starting {program}"))
 }
 
-fn status() -> Result<()> {
+/// A reader that has seen enough (`lab status | head`) is no failure.
+fn answer(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+fn status() -> Result<String> {
     let Some(state) = state::find()? else {
-        println!("no lab is up");
-        return Ok(());
+        return Ok("no lab is up\n".to_owned());
     };
     setup::require_root()?;
-    println!("lab: {}", if state.ready { "up" } else { "half-made" });
-    for host in state.hosts() {
-        println!("{}  {}", host.name, host.address);
-    }
+    let mut lines = vec![format!("lab: {}", if state.ready { "up" } else { "half-made" })];
+    lines.extend(
+        state
+            .hosts()
+            .iter()
+            .map(|host| format!("{}  {}", host.name, host.address)),
+    );
     for node in state.nodes() {
         let told = container::pct(&node, ["status", &node.vmid.to_string()]).output()?;
         let word = if told.code == 0 { told.stdout } else { told.stderr };
-        println!(
-            "{}  {:<18} {:<12} {}  {}",
-            node.vmid,
-            node.name,
-            node.address,
-            node.host.name,
-            word.trim()
-        );
+        let place = format!("{:<18} {:<12} {}", node.name, node.address, node.host.name);
+        lines.push(format!("{}  {place}  {}", node.vmid, word.trim()));
     }
     if !state.options.no_cluster {
-        println!(
-            "release server: {}",
-            if release::answers(&state) {
-                "answers"
-            } else {
-                "does not answer"
-            }
-        );
+        let word = if release::answers(&state) {
+            "answers"
+        } else {
+            "does not answer"
+        };
+        lines.push(format!("release server: {word}"));
         let node = cluster::controller(&state)?;
-        print!(
-            "{}",
+        lines.push(
             cluster::kubectl(&node, ["get", "nodes", "-o", "wide"])
                 .output()?
-                .stdout
+                .stdout,
         );
     }
-    Ok(())
+    Ok(lines.join("\n").trim_end().to_owned() + "\n")
 }
