@@ -87,7 +87,7 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         .refusals
         .iter()
         .map(|refused| Refusal {
-            lifted_by: Some(refused.r#override.clone()),
+            lifted_by: Some(variable_for(&refused.r#override)),
             next: Some(refused.next.clone()),
             ..refusal(&node.host, &refused.rule, refused.evidence.clone())
         })
@@ -105,17 +105,46 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
     if refusals.is_empty()
         && let Some(fault) = node.install.task.fault()
     {
-        refusals.push(refusal(&node.host, "install", fault));
+        refusals.push(liftable(&node.host, "install", fault));
     }
     if turn.is_none_or(|turn| turn.drain) {
         refusals.extend(
             node.drain
                 .task
                 .fault()
-                .map(|why| refusal(&node.host, "drain", why)),
+                .map(|why| liftable(&node.host, "drain", why)),
         );
     }
     refusals
+}
+
+/// What other modules refuse names their own options; who runs a playbook sets its variables.
+const VARIABLES: [(&str, &str); 4] = [
+    ("force: true", "-e k3s_drain_force=true"),
+    (
+        "delete_emptydir_data: true",
+        "-e k3s_drain_delete_emptydir_data=true",
+    ),
+    ("local_volumes: wait", "-e k3s_drain_local_volumes=wait"),
+    ("min_free_mb", "-e k3s_min_free_mb=…"),
+];
+
+fn liftable(host: &str, rule: &str, fault: String) -> Refusal {
+    let variables = VARIABLES
+        .iter()
+        .filter(|(option, _)| fault.contains(option))
+        .map(|(_, variable)| *variable);
+    let variables = variables.collect::<Vec<_>>().join(" ");
+    Refusal {
+        lifted_by: Some(variables).filter(|all| !all.is_empty()),
+        ..refusal(host, rule, fault)
+    }
+}
+
+/// `allow_known_bad: [cgroup_v1]` is `-e k3s_allow_known_bad=cgroup_v1` to a playbook.
+fn variable_for(option: &str) -> String {
+    let (name, value) = option.split_once(": ").unwrap_or((option, "true"));
+    format!("-e k3s_{name}={}", value.trim_matches(['[', ']']))
 }
 
 /// Without an API nothing can be drained or proven.

@@ -326,6 +326,33 @@ fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
 }
 
 #[test]
+fn what_lifts_a_refusal_is_named_as_a_variable_of_the_playbook() {
+    let known = json!([{"rule": "cgroup_v1", "evidence": "e", "override": "allow_known_bad: [cgroup_v1]", "next": "n"}]);
+    let naked = "default/naked: no controller would start it again (force: true deletes it for good)";
+    let nodes = [
+        with(server("c1", OLD, PATCH), &json!({"version": {"refusals": known}})),
+        with(agent("w1", OLD, PATCH), &json!({"drain": {"msg": naked}})),
+        with(
+            agent("w2", OLD, PATCH),
+            &json!({"drain": {"msg": "nothing to be done about"}}),
+        ),
+    ];
+    let refusals = planned(PATCH, &nodes, &json!({})).refusals;
+    let lifts: Vec<Option<&str>> = refusals
+        .iter()
+        .map(|refusal| refusal.lifted_by.as_deref())
+        .collect();
+    assert_eq!(
+        lifts,
+        [
+            Some("-e k3s_allow_known_bad=cgroup_v1"),
+            Some("-e k3s_drain_force=true"),
+            None
+        ]
+    );
+}
+
+#[test]
 fn what_a_drain_would_refuse_matters_only_where_one_is_done() {
     let refused = json!({"drain": {"msg": "pod x/y has no controller"}});
     let one = [with(server("c1", OLD, PATCH), &refused), agent("w1", OLD, PATCH)];
