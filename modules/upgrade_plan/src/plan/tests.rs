@@ -321,7 +321,7 @@ fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
     );
     assert_eq!(
         planned.refusals[0].lifted_by.as_deref(),
-        Some("allow_skip_minor: true")
+        Some("-e k3s_allow_skip_minor=true")
     );
 }
 
