@@ -1,5 +1,6 @@
 //! Requests and responses as the rooms of the API see them.
 
+use crate::api::protobuf;
 use crate::api::status::{Outcome, Refusal};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -61,13 +62,13 @@ impl Request {
         self.query.contains_key(key)
     }
 
-    /// Bodies are JSON; kubectl sends YAML as JSON, and `apply --server-side` is not offered.
+    /// kubectl sends YAML as JSON; `apply --server-side` is not offered.
     pub fn json(&self) -> Outcome<Value> {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
         if self.content_type.contains("protobuf") {
-            return Err(Refusal::unsupported(&self.content_type));
+            return protobuf::object(&self.body).ok_or_else(|| Refusal::unsupported(&self.content_type));
         }
         serde_json::from_slice(&self.body).map_err(|e| Refusal::bad_request(format!("reading the body: {e}")))
     }

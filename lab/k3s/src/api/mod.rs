@@ -6,6 +6,7 @@ pub mod evict;
 pub mod health;
 pub mod http;
 pub mod patch;
+pub mod protobuf;
 pub mod selectors;
 pub mod status;
 pub mod table;

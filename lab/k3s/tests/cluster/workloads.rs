@@ -100,3 +100,33 @@ fn a_deployment_rolls_and_a_job_ends() {
     lab.run(&["scale", "-n", "demo", "deploy/web", "--replicas=1"]);
     lab.wait_for("one pod", || images() == "y");
 }
+
+#[test]
+fn kubectl_makes_objects_itself() {
+    let lab = Lab::start("v1.21.2+k3s1", 1);
+    lab.run(&["create", "namespace", "demo"]);
+    let again = lab.kubectl(&["create", "namespace", "demo"]);
+    assert_eq!(
+        text(&again.stderr),
+        "Error from server (AlreadyExists): namespaces \"demo\" already exists\n"
+    );
+    let create = |words: &[&str]| lab.run(&[&["create", "-n", "demo"], words].concat());
+    create(&["deployment", "web", "--image=x", "--replicas=2"]);
+    create(&["pdb", "web", "--selector=app=web", "--min-available=50%"]);
+    create(&["configmap", "words", "--from-literal=a=b"]);
+    create(&["secret", "generic", "words", "--from-literal=a=b"]);
+    create(&["job", "once", "--image=x"]);
+    lab.run(&[
+        "wait",
+        "-n",
+        "demo",
+        "--for=condition=complete",
+        "job/once",
+        "--timeout=30s",
+    ]);
+    lab.wait_for("the budget", || {
+        lab.get("pdb -n demo web -o jsonpath={.status.disruptionsAllowed}") == "1"
+    });
+    assert_eq!(lab.get("cm -n demo words -o jsonpath={.data.a}"), "b");
+    assert_eq!(lab.get("secret -n demo words -o jsonpath={.data.a}"), "Yg==");
+}
