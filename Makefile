@@ -7,6 +7,9 @@ VENV := $(CURDIR)/.venv
 LAB := $(CURDIR)/target/lab/lab
 export PATH := $(VENV)/bin:$(PATH)
 
+# What is missing on this machine is installed first.
+PACKAGES := tests/packages
+
 .PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down
 
 help: ## Say what can be made
@@ -28,12 +31,13 @@ quick: ## The cargo tests alone
 
 $(VENV)/.done: requirements.txt
 	@echo "== Python environment in .venv"
-	python3 -c 'import ensurepip' 2>/dev/null || apt-get install --yes --no-install-recommends python3-venv
+	@$(PACKAGES)
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 build: ## The module binaries, static, for this machine's architecture
+	@$(PACKAGES)
 	cargo xtask install
 
 install: $(VENV)/.done build ## Binaries and stubs into plugins/modules, and the checkout as the collection
@@ -60,6 +64,7 @@ collection: install ## The tarball for ansible-galaxy
 
 lab: ## The lab's programs, and the Debian packages that they need
 	@echo "== the lab's programs"
+	@$(PACKAGES)
 	cargo build --quiet --profile lab --package lab --package k3s-standin --package release-server
 	@$(LAB) setup
 

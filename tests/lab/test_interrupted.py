@@ -139,7 +139,7 @@ def test_killed_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too
 def test_killed_before_the_restart(lab: Lab) -> None:
     version = lab.offer_next()
     run = lab.begin_upgrade()
-    swapped = f"k3s --version | grep -qF '{version}' && echo yes || true"
+    swapped = f"/usr/local/bin/k3s --version | grep -qF '{version}' && echo yes || true"
     lab.wait_until("the new binary on worker 1", lambda: "yes" in lab.inside(111, swapped), 200)
     lab.kill(run, remote_too=True)
     assert_finishes(lab, version)
