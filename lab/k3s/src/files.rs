@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::Path;
 
 pub fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
@@ -38,4 +38,15 @@ pub fn folder_with_mode(path: &Path, mode: u32) -> Result<()> {
 
 pub fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+/// A symlink that replaces what is there.
+pub fn link(link: &Path, target: &Path) -> Result<()> {
+    if std::fs::symlink_metadata(link).is_ok() {
+        std::fs::remove_file(link).with_context(|| format!("removing {}", link.display()))?;
+    }
+    if let Some(folder) = link.parent() {
+        folder_with_mode(folder, 0o755)?;
+    }
+    symlink(target, link).with_context(|| format!("linking {}", link.display()))
 }

@@ -7,9 +7,8 @@ use crate::log;
 use crate::paths;
 use crate::version::Version;
 use anyhow::{Context, Result};
-use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const KUBECTL: &str = "/usr/local/lib/lab/kubectl";
@@ -40,14 +39,7 @@ pub fn unpack(data_dir: &Path) -> Result<()> {
     std::thread::sleep(paced(1.0));
     let current = data.join("current");
     if let Ok(before) = std::fs::read_link(&current) {
-        relink(&data.join("previous"), &before)?;
+        files::link(&data.join("previous"), &before)?;
     }
-    relink(&current, &folder)
-}
-
-fn relink(link: &Path, target: &PathBuf) -> Result<()> {
-    if std::fs::symlink_metadata(link).is_ok() {
-        std::fs::remove_file(link).with_context(|| format!("removing {}", link.display()))?;
-    }
-    symlink(target, link).with_context(|| format!("linking {}", link.display()))
+    files::link(&current, &folder)
 }

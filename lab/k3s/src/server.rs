@@ -181,6 +181,9 @@ fn write_kubeconfig(config: &Config, front: &Front) -> Result<()> {
         .value("write-kubeconfig")
         .map_or_else(|| own.clone(), PathBuf::from);
     files::write(&file, &text, mode.unwrap_or(0o600))?;
+    if file != own {
+        files::link(&own, &file)?;
+    }
     log::info(&format!("Wrote kubeconfig {}", file.display()));
     log::info("Run: k3s kubectl");
     Ok(())

@@ -10,11 +10,14 @@ use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 const START_SECONDS: f64 = 1.5;
 const STOP_SECONDS: f64 = 2.0;
 const JOB_SECONDS: f64 = 2.0;
 const RETRY_SECONDS: f64 = 2.0;
+/// Real seconds, after which the list is fetched again: a server may vanish without closing its connections.
+const WATCH: u64 = 30;
 
 /// What is being done, by the pod's uid, so that an event does not begin it twice.
 #[derive(Default)]
@@ -65,9 +68,12 @@ async fn follow(kubelet: &Arc<Kubelet>, busy: &Arc<Busy>) -> Result<()> {
     let version = text(&list, "/metadata/resourceVersion").to_owned();
     let mut lines = kubelet
         .client
-        .watch(&format!("{selector}&watch=true&resourceVersion={version}"))
+        .watch(&format!(
+            "{selector}&watch=true&timeoutSeconds={WATCH}&resourceVersion={version}"
+        ))
         .await?;
-    while let Some(event) = lines.next().await {
+    let silence = Duration::from_secs(WATCH + 10);
+    while let Ok(Some(event)) = tokio::time::timeout(silence, lines.next()).await {
         match text(&event, "/type") {
             "ADDED" | "MODIFIED" => take(kubelet, busy, &event["object"]),
             "ERROR" => return Ok(()),
