@@ -460,7 +460,7 @@ fn the_plan_is_told_to_a_person() {
                 "1. w1 (container {} on pve1): v1.31.4+k3s1 -> v1.31.5+k3s1",
                 vmid("w1")
             ),
-            "   drained: 2 pods move: demo/web-1, demo/vault-0".to_owned(),
+            "   drained: 2 pods to move: demo/web-1, demo/vault-0".to_owned(),
             "   Pending until the uncordon, their volumes being here: demo/vault-0".to_owned(),
             "   budget vault allows no disruption (1 healthy, 1 wanted) of demo/vault-0: it is bypassed"
                 .to_owned(),
