@@ -1,0 +1,61 @@
+"""Three controllers with etcd on two Proxmox hosts: what is lost with a host, and what quorum forbids."""
+
+from __future__ import annotations
+
+from conftest import Lab
+
+# One pod that only worker 2 can run, and a budget that does not let it go.
+PINNED = """
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: pinned, namespace: default}
+spec:
+  minAvailable: 1
+  selector: {matchLabels: {app: pinned}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: pinned, namespace: default}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: pinned}}
+  template:
+    metadata: {labels: {app: pinned}}
+    spec:
+      nodeSelector: {kubernetes.io/hostname: k3s-worker-2}
+      containers: [{name: pinned, image: pinned}]
+"""
+
+
+def test_a_proxmox_host_lost_in_the_middle_of_a_drain(two_hosts: Lab) -> None:
+    """The node's own host is gone: the run ends for all, and the cordon is undone through a controller elsewhere."""
+    lab = two_hosts
+    version = lab.offer_next()
+    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=PINNED)
+    lab.kubectl("wait", "--for=condition=Available", "deployment/pinned", "--timeout=60s")
+    # Worker 2 is on pve2; a drain of it goes through the controllers of pve1.
+    run = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=40", "--limit", "k3s-worker-2,k3s_controllers")
+    lab.wait_until("a cordon", lambda: bool(lab.cordoned()), 200)
+    lab("fault", "ssh-down", "pve2", "--how", "refuse")
+    assert run.wait(300) != 0
+    said = (lab.folder / "interrupted.log").read_text()
+    assert "k3s-worker-2" in said, said
+    assert not lab.cordoned() or "cordon" in said.split("was not upgraded")[-1], said
+    lab("fault", "ssh-up", "pve2")
+    lab.kubectl("delete", "pdb,deployment", "pinned")
+    done = lab.upgrade()
+    assert done.status == 0, done.text
+    assert set(lab.versions().values()) == {version}
+    assert not lab.cordoned()
+
+
+def test_a_member_of_etcd_that_is_down_keeps_the_others_up(two_hosts: Lab) -> None:
+    lab = two_hosts
+    before = lab.versions()
+    lab.offer_next()
+    lab.inside(103, "systemctl stop k3s")
+    try:
+        lab.upgrade().assert_failed_with("k3s-controller-3")
+        assert lab.versions() == before
+    finally:
+        lab.inside(103, "systemctl start --no-block k3s")
