@@ -146,22 +146,7 @@ impl Supervisor {
         if node.is_empty() || password.is_empty() {
             return Err(Refusal::bad_request("node name not set"));
         }
-        let subject = match path {
-            "/v1-k3s/client-kubelet.crt" => Subject::client(&format!("system:node:{node}"), "system:nodes"),
-            "/v1-k3s/serving-kubelet.crt" => {
-                let hosts = [
-                    node.clone(),
-                    "localhost".to_owned(),
-                    "127.0.0.1".to_owned(),
-                    header(NODE_IP),
-                ];
-                let hosts: Vec<String> = hosts.into_iter().filter(|host| !host.is_empty()).collect();
-                Subject::server(&node, &hosts)
-            }
-            "/v1-k3s/client-kube-proxy.crt" => Subject::client("system:kube-proxy", ""),
-            "/v1-k3s/client-k3s-controller.crt" => Subject::client("system:k3s-controller", ""),
-            _ => return Err(Refusal::no_such_path()),
-        };
+        let subject = subject(path, &node, &header(NODE_IP)).ok_or_else(Refusal::no_such_path)?;
         check_password(cluster, &node, &password).await?;
         let authority = if subject.server {
             &self.pki.server_ca
@@ -172,6 +157,25 @@ impl Supervisor {
             .issue(&subject, None)
             .map_err(|e| Refusal::new(500, "InternalError", format!("{e:#}")))?;
         Ok(http::plain(200, format!("{}{}", pair.chain, pair.key)))
+    }
+}
+
+/// Which certificate a path stands for.
+fn subject(path: &str, node: &str, address: &str) -> Option<Subject> {
+    match path {
+        "/v1-k3s/client-kubelet.crt" => Some(Subject::client(&format!("system:node:{node}"), "system:nodes")),
+        "/v1-k3s/serving-kubelet.crt" => {
+            let hosts = [node, "localhost", "127.0.0.1", address]
+                .iter()
+                .filter(|host| !host.is_empty());
+            Some(Subject::server(
+                node,
+                &hosts.map(|host| (*host).to_owned()).collect::<Vec<_>>(),
+            ))
+        }
+        "/v1-k3s/client-kube-proxy.crt" => Some(Subject::client("system:kube-proxy", "")),
+        "/v1-k3s/client-k3s-controller.crt" => Some(Subject::client("system:k3s-controller", "")),
+        _ => None,
     }
 }
 

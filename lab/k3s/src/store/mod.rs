@@ -66,7 +66,8 @@ pub trait Store: Send + Sync + 'static {
     /// Removes the key if its revision is still `expected`. Returns the revision of the removal.
     fn delete<'a>(&'a self, key: &'a str, expected: Revision) -> Answer<'a, Revision>;
 
-    /// Every change after `after`. The channel closes when the backend lost the thread (compaction, broken
+    /// Every change after `after`; one of a key that is not the API's shows as the removal of an unknown key, for
+    /// the counter's sake. The channel closes when the backend lost the thread (compaction, broken
     /// connection): the reader then lists and watches again.
     fn watch(&self, after: Revision) -> UnboundedReceiver<Change>;
 }

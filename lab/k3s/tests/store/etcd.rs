@@ -35,16 +35,15 @@ async fn servers_see_each_others_writes_at_once() {
     assert_eq!(told[0].revision(), created);
     assert!(two.revision().await.unwrap() >= created);
     assert_eq!(keys(&two, "/registry/").await, [NODE]);
-    // Keys that are not the API's are none of the watch's business.
+    // Keys that are not the API's show only as steps of the counter, which readers wait for.
     cluster.client(0).put("/bootstrap/1", "secret").await.unwrap();
     let gone = two.delete(NODE, created).await.unwrap();
-    assert_eq!(
-        seen(&mut changes, 1).await,
-        [Change::Delete {
-            key: NODE.to_owned(),
-            revision: gone
-        }]
-    );
+    let removal = |key: &str, revision| Change::Delete {
+        key: key.to_owned(),
+        revision,
+    };
+    let wanted = [removal("/bootstrap/1", created + 1), removal(NODE, gone)];
+    assert_eq!(seen(&mut changes, 2).await, wanted);
 }
 
 #[tokio::test]
