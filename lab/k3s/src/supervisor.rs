@@ -165,13 +165,9 @@ fn subject(path: &str, node: &str, address: &str) -> Option<Subject> {
     match path {
         "/v1-k3s/client-kubelet.crt" => Some(Subject::client(&format!("system:node:{node}"), "system:nodes")),
         "/v1-k3s/serving-kubelet.crt" => {
-            let hosts = [node, "localhost", "127.0.0.1", address]
-                .iter()
-                .filter(|host| !host.is_empty());
-            Some(Subject::server(
-                node,
-                &hosts.map(|host| (*host).to_owned()).collect::<Vec<_>>(),
-            ))
+            let hosts = [node, "localhost", "127.0.0.1", address].map(str::to_owned);
+            let hosts: Vec<String> = hosts.into_iter().filter(|host| !host.is_empty()).collect();
+            Some(Subject::server(node, &hosts))
         }
         "/v1-k3s/client-kube-proxy.crt" => Some(Subject::client("system:kube-proxy", "")),
         "/v1-k3s/client-k3s-controller.crt" => Some(Subject::client("system:k3s-controller", "")),
