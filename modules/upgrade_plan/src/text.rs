@@ -116,7 +116,11 @@ fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
     if moved.is_empty() {
         return vec!["drained: no pod has to move".to_owned()];
     }
-    let mut lines = vec![format!("drained: {} to move: {}", count(moved.len()), names(&moved))];
+    let mut lines = vec![format!(
+        "drained: {} to move: {}",
+        count(moved.len()),
+        names(&moved)
+    )];
     let waiting: Vec<&PodName> = drain.waiting.iter().collect();
     if !waiting.is_empty() {
         lines.push(format!(
