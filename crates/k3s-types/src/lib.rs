@@ -55,8 +55,10 @@ pub enum Hop {
 impl K3sVersion {
     /// Reads `k3s version v1.33.0+k3s1 (63ab8e53)`, the first line of what `k3s --version` prints.
     pub fn from_version_output(text: &str) -> Result<Self, NotAVersion> {
-        let line = text.lines().find_map(|line| line.strip_prefix("k3s version "));
-        let word = line.and_then(|line| line.split_whitespace().next());
+        // A binary calls itself by the name of its file, whatever that is.
+        let versions = text.lines().filter_map(|line| line.split_once(" version "));
+        let mut words = versions.filter_map(|(_, rest)| rest.split_whitespace().next());
+        let word = words.find(|word| word.starts_with('v'));
         word.ok_or_else(|| NotAVersion {
             received: excerpt(text),
         })?
@@ -301,6 +303,11 @@ mod tests {
         assert_eq!(
             K3sVersion::from_version_output(printed).unwrap(),
             version("v1.20.8+k3s1")
+        );
+        let elsewhere = ".k3s-new version v1.21.2+k3s1 (5a67e8dc)\ngo version go1.19.8\n";
+        assert_eq!(
+            K3sVersion::from_version_output(elsewhere).unwrap(),
+            version("v1.21.2+k3s1")
         );
         assert!(
             K3sVersion::from_version_output("Segmentation fault")

@@ -150,10 +150,13 @@ fn node(role: Role, arguments: &[String]) -> u8 {
     start().map_or_else(|error| failed(&error), |()| 0)
 }
 
+/// It calls itself by the name of its file, as the real one does.
 fn version() -> String {
     let version = Version::current();
+    let called = std::env::args().next().unwrap_or_default();
+    let name = called.rsplit('/').next().unwrap_or_default();
     format!(
-        "k3s version {version} ({})\ngo version {}",
+        "{name} version {version} ({})\ngo version {}",
         version.commit(),
         version.go()
     )

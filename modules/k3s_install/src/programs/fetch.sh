@@ -82,7 +82,8 @@ fetch_binary() {
     chmod 0755 "$part"
     line=$("$part" --version 2>&1 | head -n 1)
     case "$line " in
-    "k3s version $version "*) ;;
+    # It calls itself by the name of its file.
+    *" version $version "*) ;;
     *) die "$url says of itself \"$line\", where k3s version $version was expected: it was removed" ;;
     esac
     settle "$part"
