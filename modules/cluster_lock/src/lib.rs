@@ -75,7 +75,8 @@ impl Module for ClusterLock {
             Step::Delete { resource_version } => return delete(params, host, resource_version),
         };
         // Validation on this side would fetch the API's whole description; the server checks what it is given.
-        let command = kubectl(params, &[verb, "--validate=false", "-f", "-"]).stdin(serde_json::to_vec(lease)?);
+        let command =
+            kubectl(params, &[verb, "--validate=false", "-f", "-"]).stdin(serde_json::to_vec(lease)?);
         taken(
             &host.run(&command)?,
             host,
