@@ -180,7 +180,7 @@ mod tests {
     fn params(more: serde_json::Value) -> Params {
         let mut all = json!({
             "vmid": 101,
-            "controller": {"user": "anna", "host": "laptop", "boot_id": "b1", "pid": 7, "start": "70", "alive": ["7:70"]},
+            "controller": {"user": "operator", "host": "laptop", "boot_id": "b1", "pid": 7, "start": "70", "alive": ["7:70"]},
         });
         all.as_object_mut()
             .unwrap()
@@ -253,7 +253,7 @@ mod tests {
             let state = held_by("other", boot_id, process, 60);
             let error = plan(&params(json!({})), &state).unwrap_err().to_string();
             assert!(
-                error.starts_with("the cluster is held by anna@laptop (process "),
+                error.starts_with("the cluster is held by operator@laptop (process "),
                 "{error}"
             );
             assert!(error.contains("in 119 min"), "{error}");
@@ -294,7 +294,7 @@ mod tests {
         )
         .unwrap();
         assert!(
-            plan.warnings[0].starts_with("broke the lock of anna@laptop"),
+            plan.warnings[0].starts_with("broke the lock of operator@laptop"),
             "{:?}",
             plan.warnings
         );

@@ -71,7 +71,7 @@ impl Lease {
         renewed + Duration::from_secs(self.spec.lease_duration_seconds.unwrap_or(0))
     }
 
-    /// For messages: `anna@laptop (process 4242, an upgrade, since 2026-01-01T00:00:00Z)`.
+    /// For messages: `operator@laptop (process 4242, an upgrade, since 2026-01-01T00:00:00Z)`.
     pub fn holder(&self) -> String {
         let process = self.annotation(PROCESS).split(':').next().unwrap_or_default();
         format!(
