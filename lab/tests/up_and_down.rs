@@ -6,6 +6,7 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -92,14 +93,27 @@ fn send(child: &Child, signal: Signal) {
 fn a_lab_that_was_up_is_gone_after_down() {
     let before = sysctls();
     assert!(up(&[]).wait().unwrap().success());
-    let shell = Command::new(LAB)
-        .args(["exec", "--host", "pve2", "--", "sleep", "600"])
-        .spawn();
+    let mut shell = Command::new(LAB)
+        .args([
+            "exec",
+            "--host",
+            "pve2",
+            "--",
+            "sh",
+            "-c",
+            "echo in; exec sleep 600",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Down ends what is on its hosts; a command that is still on its way there is not.
+    let mut said = [0; 3];
+    shell.stdout.as_mut().unwrap().read_exact(&mut said).unwrap();
     assert_eq!(run(&["down"]), (true, String::new()));
     assert_eq!(leftovers(), Vec::<String>::new());
     assert_eq!(sysctls(), before);
     assert!(
-        !shell.unwrap().wait().unwrap().success(),
+        !shell.wait().unwrap().success(),
         "a command on a host outlived it"
     );
     assert_eq!(run(&["down"]), (true, String::new()));

@@ -66,6 +66,8 @@ pub struct Install {
     pub task: Task,
     /// What it would do, or did.
     pub actions: Vec<String>,
+    /// The record of an installation that an earlier run began and did not finish.
+    pub record: Option<Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -12,8 +12,39 @@ pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         let turn = turns.iter().find(|turn| turn.host == node.host);
         refusals.extend(of_the_node(node, turn));
     }
-    refusals.extend(no_api(params, turns));
+    match no_api(params, turns) {
+        Some(refused) => refusals.push(refused),
+        None => refusals.extend(down(params, turns)),
+    }
     refusals
+}
+
+/// A server that is down is one that etcd's quorum lacks already: no other one may be restarted, and there is no
+/// reason to begin with the workers. One that an interrupted run of ours left is for this run to mend.
+fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
+    let is_down = |node: &&Node| {
+        let looked_at = node.version.task.was_run() && node.version.task.fault().is_none();
+        looked_at && node.version.running.is_none() && node.install.record.is_none()
+    };
+    let servers = params.nodes.iter().filter(|node| node.is_server());
+    let tell = |node: &Node| Refusal {
+        next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
+        ..refusal(
+            &node.host,
+            "server_down",
+            format!(
+                "its k3s does not answer: {}",
+                node.version
+                    .running_reason
+                    .as_deref()
+                    .unwrap_or("it is not ready")
+            ),
+        )
+    };
+    if turns.is_empty() {
+        return Vec::new();
+    }
+    servers.filter(is_down).map(tell).collect()
 }
 
 fn refusal(host: &str, rule: &str, evidence: impl Into<String>) -> Refusal {

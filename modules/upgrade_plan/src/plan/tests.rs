@@ -410,13 +410,19 @@ fn without_any_api_nothing_is_begun() {
         with(agent("w1", OLD, PATCH), &unready),
     ];
     assert_eq!(rules(&planned(PATCH, &nodes, &json!({}))), [("c1", "api")]);
-    // One of several that is down is what an interrupted run leaves; the run that mends it must be let through.
-    let one = planned(
-        PATCH,
-        &[with(server("c1", OLD, PATCH), &silent), server("c2", OLD, PATCH)],
-        &json!({}),
-    );
-    assert!(one.refusals.is_empty());
+    // One of several that is down: quorum has no room for another. One that an interrupted run left must be let
+    // through, or nothing would mend it.
+    let one = |change: &Value| {
+        let nodes = [
+            with(with(server("c1", OLD, PATCH), &silent), change),
+            server("c2", OLD, PATCH),
+            agent("w1", OLD, PATCH),
+        ];
+        planned(PATCH, &nodes, &json!({}))
+    };
+    assert_eq!(rules(&one(&json!({}))), [("c1", "server_down")]);
+    let record = json!({"install": {"record": {"version": PATCH, "run_id": "r1"}}});
+    assert!(one(&record).refusals.is_empty());
     assert_eq!(
         rules(&planned(PATCH, &[agent("w1", OLD, PATCH)], &json!({}))),
         [("the run", "api")]
