@@ -1,6 +1,6 @@
 //! What we ask of Proxmox's `pct`, besides running commands in containers.
 
-use crate::{Command, Failure, Host, Kind, Waited, wait_until};
+use crate::{Command, Failure, Host, Kind, wait_until};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -31,22 +31,12 @@ pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
     if !output.ok() {
         output = ask(&["pct", "status", &id])?;
     }
-    if output.ok() {
-        return Ok(parse_status(&output.text()));
-    }
     // The exit status of `pct` is incidental; only this text tells "no such container" from "pct is broken".
-    if output.error_text().contains("does not exist") {
+    if !output.ok() && output.error_text().contains("does not exist") {
         return Err(missing(host, vmid).into());
     }
-    output.succeed(
-        &host.place(),
-        &format!("asking pct for the state of container {vmid}"),
-    )?;
-    unreachable_status()
-}
-
-fn unreachable_status() -> Result<Status> {
-    anyhow::bail!("pct gave no state")
+    let asking = format!("asking pct for the state of container {vmid}");
+    Ok(parse_status(&output.succeed(&host.place(), &asking)?.text()))
 }
 
 fn parse_status(text: &str) -> Status {
@@ -195,17 +185,6 @@ pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
             format!("container {vmid} runs but lets no command in: {said}"),
         ),
     }
-}
-
-/// Waits until the container runs; for callers that know that it is being started by somebody else.
-pub fn wait_running(host: &dyn Host, vmid: u32, limit: Duration) -> Result<Waited<()>> {
-    wait_until(host, limit, LOOK_EVERY, || {
-        Ok(if status(host, vmid)?.running {
-            Ok(())
-        } else {
-            Err("it is stopped".to_owned())
-        })
-    })
 }
 
 #[cfg(test)]
