@@ -79,8 +79,8 @@ def kill_script(lab: Lab, vmid: int) -> None:
     lab.inside(vmid, "kill -KILL $(ps -o ppid= -p $(pgrep -f '^sleep 0.1$' | head -n 1)) || true")
 
 
-def assert_finishes(lab: Lab, version: str) -> None:
-    run = lab.upgrade()
+def assert_finishes(lab: Lab, version: str, *arguments: str) -> None:
+    run = lab.upgrade(*arguments)
     assert run.status == 0, run.text
     assert set(lab.versions().values()) == {version}
     assert not lab.cordoned()
@@ -98,6 +98,16 @@ def test_a_blocked_drain_stops_the_run_and_leaves_nothing(lab: Lab, vault: None)
 
 def test_the_default_passes_the_same_budget(lab: Lab, vault: None) -> None:
     assert_finishes(lab, lab.offer_next())
+
+
+def test_workers_get_a_snapshot_where_it_is_asked_for(lab: Lab) -> None:
+    old = "pre-upgrade-20200101T000000Z"
+    lab("exec", "--", "pct", "snapshot", "111", old)
+    assert_finishes(lab, lab.offer_next(), "-e", "k3s_upgrade_snapshot=true", "-e", "k3s_upgrade_snapshot_keep=1")
+    taken = {vmid: lab("exec", "--", "pct", "listsnapshot", str(vmid)) for vmid in (101, 111, 112)}
+    assert taken[111].count("pre-upgrade-") == taken[112].count("pre-upgrade-") == 1, taken
+    assert old not in taken[111]
+    assert "pre-upgrade-" not in taken[101], "a controller's datastore is not put back by a snapshot"
 
 
 def test_an_operators_cordon_survives(lab: Lab) -> None:

@@ -18,6 +18,7 @@ mod local;
 mod lock;
 pub mod pct;
 mod secret;
+pub mod stamp;
 mod wait;
 mod wrapper;
 

@@ -117,7 +117,7 @@ pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> 
     if !output.ok() {
         let state = status(host, vmid)?;
         if let Some(lock) = &state.lock {
-            return Err(locked(host, vmid, lock).into());
+            return Err(locked(inside.place(), vmid, lock).into());
         }
         // Somebody else was quicker; that is what we wanted.
         if !state.running {
@@ -129,11 +129,58 @@ pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> 
         .or_fail(host, &format!("container {vmid} to come up"))
 }
 
-pub fn locked(host: &dyn Host, vmid: u32, lock: &str) -> Failure {
-    let advice = format!(
-        "container {vmid} is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`"
-    );
-    Failure::new(Kind::ContainerLocked, host.place(), advice)
+/// The refusal to touch a container that a Proxmox task holds; `place` is the container.
+pub fn locked(place: impl Into<String>, vmid: u32, lock: &str) -> Failure {
+    let detail =
+        format!("it is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`");
+    Failure::new(Kind::ContainerLocked, place, detail)
+}
+
+/// The names of a container's snapshots, as its configuration has them: a section each. What `pct` shows of them is a
+/// drawing of a tree.
+pub fn snapshots(host: &dyn Host, vmid: u32) -> Result<Vec<String>> {
+    let path = format!("/etc/pve/lxc/{vmid}.conf");
+    let Some(text) = host.read(&path)? else {
+        return Err(missing(host, vmid).into());
+    };
+    Ok(parse_snapshots(&String::from_utf8_lossy(&text)))
+}
+
+fn parse_snapshots(text: &str) -> Vec<String> {
+    // Sections that are no snapshots (`pve:pending`, `special:…`) have a colon, which no snapshot's name may have.
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'))
+        .filter(|section| !section.contains(':'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Takes a snapshot; a running container is frozen for the moment that the storage needs.
+pub fn take_snapshot(
+    host: &dyn Host,
+    vmid: u32,
+    name: &str,
+    description: &str,
+    limit: Duration,
+) -> Result<()> {
+    let id = vmid.to_string();
+    let argv = ["pct", "snapshot", &id, name, "--description", description];
+    host.run(&Command::new(argv).within(limit))?
+        .succeed(
+            &host.place(),
+            &format!("taking the snapshot {name} of container {vmid}"),
+        )
+        .map(|_| ())
+}
+
+pub fn remove_snapshot(host: &dyn Host, vmid: u32, name: &str, limit: Duration) -> Result<()> {
+    let argv = ["pct", "delsnapshot", &vmid.to_string(), name];
+    host.run(&Command::new(argv).within(limit))?
+        .succeed(
+            &host.place(),
+            &format!("removing the snapshot {name} of container {vmid}"),
+        )
+        .map(|_| ())
 }
 
 fn booted(inside: &dyn Host) -> std::result::Result<(), String> {
@@ -208,6 +255,13 @@ mod tests {
                 lock: None
             }
         );
+    }
+
+    #[test]
+    fn snapshots_are_sections_of_the_configuration() {
+        let text = "#a [note]\narch: amd64\nparent: b\n\n[a]\narch: amd64\n\n[b]\nparent: a\n\n[pve:pending]\ncores: 2\n";
+        assert_eq!(parse_snapshots(text), ["a", "b"]);
+        assert_eq!(parse_snapshots("arch: amd64\n"), Vec::<String>::new());
     }
 
     #[test]

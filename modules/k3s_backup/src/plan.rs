@@ -1,9 +1,10 @@
 //! What to copy, and which old copies to remove. Pure.
 
 use crate::params::Params;
-use crate::state::{Datastore, State, backup_name};
+use crate::state::{Datastore, State};
 use ansible_module::Plan;
 use anyhow::Result;
+use host::stamp;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl fmt::Display for Step {
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let server = format!("{}/server", params.data_dir);
-    let name = backup_name(&params.name, state.now)?;
+    let name = stamp::stamped(&params.name, state.now)?;
     let folder = format!("{}/{name}", params.dest);
     let copy = match state.datastore {
         Datastore::External => {

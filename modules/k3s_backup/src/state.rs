@@ -1,9 +1,9 @@
 //! What datastore a server has, and which backups of it are there.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use host::stamp;
 use serde::Serialize;
 use std::time::SystemTime;
-use time::OffsetDateTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -53,7 +53,7 @@ pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
         Some("none") => bail!("there is no k3s server here: data_dir has no folder `server`"),
         other => bail!("looking for the datastore: unexpected answer {other:?}"),
     };
-    let ours = |backup: &String| is_ours(backup, name);
+    let ours = |backup: &String| stamp::is_stamped(backup, name);
     Ok(State {
         datastore,
         backups: of("backup ").into_iter().filter(ours).collect(),
@@ -62,25 +62,9 @@ pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
     })
 }
 
-/// `<name>-20260101T000000Z`: sorted by name is sorted by age.
-pub(crate) fn is_ours(backup: &str, name: &str) -> bool {
-    let stamp = |text: &str| text.len() == 16 && text.ends_with('Z') && text.as_bytes()[8] == b'T';
-    backup
-        .strip_prefix(name)
-        .and_then(|rest| rest.strip_prefix('-'))
-        .is_some_and(stamp)
-}
-
-pub(crate) fn backup_name(name: &str, at: SystemTime) -> Result<String> {
-    let format = time::format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z")
-        .context("a time format")?;
-    Ok(format!("{name}-{}", OffsetDateTime::from(at).format(&format)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn only_backups_of_the_same_name_are_ours() {
@@ -98,14 +82,5 @@ mod tests {
     fn a_node_without_a_server_is_told() {
         assert!(parse("datastore none\n", "x", SystemTime::UNIX_EPOCH).is_err());
         assert!(parse("", "x", SystemTime::UNIX_EPOCH).is_err());
-    }
-
-    #[test]
-    fn names_carry_the_time() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
-        assert_eq!(
-            backup_name("pre-upgrade", at).unwrap(),
-            "pre-upgrade-20260101T000000Z"
-        );
     }
 }

@@ -119,7 +119,7 @@ impl Module for K3sInstall {
 fn check_container(outside: &dyn Host, vmid: u32) -> Result<()> {
     let status = pct::status(outside, vmid)?;
     if let Some(lock) = &status.lock {
-        return Err(pct::locked(outside, vmid, lock).into());
+        return Err(pct::locked(format!("container {vmid} on {}", outside.place()), vmid, lock).into());
     }
     if !status.running {
         let detail = format!("container {vmid} is stopped: start it with `pct start {vmid}`");

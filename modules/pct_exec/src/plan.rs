@@ -4,7 +4,7 @@ use crate::params::{Params, What};
 use crate::state::State;
 use ansible_module::Plan;
 use anyhow::Result;
-use host::{Failure, Kind};
+use host::{Failure, Kind, pct};
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,10 +39,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         .as_ref()
         .filter(|_| starting || params.refuse_locked)
     {
-        let detail = format!(
-            "it is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`"
-        );
-        return refuse(Kind::ContainerLocked, detail);
+        return Err(pct::locked(format!("container {vmid}"), vmid, lock).into());
     }
     let run = Step::Run {
         vmid,
