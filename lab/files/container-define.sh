@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs on a host and makes a container's disk: container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR
+# Runs on a host and makes a container's disk: container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS
 # The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
 set -eu
-vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6
+vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7
 folder=/var/lib/lxc/$vmid
 mkdir -p "$folder/disk"
 mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
@@ -12,5 +12,11 @@ echo "$name" > "$upper/etc/hostname"
 printf '127.0.0.1 localhost\n::1 localhost\n%s %s\n' "$address" "$name" > "$upper/etc/hosts"
 : > "$upper/etc/resolv.conf"
 echo "$factor" > "$upper/etc/lab/time-factor"
+# For every service, so that the unit and its environment file stay as the install script makes them.
+if [ -n "$days" ]; then
+    mkdir -p "$upper/etc/systemd/system.conf.d"
+    printf '[Manager]\nDefaultEnvironment=CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS=%s\n' "$days" \
+        > "$upper/etc/systemd/system.conf.d/lab.conf"
+fi
 ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
 cat > "$folder/lab.conf"

@@ -58,6 +58,7 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
     let path = conf_path(node);
     fs::write(&path, conf(node)).with_context(|| format!("writing {}", path.display()))?;
     let (vmid, factor) = (node.vmid.to_string(), options.time_factor.to_string());
+    let days = options.cert_days.map(|days| days.to_string()).unwrap_or_default();
     let script = [
         "sh",
         "-c",
@@ -69,6 +70,7 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
         DISK,
         options.kubectl.file(),
         &factor,
+        &days,
     ];
     namespace::on(&node.host.name, script)
         .stdin(lab_conf(node, &template::root()))

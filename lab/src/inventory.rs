@@ -63,6 +63,7 @@ mod tests {
                 pve: 1,
                 kubectl: Kubectl::Modern,
                 time_factor: 1.0,
+                cert_days: None,
                 no_cluster: false,
             },
             pid: 1,

@@ -41,6 +41,9 @@ pub struct Options {
     /// How many times faster than recorded the stand-in's delays pass
     #[arg(long, default_value_t = 4.0)]
     pub time_factor: f64,
+    /// Days that new certificates of the cluster are good for [default: k3s's own, a year]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    pub cert_days: Option<u32>,
     /// Containers only: no release server, no k3s
     #[arg(long)]
     pub no_cluster: bool,
@@ -105,6 +108,7 @@ mod tests {
             pve,
             kubectl: Kubectl::Modern,
             time_factor: 1.0,
+            cert_days: None,
             no_cluster: false,
         }
     }

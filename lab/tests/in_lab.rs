@@ -308,6 +308,43 @@ fn the_api_can_be_down() {
 }
 
 #[test]
+fn expired_certificates_are_refused_and_a_restart_renews_them() {
+    let get = || lab(&["kubectl", "get", "nodes"]);
+    fault(&["cert-expired", "101"]);
+    let told = get();
+    assert_eq!(told.code, 1);
+    assert!(
+        told.stderr
+            .contains("x509: certificate has expired or is not yet valid"),
+        "{}",
+        told.stderr
+    );
+    let systemctl = |verb: &str| pct(&["exec", "101", "--", "systemctl", verb, "k3s"]);
+    assert_eq!(systemctl("restart").code, 0);
+    wait_for("the API answers", || get().code == 0);
+    fault(&["cert-expired", "111", "--what", "kubelet"]);
+    let ready = || {
+        lab(&["kubectl", "get", "node", "k3s-worker-1"])
+            .stdout
+            .contains(" Ready")
+    };
+    wait_for("the worker is lost", || !ready());
+    fault(&["clear"]);
+    wait_for("the worker is back", ready);
+}
+
+#[test]
+fn a_spoilt_kubeconfig_is_mended() {
+    let get = || lab(&["kubectl", "get", "nodes"]).code;
+    for what in ["truncated", "ca-mismatch", "no-client-certificate"] {
+        fault(&["kubeconfig", "101", what]);
+        assert_eq!(get(), 1, "{what}");
+    }
+    fault(&["kubeconfig", "101", "none"]);
+    assert_eq!(get(), 0);
+}
+
+#[test]
 fn a_second_lab_is_refused() {
     let told = lab(&["up"]);
     assert_eq!(told.code, 1);

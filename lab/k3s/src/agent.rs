@@ -1,15 +1,13 @@
 //! `k3s agent`: finds its way in, then is a kubelet.
 
-use crate::balancer::{Balancer, address};
-use crate::client::Client;
+use crate::balancer::Balancer;
 use crate::clock::paced;
 use crate::config::Config;
-use crate::join::{Door, Identity, fetch_identity};
+use crate::join::{Door, fetch_identity, kubelet_client};
 use crate::kubelet::Kubelet;
 use crate::log;
 use crate::notify;
 use crate::phase::{AGENT_KUBELET, AGENT_READY, Delays, Phase};
-use crate::tls;
 use crate::version::Version;
 use anyhow::{Context, Result, bail};
 use std::sync::Arc;
@@ -47,10 +45,9 @@ pub async fn run(config: Config) -> Result<()> {
         balancer.servers().join(" ")
     ));
     tokio::spawn(Arc::clone(&balancer).run(listener));
-    let identity = enter(&config, &door_url, &token).await;
+    enter(&config, &door_url, &token).await;
     tokio::spawn(learn(balancer, config.clone(), door_url.clone(), token));
-    let tls = tls::client(&identity.ca, Some((&identity.chain, &identity.key)))?;
-    let client = Client::new(&address(&door_url)?, tls);
+    let client = kubelet_client(&config, &door_url)?;
     let kubelet = Arc::new(Kubelet {
         client,
         config,
@@ -73,17 +70,14 @@ async fn bind(config: &Config) -> Result<TcpListener> {
 }
 
 /// Tries until a server lets this node in.
-async fn enter(config: &Config, url: &str, token: &str) -> Identity {
-    loop {
-        match try_to_enter(config, url, token).await {
-            Ok(identity) => return identity,
-            Err(error) => log::error(&format!("Failed to retrieve agent config: {error:#}")),
-        }
+async fn enter(config: &Config, url: &str, token: &str) {
+    while let Err(error) = try_to_enter(config, url, token).await {
+        log::error(&format!("Failed to retrieve agent config: {error:#}"));
         tokio::time::sleep(RETRY).await;
     }
 }
 
-async fn try_to_enter(config: &Config, url: &str, token: &str) -> Result<Identity> {
+async fn try_to_enter(config: &Config, url: &str, token: &str) -> Result<()> {
     let door = Door::open(url, token).await?;
     door.check().await?;
     fetch_identity(config, &door, url).await

@@ -1,6 +1,7 @@
 //! The command line: one program under several names.
 
 use crate::agent;
+use crate::certificate;
 use crate::config::Config;
 use crate::config::flags::{self, FLAGS, Role, Takes, Unknown};
 use crate::kubectl;
@@ -23,6 +24,7 @@ const COMMANDS: &[(u32, &str, &str)] = &[
     (0, "check-config", "Run config check"),
     (0, "etcd-snapshot", "Trigger an immediate etcd snapshot"),
     (26, "token", "Manage tokens"),
+    (20, "certificate", "Manage K3s certificates"),
     (0, "help, h", "Shows a list of commands or help for one command"),
 ];
 
@@ -79,6 +81,9 @@ fn command(name: &str, rest: &[String]) -> u8 {
         "agent" => node(Role::Agent, rest),
         "etcd-snapshot" => unpacked(rest).map_or_else(|e| failed(&e), |()| snapshot::run(rest)),
         "token" => token::run(rest),
+        "certificate" if certificate::exists(Version::current()) => {
+            unpacked(rest).map_or_else(|e| failed(&e), |()| certificate::run(rest))
+        }
         "crictl" | "ctr" | "check-config" => {
             eprintln!("k3s {name}: there is no container runtime in the lab");
             1
@@ -167,6 +172,7 @@ fn help() -> String {
     let commands: Vec<String> = COMMANDS
         .iter()
         .filter(|(since, ..)| version.since(*since))
+        .filter(|(_, name, _)| *name != "certificate" || certificate::exists(version))
         .map(|(_, name, what)| format!("   {name:<14} {what}"))
         .collect();
     format!(

@@ -1,5 +1,8 @@
 //! A small HTTPS client: one kept connection for questions, one more for each watch.
 
+use crate::files;
+use crate::pki::with;
+use crate::tls;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,8 +15,9 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
@@ -26,9 +30,46 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Client {
     /// `10.99.0.101:6443`
     address: String,
-    tls: Arc<ClientConfig>,
+    tls: Tls,
     headers: Vec<(&'static str, String)>,
     kept: Mutex<Option<Sender>>,
+}
+
+enum Tls {
+    Fixed(Arc<ClientConfig>),
+    /// Its identity and CA by path, with the time of the file that was read last.
+    Files {
+        ca: PathBuf,
+        pair: PathBuf,
+        seen: std::sync::Mutex<Option<SystemTime>>,
+    },
+}
+
+impl Tls {
+    /// Whether the files have changed since they were last read; a connection made before is then good no more.
+    fn is_stale(&self) -> bool {
+        match self {
+            Self::Fixed(_) => false,
+            Self::Files { pair, seen, .. } => {
+                let seen = *seen.lock().unwrap_or_else(PoisonError::into_inner);
+                seen.is_some() && seen != tls::changed(&with(pair, "crt"))
+            }
+        }
+    }
+
+    fn config(&self) -> Result<Arc<ClientConfig>> {
+        match self {
+            Self::Fixed(config) => Ok(Arc::clone(config)),
+            Self::Files { ca, pair, seen } => {
+                let certificate = with(pair, "crt");
+                let time = tls::changed(&certificate);
+                let (chain, key) = (files::read(&certificate)?, files::read(&with(pair, "key"))?);
+                let config = tls::client(&files::read(ca)?, Some((&chain, &key)))?;
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = time;
+                Ok(config)
+            }
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +99,16 @@ impl Answer {
 
 impl Client {
     pub fn new(address: &str, tls: Arc<ClientConfig>) -> Self {
+        Self::with_tls(address, Tls::Fixed(tls))
+    }
+
+    /// With the identity at `<pair>.crt` and `.key`, read again when it has changed.
+    pub fn by_files(address: &str, ca: PathBuf, pair: PathBuf) -> Self {
+        let seen = std::sync::Mutex::default();
+        Self::with_tls(address, Tls::Files { ca, pair, seen })
+    }
+
+    fn with_tls(address: &str, tls: Tls) -> Self {
         Self {
             address: address.to_owned(),
             tls,
@@ -88,7 +139,7 @@ impl Client {
             .rsplit_once(':')
             .map_or(self.address.as_str(), |(host, _)| host)
             .to_owned();
-        let stream = TlsConnector::from(Arc::clone(&self.tls))
+        let stream = TlsConnector::from(self.tls.config()?)
             .connect(ServerName::try_from(host)?, stream)
             .await?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
@@ -131,7 +182,7 @@ impl Client {
     async fn send_once(&self, method: &Method, path: &str, body: Option<(&str, &Value)>) -> Result<Answer> {
         let mut kept = self.kept.lock().await;
         // Taken out first: an interrupted request must not leave its connection to the next one.
-        let mut before = kept.take();
+        let mut before = kept.take().filter(|_| !self.tls.is_stale());
         if let Some(sender) = &mut before
             && sender.ready().await.is_err()
         {

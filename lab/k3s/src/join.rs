@@ -94,15 +94,8 @@ impl Door {
     }
 }
 
-/// The files of a node in `agent/`.
-pub struct Identity {
-    pub ca: String,
-    pub chain: String,
-    pub key: String,
-}
-
 /// Gets this node's certificates and lays them down with the kubeconfigs that use them.
-pub async fn fetch_identity(config: &Config, door: &Door, server: &str) -> Result<Identity> {
+pub async fn fetch_identity(config: &Config, door: &Door, server: &str) -> Result<()> {
     let password = kept(&paths::etc("rancher/node/password"), random::secret, 0o600)?;
     let client = door.client("node")?.with_header(NODE_NAME, &config.node_name);
     let client = client
@@ -117,7 +110,6 @@ pub async fn fetch_identity(config: &Config, door: &Door, server: &str) -> Resul
         &String::from_utf8_lossy(&client_ca.body),
         0o600,
     )?;
-    let mut kubelet = None;
     for name in [
         "client-kubelet",
         "serving-kubelet",
@@ -133,7 +125,6 @@ pub async fn fetch_identity(config: &Config, door: &Door, server: &str) -> Resul
         let (chain, key) = pem.split_at(pem.find("-----BEGIN EC PRIVATE KEY").unwrap_or(pem.len()));
         files::write(&at(&format!("{name}.crt")), chain, 0o600)?;
         files::write(&at(&format!("{name}.key")), key, 0o600)?;
-        kubelet.get_or_insert((chain.to_owned(), key.to_owned()));
     }
     let configs = [
         ("kubelet", "client-kubelet"),
@@ -145,12 +136,14 @@ pub async fn fetch_identity(config: &Config, door: &Door, server: &str) -> Resul
         let text = kubeconfig::by_path(server, &at("server-ca.crt"), &chain, &key);
         files::write(&at(&format!("{name}.kubeconfig")), &text, 0o644)?;
     }
-    let (chain, key) = kubelet.context("getting the kubelet's certificate: the server gave none")?;
-    Ok(Identity {
-        ca: door.ca.clone(),
-        chain,
-        key,
-    })
+    Ok(())
+}
+
+/// A client with the kubelet's identity, as it lies in the node's folder.
+pub fn kubelet_client(config: &Config, server: &str) -> Result<Client> {
+    let folder = config.agent_dir();
+    let (ca, pair) = (folder.join("server-ca.crt"), folder.join("client-kubelet"));
+    Ok(Client::by_files(&address(server)?, ca, pair))
 }
 
 fn refusal(answer: &Answer) -> String {

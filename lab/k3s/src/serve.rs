@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,7 +25,10 @@ use tokio_rustls::TlsAcceptor;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 pub struct Front {
+    /// Of port 6443.
     pub tls: Arc<ServerConfig>,
+    /// Of the API server's own port.
+    pub inner_tls: Arc<ServerConfig>,
     pub judge: ClientJudge,
     pub supervisor: Supervisor,
     pub phase: Phase,
@@ -34,11 +38,11 @@ pub struct Front {
 }
 
 impl Front {
-    pub async fn run(self: Arc<Self>, listener: TcpListener) {
+    pub async fn run(self: Arc<Self>, listener: TcpListener, tls: Arc<ServerConfig>) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).connection(stream));
+                    tokio::spawn(Arc::clone(&self).connection(stream, Arc::clone(&tls)));
                 }
                 // Out of file descriptors, most likely: some will be free again.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -46,22 +50,25 @@ impl Front {
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, tls: Arc<ServerConfig>) {
         // Without it a small answer waits for the acknowledgement of the one before.
         let _ = stream.set_nodelay(true);
-        let accepting = TlsAcceptor::from(Arc::clone(&self.tls)).accept(stream);
+        let accepting = TlsAcceptor::from(tls).accept(stream);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, accepting).await else {
             return;
         };
-        let who = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(|chain| self.judge.identify(chain));
-        let who = who.map(Arc::new);
+        let chain = stream.get_ref().1.peer_certificates();
+        let chain: Arc<[CertificateDer<'static>]> = chain
+            .unwrap_or_default()
+            .iter()
+            .map(|c| c.clone().into_owned())
+            .collect();
         let service = service_fn(|request| {
-            let (front, who) = (Arc::clone(&self), who.clone());
-            async move { Ok::<_, Infallible>(front.answer(who.as_deref(), request).await) }
+            let (front, chain) = (Arc::clone(&self), Arc::clone(&chain));
+            async move {
+                let who = front.judge.identify(&chain);
+                Ok::<_, Infallible>(front.answer(who.as_ref(), request).await)
+            }
         });
         // A client that goes away in the middle is an everyday thing.
         let _ = http1::Builder::new()

@@ -1,14 +1,16 @@
 //! `k3s server`: certificates, datastore, API, controllers, and a kubelet beside them.
 
 use crate::addons;
+use crate::api::status::Refusal;
 use crate::client::Client;
 use crate::clock::paced;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Part};
 use crate::config::Config;
 use crate::controllers::{self, leader::Leader};
 use crate::etcd::{self, process, upkeep};
 use crate::files;
-use crate::join::{Door, fetch_identity};
+use crate::join::{Door, fetch_identity, kubelet_client};
+use crate::kinds;
 use crate::kubeconfig;
 use crate::kubelet::Kubelet;
 use crate::log;
@@ -16,15 +18,17 @@ use crate::notify;
 use crate::paths;
 use crate::phase::{self, Phase};
 use crate::pki::layout::{self, Pki};
+use crate::pki::{self, Pair, listener};
 use crate::registry::Registry;
 use crate::serve::Front;
 use crate::store::{self, Store};
 use crate::supervisor::Supervisor;
-use crate::tls::{self, ClientJudge};
+use crate::tls::{self, ClientJudge, OnDisk};
 use crate::token;
 use crate::version::Version;
 use anyhow::{Context, Result};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -81,6 +85,12 @@ async fn work(config: Config, front: Arc<Front>, secret: String, store: Arc<dyn 
         log::warn(&format!("Preparing the cluster: {}", refusal.message()));
         tokio::time::sleep(RETRY).await;
     }
+    if let Err(refusal) = show_listener(&cluster, &front.supervisor.pki.folder).await {
+        log::warn(&format!(
+            "Showing the listener's certificate: {}",
+            refusal.message()
+        ));
+    }
     // Unused if set already, which nobody does.
     let _ = front.cluster.set(cluster.clone());
     tokio::spawn(leader.clone().run(cluster.clone()));
@@ -93,6 +103,26 @@ async fn work(config: Config, front: Arc<Front>, secret: String, store: Arc<dyn 
     if !config.flags.is_set("disable-agent") {
         kubelet(config, phase, secret, has_etcd).await;
     }
+}
+
+/// The Secret that shows this server's certificate; of several servers, that of the one that started last.
+async fn show_listener(cluster: &Cluster, folder: &Path) -> Result<(), Refusal> {
+    let Ok(text) = files::read(&listener::file(folder)) else {
+        return Ok(());
+    };
+    let secret: Value = serde_json::from_str(&text).unwrap_or_default();
+    let kind = kinds::of("secrets");
+    let key = ("kube-system", listener::SECRET);
+    if cluster.get(&kind, key.0, key.1).is_none() {
+        return cluster.create(&kind, secret).await.map(drop);
+    }
+    let shown = |old: &Value| {
+        let mut new = old.clone();
+        new["data"] = secret["data"].clone();
+        new["metadata"]["annotations"] = secret["metadata"]["annotations"].clone();
+        Ok(Some(new))
+    };
+    cluster.modify(&kind, key, Part::Main, shown).await.map(drop)
 }
 
 /// Certificates, token, and what answers on the port.
@@ -117,8 +147,15 @@ async fn prepare(config: &Config, phase: Phase, has_etcd: bool) -> Result<(Arc<F
         .flags
         .value("agent-token")
         .map_or_else(|| secret.clone(), str::to_owned);
+    let listener = {
+        let folder = folder.clone();
+        OnDisk::new(listener::file(&folder), move || listener::read(&folder))?
+    };
+    let stem = folder.join("serving-kube-apiserver");
+    let inner = OnDisk::new(pki::with(&stem, "crt"), move || Pair::read(&stem))?;
     let front = Front {
-        tls: tls::server(&pki.serving, &judge)?,
+        tls: tls::server(listener, &judge)?,
+        inner_tls: tls::server(inner, &judge)?,
         judge,
         supervisor: Supervisor {
             pki,
@@ -136,7 +173,7 @@ async fn prepare(config: &Config, phase: Phase, has_etcd: bool) -> Result<(Arc<F
 }
 
 /// A server that joins takes over the cluster's CAs, once.
-async fn join(config: &Config, folder: &std::path::Path) -> Result<()> {
+async fn join(config: &Config, folder: &Path) -> Result<()> {
     let Some(url) = config.flags.value("server") else {
         return Ok(());
     };
@@ -193,11 +230,11 @@ async fn listen(config: &Config, front: &Arc<Front>) -> Result<()> {
     let address = config.flags.value("bind-address").unwrap_or("0.0.0.0");
     let main = TcpListener::bind((address, config.port)).await;
     let main = main.with_context(|| format!("opening {address}:{}", config.port))?;
-    tokio::spawn(Arc::clone(front).run(main));
+    tokio::spawn(Arc::clone(front).run(main, Arc::clone(&front.tls)));
     // The API server's own port. An agent on the same machine holds it already: both cannot live, as recorded.
     let inner = TcpListener::bind(("127.0.0.1", config.port + 1)).await;
     let inner = inner.with_context(|| format!("opening 127.0.0.1:{}", config.port + 1))?;
-    tokio::spawn(Arc::clone(front).run(inner));
+    tokio::spawn(Arc::clone(front).run(inner, Arc::clone(&front.inner_tls)));
     Ok(())
 }
 
@@ -241,11 +278,10 @@ async fn kubelet(config: Config, phase: Phase, secret: String, has_etcd: bool) {
 
 async fn own_client(config: &Config, url: &str, secret: &str) -> Result<Client> {
     let ca = files::read(&config.server_dir().join("tls/server-ca.crt"))?;
-    let full = format!("K10{}::server:{secret}", crate::pki::hash(&ca));
+    let full = format!("K10{}::server:{secret}", pki::hash(&ca));
     let door = Door::open(url, &full).await?;
-    let identity = fetch_identity(config, &door, url).await?;
-    let tls = tls::client(&identity.ca, Some((&identity.chain, &identity.key)))?;
-    Ok(Client::new(&crate::balancer::address(url)?, tls))
+    fetch_identity(config, &door, url).await?;
+    kubelet_client(config, url)
 }
 
 async fn wait_for_end() -> Result<()> {

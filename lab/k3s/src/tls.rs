@@ -2,6 +2,7 @@
 //! is answered 401, not a broken handshake.
 
 use crate::api::auth::Identity;
+use crate::log;
 use crate::pki::Pair;
 use anyhow::{Context, Result};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,13 +11,17 @@ use rustls::crypto::{
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    ServerConfig, SignatureScheme,
 };
-use std::sync::Arc;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -54,17 +59,93 @@ impl ClientJudge {
         Ok(Self(builder.build().context("reading the client CA")?))
     }
 
+    /// Asked at each request: a certificate may expire while its connection lives.
     pub fn identify(&self, chain: &[CertificateDer<'_>]) -> Option<Identity> {
         let (leaf, rest) = chain.split_first()?;
-        self.0.verify_client_cert(leaf, rest, UnixTime::now()).ok()?;
-        Identity::from_certificate(leaf)
+        match self.0.verify_client_cert(leaf, rest, UnixTime::now()) {
+            Ok(_) => Identity::from_certificate(leaf),
+            Err(error) => {
+                log::component(
+                    'E',
+                    "authentication.go:73",
+                    &format!(
+                        "\"Unable to authenticate the request\" err=\"[x509: {}]\"",
+                        words(&error)
+                    ),
+                );
+                None
+            }
+        }
     }
 }
 
-pub fn server(serving: &Pair, judge: &ClientJudge) -> Result<Arc<ServerConfig>> {
+fn words(error: &Error) -> &'static str {
+    match error {
+        Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ) => "certificate has expired or is not yet valid",
+        _ => "certificate signed by unknown authority",
+    }
+}
+
+/// A serving certificate on the disk, read again when its file has changed: a real server notices that too.
+pub struct OnDisk {
+    file: PathBuf,
+    read: Box<dyn Fn() -> Result<Pair> + Send + Sync>,
+    /// With the time of the file that it was read from.
+    last: Mutex<(Option<SystemTime>, Arc<CertifiedKey>)>,
+}
+
+impl OnDisk {
+    pub fn new(file: PathBuf, read: impl Fn() -> Result<Pair> + Send + Sync + 'static) -> Result<Arc<Self>> {
+        let first = (changed(&file), certified(&read()?)?);
+        Ok(Arc::new(Self {
+            file,
+            read: Box::new(read),
+            last: Mutex::new(first),
+        }))
+    }
+
+    fn current(&self) -> Arc<CertifiedKey> {
+        let now = changed(&self.file);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0 != now
+            && let Ok(key) = (self.read)().and_then(|pair| certified(&pair))
+        {
+            *last = (now, key);
+        }
+        Arc::clone(&last.1)
+    }
+}
+
+impl fmt::Debug for OnDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())
+    }
+}
+
+impl ResolvesServerCert for OnDisk {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current())
+    }
+}
+
+pub fn changed(file: &Path) -> Option<SystemTime> {
+    std::fs::metadata(file).and_then(|found| found.modified()).ok()
+}
+
+fn certified(pair: &Pair) -> Result<Arc<CertifiedKey>> {
+    let key = CertifiedKey::from_der(certificates(&pair.chain)?, key(&pair.key)?, &provider())?;
+    Ok(Arc::new(key))
+}
+
+pub fn server(serving: Arc<OnDisk>, judge: &ClientJudge) -> Result<Arc<ServerConfig>> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = builder.with_client_cert_verifier(Arc::new(TakeAnyone(judge.clone())));
-    let mut config = builder.with_single_cert(certificates(&serving.chain)?, key(&serving.key)?)?;
+    let mut config = builder.with_cert_resolver(serving);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

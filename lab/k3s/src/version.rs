@@ -70,6 +70,16 @@ impl Version {
         self.minor >= minor
     }
 
+    /// Whether it has what came with these releases: one for each minor version that got it, the newest of which passes
+    /// it on to all later ones.
+    pub fn has(&self, releases: &[(u32, u32)]) -> bool {
+        let own = releases.iter().find(|(minor, _)| *minor == self.minor);
+        match own {
+            Some((_, patch)) => self.patch >= *patch,
+            None => releases.iter().all(|(minor, _)| self.minor > *minor),
+        }
+    }
+
     /// The commit in `k3s --version`: known for the recorded versions, else made from the version.
     pub fn commit(&self) -> String {
         match self.text.as_str() {
@@ -128,6 +138,16 @@ mod tests {
         assert_eq!((release.minor, release.patch), (21, 2));
         assert_eq!(Version::parse("v1.32.0-rc1+k3s1").unwrap().minor, 32);
         assert!(release.since(21) && !release.since(22));
+    }
+
+    #[test]
+    fn a_backport_counts_from_its_patch_on() {
+        let releases = [(31, 9), (33, 1)];
+        let has = |text| Version::parse(text).unwrap().has(&releases);
+        assert!(has("v1.31.9+k3s1") && has("v1.33.1+k3s1") && has("v1.34.0+k3s1"));
+        assert!(
+            !has("v1.31.8+k3s1") && !has("v1.33.0+k3s1") && !has("v1.30.14+k3s1") && !has("v1.32.1+k3s1")
+        );
     }
 
     #[test]

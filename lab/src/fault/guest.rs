@@ -1,5 +1,6 @@
 //! Troubles of a container: its power, its locks, its disk, its configuration.
 
+use super::certificates;
 use super::network::{API_PORT, firewall};
 use crate::container::{self, DISK, exec, pct};
 use crate::layout::{Node, Role};
@@ -166,7 +167,8 @@ pub(super) fn mend(state: &State, node: &Node) -> Result<()> {
         container::start(node)?;
         container::wait_for_systemd(node)?;
     }
-    let mut script = "rm -f /etc/lab/faults.json /etc/lab/install-pause\n".to_owned();
+    let mut script = "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause\n".to_owned();
+    script.push_str(&certificates::mend());
     if node.role == Role::Controller {
         script.push_str(&firewall(API_PORT, None));
     }

@@ -1,5 +1,6 @@
 //! Troubles on demand: what can befall a container, its host, the release server or the API, and back again.
 
+mod certificates;
 mod guest;
 mod network;
 
@@ -124,6 +125,22 @@ pub enum Fault {
         #[arg(long)]
         hang: Option<f64>,
     },
+    /// Certificates of a node are over, as after a year without a restart; the next start renews them
+    CertExpired {
+        container: String,
+        /// For so many days; a negative number: they have still so many
+        #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
+        days: i32,
+        /// all, listener, or services as `k3s certificate` names them: admin, kubelet, etcd … (with commas)
+        #[arg(long, default_value = "all")]
+        what: String,
+    },
+    /// `k3s.yaml` is spoilt: truncated, garbage, empty, missing, json, no-client-certificate, bad-base64,
+    /// truncated-pem, ca-mismatch, cert-mismatch, key-mismatch, expired, not-yet-valid; `none` mends it
+    Kubeconfig {
+        container: String,
+        what: String,
+    },
     /// A host cannot be reached by ssh
     SshDown {
         host: String,
@@ -207,6 +224,14 @@ pub fn apply(state: &State, fault: &Fault) -> Result<()> {
             state,
             &json!({"verb": verb, "resource": resource, "status": status, "hang": hang}),
         ),
+        Fault::CertExpired {
+            container,
+            days,
+            what,
+        } => certificates::expire(state, container, *days, what),
+        Fault::Kubeconfig { container, what } => {
+            certificates::tool(&state.node(container)?, &["kubeconfig", what], "").map(drop)
+        }
         Fault::SshDown { host, how } => ssh(state, host, Some(*how)),
         Fault::SshUp { host } => ssh(state, host, None),
         Fault::Channel { what } => release::set_fault("channels", unless_none(what)),

@@ -1,6 +1,6 @@
 //! Which certificates a server keeps, and where: `server/tls`, with etcd's in `server/tls/etcd`.
 
-use super::{Authority, Pair, Subject};
+use super::{Authority, Pair, Subject, listener, services};
 use crate::files;
 use crate::version::Version;
 use anyhow::Result;
@@ -11,7 +11,6 @@ pub struct Pki {
     pub folder: PathBuf,
     pub server_ca: Authority,
     pub client_ca: Authority,
-    pub serving: Pair,
     pub admin: Pair,
 }
 
@@ -46,17 +45,17 @@ impl Pki {
             &Subject::client("system:auth-proxy", ""),
             0o644,
         )?;
-        let serving = server_ca.pair_at(
+        server_ca.pair_at(
             &at("serving-kube-apiserver"),
             &Subject::server("kube-apiserver", hosts),
             0o644,
         )?;
         etcd(&folder.join("etcd"), node, hosts)?;
+        listener::prepare(folder, &server_ca, hosts)?;
         Ok(Self {
             folder: folder.to_owned(),
             server_ca,
             client_ca,
-            serving,
             admin,
         })
     }
@@ -69,14 +68,18 @@ fn clients() -> Vec<(&'static str, &'static str, &'static str)> {
     } else {
         ("client-cloud-controller", "cloud-controller-manager", "")
     };
-    vec![
+    let mut clients = vec![
         cloud,
         ("client-controller", "system:kube-controller-manager", ""),
         ("client-scheduler", "system:kube-scheduler", ""),
         ("client-kube-apiserver", "system:apiserver", "system:masters"),
         ("client-kube-proxy", "system:kube-proxy", ""),
         ("client-k3s-controller", "system:k3s-controller", ""),
-    ]
+    ];
+    if services::has_supervisor(Version::current()) {
+        clients.push(("client-supervisor", "system:k3s-supervisor", "system:masters"));
+    }
+    clients
 }
 
 /// These are there on SQLite servers too.

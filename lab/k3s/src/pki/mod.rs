@@ -1,11 +1,16 @@
 //! Certificate authorities and the certificates they sign, in k3s's shape: EC P-256, leaf and CA in one file.
 
 pub mod layout;
+pub mod leaf;
+pub mod listener;
 pub mod sec1;
+pub mod services;
 
 use crate::files;
-use crate::version::hex;
+use crate::log;
+use crate::version::{Version, hex};
 use anyhow::{Context, Result};
+use leaf::{Validity, common_name, first};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
@@ -14,60 +19,42 @@ use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use time::{Duration, OffsetDateTime};
-use x509_parser::extensions::GeneralName;
-use x509_parser::pem::Pem;
 
 const CA_DAYS: i64 = 3650;
-const LEAF_DAYS: i64 = 365;
-/// A leaf with less than this left is renewed when k3s starts.
-const RENEWAL_DAYS: i64 = 90;
+pub const LEAF_DAYS: i64 = 365;
+/// The releases of May 2025 renew leaves earlier.
+const EARLY_RENEWAL: &[(u32, u32)] = &[(30, 13), (31, 9), (32, 5), (33, 1)];
 const LIFETIME_VARIABLE: &str = "CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS";
+
+pub use leaf::Subject;
 
 pub struct Authority {
     pem: String,
     key: String,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Subject {
-    pub name: String,
-    pub organization: String,
-    /// Names and addresses that a server answers for.
-    pub hosts: Vec<String>,
-    pub server: bool,
-    pub client: bool,
-}
-
-impl Subject {
-    pub fn client(name: &str, organization: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            organization: organization.to_owned(),
-            client: true,
-            ..Self::default()
-        }
-    }
-
-    pub fn server(name: &str, hosts: &[String]) -> Self {
-        Self {
-            name: name.to_owned(),
-            hosts: hosts.to_vec(),
-            server: true,
-            ..Self::default()
-        }
-    }
-
-    #[must_use]
-    pub fn as_client_too(mut self) -> Self {
-        self.client = true;
-        self
-    }
-}
-
 /// A certificate chain and its key, both as PEM.
 pub struct Pair {
     pub chain: String,
     pub key: String,
+}
+
+impl Pair {
+    pub fn read(stem: &Path) -> Result<Self> {
+        Ok(Self {
+            chain: files::read(&with(stem, "crt"))?,
+            key: files::read(&with(stem, "key"))?,
+        })
+    }
+}
+
+/// A leaf with less than this left is renewed when k3s starts, and `certificate check` warns of it.
+pub fn renewal_days() -> i64 {
+    if Version::current().has(EARLY_RENEWAL) {
+        120
+    } else {
+        90
+    }
 }
 
 impl Authority {
@@ -79,13 +66,24 @@ impl Authority {
             files::write(&key, &made.key, 0o600)?;
             files::write(&certificate, &made.pem, 0o644)?;
         }
+        Self::read(stem)
+    }
+
+    pub fn read(stem: &Path) -> Result<Self> {
         Ok(Self {
-            pem: files::read(&certificate)?,
-            key: files::read(&key)?,
+            pem: files::read(&with(stem, "crt"))?,
+            key: files::read(&with(stem, "key"))?,
         })
     }
 
-    fn make(name: &str) -> Result<Self> {
+    pub fn from_pem(pem: &str, key: &str) -> Self {
+        Self {
+            pem: pem.to_owned(),
+            key: key.to_owned(),
+        }
+    }
+
+    pub fn make(name: &str) -> Result<Self> {
         let now = OffsetDateTime::now_utc();
         let mut params = params(&format!("{name}@{}", now.unix_timestamp()), "");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -112,7 +110,25 @@ impl Authority {
         hash(&self.pem)
     }
 
+    /// A leaf as k3s makes it, told in the log as k3s tells it.
     pub fn issue(&self, subject: &Subject, key: Option<&str>) -> Result<Pair> {
+        // A leaf begins when its CA began.
+        let validity = Validity {
+            from: self.validity()?.from,
+            until: OffsetDateTime::now_utc() + Duration::days(lifetime()),
+        };
+        let pair = self.sign(subject, key, validity)?;
+        log::info(&format!(
+            "certificate {} signed by CN={}: notBefore={} notAfter={}",
+            subject.distinguished(),
+            self.name()?,
+            go_time(validity.from),
+            go_time(validity.until)
+        ));
+        Ok(pair)
+    }
+
+    pub fn sign(&self, subject: &Subject, key: Option<&str>, validity: Validity) -> Result<Pair> {
         let key = match key {
             Some(pem) => key_pair(pem)?,
             None => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
@@ -136,8 +152,7 @@ impl Authority {
             .into_iter()
             .filter_map(|(is, purpose)| is.then_some(purpose))
             .collect();
-        params.not_before = self.valid_from()?;
-        params.not_after = OffsetDateTime::now_utc() + Duration::days(lifetime());
+        (params.not_before, params.not_after) = (validity.from, validity.until);
         let issuer = Issuer::from_ca_cert_pem(&self.pem, key_pair(&self.key)?)?;
         let leaf = params
             .signed_by(&key, &issuer)
@@ -148,15 +163,19 @@ impl Authority {
         })
     }
 
-    /// A leaf begins when its CA began.
-    fn valid_from(&self) -> Result<OffsetDateTime> {
+    fn validity(&self) -> Result<Validity> {
         let pem = first(&self.pem)?;
-        Ok(pem
-            .parse_x509()
-            .context("reading a CA certificate")?
-            .validity()
-            .not_before
-            .to_datetime())
+        Ok(Validity::of(
+            &pem.parse_x509().context("reading a CA certificate")?,
+        ))
+    }
+
+    /// `k3s-client-ca@1742309831`
+    pub fn name(&self) -> Result<String> {
+        let pem = first(&self.pem)?;
+        Ok(common_name(
+            &pem.parse_x509().context("reading a CA certificate")?,
+        ))
     }
 
     /// The pair at `<stem>.crt` and `.key`: kept while it is good for long enough, else renewed with its old key.
@@ -177,41 +196,18 @@ impl Authority {
         Ok(pair)
     }
 
-    fn is_good(&self, chain: &str, subject: &Subject) -> bool {
+    pub fn is_good(&self, chain: &str, subject: &Subject) -> bool {
         let check = || -> Result<bool> {
             let pem = first(chain)?;
             let leaf = pem.parse_x509()?;
-            let left = leaf.validity().not_after.to_datetime() - OffsetDateTime::now_utc();
-            let name = leaf
-                .subject()
-                .iter_common_name()
-                .next()
-                .and_then(|n| n.as_str().ok());
-            let hosts = hosts(&leaf);
-            let has_all = subject.hosts.iter().all(|host| hosts.contains(host));
-            let ours = chain.ends_with(&self.pem);
-            Ok(left > Duration::days(RENEWAL_DAYS) && name == Some(&subject.name) && has_all && ours)
+            let own = Subject::of(&leaf);
+            let has_all = subject.hosts.iter().all(|host| own.hosts.contains(host));
+            let same = (&own.name, &own.organization) == (&subject.name, &subject.organization);
+            let lasts = Validity::of(&leaf).left() > Duration::days(renewal_days());
+            Ok(lasts && same && has_all && chain.ends_with(&self.pem))
         };
         check().unwrap_or(false)
     }
-}
-
-fn hosts(leaf: &x509_parser::certificate::X509Certificate<'_>) -> Vec<String> {
-    let names = leaf.subject_alternative_name().ok().flatten();
-    let names = names.iter().flat_map(|extension| &extension.value.general_names);
-    let text = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes)
-                .ok()
-                .map(|b| IpAddr::from(b).to_string()),
-            _ => <[u8; 16]>::try_from(*bytes)
-                .ok()
-                .map(|b| IpAddr::from(b).to_string()),
-        },
-        _ => None,
-    };
-    names.filter_map(text).collect()
 }
 
 fn params(name: &str, organization: &str) -> CertificateParams {
@@ -232,11 +228,11 @@ fn key_pair(pem: &str) -> Result<KeyPair> {
         .context("reading a private key")
 }
 
-fn first(pem: &str) -> Result<Pem> {
-    Pem::iter_from_buffer(pem.as_bytes())
-        .next()
-        .context("reading a certificate: the file is empty")?
-        .map_err(Into::into)
+/// `2026-11-22 16:57:55 +0000 UTC`
+fn go_time(moment: OffsetDateTime) -> String {
+    let (date, time) = (moment.date(), moment.time());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{date} {hour:02}:{minute:02}:{second:02} +0000 UTC")
 }
 
 fn lifetime() -> i64 {
@@ -286,8 +282,8 @@ mod tests {
         let pair = authority
             .issue(&Subject::client("system:admin", "system:masters"), None)
             .unwrap();
-        assert_eq!(Pem::iter_from_buffer(pair.chain.as_bytes()).count(), 2);
-        let pem = super::first(&pair.chain).unwrap();
+        assert_eq!(pair.chain.matches("BEGIN CERTIFICATE").count(), 2);
+        let pem = leaf::first(&pair.chain).unwrap();
         let leaf = pem.parse_x509().unwrap();
         assert_eq!(leaf.subject().to_string(), "O=system:masters, CN=system:admin");
         let days = (leaf.validity().not_after.timestamp() - leaf.validity().not_before.timestamp()) / 86400;

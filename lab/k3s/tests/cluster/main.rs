@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+mod certificates;
 mod command_line;
 mod drain;
 mod lab;

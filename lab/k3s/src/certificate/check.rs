@@ -1,0 +1,355 @@
+//! `k3s certificate check`: a line or a row for each certificate, its authority's included. It ends with 0 whatever
+//! it finds.
+
+use super::{Options, WITH_JSON};
+use crate::log;
+use crate::pki::leaf::{Subject, Validity, common_name, issuer_name};
+use crate::pki::renewal_days;
+use crate::version::Version;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use time::{Duration, OffsetDateTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::pem::Pem;
+
+struct Found {
+    file: PathBuf,
+    name: String,
+    /// `CN=system:admin,O=system:masters`
+    subject: String,
+    issuer: String,
+    usages: Vec<&'static str>,
+    validity: Validity,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Good,
+    Warning,
+    Expired,
+    NotYetValid,
+}
+
+impl Found {
+    fn new(file: PathBuf, certificate: &X509Certificate<'_>) -> Self {
+        let subject = Subject::of(certificate);
+        let signs = certificate
+            .key_usage()
+            .ok()
+            .flatten()
+            .is_some_and(|usage| usage.value.key_cert_sign());
+        let usages = [
+            (signs, "CertSign"),
+            (subject.server, "ServerAuth"),
+            (subject.client, "ClientAuth"),
+        ];
+        Self {
+            file,
+            name: common_name(certificate),
+            subject: subject.distinguished(),
+            issuer: issuer_name(certificate),
+            usages: usages
+                .into_iter()
+                .filter_map(|(is, word)| is.then_some(word))
+                .collect(),
+            validity: Validity::of(certificate),
+        }
+    }
+
+    fn status(&self) -> Status {
+        if OffsetDateTime::now_utc() < self.validity.from {
+            Status::NotYetValid
+        } else if self.validity.left() < Duration::ZERO {
+            Status::Expired
+        } else if self.validity.left() < Duration::days(renewal_days()) {
+            Status::Warning
+        } else {
+            Status::Good
+        }
+    }
+
+    /// The moment that is told: the end, or the beginning of what has not begun.
+    fn moment(&self) -> OffsetDateTime {
+        if self.status() == Status::NotYetValid {
+            self.validity.from
+        } else {
+            self.validity.until
+        }
+    }
+
+    fn base_name(&self) -> String {
+        let name = self.file.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+}
+
+impl Status {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Good => "OK",
+            Self::Warning => "WARNING",
+            Self::Expired => "EXPIRED",
+            Self::NotYetValid => "NOT YET VALID",
+        }
+    }
+}
+
+pub(super) fn run(options: &Options) -> Result<()> {
+    if options.services.is_empty() {
+        log::info(if options.is_server() {
+            "Server detected, checking agent and server certificates"
+        } else {
+            "Agent detected, checking agent certificates"
+        });
+    }
+    let with_json = Version::current().has(WITH_JSON);
+    match options.output.as_str() {
+        "text" if with_json => all(options)?.iter().for_each(tell),
+        "text" => tell_by_service(options)?,
+        "table" if with_json => println!("{}", table(&all(options)?).trim_end_matches('\n')),
+        "table" => println!("{}", old_table(&all(options)?)),
+        "json" if with_json => println!("{}", json!({"Certificates": rows(&all(options)?)})),
+        "yaml" if with_json => print!("{}", yaml(&all(options)?)?),
+        other => bail!("invalid output format {other}"),
+    }
+    Ok(())
+}
+
+fn all(options: &Options) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    for service in options.chosen() {
+        for stem in service.stems {
+            found.extend(in_file(options.data_dir.join(format!("{stem}.crt")))?);
+        }
+    }
+    Ok(found)
+}
+
+/// Nothing for a file that is not there.
+fn in_file(file: PathBuf) -> Result<Vec<Found>> {
+    let Ok(text) = std::fs::read(&file) else {
+        return Ok(Vec::new());
+    };
+    let mut found = Vec::new();
+    for pem in Pem::iter_from_buffer(&text) {
+        let pem = pem.with_context(|| format!("reading {}", file.display()))?;
+        let certificate = pem
+            .parse_x509()
+            .with_context(|| format!("reading {}", file.display()))?;
+        found.push(Found::new(file.clone(), &certificate));
+    }
+    Ok(found)
+}
+
+fn tell(found: &Found) {
+    let what = format!(
+        "{}: certificate {} ({})",
+        found.base_name(),
+        found.name,
+        found.usages.join(",")
+    );
+    log_status(found, &what);
+}
+
+/// The first form: files by their paths, under a line for each service.
+fn tell_by_service(options: &Options) -> Result<()> {
+    for service in options
+        .chosen()
+        .into_iter()
+        .filter(|service| !service.stems.is_empty())
+    {
+        log::info(&format!("Checking certificates for {}", service.name));
+        for stem in service.stems {
+            for found in in_file(options.data_dir.join(format!("{stem}.crt")))? {
+                let what = format!("{}: certificate {}", found.file.display(), found.subject);
+                log_status(&found, &what);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn log_status(found: &Found, what: &str) {
+    let moment = rfc3339(found.moment());
+    match found.status() {
+        Status::Good => log::info(&format!("{what} is ok, expires at {moment}")),
+        Status::Warning => log::warn(&format!(
+            "{what} will expire within {} days at {moment}",
+            renewal_days()
+        )),
+        Status::Expired => log::error(&format!("{what} expired at {moment}")),
+        Status::NotYetValid => log::error(&format!("{what} is not valid before {moment}")),
+    }
+}
+
+fn rfc3339(moment: OffsetDateTime) -> String {
+    crate::clock::at_unix(moment.unix_timestamp())
+}
+
+fn old_table(found: &[Found]) -> String {
+    let mut rows = vec![
+        ["CERTIFICATE", "SUBJECT", "STATUS", "EXPIRES"]
+            .map(str::to_owned)
+            .to_vec(),
+        ["-----------", "-------", "------", "-------"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    rows.extend(found.iter().map(|one| {
+        vec![
+            one.base_name(),
+            one.subject.clone(),
+            one.status().word().to_owned(),
+            rfc3339(one.moment()),
+        ]
+    }));
+    format!("\n{}", columns(&rows, 2).trim_end_matches('\n'))
+}
+
+fn table(found: &[Found]) -> String {
+    let titles = [
+        "FILENAME",
+        "SUBJECT",
+        "USAGES",
+        "EXPIRES",
+        "RESIDUAL TIME",
+        "STATUS",
+    ];
+    let mut rows = vec![
+        titles.map(str::to_owned).to_vec(),
+        titles.map(|title| "-".repeat(title.len())).to_vec(),
+    ];
+    rows.extend(found.iter().map(|one| {
+        vec![
+            one.base_name(),
+            one.name.clone(),
+            one.usages.join(","),
+            short_date(one.moment()),
+            residue(one.validity.left()),
+            one.status().word().to_owned(),
+        ]
+    }));
+    format!("\n{}", columns(&rows, 3))
+}
+
+/// Every column as wide as its widest cell; the last one is not filled up.
+fn columns(rows: &[Vec<String>], gap: usize) -> String {
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(String::len).max();
+    let line = |row: &Vec<String>| {
+        let (last, others) = row
+            .split_last()
+            .map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+        let filled = others
+            .iter()
+            .enumerate()
+            .map(|(at, cell)| format!("{cell:<width$}", width = width(at).unwrap_or_default() + gap));
+        format!("{}{last}\n", filled.collect::<String>())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `Jun 09, 2026 10:17 UTC`
+fn short_date(moment: OffsetDateTime) -> String {
+    let month = moment.month().to_string();
+    let time = moment.time();
+    format!(
+        "{} {:02}, {} {:02}:{:02} UTC",
+        &month[..3],
+        moment.day(),
+        moment.year(),
+        time.hour(),
+        time.minute()
+    )
+}
+
+/// The biggest unit alone, as k3s's library rounds it: a month has 30 days, a year twelve such months.
+fn residue(left: Duration) -> String {
+    const DAY: u64 = 86_400;
+    const YEAR: u64 = 360 * DAY;
+    let seconds = left.abs().whole_seconds().unsigned_abs();
+    let many = |unit: u64, name: &str| match seconds / unit {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
+    };
+    match seconds {
+        0 => "now".to_owned(),
+        1..60 => many(1, "second"),
+        60..3600 => many(60, "minute"),
+        3600..DAY => many(3600, "hour"),
+        _ if seconds < 7 * DAY => many(DAY, "day"),
+        _ if seconds < 30 * DAY => many(7 * DAY, "week"),
+        _ if seconds < YEAR => many(30 * DAY, "month"),
+        // Between one and two years the library changes its mind in the middle.
+        _ if seconds < YEAR * 3 / 2 => "1 year".to_owned(),
+        _ if seconds < YEAR * 2 => "2 years".to_owned(),
+        _ => many(YEAR, "year"),
+    }
+}
+
+fn rows(found: &[Found]) -> Vec<Value> {
+    let row = |one: &Found| {
+        let left = one.validity.left().whole_nanoseconds();
+        json!({
+            "Filename": one.base_name(), "Subject": one.name, "Issuer": one.issuer, "Usages": one.usages,
+            "ExpiryTime": rfc3339(one.moment()), "ResidualTime": i64::try_from(left).unwrap_or(i64::MAX),
+            "Status": one.status().word(),
+        })
+    };
+    found.iter().map(row).collect()
+}
+
+/// The same with names in small letters and a duration in words.
+fn yaml(found: &[Found]) -> Result<String> {
+    let row = |(value, one): (Value, &Found)| {
+        let fields = value.as_object().cloned().unwrap_or_default();
+        let mut small: serde_json::Map<String, Value> = fields
+            .into_iter()
+            .map(|(key, value)| (key.to_lowercase(), value))
+            .collect();
+        let seconds = one.validity.left().whole_seconds();
+        let words = format!(
+            "{}h{}m{}s",
+            seconds / 3600,
+            (seconds / 60 % 60).abs(),
+            (seconds % 60).abs()
+        );
+        small.insert("residualtime".to_owned(), json!(words));
+        Value::Object(small)
+    };
+    let rows: Vec<Value> = rows(found).into_iter().zip(found).map(row).collect();
+    serde_yaml_ng::to_string(&json!({"certificates": rows})).context("writing the certificates as YAML")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_told_by_its_biggest_unit() {
+        let cases = [
+            (0, "now"),
+            (5, "5 seconds"),
+            (7200, "2 hours"),
+            (86_400 * 3, "3 days"),
+            (86_400 * 20, "2 weeks"),
+            (86_400 * 100, "3 months"),
+            (-86_400 * 40, "1 month"),
+            (86_400 * 365, "1 year"),
+            (86_400 * 3650, "10 years"),
+        ];
+        for (seconds, wanted) in cases {
+            assert_eq!(residue(Duration::seconds(seconds)), wanted);
+        }
+    }
+
+    #[test]
+    fn the_table_is_laid_out_as_k3s_does() {
+        let rows =
+            [["FILENAME", "STATUS"], ["client-admin.crt", "OK"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(
+            columns(&rows, 3),
+            "FILENAME           STATUS\nclient-admin.crt   OK\n"
+        );
+    }
+}

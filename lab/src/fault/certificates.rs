@@ -1,0 +1,44 @@
+//! Certificates whose time is over, and kubeconfigs that are spoilt. The work is done by a program inside the container,
+//! on k3s's own files.
+
+use crate::container::{exec, pct};
+use crate::layout::{Node, Role};
+use crate::release;
+use crate::state::State;
+use anyhow::{Context as _, Result};
+
+const TOOL: &str = "/usr/local/lib/lab/certificates";
+
+/// Runs the tool in a container, where it is put first.
+pub(super) fn tool(node: &Node, words: &[&str], stdin: &str) -> Result<String> {
+    let program = release::program("lab-certificates")?.display().to_string();
+    let push = ["push", &node.vmid.to_string(), &program, TOOL, "--perms", "755"];
+    pct(node, push).run()?;
+    let argv = std::iter::once(TOOL).chain(words.iter().copied());
+    exec(node, argv)
+        .stdin(stdin)
+        .run()
+        .with_context(|| format!("spoiling what is in container {}", node.vmid))
+}
+
+pub(super) fn expire(state: &State, container: &str, days: i32, what: &str) -> Result<()> {
+    let node = state.node(container)?;
+    // An agent has no authority of its own.
+    let authorities = match node.role {
+        Role::Controller => String::new(),
+        Role::Worker => {
+            let nodes = state.nodes();
+            let first = nodes.iter().find(|node| node.role == Role::Controller);
+            let first = first.context("looking for the cluster's authorities: this lab has no controller")?;
+            tool(first, &["bundle"], "")?
+        }
+    };
+    let done = tool(&node, &["expire", &days.to_string(), what], &authorities)?;
+    print!("{done}");
+    Ok(())
+}
+
+/// Puts back what has not been renewed meanwhile. A shell line, for a container that the tool was never put into.
+pub(super) fn mend() -> String {
+    format!("if [ -e /etc/lab/kept.json ]; then {TOOL} restore; fi\n")
+}
