@@ -313,6 +313,9 @@ fn revised(kind: &Kind, old: &Value, mut new: Value, part: Part) -> Value {
             &["status"],
             new.get("status").cloned().unwrap_or(Value::Null),
         );
+        if kind.plural == "pods" {
+            admission::probe_times(&mut kept);
+        }
         return kept;
     }
     let fixed = [

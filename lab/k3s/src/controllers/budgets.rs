@@ -48,7 +48,7 @@ fn status(world: &World, budget: &Value) -> Value {
         } else {
             "InsufficientPods"
         };
-        let mut condition = condition_of("DisruptionAllowed", allowed > 0, reason, budget);
+        let mut condition = condition_of("DisruptionAllowed", allowed > 0, reason, "", budget);
         condition["observedGeneration"] = json!(number(budget, "/metadata/generation"));
         status["conditions"] = json!([condition]);
     }

@@ -2,7 +2,7 @@
 
 use super::Action;
 use super::placement::obstacle;
-use super::world::{World, has_ended, hash, is_ready, pod_from};
+use super::world::{World, has_ended, hash, is_ready, pod_from, whole};
 use crate::json::{is_terminating, items, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -89,10 +89,12 @@ fn status(owner: &Value, pods: &[Arc<Value>], desired: usize, revision: &str) ->
         .iter()
         .filter(|pod| pod["metadata"]["labels"][REVISION] == json!(revision))
         .count();
-    json!({
+    let mut status = json!({
         "observedGeneration": number(owner, "/metadata/generation"), "currentNumberScheduled": pods.len(),
-        "desiredNumberScheduled": desired, "numberReady": ready, "numberAvailable": ready,
-        "updatedNumberScheduled": updated, "numberMisscheduled": 0,
-        "numberUnavailable": desired.saturating_sub(ready),
-    })
+        "desiredNumberScheduled": desired, "numberReady": ready, "numberMisscheduled": 0,
+    });
+    whole(&mut status, "updatedNumberScheduled", updated);
+    whole(&mut status, "numberAvailable", ready);
+    whole(&mut status, "numberUnavailable", desired.saturating_sub(ready));
+    status
 }

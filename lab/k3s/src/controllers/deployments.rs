@@ -1,7 +1,7 @@
 //! Deployments: one `ReplicaSet` for each template they had.
 
 use super::Action;
-use super::world::{World, condition_of, hash, owner_uid, reference};
+use super::world::{World, condition_of, hash, owner_uid, reference, whole};
 use crate::cluster::Part;
 use crate::json::{default, is_terminating, name, namespace, number, set, text, uid};
 use crate::kinds;
@@ -88,25 +88,76 @@ fn status(deployment: &Value, new: Option<&Arc<Value>>, all: &[&Arc<Value>]) -> 
     let (replicas, ready) = (sum("/status/replicas"), sum("/status/readyReplicas"));
     let updated = new.map_or(0, |set| number(set, "/status/replicas"));
     let wanted = number(deployment, "/spec/replicas");
-    let enough = ready >= wanted;
-    let reason = if enough {
-        "MinimumReplicasAvailable"
+    let available = if ready >= wanted - may_lack(deployment, wanted) {
+        condition_of(
+            "Available",
+            true,
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+            deployment,
+        )
     } else {
-        "MinimumReplicasUnavailable"
+        condition_of(
+            "Available",
+            false,
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+            deployment,
+        )
     };
-    let done = enough && updated == wanted && replicas == wanted;
-    let progress = if done {
-        "NewReplicaSetAvailable"
+    let set = new.map_or("", |set| name(set));
+    let progressing = if ready >= wanted && updated == wanted && replicas == wanted {
+        let told = format!("ReplicaSet \"{set}\" has successfully progressed.");
+        condition_of("Progressing", true, "NewReplicaSetAvailable", &told, deployment)
     } else {
-        "ReplicaSetUpdated"
+        let told = format!("ReplicaSet \"{set}\" is progressing.");
+        condition_of("Progressing", true, "ReplicaSetUpdated", &told, deployment)
     };
-    json!({
-        "observedGeneration": number(deployment, "/metadata/generation"),
-        "replicas": replicas, "updatedReplicas": updated, "readyReplicas": ready, "availableReplicas": ready,
-        "unavailableReplicas": (wanted - ready).max(0),
-        "conditions": [
-            condition_of("Available", enough, reason, deployment),
-            condition_of("Progressing", true, progress, deployment),
-        ],
-    })
+    let conditions = [available, progressing].map(|mut condition| {
+        condition["lastUpdateTime"] = condition["lastTransitionTime"].clone();
+        condition
+    });
+    let mut status = json!({
+        "observedGeneration": number(deployment, "/metadata/generation"), "conditions": conditions,
+    });
+    for (field, number) in [
+        ("replicas", replicas),
+        ("updatedReplicas", updated),
+        ("readyReplicas", ready),
+        ("availableReplicas", ready),
+        ("unavailableReplicas", wanted - ready),
+    ] {
+        whole(&mut status, field, usize::try_from(number).unwrap_or_default());
+    }
+    status
+}
+
+/// How many pods may be missing before a deployment is called unavailable: a number, or a share, rounded down.
+fn may_lack(deployment: &Value, wanted: i64) -> i64 {
+    if text(deployment, "/spec/strategy/type") == "Recreate" {
+        return 0;
+    }
+    let most = deployment.pointer("/spec/strategy/rollingUpdate/maxUnavailable");
+    match most {
+        Some(Value::Number(number)) => number.as_i64().unwrap_or_default(),
+        Some(Value::String(share)) => {
+            wanted * share.trim_end_matches('%').parse::<i64>().unwrap_or_default() / 100
+        }
+        _ => wanted / 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deployment_may_lack_a_quarter_unless_it_says_otherwise() {
+        let lack = |strategy: Value, wanted| may_lack(&json!({"spec": {"strategy": strategy}}), wanted);
+        assert_eq!(lack(json!({}), 3), 0);
+        assert_eq!(lack(json!({}), 4), 1);
+        assert_eq!(lack(json!({"rollingUpdate": {"maxUnavailable": 2}}), 3), 2);
+        assert_eq!(lack(json!({"rollingUpdate": {"maxUnavailable": "50%"}}), 3), 1);
+        assert_eq!(lack(json!({"type": "Recreate"}), 8), 0);
+    }
 }

@@ -10,6 +10,7 @@ pub mod namespaces;
 pub mod nodes;
 pub mod placement;
 pub mod replicasets;
+pub mod resources;
 pub mod scheduler;
 pub mod statefulsets;
 pub mod volumes;

@@ -1,7 +1,7 @@
 //! `ReplicaSet`s: as many pods as wanted, wherever.
 
 use super::Action;
-use super::world::{World, is_active, is_ready, pod_from};
+use super::world::{World, is_active, is_ready, pod_from, whole};
 use crate::json::{is_terminating, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -49,8 +49,10 @@ fn one(world: &World, owner: &Arc<Value>) -> Vec<Action> {
 
 fn status(owner: &Value, pods: &[&Arc<Value>]) -> Value {
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
-    json!({
-        "observedGeneration": number(owner, "/metadata/generation"), "replicas": pods.len(),
-        "fullyLabeledReplicas": pods.len(), "readyReplicas": ready, "availableReplicas": ready,
-    })
+    let mut status =
+        json!({"observedGeneration": number(owner, "/metadata/generation"), "replicas": pods.len()});
+    whole(&mut status, "fullyLabeledReplicas", pods.len());
+    whole(&mut status, "readyReplicas", ready);
+    whole(&mut status, "availableReplicas", ready);
+    status
 }

@@ -2,11 +2,13 @@
 
 use super::Action;
 use super::placement::{claims_of, obstacle};
+use super::resources::Use;
 use super::world::{World, has_ended, owner_uid};
 use crate::clock;
 use crate::cluster::Part;
 use crate::json::{is_terminating, items, name, namespace, set, text};
 use crate::kinds;
+use crate::version::Version;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +16,14 @@ use std::sync::Arc;
 pub fn actions(world: &World) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut load = load(world);
+    let mut used = Use::of(world);
     for pod in &world.pods {
         if !text(pod, "/spec/nodeName").is_empty() || is_terminating(pod) || has_ended(pod) {
             continue;
         }
-        match choose(world, pod, &load) {
+        match choose(world, pod, &load, &used) {
             Ok(node) => {
+                used.add(&node, pod);
                 *load.entry((node.clone(), String::new())).or_default() += 1;
                 *load.entry((node.clone(), owner_uid(pod).to_owned())).or_default() += 1;
                 actions.push(bind(pod, &node));
@@ -43,10 +47,11 @@ fn load(world: &World) -> Load {
     load
 }
 
-fn choose(world: &World, pod: &Value, load: &Load) -> Result<String, String> {
+fn choose(world: &World, pod: &Value, load: &Load, used: &Use) -> Result<String, String> {
     for claim in claims_of(pod) {
         if world.claim(namespace(pod), claim).is_none() {
-            return Err(format!("persistentvolumeclaim \"{claim}\" not found"));
+            let why = format!("persistentvolumeclaim \"{claim}\" not found");
+            return Err(refusal(world, &[format!("{} {why}", world.nodes.len())], false));
         }
     }
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
@@ -58,28 +63,44 @@ fn choose(world: &World, pod: &Value, load: &Load) -> Result<String, String> {
                 .unwrap_or_default()
         };
         let room: i64 = text(node, "/status/allocatable/pods").parse().unwrap_or(110);
-        let full = || (count("") >= room).then(|| "Too many pods".to_owned());
-        match obstacle(world, pod, node).or_else(full) {
+        let full = || (count("") >= room).then_some("Too many pods");
+        let lacks = || full().or_else(|| used.lack(node, pod)).map(str::to_owned);
+        match obstacle(world, pod, node).or_else(lacks) {
             Some(why) => *reasons.entry(why).or_default() += 1,
             None => suitable.push((count(owner_uid(pod)), count(""), name(node))),
         }
     }
     suitable.sort_unstable();
-    suitable
-        .first()
-        .map(|(_, _, node)| (*node).to_owned())
-        .ok_or_else(|| {
-            let reasons: Vec<String> = reasons
-                .iter()
-                .map(|(why, count)| format!("{count} {why}"))
-                .collect();
-            let reasons = if reasons.is_empty() {
-                String::new()
-            } else {
-                format!(": {}", reasons.join(", "))
-            };
-            format!("0/{} nodes are available{reasons}.", world.nodes.len())
-        })
+    if let Some((_, _, node)) = suitable.first() {
+        return Ok((*node).to_owned());
+    }
+    let crowded = reasons
+        .keys()
+        .any(|why| why.starts_with("Insufficient") || why == "Too many pods");
+    let mut reasons: Vec<String> = reasons
+        .iter()
+        .map(|(why, count)| format!("{count} {why}"))
+        .collect();
+    reasons.sort_unstable();
+    Err(refusal(world, &reasons, crowded))
+}
+
+/// Since 1.24 the scheduler also says that putting other pods out would not help.
+fn refusal(world: &World, reasons: &[String], crowded: bool) -> String {
+    let nodes = world.nodes.len();
+    if nodes == 0 {
+        return "no nodes available to schedule pods".to_owned();
+    }
+    let told = format!("0/{nodes} nodes are available: {}.", reasons.join(", "));
+    if !Version::current().since(24) {
+        return told;
+    }
+    let why = if crowded {
+        "No preemption victims found for incoming pod"
+    } else {
+        "Preemption is not helpful for scheduling"
+    };
+    format!("{told} preemption: 0/{nodes} nodes are available: {nodes} {why}.")
 }
 
 fn bind(pod: &Arc<Value>, node: &str) -> Action {

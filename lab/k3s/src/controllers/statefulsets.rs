@@ -1,7 +1,7 @@
 //! `StatefulSet`s: numbered pods, one after the other, each with its own claims.
 
 use super::Action;
-use super::world::{World, has_ended, hash, is_ready, pod_from};
+use super::world::{World, has_ended, hash, is_ready, pod_from, whole};
 use crate::json::{is_terminating, items, name, namespace, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -128,9 +128,13 @@ fn status(owner: &Value, pods: &[Arc<Value>], revision: &str) -> Value {
         .iter()
         .filter(|pod| pod["metadata"]["labels"][REVISION] == json!(revision))
         .count();
-    json!({
-        "observedGeneration": number(owner, "/metadata/generation"), "replicas": live.len(), "readyReplicas": ready,
-        "availableReplicas": ready, "currentReplicas": updated, "updatedReplicas": updated,
-        "currentRevision": format!("{}-{revision}", name(owner)), "updateRevision": format!("{}-{revision}", name(owner)),
-    })
+    let revision = format!("{}-{revision}", name(owner));
+    let mut status = json!({
+        "observedGeneration": number(owner, "/metadata/generation"), "replicas": live.len(),
+        "availableReplicas": ready, "currentRevision": revision, "updateRevision": revision,
+    });
+    whole(&mut status, "readyReplicas", ready);
+    whole(&mut status, "currentReplicas", updated);
+    whole(&mut status, "updatedReplicas", updated);
+    status
 }

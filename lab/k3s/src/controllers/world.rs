@@ -143,7 +143,14 @@ pub fn hash(template: &Value) -> String {
     (0..10).map(letter).collect()
 }
 
-pub fn condition_of(kind: &str, status: bool, reason: &str, since: &Value) -> Value {
+/// A number in a status: left out when it is 0, as the API does.
+pub fn whole(status: &mut Value, field: &str, number: usize) {
+    if number > 0 {
+        status[field] = json!(number);
+    }
+}
+
+pub fn condition_of(kind: &str, status: bool, reason: &str, message: &str, since: &Value) -> Value {
     let status = if status { "True" } else { "False" };
     let before = items(since, "/status/conditions").iter();
     let before = before
@@ -152,5 +159,5 @@ pub fn condition_of(kind: &str, status: bool, reason: &str, since: &Value) -> Va
     let time = before.map_or_else(crate::clock::seconds, |c| {
         text(c, "/lastTransitionTime").to_owned()
     });
-    json!({"type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": time})
+    json!({"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": time})
 }

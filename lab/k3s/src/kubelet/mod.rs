@@ -1,11 +1,13 @@
 //! A node's own agent: registers the node, renews its lease, and lets its pods live and die on time.
 //!
 //! It talks to the API like any client, with the node's certificate, through the agent's load balancer.
-//! A pod's annotations tell what it does wrong (seconds at the lab's pace):
-//! `lab/start-seconds`, `lab/stop-seconds` (the default is 2, the grace period ends it), `lab/never-ready: "true"`.
+//! A pod's annotations tell what it does wrong; `lab/k3s/README.md` lists them.
 
+mod life;
 pub mod node;
-pub mod pods;
+mod picture;
+mod pods;
+mod trouble;
 
 use crate::client::Client;
 use crate::clock::{self, paced};

@@ -1,55 +1,47 @@
-//! The life of this node's pods. There is no container: a pod starts after a while, and ends after a while.
-//! What is told to the API stays there while k3s is stopped, as real pods go on running.
+//! This node's pods: who of them needs what done. What is told to the API stays there while k3s is stopped, as real
+//! pods go on running.
 
+use super::life::Life;
+use super::picture::Picture;
+use super::trouble::{Behaviour, annotation, is_job};
 use super::{Kubelet, MERGE};
-use crate::clock::{self, paced};
+use crate::clock::paced;
 use crate::json::{condition, is_terminating, items, name, namespace, number, text, uid};
 use crate::log;
 use anyhow::{Result, ensure};
 use hyper::Method;
 use serde_json::{Value, json};
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
-const START_SECONDS: f64 = 1.5;
 const STOP_SECONDS: f64 = 2.0;
-const JOB_SECONDS: f64 = 2.0;
 const RETRY_SECONDS: f64 = 2.0;
 /// Real seconds, after which the list is fetched again: a server may vanish without closing its connections.
 const WATCH: u64 = 30;
 
-/// What is being done, by the pod's uid, so that an event does not begin it twice.
-#[derive(Default)]
-struct Busy(Mutex<HashSet<(String, Work)>>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Work {
-    Start,
+    Live,
     Recover,
     Stop,
 }
 
-impl Busy {
-    fn begin(&self, pod: &Value, work: Work) -> bool {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((uid(pod).to_owned(), work))
-    }
-
-    fn end(&self, pod: &Value, work: Work) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&(uid(pod).to_owned(), work));
-    }
+/// What is being done for a pod.
+struct Task {
+    work: Work,
+    behaviour: String,
+    handle: JoinHandle<()>,
 }
 
-pub async fn run(kubelet: Arc<Kubelet>) {
-    let busy = Arc::new(Busy::default());
+/// By the pod's uid, so that an event does not begin it twice.
+type Tasks = HashMap<String, Task>;
+
+pub(super) async fn run(kubelet: Arc<Kubelet>) {
+    let mut tasks = Tasks::new();
     loop {
-        if let Err(error) = follow(&kubelet, &busy).await {
+        if let Err(error) = follow(&kubelet, &mut tasks).await {
             log::error(&format!("Failed to watch the pods of this node: {error:#}"));
             tokio::time::sleep(paced(RETRY_SECONDS)).await;
         }
@@ -57,13 +49,13 @@ pub async fn run(kubelet: Arc<Kubelet>) {
 }
 
 /// Lists and watches until the watch ends.
-async fn follow(kubelet: &Arc<Kubelet>, busy: &Arc<Busy>) -> Result<()> {
+async fn follow(kubelet: &Arc<Kubelet>, tasks: &mut Tasks) -> Result<()> {
     let selector = format!("/api/v1/pods?fieldSelector=spec.nodeName%3D{}", kubelet.name());
     let listed = kubelet.client.get(&selector).await?;
     ensure!(listed.is_ok(), "{}", listed.status_text());
     let list = listed.json();
     for pod in items(&list, "/items") {
-        take(kubelet, busy, pod);
+        take(kubelet, tasks, pod);
     }
     let version = text(&list, "/metadata/resourceVersion").to_owned();
     let mut lines = kubelet
@@ -74,8 +66,10 @@ async fn follow(kubelet: &Arc<Kubelet>, busy: &Arc<Busy>) -> Result<()> {
         .await?;
     let silence = Duration::from_secs(WATCH + 10);
     while let Ok(Some(event)) = tokio::time::timeout(silence, lines.next()).await {
+        let pod = &event["object"];
         match text(&event, "/type") {
-            "ADDED" | "MODIFIED" => take(kubelet, busy, &event["object"]),
+            "ADDED" | "MODIFIED" => take(kubelet, tasks, pod),
+            "DELETED" => forget(tasks, uid(pod)),
             "ERROR" => return Ok(()),
             _ => {}
         }
@@ -83,76 +77,79 @@ async fn follow(kubelet: &Arc<Kubelet>, busy: &Arc<Busy>) -> Result<()> {
     Ok(())
 }
 
-fn take(kubelet: &Arc<Kubelet>, busy: &Arc<Busy>, pod: &Value) {
-    let Some(work) = work_for(pod) else { return };
-    if !busy.begin(pod, work) {
-        return;
+fn forget(tasks: &mut Tasks, uid: &str) {
+    if let Some(task) = tasks.remove(uid) {
+        task.handle.abort();
     }
-    let (kubelet, busy, pod) = (Arc::clone(kubelet), Arc::clone(busy), pod.clone());
-    tokio::spawn(async move {
-        while let Err(error) = do_work(&kubelet, &pod, work).await {
-            log::error(&format!(
-                "Error syncing pod {}/{}: {error:#}",
-                namespace(&pod),
-                name(&pod)
-            ));
+}
+
+fn take(kubelet: &Arc<Kubelet>, tasks: &mut Tasks, pod: &Value) {
+    let behaviour = Behaviour::key(pod);
+    let wanted = work_for(pod);
+    if let Some(task) = tasks.get(uid(pod)).filter(|task| !task.handle.is_finished()) {
+        let same = task.behaviour == behaviour;
+        let goes_on = match wanted {
+            Some(work) => work == task.work && (same || work == Work::Stop),
+            None => same,
+        };
+        if goes_on {
+            return;
+        }
+    }
+    forget(tasks, uid(pod));
+    let Some(work) = wanted else { return };
+    let (kubelet, pod) = (Arc::clone(kubelet), pod.clone());
+    let key = uid(&pod).to_owned();
+    let handle = tokio::spawn(async move {
+        while let Err(error) = begin(&kubelet, &pod, work).await {
+            let (space, own) = (namespace(&pod), name(&pod));
+            log::error(&format!("Error syncing pod {space}/{own}: {error:#}"));
             tokio::time::sleep(paced(RETRY_SECONDS)).await;
         }
-        busy.end(&pod, work);
     });
+    let task = Task {
+        work,
+        behaviour,
+        handle,
+    };
+    tasks.insert(key, task);
 }
 
 fn work_for(pod: &Value) -> Option<Work> {
-    let running = text(pod, "/status/phase") == "Running";
     let stopped = pod
         .pointer("/status/containerStatuses/0/state/terminated")
         .is_some();
+    let behaviour = Behaviour::of(pod);
     match text(pod, "/status/phase") {
         // Terminated, and still there: a finalizer holds it, not we.
         _ if is_terminating(pod) => {
             (!stopped || number(pod, "/metadata/deletionGracePeriodSeconds") > 0).then_some(Work::Stop)
         }
-        "Pending" => Some(Work::Start),
-        // The node was taken for lost, and its pods for not ready.
-        _ if running && condition(pod, "Ready") == "False" && !never_ready(pod) => Some(Work::Recover),
+        "Succeeded" | "Failed" => None,
+        "Pending" => Some(Work::Live),
+        _ if behaviour.fails(pod) || is_job(pod) => Some(Work::Live),
+        // The node was taken for lost, and its pods for not ready; or what was wrong with the pod is over.
+        _ if condition(pod, "Ready") == "False" && !behaviour.never_ready => Some(Work::Recover),
         _ => None,
     }
 }
 
-async fn do_work(kubelet: &Kubelet, pod: &Value, work: Work) -> Result<()> {
+/// Looks again first: an event may be older than what was done since.
+async fn begin(kubelet: &Kubelet, pod: &Value, work: Work) -> Result<()> {
+    let found = kubelet.client.get(&path(pod)).await?;
+    if found.status == 404 {
+        return Ok(());
+    }
+    ensure!(found.is_ok(), "{}", found.status_text());
+    let fresh = found.json();
+    if uid(&fresh) != uid(pod) || work_for(&fresh) != Some(work) {
+        return Ok(());
+    }
     match work {
-        Work::Start => start(kubelet, pod).await,
-        Work::Recover => report(kubelet, pod, &running(kubelet, pod)).await,
-        Work::Stop => stop(kubelet, pod).await,
+        Work::Live => Life::of(kubelet, &fresh).live().await,
+        Work::Recover => Life::of(kubelet, &fresh).recover().await,
+        Work::Stop => stop(kubelet, &fresh).await,
     }
-}
-
-fn annotation<'a>(pod: &'a Value, name: &str) -> &'a str {
-    pod["metadata"]["annotations"][format!("lab/{name}")]
-        .as_str()
-        .unwrap_or_default()
-}
-
-fn never_ready(pod: &Value) -> bool {
-    annotation(pod, "never-ready") == "true"
-}
-
-fn is_job(pod: &Value) -> bool {
-    items(pod, "/metadata/ownerReferences")
-        .iter()
-        .any(|owner| text(owner, "/kind") == "Job")
-}
-
-async fn start(kubelet: &Kubelet, pod: &Value) -> Result<()> {
-    let seconds: f64 = annotation(pod, "start-seconds").parse().unwrap_or(START_SECONDS);
-    report(kubelet, pod, &creating(kubelet, pod)).await?;
-    tokio::time::sleep(paced(seconds)).await;
-    report(kubelet, pod, &running(kubelet, pod)).await?;
-    if is_job(pod) {
-        tokio::time::sleep(paced(JOB_SECONDS)).await;
-        report(kubelet, pod, &ended(pod, "Succeeded")).await?;
-    }
-    Ok(())
 }
 
 async fn stop(kubelet: &Kubelet, pod: &Value) -> Result<()> {
@@ -160,7 +157,13 @@ async fn stop(kubelet: &Kubelet, pod: &Value) -> Result<()> {
     let grace = number(pod, "/metadata/deletionGracePeriodSeconds");
     let grace = f64::from(i32::try_from(grace).unwrap_or(i32::MAX));
     tokio::time::sleep(paced(wanted.min(grace))).await;
-    report(kubelet, pod, &ended(pod, text(pod, "/status/phase"))).await?;
+    let mut picture = Picture::of(pod, &kubelet.config.node_ip);
+    for one in &mut picture.mains {
+        one.end(0, "Completed", "");
+    }
+    let mut status = picture.status();
+    status["phase"] = pod["status"]["phase"].clone();
+    report(kubelet, pod, &status).await?;
     let options = json!({
         "kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": uid(pod)},
     });
@@ -181,7 +184,7 @@ fn path(pod: &Value) -> String {
     format!("/api/v1/namespaces/{}/pods/{}", namespace(pod), name(pod))
 }
 
-async fn report(kubelet: &Kubelet, pod: &Value, status: &Value) -> Result<()> {
+pub(super) async fn report(kubelet: &Kubelet, pod: &Value, status: &Value) -> Result<()> {
     let patch = json!({"metadata": {"uid": uid(pod)}, "status": status});
     let status_path = format!("{}/status", path(pod));
     let patched = kubelet
@@ -194,68 +197,4 @@ async fn report(kubelet: &Kubelet, pod: &Value, status: &Value) -> Result<()> {
         patched.status_text()
     );
     Ok(())
-}
-
-fn conditions(initialized: bool, ready: bool) -> Value {
-    let now = clock::seconds();
-    let condition = |kind: &str, is: bool| json!({"type": kind, "status": if is { "True" } else { "False" }, "lastTransitionTime": now, "lastProbeTime": null});
-    json!([
-        condition("Initialized", initialized),
-        condition("Ready", ready),
-        condition("ContainersReady", ready),
-        condition("PodScheduled", true),
-    ])
-}
-
-fn containers(pod: &Value, ready: bool, state: &Value) -> Value {
-    let status = |container: &Value| {
-        json!({
-            "name": container["name"], "image": container["image"], "imageID": "", "ready": ready, "started": ready,
-            "restartCount": 0, "state": state, "lastState": {},
-        })
-    };
-    items(pod, "/spec/containers").iter().map(status).collect()
-}
-
-fn creating(kubelet: &Kubelet, pod: &Value) -> Value {
-    json!({
-        "phase": "Pending", "hostIP": kubelet.config.node_ip, "startTime": clock::seconds(),
-        "conditions": conditions(true, false),
-        "containerStatuses": containers(pod, false, &json!({"waiting": {"reason": "ContainerCreating"}})),
-    })
-}
-
-fn running(kubelet: &Kubelet, pod: &Value) -> Value {
-    let ready = !never_ready(pod);
-    let state = json!({"running": {"startedAt": clock::seconds()}});
-    let own = text(pod, "/status/podIP");
-    let address = if own.is_empty() {
-        pod_address(&kubelet.config.node_ip, uid(pod))
-    } else {
-        own.to_owned()
-    };
-    json!({
-        "phase": "Running", "hostIP": kubelet.config.node_ip, "podIP": address, "podIPs": [{"ip": address}],
-        "conditions": conditions(true, ready), "containerStatuses": containers(pod, ready, &state),
-    })
-}
-
-/// Pods answer nowhere; the address only has to look right and differ.
-fn pod_address(node: &str, uid: &str) -> String {
-    let host = node.rsplit('.').next().unwrap_or_default();
-    let last = uid
-        .bytes()
-        .fold(0u32, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)))
-        % 250
-        + 2;
-    format!("10.42.{host}.{last}")
-}
-
-fn ended(pod: &Value, phase: &str) -> Value {
-    let now = clock::seconds();
-    let state =
-        json!({"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": now, "finishedAt": now}});
-    json!({
-        "phase": phase, "conditions": conditions(true, false), "containerStatuses": containers(pod, false, &state),
-    })
 }

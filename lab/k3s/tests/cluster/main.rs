@@ -13,4 +13,5 @@ mod command_line;
 mod drain;
 mod lab;
 mod restart;
+mod trouble;
 mod workloads;

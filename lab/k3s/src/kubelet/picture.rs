@@ -1,0 +1,471 @@
+//! A pod's status as the API shows it, made from the states of its containers.
+
+use crate::clock;
+use crate::json::{flag, items, namespace, number, text, uid};
+use crate::version::{Version, hex};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum State {
+    Waiting { reason: String, message: String },
+    Running { since: String },
+    Ended(Ended),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Ended {
+    pub(super) code: i64,
+    pub(super) reason: String,
+    pub(super) message: String,
+    pub(super) started: String,
+    pub(super) finished: String,
+}
+
+impl State {
+    pub(super) fn waiting(reason: &str, message: &str) -> Self {
+        Self::Waiting {
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+
+    pub(super) fn running() -> Self {
+        Self::Running {
+            since: clock::seconds(),
+        }
+    }
+
+    fn from_json(state: &Value) -> Option<Self> {
+        if let Some(waiting) = state.get("waiting") {
+            return Some(Self::waiting(text(waiting, "/reason"), text(waiting, "/message")));
+        }
+        if let Some(running) = state.get("running") {
+            let since = text(running, "/startedAt").to_owned();
+            return Some(Self::Running { since });
+        }
+        Ended::from_json(state).map(Self::Ended)
+    }
+
+    fn json(&self, id: &str) -> Value {
+        match self {
+            Self::Waiting { reason, message } if message.is_empty() => json!({"waiting": {"reason": reason}}),
+            Self::Waiting { reason, message } => json!({"waiting": {"reason": reason, "message": message}}),
+            Self::Running { since } => json!({"running": {"startedAt": since}}),
+            Self::Ended(ended) => ended.json(id),
+        }
+    }
+}
+
+impl Ended {
+    fn from_json(state: &Value) -> Option<Self> {
+        let ended = state.get("terminated")?;
+        let field = |name: &str| text(ended, &format!("/{name}")).to_owned();
+        Some(Self {
+            code: number(ended, "/exitCode"),
+            reason: field("reason"),
+            message: field("message"),
+            started: field("startedAt"),
+            finished: field("finishedAt"),
+        })
+    }
+
+    fn json(&self, id: &str) -> Value {
+        let mut ended = json!({
+            "exitCode": self.code, "reason": self.reason, "startedAt": self.started, "finishedAt": self.finished,
+            "containerID": id,
+        });
+        if !self.message.is_empty() {
+            ended["message"] = json!(self.message);
+        }
+        json!({"terminated": ended})
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Container {
+    pub(super) name: String,
+    image: String,
+    pub(super) state: State,
+    pub(super) restarts: i64,
+    pub(super) last: Option<Ended>,
+    pub(super) ready: bool,
+}
+
+impl Container {
+    /// As the pod's status has it, else waiting.
+    fn of(spec: &Value, statuses: &[Value], waits_for: &str) -> Self {
+        let own = statuses
+            .iter()
+            .find(|status| text(status, "/name") == text(spec, "/name"));
+        let state = own.and_then(|status| State::from_json(&status["state"]));
+        Self {
+            name: text(spec, "/name").to_owned(),
+            image: text(spec, "/image").to_owned(),
+            state: state.unwrap_or_else(|| State::waiting(waits_for, "")),
+            restarts: own.map_or(0, |status| number(status, "/restartCount")),
+            last: own.and_then(|status| Ended::from_json(&status["lastState"])),
+            ready: own.is_some_and(|status| flag(status, "/ready")),
+        }
+    }
+
+    /// A running container ends; one that does not run has run for no time.
+    pub(super) fn end(&mut self, code: i64, reason: &str, message: &str) {
+        let now = clock::seconds();
+        let started = match &self.state {
+            State::Running { since } => since.clone(),
+            _ => now.clone(),
+        };
+        self.state = State::Ended(Ended {
+            code,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            started,
+            finished: now,
+        });
+        self.ready = false;
+    }
+
+    /// What ended becomes what was before.
+    pub(super) fn wait(&mut self, reason: &str, message: &str) {
+        if let State::Ended(ended) = &self.state {
+            self.last = Some(ended.clone());
+        }
+        self.state = State::waiting(reason, message);
+        self.ready = false;
+    }
+
+    pub(super) fn restart(&mut self) {
+        if let State::Ended(ended) = &self.state {
+            self.last = Some(ended.clone());
+        }
+        self.restarts += 1;
+        self.state = State::running();
+    }
+
+    fn has_succeeded(&self) -> bool {
+        matches!(&self.state, State::Ended(ended) if ended.code == 0)
+    }
+
+    fn status(&self, pod: &Value) -> Value {
+        let id = |restarts: i64| {
+            let sum = Sha256::digest(format!("{}/{}/{restarts}", uid(pod), self.name));
+            format!("containerd://{}", hex(&sum))
+        };
+        let began = self.restarts > 0 || !matches!(self.state, State::Waiting { .. });
+        let mut status = json!({
+            "name": self.name, "image": self.image, "imageID": "", "ready": self.ready,
+            "started": matches!(self.state, State::Running { .. }), "restartCount": self.restarts,
+            "state": self.state.json(&id(self.restarts)),
+            "lastState": self.last.as_ref().map_or_else(|| json!({}), |ended| ended.json(&id((self.restarts - 1).max(0)))),
+        });
+        if began {
+            status["imageID"] = json!(format!(
+                "{}@sha256:{}",
+                self.image,
+                hex(&Sha256::digest(&self.image))
+            ));
+            status["containerID"] = json!(id(self.restarts));
+        }
+        status
+    }
+}
+
+/// What the kubelet knows of a pod.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub(super) pod: Value,
+    node_ip: String,
+    pub(super) inits: Vec<Container>,
+    pub(super) mains: Vec<Container>,
+}
+
+impl Picture {
+    pub(super) fn of(pod: &Value, node_ip: &str) -> Self {
+        let inits = items(pod, "/spec/initContainers");
+        let waits_for = if inits.is_empty() {
+            "ContainerCreating"
+        } else {
+            "PodInitializing"
+        };
+        let all = |specs: &[Value], statuses: &str| -> Vec<Container> {
+            let statuses = items(pod, statuses);
+            specs
+                .iter()
+                .map(|spec| Container::of(spec, statuses, waits_for))
+                .collect()
+        };
+        Self {
+            inits: all(inits, "/status/initContainerStatuses"),
+            mains: all(items(pod, "/spec/containers"), "/status/containerStatuses"),
+            node_ip: node_ip.to_owned(),
+            pod: pod.clone(),
+        }
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        !text(&self.pod, "/status/startTime").is_empty()
+            && self
+                .mains
+                .iter()
+                .any(|one| !matches!(one.state, State::Waiting { .. }) || one.restarts > 0)
+    }
+
+    /// The kubelet's own rule.
+    pub(super) fn phase(&self) -> &'static str {
+        let policy = text(&self.pod, "/spec/restartPolicy");
+        let failed = |one: &&Container| matches!(&one.state, State::Ended(ended) if ended.code != 0);
+        if self.inits.iter().any(|one| !one.has_succeeded()) {
+            let over = policy == "Never" && self.inits.iter().any(|one| failed(&one));
+            return if over { "Failed" } else { "Pending" };
+        }
+        let untouched = |one: &Container| matches!(one.state, State::Waiting { .. }) && one.last.is_none();
+        if self.mains.iter().any(untouched) {
+            return "Pending";
+        }
+        let ended = |one: &Container| matches!(one.state, State::Ended(_));
+        if policy == "Always" || !self.mains.iter().all(ended) {
+            return "Running";
+        }
+        match self.mains.iter().find(failed) {
+            None => "Succeeded",
+            Some(_) if policy == "OnFailure" => "Running",
+            Some(_) => "Failed",
+        }
+    }
+
+    pub(super) fn status(&self) -> Value {
+        self.status_as(self.phase())
+    }
+
+    /// For a pod that is over for other reasons than its containers'.
+    pub(super) fn status_as(&self, phase: &str) -> Value {
+        let mut status = json!({
+            "phase": phase, "hostIP": self.node_ip, "startTime": self.start_time(),
+            "conditions": self.conditions(phase),
+            "containerStatuses": self.mains.iter().map(|one| one.status(&self.pod)).collect::<Vec<_>>(),
+        });
+        if !self.inits.is_empty() {
+            status["initContainerStatuses"] = self.inits.iter().map(|one| one.status(&self.pod)).collect();
+        }
+        if self.has_sandbox() {
+            let address = self.address();
+            status["podIPs"] = json!([{"ip": address}]);
+            status["podIP"] = json!(address);
+        }
+        status
+    }
+
+    fn has_sandbox(&self) -> bool {
+        let first = |reason: &str| reason == "ContainerCreating" || reason == "PodInitializing";
+        let waits = |one: &Container| matches!(&one.state, State::Waiting { reason, .. } if first(reason));
+        !self.inits.iter().chain(&self.mains).all(waits)
+    }
+
+    pub(super) fn start_time(&self) -> String {
+        let known = text(&self.pod, "/status/startTime");
+        if known.is_empty() {
+            clock::seconds()
+        } else {
+            known.to_owned()
+        }
+    }
+
+    /// Pods answer nowhere; the address only has to look right and differ.
+    fn address(&self) -> String {
+        let own = text(&self.pod, "/status/podIP");
+        if !own.is_empty() {
+            return own.to_owned();
+        }
+        let host = self.node_ip.rsplit('.').next().unwrap_or_default();
+        let sum = uid(&self.pod)
+            .bytes()
+            .fold(0u32, |sum, b| sum.wrapping_mul(31).wrapping_add(u32::from(b)));
+        format!("10.42.{host}.{}", sum % 250 + 2)
+    }
+
+    fn conditions(&self, phase: &str) -> Vec<Value> {
+        let named = |list: &[Container], which: fn(&Container) -> bool| {
+            let names: Vec<&str> = list
+                .iter()
+                .filter(|one| which(one))
+                .map(|one| one.name.as_str())
+                .collect();
+            names.join(" ")
+        };
+        let raw = named(&self.inits, |one| !one.has_succeeded());
+        let unready = named(&self.mains, |one| !one.ready);
+        let over = match phase {
+            "Succeeded" => "PodCompleted",
+            "Failed" => "PodFailed",
+            _ => "",
+        };
+        let ready = match over {
+            "" if unready.is_empty() && raw.is_empty() => (true, "", String::new()),
+            "" => (
+                false,
+                "ContainersNotReady",
+                format!("containers with unready status: [{unready}]"),
+            ),
+            over => (false, over, String::new()),
+        };
+        let initialized = if raw.is_empty() {
+            (
+                true,
+                if over == "PodCompleted" { over } else { "" },
+                String::new(),
+            )
+        } else {
+            (
+                false,
+                "ContainersNotInitialized",
+                format!("containers with incomplete status: [{raw}]"),
+            )
+        };
+        let mut conditions = vec![
+            self.condition("Initialized", initialized),
+            self.condition("Ready", ready.clone()),
+            self.condition("ContainersReady", ready),
+            self.condition("PodScheduled", (true, "", String::new())),
+        ];
+        if Version::current().since(29) {
+            let is = over.is_empty() && self.has_sandbox();
+            conditions.insert(
+                0,
+                self.condition("PodReadyToStartContainers", (is, "", String::new())),
+            );
+        }
+        conditions
+    }
+
+    /// With the time of its last change: now, if it has changed. What is null goes away in a merge.
+    fn condition(&self, kind: &str, (is, reason, message): (bool, &str, String)) -> Value {
+        let status = if is { "True" } else { "False" };
+        let before = items(&self.pod, "/status/conditions")
+            .iter()
+            .find(|c| text(c, "/type") == kind && text(c, "/status") == status);
+        let since = before.map_or_else(clock::seconds, |c| text(c, "/lastTransitionTime").to_owned());
+        let or_null = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
+        json!({
+            "type": kind, "status": status, "lastTransitionTime": since, "reason": or_null(reason),
+            "message": or_null(&message),
+        })
+    }
+
+    /// `web-7d9f8c6b5-abcde_demo(3f2c…)`, as the kubelet names a pod.
+    pub(super) fn full_name(&self) -> String {
+        let pod = &self.pod;
+        format!("{}_{}({})", crate::json::name(pod), namespace(pod), uid(pod))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn picture(policy: &str, inits: Value) -> Picture {
+        let pod = json!({
+            "metadata": {"name": "web", "namespace": "demo", "uid": "u1"},
+            "spec": {
+                "restartPolicy": policy, "initContainers": inits,
+                "containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}],
+            },
+            "status": {},
+        });
+        Picture::of(&pod, "10.99.0.101")
+    }
+
+    fn run(picture: &mut Picture) {
+        for one in &mut picture.mains {
+            (one.state, one.ready) = (State::running(), true);
+        }
+    }
+
+    #[test]
+    fn the_phase_follows_the_restart_policy() {
+        for (policy, crashed, done) in [
+            ("Always", "Running", "Running"),
+            ("OnFailure", "Running", "Succeeded"),
+            ("Never", "Failed", "Succeeded"),
+        ] {
+            let mut picture = picture(policy, json!([]));
+            assert_eq!(picture.phase(), "Pending", "{policy}");
+            run(&mut picture);
+            assert_eq!(picture.phase(), "Running", "{policy}");
+            picture.mains[0].end(0, "Completed", "");
+            assert_eq!(picture.phase(), "Running", "{policy}: the other one runs");
+            picture.mains[1].end(0, "Completed", "");
+            assert_eq!(picture.phase(), done, "{policy}");
+            picture.mains[1].end(1, "Error", "");
+            assert_eq!(picture.phase(), crashed, "{policy}");
+        }
+    }
+
+    #[test]
+    fn a_back_off_is_inside_a_running_pod_and_keeps_how_it_ended() {
+        let mut picture = picture("Always", json!([]));
+        run(&mut picture);
+        picture.mains[0].end(137, "OOMKilled", "");
+        picture.mains[0].restart();
+        picture.mains[0].end(137, "OOMKilled", "");
+        picture.mains[0].wait("CrashLoopBackOff", "back-off 10s");
+        let status = picture.status();
+        assert_eq!(status["phase"], "Running");
+        let first = &status["containerStatuses"][0];
+        assert_eq!(
+            (&first["restartCount"], &first["ready"]),
+            (&json!(1), &json!(false))
+        );
+        assert_eq!(text(first, "/state/waiting/reason"), "CrashLoopBackOff");
+        assert_eq!(text(first, "/lastState/terminated/reason"), "OOMKilled");
+        assert_eq!(number(first, "/lastState/terminated/exitCode"), 137);
+        let ready = &status["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["type"] == "Ready")
+            .unwrap();
+        assert_eq!(ready["message"], "containers with unready status: [a]");
+    }
+
+    #[test]
+    fn an_init_container_holds_the_pod_in_pending() {
+        let mut picture = picture("Always", json!([{"name": "i", "image": "z"}]));
+        picture.inits[0].end(1, "Error", "");
+        picture.inits[0].wait("CrashLoopBackOff", "");
+        let status = picture.status();
+        assert_eq!(status["phase"], "Pending");
+        assert_eq!(
+            text(&status, "/containerStatuses/0/state/waiting/reason"),
+            "PodInitializing"
+        );
+        let initialized = status["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|c| c["type"] == "Initialized");
+        assert_eq!(
+            initialized.unwrap()["message"],
+            "containers with incomplete status: [i]"
+        );
+        picture.inits[0].end(0, "Completed", "");
+        run(&mut picture);
+        assert_eq!(picture.phase(), "Running");
+    }
+
+    #[test]
+    fn a_condition_keeps_the_time_of_its_last_change() {
+        let mut picture = picture("Always", json!([]));
+        picture.pod["status"] = json!({"conditions": [
+            {"type": "Ready", "status": "False", "lastTransitionTime": "2020-01-01T00:00:00Z"},
+        ]});
+        let time = |picture: &Picture| {
+            let conditions = picture.conditions("Running");
+            let ready = conditions.iter().find(|c| c["type"] == "Ready").unwrap().clone();
+            text(&ready, "/lastTransitionTime").to_owned()
+        };
+        assert_eq!(time(&picture), "2020-01-01T00:00:00Z");
+        run(&mut picture);
+        assert_ne!(time(&picture), "2020-01-01T00:00:00Z");
+    }
+}
