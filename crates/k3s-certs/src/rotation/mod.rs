@@ -1,0 +1,1 @@
+//! Renewing the certificates of a node.
