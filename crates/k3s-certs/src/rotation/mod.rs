@@ -1,1 +1,190 @@
-//! Renewing the certificates of a node.
+//! Renewing the certificates of a node: one way for all modules that need it.
+//!
+//! k3s renews only while it starts. A server of a version that has the command is stopped, told `k3s certificate
+//! rotate`, which puts all leaves aside, and started. An older one renews at a plain restart what ends soon. An agent
+//! is given new certificates by a server at every start, so it is only restarted: `certificate rotate` fails on agents
+//! before v1.29.4, and where it works the agent has nothing left until a server answers.
+//!
+//! Whatever fails in between, k3s is started again. A mark in the container tells that a renewal is under way, so that
+//! the next run starts what a killed one has left stopped.
+
+mod apply;
+mod look;
+#[cfg(test)]
+mod tests;
+
+pub use apply::{Done, apply};
+pub use look::look;
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// What a restart renews in every version of k3s; newer ones renew within 120 days.
+pub const RESTART_RENEWS: Duration = Duration::from_hours(90 * 24);
+
+/// Where things are on the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    pub data_dir: String,
+    /// The server's own kubeconfig, which every start writes anew.
+    pub kubeconfig: String,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self {
+            data_dir: "/var/lib/rancher/k3s".to_owned(),
+            kubeconfig: "/etc/rancher/k3s/k3s.yaml".to_owned(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Server,
+    Agent,
+}
+
+impl Role {
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Server => "k3s.service",
+            Self::Agent => "k3s-agent.service",
+        }
+    }
+}
+
+/// How new certificates come about on this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// Stop, `k3s certificate rotate`, start: all leaves are made anew.
+    Command,
+    /// A plain restart: of a server it renews what has ended or ends within [`RESTART_RENEWS`], of an agent everything.
+    Restart,
+}
+
+/// The k3s of a node, as far as a renewal turns on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub role: Role,
+    pub binary: String,
+    /// Whether it runs or is coming up.
+    pub alive: bool,
+    pub enabled: bool,
+    /// Whether the binary has `certificate rotate`.
+    pub has_command: bool,
+    /// Whether a renewal was begun and its end not seen.
+    pub marked: bool,
+    /// The kubeconfig by which the API is asked afterwards; none: there was none before, and nothing is asked.
+    pub kubeconfig: Option<String>,
+    pub data_dir: String,
+}
+
+impl Service {
+    pub fn way(&self) -> Way {
+        match self.role {
+            Role::Server if self.has_command => Way::Command,
+            _ => Way::Restart,
+        }
+    }
+
+    /// Up to when before their end certificates are renewed here; `None`: whenever it is asked for.
+    pub fn renews_within(&self) -> Option<Duration> {
+        (self.role == Role::Server && self.way() == Way::Restart).then_some(RESTART_RENEWS)
+    }
+
+    /// What is written by a start that gave new certificates.
+    fn renewed_file(&self) -> Option<String> {
+        match self.role {
+            Role::Server => self.kubeconfig.clone(),
+            Role::Agent => Some(format!("{}/agent/client-kubelet.crt", self.data_dir)),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    act: Act,
+    service: Service,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Renew(Way),
+    /// Of a unit that ought to run.
+    Start,
+    /// `renewed`: the certificates of a start before it do not count.
+    Wait {
+        renewed: bool,
+    },
+}
+
+/// What there is to do on a node whose certificates are `due` or not. An error is a refusal.
+pub fn steps(service: &Service, due: bool) -> Result<Vec<Step>> {
+    let unit = service.role.unit();
+    if due && !service.alive && !service.enabled && !service.marked {
+        bail!(
+            "{unit} neither runs nor is it enabled: somebody has taken this node out of service. Renewing its certificates would start it; start it yourself first (`systemctl start {unit}`)"
+        );
+    }
+    let ought_to_run = service.enabled || service.marked;
+    let acts = if due {
+        vec![Act::Renew(service.way()), Act::Wait { renewed: true }]
+    } else if !service.alive && ought_to_run {
+        vec![Act::Start, Act::Wait { renewed: false }]
+    } else if service.marked {
+        vec![Act::Wait { renewed: false }]
+    } else {
+        Vec::new()
+    };
+    Ok(acts
+        .into_iter()
+        .map(|act| Step {
+            act,
+            service: service.clone(),
+        })
+        .collect())
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = self.service.role.unit();
+        match (self.act, self.service.role) {
+            (Act::Renew(Way::Command), _) => write!(
+                f,
+                "stop {unit}, put its certificates aside with `k3s certificate rotate`, start it again"
+            ),
+            (Act::Renew(Way::Restart), Role::Server) => write!(
+                f,
+                "restart {unit}: this k3s has no `certificate rotate`, and renews at a start what ends within {} days",
+                RESTART_RENEWS.as_secs() / 86400
+            ),
+            (Act::Renew(Way::Restart), Role::Agent) => {
+                write!(
+                    f,
+                    "restart {unit}: an agent is given new certificates at every start"
+                )
+            }
+            (Act::Start, _) if self.service.marked => {
+                write!(f, "start {unit}, which an interrupted renewal has left stopped")
+            }
+            (Act::Start, _) => write!(f, "start {unit}, which is enabled but does not run"),
+            (Act::Wait { .. }, Role::Server) => {
+                write!(
+                    f,
+                    "wait until {unit} runs and its API answers by its own kubeconfig"
+                )
+            }
+            (Act::Wait { .. }, Role::Agent) => {
+                write!(
+                    f,
+                    "wait until {unit} runs and its kubelet's certificate is accepted"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+main() {
+    take_turn
+    start
+}
+main
