@@ -1,6 +1,6 @@
 //! Which k3s a node has, and how it stands.
 
-use super::{Places, Role, Service};
+use super::{Places, Role, Service, Way};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host};
 use std::collections::BTreeMap;
@@ -51,7 +51,10 @@ pub(super) fn parse(text: &str, places: &Places) -> Result<Service> {
         binary: binary.to_owned(),
         alive: is_alive(fact("ActiveState")),
         enabled: fact("UnitFileState").starts_with("enabled"),
-        has_command: role == Role::Server && yes("command"),
+        way: match role {
+            Role::Server if yes("command") => Way::Command,
+            _ => Way::Restart,
+        },
         marked: yes("marked"),
         kubeconfig: match role {
             Role::Server => yes("kubeconfig").then(|| places.kubeconfig.clone()),

@@ -75,8 +75,7 @@ pub struct Service {
     /// Whether it runs or is coming up.
     pub alive: bool,
     pub enabled: bool,
-    /// Whether the binary has `certificate rotate`.
-    pub has_command: bool,
+    pub way: Way,
     /// Whether a renewal was begun and its end not seen.
     pub marked: bool,
     /// The kubeconfig by which the API is asked afterwards; none: there was none before, and nothing is asked.
@@ -85,16 +84,9 @@ pub struct Service {
 }
 
 impl Service {
-    pub fn way(&self) -> Way {
-        match self.role {
-            Role::Server if self.has_command => Way::Command,
-            _ => Way::Restart,
-        }
-    }
-
     /// Up to when before their end certificates are renewed here; `None`: whenever it is asked for.
     pub fn renews_within(&self) -> Option<Duration> {
-        (self.role == Role::Server && self.way() == Way::Restart).then_some(RESTART_RENEWS)
+        (self.role == Role::Server && self.way == Way::Restart).then_some(RESTART_RENEWS)
     }
 
     /// What is written by a start that gave new certificates.
@@ -133,7 +125,7 @@ pub fn steps(service: &Service, due: bool) -> Result<Vec<Step>> {
     }
     let ought_to_run = service.enabled || service.marked;
     let acts = if due {
-        vec![Act::Renew(service.way()), Act::Wait { renewed: true }]
+        vec![Act::Renew(service.way), Act::Wait { renewed: true }]
     } else if !service.alive && ought_to_run {
         vec![Act::Start, Act::Wait { renewed: false }]
     } else if service.marked {

@@ -43,7 +43,7 @@ fn a_server_is_known_by_its_unit() {
             binary: "/opt/bin/k3s".to_owned(),
             alive: true,
             enabled: true,
-            has_command: true,
+            way: Way::Command,
             marked: false,
             kubeconfig: Some("/etc/rancher/k3s/k3s.yaml".to_owned()),
             data_dir: "/var/lib/rancher/k3s".to_owned(),
@@ -58,7 +58,7 @@ fn a_server_is_known_by_its_unit() {
 #[test]
 fn an_agent_asks_by_its_kubelets_kubeconfig() {
     let service = parsed(&agent());
-    assert_eq!((service.role, service.has_command), (Role::Agent, false));
+    assert_eq!((service.role, service.way), (Role::Agent, Way::Restart));
     let kubeconfig = service.kubeconfig.unwrap();
     assert_eq!(kubeconfig, "/var/lib/rancher/k3s/agent/kubelet.kubeconfig");
 }
@@ -118,14 +118,14 @@ fn what_is_no_k3s_is_refused() {
 #[test]
 fn the_way_is_chosen_by_role_and_binary() {
     let server = parsed(SERVER);
-    assert_eq!((server.way(), server.renews_within()), (Way::Command, None));
+    assert_eq!((server.way, server.renews_within()), (Way::Command, None));
     let old = parsed(&SERVER.replace("command=yes\n", ""));
     assert_eq!(
-        (old.way(), old.renews_within()),
+        (old.way, old.renews_within()),
         (Way::Restart, Some(RESTART_RENEWS))
     );
     let agent = parsed(&agent());
-    assert_eq!((agent.way(), agent.renews_within()), (Way::Restart, None));
+    assert_eq!((agent.way, agent.renews_within()), (Way::Restart, None));
 }
 
 #[test]
