@@ -13,6 +13,7 @@ const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
 /// The turn, the stop and the command each have a minute or two; the start does not block.
 const ROTATE_LIMIT: Duration = Duration::from_mins(6);
 const START_LIMIT: Duration = Duration::from_mins(2);
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What was done.
@@ -105,36 +106,40 @@ fn inputs(service: &Service, renewed: bool) -> String {
 fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> Result<()> {
     let unit = service.role.unit();
     let script = format!("{}{COMMON}{}", inputs(service, renewed), include_str!("wait.sh"));
-    let waited = wait_until(host, limit, LOOK_EVERY, || {
-        let output = match host.run(&Command::script(script.clone()).within(Duration::from_secs(30))) {
-            Ok(output) => output,
-            // A container that is slow may come back.
-            Err(error) => match Failure::of(&error) {
-                Some(Failure {
-                    kind: Kind::TimedOut | Kind::AttachFailed,
-                    ..
-                }) => {
-                    return Ok(Err(format!("{error:#}")));
-                }
-                _ => return Err(error),
-            },
-        };
-        let text = output
-            .succeed(&host.place(), &format!("looking at {unit}"))?
-            .text();
-        if text.starts_with("state=failed") {
-            bail!(
-                "{}: {unit} has failed, and systemd does not start it again: look with `journalctl -u {unit}`",
-                host.place()
-            );
-        }
-        Ok(missing(service, &text))
-    })?;
     let what = match service.role {
         Role::Server => format!("{unit} and its API"),
         Role::Agent => format!("{unit} and its kubelet's certificate"),
     };
-    waited.or_fail(host, &what).with_context(|| advice(service))
+    let waited = wait_until(host, limit, LOOK_EVERY, || {
+        let output = match host.run(&Command::script(script.clone()).within(LOOK_LIMIT)) {
+            Ok(output) => output,
+            Err(error) if may_come_back(&error) => return Ok(Err(format!("{error:#}"))),
+            Err(error) => return Err(error),
+        };
+        let output = output.succeed(&host.place(), &format!("looking at {unit}"))?;
+        let text = output.text();
+        if text.starts_with("state=failed") {
+            bail!(
+                "{}: {unit} has failed, and systemd does not start it again",
+                host.place()
+            );
+        }
+        Ok(missing(service, &text))
+    });
+    waited
+        .and_then(|waited| waited.or_fail(host, &what))
+        .with_context(|| advice(service))
+}
+
+/// A look that could not be taken is one more thing that is missing: a container that is slow may come back.
+fn may_come_back(error: &anyhow::Error) -> bool {
+    matches!(
+        Failure::of(error),
+        Some(Failure {
+            kind: Kind::TimedOut | Kind::AttachFailed,
+            ..
+        })
+    )
 }
 
 /// What one look still lacks.

@@ -1,10 +1,14 @@
-//! For tests: authorities and certificates with chosen names and lifetimes, made on the spot.
+//! For tests: authorities and certificates with chosen names and lifetimes, made on the spot, and a node that has some.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
     reason = "this is only ever linked into tests, where a panic is how a test fails"
 )]
+
+mod node;
+
+pub use node::{DATA, KEY_MARK, KUBECONFIG, Node};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,

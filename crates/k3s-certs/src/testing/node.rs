@@ -1,0 +1,319 @@
+//! A node whose certificates are real and whose k3s is a few lines of shell: a folder as its root, in which the scripts
+//! of modules run as they are, with their paths moved there and what they print moved back.
+
+use super::{Authority, Leaf, NOW};
+use anyhow::{Result, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use host::{Command, Failure, FileToWrite, Held, Host, Kind, LockRequest, Output};
+use std::cell::{Cell, RefCell};
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+const PROGRAMS: &str = include_str!("node.sh");
+const MOVED: [&str; 5] = [
+    "/etc/rancher",
+    "/var/lib/homelab-k3s",
+    "/var/lib/rancher",
+    "/run/",
+    "/usr/local/bin",
+];
+pub const DATA: &str = "/var/lib/rancher/k3s";
+pub const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+/// What is between the lines of each key: to be searched for in all that comes out.
+pub const KEY_MARK: &str = "private key";
+
+pub struct Node {
+    root: TempDir,
+    elapsed: Cell<Duration>,
+    dead: Cell<bool>,
+    /// A killed script was stopped by its limit, and the module lives.
+    pub times_out: Cell<bool>,
+    /// Standard input of each command.
+    pub fed: RefCell<Vec<String>>,
+}
+
+impl Node {
+    /// A server whose leaves end so many days after [`NOW`]; a renewal gives a year.
+    pub fn server(until: i64) -> Self {
+        let node = Self::bare("k3s.service");
+        let (client, server, etcd) = (
+            Authority::new("k3s-client-ca@1"),
+            Authority::new("k3s-server-ca@1"),
+            Authority::new("etcd-server-ca@1"),
+        );
+        let tls = format!("{DATA}/server/tls");
+        for (file, authority) in [
+            ("client-ca.crt", &client),
+            ("server-ca.crt", &server),
+            ("etcd/server-ca.crt", &etcd),
+        ] {
+            node.put(&format!("{tls}/{file}"), &authority.pem);
+        }
+        let admin = Leaf::new("system:admin").organization("system:masters");
+        let leaves = [
+            ("client-admin.crt", admin, &client),
+            (
+                "client-controller.crt",
+                Leaf::new("system:kube-controller-manager"),
+                &client,
+            ),
+            ("serving-kube-apiserver.crt", Leaf::new("kube-apiserver"), &server),
+            ("etcd/server-client.crt", Leaf::new("etcd-server"), &etcd),
+        ];
+        let mut files = Vec::new();
+        for (file, leaf, authority) in &leaves {
+            let file = format!("{tls}/{file}");
+            node.leaf(&file, leaf, authority, until);
+            files.push(file);
+        }
+        node.list("k3s.service.files", &files);
+        for from in ["old", "fresh"] {
+            let admin = node.text(&format!("{from}{tls}/client-admin.crt"));
+            let yaml = kubeconfig(&server.pem, &admin);
+            node.put(&format!("{from}{KUBECONFIG}"), &yaml);
+        }
+        node.put(KUBECONFIG, &node.text(&format!("old{KUBECONFIG}")));
+        node
+    }
+
+    /// An agent.
+    pub fn agent(until: i64) -> Self {
+        let node = Self::bare("k3s-agent.service");
+        let (client, server) = (
+            Authority::new("k3s-client-ca@1"),
+            Authority::new("k3s-server-ca@1"),
+        );
+        let at = |file: &str| format!("{DATA}/agent/{file}");
+        node.put(&at("client-ca.crt"), &client.pem);
+        node.put(&at("server-ca.crt"), &server.pem);
+        let kubelet = Leaf::new("system:node:n2").organization("system:nodes");
+        node.leaf(&at("client-kubelet.crt"), &kubelet, &client, until);
+        node.leaf(&at("serving-kubelet.crt"), &Leaf::new("n2"), &server, until);
+        node.put(&at("kubelet.kubeconfig"), "apiVersion: v1\nkind: Config\n");
+        let files = ["client-kubelet.crt", "serving-kubelet.crt"].map(at);
+        node.list("k3s-agent.service.files", &files);
+        node.list("renewed-by-start", &files);
+        node
+    }
+
+    fn bare(unit: &str) -> Self {
+        let node = Self {
+            root: tempfile::tempdir().unwrap(),
+            elapsed: Cell::default(),
+            dead: Cell::default(),
+            times_out: Cell::default(),
+            fed: RefCell::default(),
+        };
+        for part in PROGRAMS.split("\n## ").skip(1) {
+            let (name, text) = part.split_once('\n').unwrap();
+            let place = if name == "k3s" { "usr/local/bin" } else { "bin" };
+            let place = format!("{place}/{name}");
+            node.put(&place, text);
+            fs::set_permissions(node.path(&place), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        fs::create_dir_all(node.path("run")).unwrap();
+        for (file, content) in [
+            (format!("{unit}.load"), "loaded"),
+            (format!("{unit}.active"), "active"),
+            (format!("{unit}.enabled"), "enabled"),
+            ("becomes".to_owned(), "active"),
+            ("renewed-by-start".to_owned(), ""),
+            ("calls".to_owned(), ""),
+        ] {
+            node.state(&file, content);
+        }
+        node
+    }
+
+    /// One leaf as it is, as it was, and as the next renewal makes it.
+    fn leaf(&self, file: &str, leaf: &Leaf, authority: &Authority, until: i64) {
+        let old = authority.sign(&leaf.clone().days(until - 365, until)).pem + &authority.pem;
+        let fresh = authority.sign(&leaf.clone().days(0, 365)).pem + &authority.pem;
+        self.put(&format!("old{file}"), &old);
+        self.put(file, &old);
+        self.put(&format!("fresh{file}"), &fresh);
+    }
+
+    fn list(&self, name: &str, files: &[String]) {
+        let lines: Vec<&str> = files.iter().map(|file| file.trim_start_matches('/')).collect();
+        self.state(name, &lines.join("\n"));
+    }
+
+    /// Which leaves a plain start of this server renews; names end like these.
+    pub fn renews_by_start(&self, names: &[&str]) {
+        let files = self.text("state/k3s.service.files");
+        let renewed = files
+            .lines()
+            .filter(|file| names.iter().any(|name| file.ends_with(name)));
+        self.state("renewed-by-start", &renewed.collect::<Vec<_>>().join("\n"));
+    }
+
+    /// Sets what systemd or k3s know: see the programs.
+    pub fn state(&self, name: &str, content: &str) {
+        self.put(&format!("state/{name}"), &format!("{content}\n"));
+    }
+
+    pub fn forget(&self, name: &str) {
+        fs::remove_file(self.path(&format!("state/{name}"))).unwrap();
+    }
+
+    /// What was called for that changes something, in order.
+    pub fn calls(&self) -> Vec<String> {
+        let calls = self.text("state/calls");
+        let changes = |call: &&str| {
+            !call.starts_with("show") && !call.contains("--help") && !call.contains("get --raw")
+        };
+        calls
+            .lines()
+            .filter(|call| !call.is_empty())
+            .filter(changes)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    pub fn path(&self, place: &str) -> PathBuf {
+        self.root.path().join(place.trim_start_matches('/'))
+    }
+
+    pub fn put(&self, place: &str, text: &str) {
+        let path = self.path(place);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub fn text(&self, place: &str) -> String {
+        fs::read_to_string(self.path(place)).unwrap()
+    }
+
+    pub fn has(&self, place: &str) -> bool {
+        self.path(place).exists()
+    }
+
+    /// Whether a renewal is marked as under way.
+    pub fn is_marked(&self) -> bool {
+        self.has("/var/lib/homelab-k3s/renewal-under-way")
+    }
+
+    /// A module was killed; this is the next one.
+    pub fn revive(&self) {
+        self.dead.set(false);
+        self.state("calls", "");
+    }
+
+    fn moved(&self, text: &str) -> String {
+        let root = self.root.path().display().to_string();
+        MOVED.iter().fold(text.to_owned(), |text, folder| {
+            text.replace(folder, &format!("{root}{folder}"))
+        })
+    }
+
+    fn pass(&self, time: Duration) {
+        self.elapsed.set(self.elapsed.get() + time);
+    }
+}
+
+/// As k3s writes it, with a key that is none.
+fn kubeconfig(authority: &str, chain: &str) -> String {
+    let key = format!("-----BEGIN EC PRIVATE KEY-----\n{KEY_MARK}\n-----END EC PRIVATE KEY-----\n");
+    let [authority, chain, key] = [authority, chain, &key].map(|pem| STANDARD.encode(pem));
+    format!(
+        "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {authority}\n    server: https://127.0.0.1:6443\n  name: default\n\
+         contexts:\n- context:\n    cluster: default\n    user: default\n  name: default\ncurrent-context: default\nkind: Config\npreferences: {{}}\n\
+         users:\n- name: default\n  user:\n    client-certificate-data: {chain}\n    client-key-data: {key}\n"
+    )
+}
+
+impl Host for Node {
+    fn place(&self) -> String {
+        "container 101 on pve1".to_owned()
+    }
+
+    fn run(&self, command: &Command) -> Result<Output> {
+        if self.dead.get() {
+            return Err(anyhow!("the module was killed"));
+        }
+        assert_eq!(
+            command.argv,
+            ["/bin/sh", "-s"],
+            "what is no script shows in lists of processes"
+        );
+        self.pass(Duration::from_secs(1));
+        let script = String::from_utf8(command.stdin.clone()).unwrap();
+        let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path("bin").display());
+        let mut child = std::process::Command::new("/bin/sh")
+            .arg("-s")
+            .env_clear()
+            .env("PATH", path)
+            .env("SANDBOX", self.root.path())
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().unwrap();
+        let text = self.moved(&script);
+        self.fed.borrow_mut().push(script);
+        let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
+        let output = child.wait_with_output()?;
+        let _ = feeder.join();
+        if output.status.signal().is_some() {
+            if self.times_out.get() {
+                return Err(Failure::new(Kind::TimedOut, self.place(), "/bin/sh was stopped").into());
+            }
+            self.dead.set(true);
+            return Err(anyhow!("the module was killed"));
+        }
+        let root = self.root.path().display().to_string();
+        let back = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&root, "").into_bytes();
+        Ok(Output {
+            status: output.status.code().unwrap(),
+            stdout: back(&output.stdout),
+            stderr: back(&output.stderr),
+            ..Output::default()
+        })
+    }
+
+    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
+        Ok(fs::read(self.path(path)).ok())
+    }
+
+    fn write(&self, file: &FileToWrite) -> Result<()> {
+        Err(anyhow!("nothing was to be written: {file:?}"))
+    }
+
+    fn remove(&self, path: &str) -> Result<()> {
+        let _ = fs::remove_file(self.path(path));
+        Ok(())
+    }
+
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + NOW + self.elapsed.get()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.elapsed.get()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        self.pass(duration);
+    }
+
+    fn unique(&self) -> String {
+        "unique".to_owned()
+    }
+
+    fn outside(&self) -> &dyn Host {
+        self
+    }
+
+    fn lock(&self, _: &LockRequest) -> Result<Held> {
+        Ok(Held::nothing())
+    }
+}
