@@ -214,6 +214,19 @@ impl Node {
         })
     }
 
+    /// Paths stand as they are or, as words of their own, in base64.
+    fn moved_back(&self, bytes: &[u8]) -> Vec<u8> {
+        let root = self.root.path().display().to_string();
+        let text = String::from_utf8_lossy(bytes).replace(&root, "");
+        let word = |word: &str| match STANDARD.decode(word).map(String::from_utf8) {
+            Ok(Ok(path)) if path.starts_with(&root) => STANDARD.encode(&path[root.len()..]),
+            _ => word.to_owned(),
+        };
+        let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = text.split('\n').map(line).collect();
+        lines.join("\n").into_bytes()
+    }
+
     fn pass(&self, time: Duration) {
         self.elapsed.set(self.elapsed.get() + time);
     }
@@ -270,12 +283,10 @@ impl Host for Node {
             self.dead.set(true);
             return Err(anyhow!("the module was killed"));
         }
-        let root = self.root.path().display().to_string();
-        let back = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&root, "").into_bytes();
         Ok(Output {
             status: output.status.code().unwrap(),
-            stdout: back(&output.stdout),
-            stderr: back(&output.stderr),
+            stdout: self.moved_back(&output.stdout),
+            stderr: self.moved_back(&output.stderr),
             ..Output::default()
         })
     }

@@ -1,0 +1,211 @@
+//! What the node's program told: certificates with the files that they are in, and what could not be read.
+
+use crate::kubeconfig;
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k3s_certs::Certificate;
+use serde::{Deserialize, Serialize};
+
+/// A certificate where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) file: String,
+    /// The field of the file, where the file is no PEM.
+    pub(crate) entry: Option<String>,
+    pub(crate) certificate: Certificate,
+}
+
+/// A file that holds no certificate that can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    pub(crate) file: String,
+    pub(crate) error: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct All {
+    pub(crate) found: Vec<Found>,
+    pub(crate) faults: Vec<Fault>,
+    /// What there is to know besides.
+    pub(crate) notes: Vec<String>,
+}
+
+impl All {
+    /// Reads the lines of the node's program.
+    pub(crate) fn of_node(text: &str) -> Result<Self> {
+        let mut all = Self::default();
+        let mut lines = text.lines();
+        for line in lines.by_ref() {
+            if line == "end" {
+                return match lines.next() {
+                    None => Ok(all),
+                    Some(_) => bail!("the node's answer goes on after its end"),
+                };
+            }
+            all.line(line).context("the node's answer is mixed up")?;
+        }
+        bail!("the node's answer has no end: it was cut off")
+    }
+
+    fn line(&mut self, line: &str) -> Result<()> {
+        let mut words = line.split(' ');
+        let (Some(kind), Some(path), Some(content), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            bail!("a line has not three words");
+        };
+        let decoded = |word: &str| STANDARD.decode(word).context("a word is no base64");
+        let file = String::from_utf8_lossy(&decoded(path)?).into_owned();
+        let content = decoded(content)?;
+        match kind {
+            "pem" => self.pem(&file, None, &content),
+            "missing" => self.fault(file, "there is no such file"),
+            "unreadable" => self.fault(file, "it cannot be read"),
+            "more" => self.fault(
+                file,
+                "there are more than 500 files with certificates in this folder: the rest was not looked at",
+            ),
+            field => {
+                let value = String::from_utf8_lossy(&content).into_owned();
+                self.field(&file, field, value.trim().trim_matches(['"', '\'']));
+            }
+        }
+        Ok(())
+    }
+
+    /// The certificates of a PEM file, or of the bytes in a field.
+    pub(crate) fn pem(&mut self, file: &str, entry: Option<&str>, content: &[u8]) {
+        let place = entry.map_or_else(|| file.to_owned(), |entry| format!("{file}: {entry}"));
+        match k3s_certs::certificates(content, &place) {
+            Ok(certificates) => self
+                .found
+                .extend(certificates.into_iter().map(|certificate| Found {
+                    file: file.to_owned(),
+                    entry: entry.map(str::to_owned),
+                    certificate,
+                })),
+            Err(error) => self.fault(file.to_owned(), without(&place, &format!("{error:#}"), entry)),
+        }
+    }
+
+    /// The certificates in a field that is base64.
+    pub(crate) fn field(&mut self, file: &str, entry: &str, value: &str) {
+        match k3s_certs::base64(value, entry) {
+            Ok(content) => self.pem(file, Some(entry), &content),
+            Err(error) => self.fault(file.to_owned(), format!("{error:#}")),
+        }
+    }
+
+    pub(crate) fn fault(&mut self, file: impl Into<String>, error: impl Into<String>) {
+        self.faults.push(Fault {
+            file: file.into(),
+            error: error.into(),
+        });
+    }
+
+    /// The certificates of a kubeconfig on this machine.
+    pub(crate) fn kubeconfig(&mut self, host: &dyn host::Host, path: &str) {
+        kubeconfig::read(self, host, path);
+    }
+}
+
+/// The file has a column of its own.
+fn without(place: &str, error: &str, entry: Option<&str>) -> String {
+    let rest = error
+        .strip_prefix(place)
+        .map_or(error, |rest| rest.trim_start_matches(": "));
+    entry.map_or_else(|| rest.to_owned(), |entry| format!("{entry}: {rest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k3s_certs::testing::{Authority, Leaf};
+
+    fn line(kind: &str, path: &str, content: &str) -> String {
+        format!("{kind} {} {}\n", STANDARD.encode(path), STANDARD.encode(content))
+    }
+
+    #[test]
+    fn files_and_fields_are_read() {
+        let authority = Authority::new("ca");
+        let chain = authority.sign(&Leaf::new("x")).pem + &authority.pem;
+        let quoted = format!("\"{}\"", STANDARD.encode(&chain));
+        let text = line("pem", "/a.crt", &chain)
+            + &line("client-certificate-data", "/k3s.yaml", &quoted)
+            + &line("tls.crt", "/dynamic-cert.json", &STANDARD.encode(&chain))
+            + "end\n";
+        let all = All::of_node(&text).unwrap();
+        let told: Vec<_> = all
+            .found
+            .iter()
+            .map(|found| {
+                (
+                    found.file.as_str(),
+                    found.entry.as_deref(),
+                    found.certificate.subject.as_str(),
+                )
+            })
+            .collect();
+        let field = Some("client-certificate-data");
+        assert_eq!(
+            told,
+            [
+                ("/a.crt", None, "CN=x"),
+                ("/a.crt", None, "CN=ca"),
+                ("/k3s.yaml", field, "CN=x"),
+                ("/k3s.yaml", field, "CN=ca"),
+                ("/dynamic-cert.json", Some("tls.crt"), "CN=x"),
+                ("/dynamic-cert.json", Some("tls.crt"), "CN=ca"),
+            ]
+        );
+        assert!(all.faults.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_by_file_and_field() {
+        let empty_key = "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n";
+        let text = line("pem", "/a.crt", "")
+            + &line("pem", "/b.crt", empty_key)
+            + &line("client-certificate-data", "/k3s.yaml", "?")
+            + &line("client-certificate-data", "/k3s.yaml", &STANDARD.encode("x"))
+            + &line("tls.crt", "/dynamic-cert.json", "")
+            + &line("missing", "/c.crt", "")
+            + &line("unreadable", "/d.crt", "")
+            + &line("more", "/e", "")
+            + "end\n";
+        let told: Vec<String> = All::of_node(&text)
+            .unwrap()
+            .faults
+            .iter()
+            .map(|fault| format!("{} {}", fault.file, fault.error))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "/a.crt it is empty",
+                "/b.crt it holds a private key where a certificate is expected",
+                "/k3s.yaml client-certificate-data: it is no base64",
+                "/k3s.yaml client-certificate-data: it is no PEM: there is no BEGIN line in it",
+                "/dynamic-cert.json tls.crt: it is empty",
+                "/c.crt there is no such file",
+                "/d.crt it cannot be read",
+                "/e there are more than 500 files with certificates in this folder: the rest was not looked at",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_off_or_mixed_up_is_none() {
+        for text in [
+            "",
+            "pem YQ==",
+            "pem YQ== YQ== YQ==\nend\n",
+            "pem ? YQ==\nend\n",
+            "end\nend\n",
+        ] {
+            assert!(All::of_node(text).is_err(), "{text:?}");
+        }
+    }
+}

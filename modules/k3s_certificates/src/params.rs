@@ -1,0 +1,218 @@
+//! What the user asks for.
+
+use crate::summary::Node;
+use serde::Deserialize;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The options; see `k3s_certificates.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub wanted: Wanted,
+    pub vmid: Option<u32>,
+    pub data_dir: String,
+    pub kubeconfig: String,
+    pub paths: Vec<String>,
+    pub kubeconfigs: Option<Vec<String>>,
+    pub ignore: Vec<String>,
+    pub warn_days: u64,
+    pub fail_on_expiring: bool,
+    pub renew_before: u64,
+    pub force: bool,
+    pub timeout: u64,
+    pub lock_timeout: u64,
+    pub nodes: Vec<Node>,
+    pub hosts: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    #[default]
+    Listed,
+    Rotated,
+    Summary,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(default)]
+    state: Wanted,
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    #[serde(default = "data_dir")]
+    data_dir: String,
+    #[serde(default = "k3s_yaml")]
+    kubeconfig: String,
+    paths: Option<Vec<String>>,
+    kubeconfigs: Option<Vec<String>>,
+    ignore: Option<Vec<String>>,
+    #[serde(default = "thirty")]
+    warn_days: u64,
+    #[serde(default)]
+    fail_on_expiring: bool,
+    #[serde(default = "thirty")]
+    renew_before: u64,
+    #[serde(default)]
+    force: bool,
+    #[serde(default = "five_minutes")]
+    timeout: u64,
+    #[serde(default = "ten_minutes")]
+    lock_timeout: u64,
+    nodes: Option<Vec<Value>>,
+    hosts: Option<Vec<String>>,
+}
+
+fn data_dir() -> String {
+    "/var/lib/rancher/k3s".to_owned()
+}
+
+fn k3s_yaml() -> String {
+    "/etc/rancher/k3s/k3s.yaml".to_owned()
+}
+
+/// k3s renews within 90 or 120 days of the end, at a restart: a month before, nobody has restarted it for long.
+fn thirty() -> u64 {
+    30
+}
+
+fn five_minutes() -> u64 {
+    300
+}
+
+fn ten_minutes() -> u64 {
+    600
+}
+
+/// Ten thousand days: no certificate of k3s lasts as long.
+const MOST_DAYS: u64 = 10_000;
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        options.check()?;
+        let nodes = options.nodes.unwrap_or_default().into_iter().enumerate();
+        Ok(Self {
+            wanted: options.state,
+            vmid: options.vmid,
+            data_dir: options.data_dir.trim_end_matches('/').to_owned(),
+            kubeconfig: options.kubeconfig,
+            paths: options.paths.unwrap_or_default(),
+            kubeconfigs: options.kubeconfigs,
+            ignore: options.ignore.unwrap_or_default(),
+            warn_days: options.warn_days,
+            fail_on_expiring: options.fail_on_expiring,
+            renew_before: options.renew_before,
+            force: options.force,
+            timeout: options.timeout,
+            lock_timeout: options.lock_timeout,
+            nodes: nodes.map(node).collect::<Result<_, _>>()?,
+            hosts: options.hosts.unwrap_or_default(),
+        })
+    }
+}
+
+fn node((index, value): (usize, Value)) -> Result<Node, String> {
+    serde_json::from_value(value).map_err(|error| format!("nodes: number {}: {error}", index + 1))
+}
+
+impl Options {
+    fn check(&self) -> Result<(), String> {
+        let paths = [&self.paths, &self.kubeconfigs].into_iter().flatten().flatten();
+        let named = [("data_dir", &self.data_dir), ("kubeconfig", &self.kubeconfig)].into_iter();
+        for (option, path) in named.chain(paths.map(|path| ("paths and kubeconfigs", path))) {
+            if !path.starts_with('/') || path.contains('\n') {
+                return Err(format!("{option}: {path:?} is no absolute path"));
+            }
+        }
+        for (option, days) in [("warn_days", self.warn_days), ("renew_before", self.renew_before)] {
+            if days > MOST_DAYS {
+                return Err(format!("{option}: {days} days are more than {MOST_DAYS}"));
+            }
+        }
+        let summary = self.state == Wanted::Summary;
+        if summary != self.nodes.is_some() {
+            return Err("nodes: is what state: summary needs, and no other state".to_owned());
+        }
+        if !summary && self.hosts.is_some() {
+            return Err("hosts: is for state: summary".to_owned());
+        }
+        if self.state == Wanted::Rotated && self.kubeconfigs.is_some() {
+            return Err(
+                "kubeconfigs: are looked at by state: listed; state: rotated renews a node".to_owned(),
+            );
+        }
+        if self.state != Wanted::Rotated && self.force {
+            return Err("force: is for state: rotated".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Params {
+    pub fn warn_window(&self) -> Duration {
+        days(self.warn_days)
+    }
+
+    pub fn renew_window(&self) -> Duration {
+        days(self.renew_before)
+    }
+}
+
+fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 24 * 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn refused(options: Value) -> String {
+        serde_json::from_value::<Params>(options).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        for (options, told) in [
+            (json!({"data_dir": "x"}), "data_dir: \"x\" is no absolute path"),
+            (json!({"kubeconfig": "k3s.yaml"}), "kubeconfig: "),
+            (json!({"paths": ["/a", "b"]}), "paths and kubeconfigs: \"b\""),
+            (
+                json!({"kubeconfigs": ["~/.kube/config"]}),
+                "paths and kubeconfigs: ",
+            ),
+            (json!({"paths": ["/a\n/b"]}), "paths and kubeconfigs: "),
+            (json!({"warn_days": 10_001}), "warn_days: "),
+            (
+                json!({"state": "rotated", "renew_before": 99_999}),
+                "renew_before: ",
+            ),
+            (json!({"state": "summary"}), "nodes: "),
+            (json!({"nodes": []}), "nodes: "),
+            (json!({"hosts": []}), "hosts: "),
+            (
+                json!({"state": "rotated", "kubeconfigs": ["/a"]}),
+                "kubeconfigs: ",
+            ),
+            (json!({"force": true}), "force: "),
+            (
+                json!({"state": "summary", "nodes": [{"host": "a"}, {}]}),
+                "nodes: number 2: ",
+            ),
+            (json!({"state": "renewed"}), "unknown variant"),
+        ] {
+            let error = refused(options.clone());
+            assert!(error.starts_with(told), "{options}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_folder_may_end_with_a_slash() {
+        let params: Params = serde_json::from_value(json!({"data_dir": "/data/k3s/"})).unwrap();
+        assert_eq!(params.data_dir, "/data/k3s");
+    }
+}

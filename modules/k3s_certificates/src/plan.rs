@@ -1,0 +1,186 @@
+//! What is due, and what is done about it. Pure.
+
+use crate::found::Found;
+use crate::params::{Params, Wanted};
+use crate::state::State;
+use crate::told::{self, Kind};
+use ansible_module::Plan;
+use anyhow::{Result, bail};
+use k3s_certs::Standing;
+use k3s_certs::rotation::{self, Role, Service};
+use std::fmt;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Rotation(rotation::Step),
+    /// Read again: nothing may be due any more.
+    Prove,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rotation(step) => step.fmt(f),
+            Self::Prove => f.write_str("see that every certificate that was due is new"),
+        }
+    }
+}
+
+pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+    match (params.wanted, &state.service) {
+        (Wanted::Rotated, Some(service)) => rotated(params, state, service),
+        _ => listed(params, state),
+    }
+}
+
+fn listed(params: &Params, state: &State) -> Result<Plan<Step>> {
+    match state.problem(params) {
+        Some(problem) if params.fail_on_expiring => bail!(
+            "{problem}. Leaves are renewed by `state: rotated`, authorities by `k3s certificate rotate-ca`"
+        ),
+        _ => Ok(Plan::default()),
+    }
+}
+
+fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Step>> {
+    let due = due(params, state, service);
+    let all = renewable(params, state, service);
+    if params.force && due.is_empty() && service.renews_within().is_some() {
+        bail!(
+            "force: this k3s has no `certificate rotate`, and a restart renews only what ends within {} days: nothing does",
+            rotation::RESTART_RENEWS.as_secs() / 86400
+        );
+    }
+    let wanted = params.force || !due.is_empty();
+    let mut steps: Vec<Step> = rotation::steps(service, wanted)?
+        .into_iter()
+        .map(Step::Rotation)
+        .collect();
+    let doubts = doubts(params, state, &all);
+    if steps.is_empty() && !doubts.is_empty() {
+        bail!(
+            "{}. Nothing was done about it, since new certificates may not be what is missing: set the clock right or mend the files, or have them made anew with `force: true`",
+            doubts.join("; ")
+        );
+    }
+    if wanted {
+        steps.push(Step::Prove);
+    }
+    let mut plan = Plan::of(steps);
+    plan.warnings = warnings(params, state, service);
+    Ok(plan)
+}
+
+/// How long before its end a certificate is renewed here.
+fn window(params: &Params, service: &Service) -> Duration {
+    let asked = params.renew_window();
+    service.renews_within().map_or(asked, |most| most.min(asked))
+}
+
+/// The leaves that are to be renewed now.
+pub(crate) fn due<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'a Found> {
+    let window = window(params, service);
+    let is_due = |found: &&Found| {
+        matches!(
+            found.certificate.standing(state.now, window),
+            Standing::Expired | Standing::ExpiresSoon
+        )
+    };
+    renewable(params, state, service)
+        .into_iter()
+        .filter(is_due)
+        .collect()
+}
+
+/// The leaves that k3s itself makes on a node of this role.
+fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'a Found> {
+    let made = |found: &&Found| {
+        told::kind(&found.certificate) == Kind::Leaf && is_made(params, service.role, &found.file)
+    };
+    state
+        .all
+        .found
+        .iter()
+        .filter(made)
+        .filter(|found| told::ignored(params, &found.file, &state.all.found).is_none())
+        .collect()
+}
+
+fn is_made(params: &Params, role: Role, file: &str) -> bool {
+    let below = |folder: &str| file.starts_with(&format!("{}/{folder}/", params.data_dir));
+    match role {
+        // An agent that was a server once still has that one's files.
+        Role::Agent => below("agent"),
+        // The API server's own for its loopback is made once, for a hundred years.
+        Role::Server => {
+            file == params.kubeconfig
+                || below("agent")
+                || (below("server/tls") && !below("server/tls/temporary-certs"))
+        }
+    }
+}
+
+/// What is wrong and would not be mended by waiting for its end.
+fn doubts(params: &Params, state: &State, renewable: &[&Found]) -> Vec<String> {
+    let early = renewable
+        .iter()
+        .filter(|found| found.certificate.standing(state.now, Duration::ZERO) == Standing::NotYetValid)
+        .map(|found| {
+            format!(
+                "{} is not valid before {}, and it is {} now",
+                found.file,
+                found.certificate.not_before_rfc3339(),
+                k3s_certs::rfc3339(state.now)
+            )
+        });
+    let own = |file: &str| file.starts_with(&params.data_dir) || file == params.kubeconfig;
+    let unreadable = state.all.faults.iter().filter(|fault| own(&fault.file));
+    let unreadable = unreadable.map(|fault| format!("{}: {}", fault.file, fault.error));
+    early.chain(unreadable).collect()
+}
+
+fn warnings(params: &Params, state: &State, service: &Service) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(most) = service
+        .renews_within()
+        .filter(|most| *most < params.renew_window())
+    {
+        warnings.push(format!(
+            "renew_before: this k3s has no `certificate rotate`, and a restart renews only what ends within {} days: that is what was gone by",
+            most.as_secs() / 86400
+        ));
+    }
+    let told = state.told(params);
+    let authorities: Vec<String> = told::distinct(&told)
+        .into_iter()
+        .filter(|told| told.kind == Kind::Ca)
+        .filter_map(told::Told::trouble)
+        .collect();
+    if !authorities.is_empty() {
+        warnings.push(format!(
+            "{}. An authority is not renewed here: see `k3s certificate rotate-ca`",
+            authorities.join("; ")
+        ));
+    }
+    warnings
+}
+
+/// What a renewal has left due, as an error that says what to do.
+pub(crate) fn left_over(params: &Params, state: &State, service: &Service) -> Option<String> {
+    let mut left: Vec<String> = due(params, state, service)
+        .iter()
+        .map(|found| format!("{} until {}", found.file, found.certificate.not_after_rfc3339()))
+        .collect();
+    left.dedup();
+    (!left.is_empty()).then(|| {
+        format!(
+            "k3s was started anew, but left these as they were: {}. It may have stopped using a file at an upgrade: then remove it, or name it in `ignore`; else look with `journalctl -u {}`",
+            left.join("; "),
+            service.role.unit()
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

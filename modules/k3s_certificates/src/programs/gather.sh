@@ -1,0 +1,79 @@
+# Tells the certificates of a node, a line a file: its kind, its path and its content, both in base64. Only reads.
+# $data and $kubeconfig are k3s's, the arguments are further files and folders. No key leaves the node: of a key in a
+# PEM file its two outer lines are told, of a kubeconfig and of the listener's secret only the fields of certificates.
+set -u
+LC_ALL=C
+export LC_ALL
+limit=1048577
+most=500
+
+main() {
+    if [ "$node" = yes ]; then
+        folder "$data/server/tls"
+        folder "$data/agent"
+        fields "$kubeconfig"
+        for file in "$data"/server/cred/*.kubeconfig "$data"/agent/*.kubeconfig; do
+            fields "$file"
+        done
+        listener "$data/server/tls/dynamic-cert.json"
+    fi
+    for place in "$@"; do
+        if [ -d "$place" ]; then
+            folder "$place"
+        elif [ -e "$place" ]; then
+            pem "$place"
+        else
+            tell missing "$place" </dev/null
+        fi
+    done
+    echo end
+}
+
+# $1 kind, $2 path, the content on standard input.
+tell() {
+    printf '%s %s %s\n' "$1" "$(printf %s "$2" | code)" "$(head -c "$limit" | code)"
+}
+
+code() {
+    base64 | tr -d '\n'
+}
+
+pem() {
+    if [ -r "$1" ]; then
+        sed '/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,/-----END [A-Z0-9 ]*PRIVATE KEY-----/{/-----/!d;}' <"$1" | tell pem "$1"
+    else
+        tell unreadable "$1" </dev/null
+    fi
+}
+
+folder() {
+    find "$1" \( -type f -o -type l \) \( -name '*.crt' -o -name '*.pem' -o -name '*.cert' \) 2>/dev/null |
+        sort | head -n "$((most + 1))" | {
+        told=0
+        while IFS= read -r file; do
+            told=$((told + 1))
+            if [ "$told" -gt "$most" ]; then
+                tell more "$1" </dev/null
+            else
+                pem "$file"
+            fi
+        done
+    }
+}
+
+# The certificates inside a kubeconfig that k3s wrote: a line a field. Those by path are in their own files.
+fields() {
+    [ -f "$1" ] || return 0
+    for field in certificate-authority-data client-certificate-data; do
+        sed -n "s/^[ -]*$field: *//p" <"$1" | head -n 20 | while IFS= read -r value; do
+            printf '%s' "$value" | tell "$field" "$1"
+        done
+    done
+}
+
+# The certificate by which a server is reached is in a Secret, as JSON.
+listener() {
+    [ -f "$1" ] || return 0
+    sed -n 's/.*"tls\.crt" *: *"\([^"]*\)".*/\1/p' <"$1" | tell tls.crt "$1"
+}
+

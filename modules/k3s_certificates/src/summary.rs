@@ -1,0 +1,90 @@
+//! The answers of several nodes as one.
+
+use crate::found::Fault;
+use crate::params::Params;
+use crate::told::Told;
+use serde::{Deserialize, Deserializer};
+
+/// One node: its name, and what was registered of its list.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Node {
+    pub host: String,
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub seen: Seen,
+}
+
+/// A registered answer. It has many more keys; only these are read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// Every task that Ansible came by has it.
+    changed: Option<bool>,
+    skipped: bool,
+    failed: bool,
+    unreachable: bool,
+    msg: Option<String>,
+    certificates: Vec<Told>,
+    unreadable: Vec<Fault>,
+    notes: Vec<String>,
+}
+
+fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seen, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// All of them, by node.
+#[derive(Default)]
+pub(crate) struct Merged {
+    pub(crate) certificates: Vec<Told>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) notes: Vec<String>,
+}
+
+pub(crate) fn merge(params: &Params) -> Merged {
+    let mut merged = Merged::default();
+    for Node { host, seen } in &params.nodes {
+        if let Some(why) = unseen(seen) {
+            merged.fault(host, &why);
+            continue;
+        }
+        merged
+            .certificates
+            .extend(seen.certificates.iter().map(|told| Told {
+                host: Some(host.clone()),
+                ..told.clone()
+            }));
+        for Fault { file, error } in &seen.unreadable {
+            merged.fault(&format!("{host}: {file}"), error);
+        }
+        merged
+            .notes
+            .extend(seen.notes.iter().map(|note| format!("{host}: {note}")));
+    }
+    for host in &params.hosts {
+        if !params.nodes.iter().any(|node| node.host == *host) {
+            merged.fault(
+                host,
+                "it was not looked at: Ansible could not reach it, or left it out",
+            );
+        }
+    }
+    merged
+}
+
+/// Why nothing is known of a node. A failure that `failed_when` hides still has its message.
+fn unseen(seen: &Seen) -> Option<String> {
+    if seen.failed || seen.unreachable || seen.msg.is_some() {
+        let why = seen.msg.as_deref().unwrap_or("it gave no reason");
+        return Some(format!("it could not be looked at: {why}"));
+    }
+    (seen.skipped || seen.changed.is_none()).then(|| "it was not looked at".to_owned())
+}
+
+impl Merged {
+    fn fault(&mut self, file: &str, error: &str) {
+        self.faults.push(Fault {
+            file: file.to_owned(),
+            error: error.to_owned(),
+        });
+    }
+}

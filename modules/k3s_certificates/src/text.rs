@@ -1,0 +1,123 @@
+//! The certificates as a table for a person.
+
+use crate::told::{self, Kind, Told};
+use k3s_certs::Standing;
+
+/// The lines of the table, and one before them that says what it comes to. `folder` is where most files are.
+pub(crate) fn table(certificates: &[Told], unreadable: usize, folder: &str) -> Vec<String> {
+    let rows = told::distinct(certificates);
+    let mut lines = vec![sum(&rows, unreadable)];
+    if rows.is_empty() {
+        return lines;
+    }
+    if rows.iter().any(|told| short(&told.file, folder) != told.file) {
+        lines.push(format!("Files that begin with no / are in {folder}."));
+    }
+    let header = ["NODE", "FILE", "SUBJECT", "KIND", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned);
+    let mut cells = vec![header.to_vec()];
+    cells.extend(rows.iter().map(|told| row(told, certificates, folder)));
+    if rows.iter().all(|told| told.host.is_none()) {
+        for row in &mut cells {
+            row.remove(0);
+        }
+    }
+    lines.extend(aligned(&cells));
+    lines
+}
+
+fn row(told: &Told, all: &[Told], folder: &str) -> Vec<String> {
+    let others = all
+        .iter()
+        .filter(|other| (&other.host, &other.fingerprint) == (&told.host, &told.fingerprint));
+    let others = others.count() - 1;
+    let file = match &told.entry {
+        Some(entry) => format!("{} {entry}", short(&told.file, folder)),
+        None => short(&told.file, folder).to_owned(),
+    };
+    let file = if told.kind == Kind::Ca && others > 0 {
+        format!("{file} (+{others})")
+    } else {
+        file
+    };
+    vec![
+        told.host.clone().unwrap_or_default(),
+        file,
+        told.subject.clone(),
+        match told.kind {
+            Kind::Ca => "ca",
+            Kind::Leaf => "leaf",
+        }
+        .to_owned(),
+        told.not_after.clone(),
+        format!("{} d", told.days_left),
+        state(told),
+    ]
+}
+
+fn state(told: &Told) -> String {
+    let state = match told.state {
+        Standing::Valid => "valid",
+        Standing::ExpiresSoon => "EXPIRES SOON",
+        Standing::NotYetValid => "NOT YET VALID",
+        Standing::Expired => "EXPIRED",
+    };
+    match &told.ignored {
+        Some(_) => format!("{} (ignored)", state.to_lowercase()),
+        None => state.to_owned(),
+    }
+}
+
+fn short<'a>(file: &'a str, folder: &str) -> &'a str {
+    let rest = file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    rest.unwrap_or(file)
+}
+
+fn sum(rows: &[&Told], unreadable: usize) -> String {
+    let count = |state: Standing| {
+        let of = rows.iter().filter(|told| told.counts() && told.state == state);
+        of.count()
+    };
+    let parts = [
+        (count(Standing::Expired), "expired"),
+        (count(Standing::ExpiresSoon), "expiring soon"),
+        (count(Standing::NotYetValid), "not yet valid"),
+        (unreadable, "unreadable"),
+        (rows.iter().filter(|told| !told.counts()).count(), "ignored"),
+    ];
+    let mut text = match rows.len() {
+        1 => "1 certificate".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    let told: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    text.push_str(": ");
+    text.push_str(&if told.is_empty() {
+        "all are well".to_owned()
+    } else {
+        told.join(", ")
+    });
+    text
+}
+
+/// Columns as wide as their widest cell; the last one ends its line.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            let padding = width - cell.chars().count();
+            format!("{cell}{}", " ".repeat(padding))
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,169 @@
+//! Certificates as they are told: judged at a time, worst first where it matters.
+
+use crate::found::{All, Fault, Found};
+use crate::params::Params;
+use k3s_certs::{Certificate, Standing};
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Leaf,
+    Ca,
+}
+
+/// One certificate of the answer. What a summary is given comes from other machines: it is text again by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Told {
+    /// The node, in a summary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) host: Option<String>,
+    pub(crate) file: String,
+    /// The field of the file, where the file is no PEM.
+    #[serde(default)]
+    pub(crate) entry: Option<String>,
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
+    pub(crate) kind: Kind,
+    pub(crate) not_before: String,
+    pub(crate) not_after: String,
+    pub(crate) days_left: i64,
+    pub(crate) state: Standing,
+    /// Why its state does not count.
+    #[serde(default)]
+    pub(crate) ignored: Option<String>,
+    /// By which a server may be called.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
+    pub(crate) fingerprint: String,
+}
+
+impl Told {
+    fn new(params: &Params, found: &Found, others: &[Found], now: SystemTime) -> Self {
+        let certificate = &found.certificate;
+        let names = certificate.dns_names.iter().cloned();
+        let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
+        Self {
+            host: None,
+            file: found.file.clone(),
+            entry: found.entry.clone(),
+            subject: certificate.subject.clone(),
+            issuer: certificate.issuer.clone(),
+            kind: kind(certificate),
+            not_before: certificate.not_before_rfc3339(),
+            not_after: certificate.not_after_rfc3339(),
+            days_left: certificate.days_left(now),
+            state: certificate.standing(now, params.warn_window()),
+            ignored: ignored(params, &found.file, others),
+            names: names.chain(addresses).collect(),
+            fingerprint: certificate.fingerprint.clone(),
+        }
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        self.ignored.is_none()
+    }
+
+    /// `/etc/rancher/k3s/k3s.yaml, client-certificate-data`
+    pub(crate) fn place(&self) -> String {
+        match &self.entry {
+            Some(entry) => format!("{}, {entry}", self.file),
+            None => self.file.clone(),
+        }
+    }
+
+    /// Why it needs somebody, in words; none where it does not.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let what = match self.state {
+            _ if !self.counts() => return None,
+            Standing::Valid => return None,
+            Standing::Expired => format!("expired at {}", self.not_after),
+            Standing::ExpiresSoon => {
+                let left = days(self.days_left);
+                format!("ends in {left}, at {}", self.not_after)
+            }
+            Standing::NotYetValid => format!("is not valid before {}", self.not_before),
+        };
+        Some(format!("{} ({}) {what}", self.place(), self.subject))
+    }
+}
+
+pub(crate) fn kind(certificate: &Certificate) -> Kind {
+    if certificate.is_ca { Kind::Ca } else { Kind::Leaf }
+}
+
+fn days(days: i64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<Told> {
+    let told = |found| Told::new(params, found, &all.found, now);
+    all.found.iter().map(told).collect()
+}
+
+/// Why a file's certificates do not count: the user says so, or k3s has stopped using it.
+pub(crate) fn ignored(params: &Params, file: &str, others: &[Found]) -> Option<String> {
+    if let Some(pattern) = params.ignore.iter().find(|pattern| names(pattern, file)) {
+        return Some(format!("ignore: {pattern}"));
+    }
+    // k3s 1.21 gave this file another name and leaves the old one where it is, until it ends.
+    let folder = file.strip_suffix("/client-cloud-controller.crt")?;
+    let successor = format!("{folder}/client-k3s-cloud-controller.crt");
+    others
+        .iter()
+        .any(|other| other.file == successor)
+        .then(|| "left by a k3s before v1.21; it may be removed".to_owned())
+}
+
+/// A whole path, or the end of one.
+fn names(pattern: &str, file: &str) -> bool {
+    let rest = file.strip_suffix(pattern.trim_start_matches('/'));
+    if pattern.starts_with('/') {
+        file == pattern
+    } else {
+        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    }
+}
+
+/// What needs somebody, as one text for a failed task; none: all is well.
+pub(crate) fn problem(told: &[Told], faults: &[Fault]) -> Option<String> {
+    let host = |host: &Option<String>| host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
+    let mut worst: Vec<&Told> = distinct(told);
+    worst.sort_by_key(|told| told.days_left);
+    let certificates = worst
+        .iter()
+        .filter_map(|told| Some(format!("{}{}", host(&told.host), told.trouble()?)));
+    let unreadable = faults
+        .iter()
+        .map(|fault| format!("{}: {}", fault.file, fault.error));
+    let lines: Vec<String> = certificates.chain(unreadable).collect();
+    (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// Each authority once a host: it stands behind most leaves too.
+pub(crate) fn distinct(told: &[Told]) -> Vec<&Told> {
+    let mut distinct: Vec<&Told> = Vec::new();
+    for one in told {
+        let same = |other: &&Told| {
+            one.kind == Kind::Ca
+                && (&other.host, &other.fingerprint, other.counts())
+                    == (&one.host, &one.fingerprint, one.counts())
+        };
+        match distinct.iter_mut().find(|other| same(other)) {
+            // Its own file says best where it is.
+            Some(other) if !is_own(other) && is_own(one) => *other = one,
+            Some(_) => {}
+            None => distinct.push(one),
+        }
+    }
+    distinct
+}
+
+fn is_own(told: &Told) -> bool {
+    told.file.ends_with("-ca.crt")
+}

@@ -1,0 +1,228 @@
+//! Telling how certificates stand.
+
+use crate::{call, encoded, subjects, table};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use host::Host as _;
+use k3s_certs::testing::{Authority, DATA, KEY_MARK, Leaf, Node};
+use serde_json::{Value, json};
+
+#[test]
+fn every_certificate_of_a_server_is_listed() {
+    let node = Node::server(200);
+    let authority = Authority::new("k3s-server-ca@1");
+    let listener = authority.sign(&Leaf::new("k3s").reached_at(&["n1"], &["10.43.0.1"]));
+    let secret = json!({"kind": "Secret", "data": {
+        "tls.crt": encoded(&listener.pem),
+        "tls.key": encoded(KEY_MARK),
+    }});
+    node.put(
+        &format!("{DATA}/server/tls/dynamic-cert.json"),
+        &secret.to_string(),
+    );
+    let kubelet = authority.sign(&Leaf::new("system:node:n1"));
+    node.put(
+        &format!("{DATA}/agent/client-kubelet.crt"),
+        &(kubelet.pem + &kubelet.key_pem),
+    );
+    let answer = call(&node, json!({}));
+    assert_eq!(
+        table(&answer),
+        "\
+10 certificates: all are well
+Files that begin with no / are in /var/lib/rancher/k3s.
+FILE                                               SUBJECT                            KIND  NOT AFTER             LEFT    STATE
+server/tls/client-admin.crt                        CN=system:admin,O=system:masters   leaf  2026-07-20T00:00:00Z  199 d   valid
+server/tls/client-ca.crt (+3)                      CN=k3s-client-ca@1                 ca    2035-12-30T00:00:00Z  3649 d  valid
+server/tls/client-controller.crt                   CN=system:kube-controller-manager  leaf  2026-07-20T00:00:00Z  199 d   valid
+server/tls/etcd/server-ca.crt (+1)                 CN=etcd-server-ca@1                ca    2035-12-30T00:00:00Z  3649 d  valid
+server/tls/etcd/server-client.crt                  CN=etcd-server                     leaf  2026-07-20T00:00:00Z  199 d   valid
+server/tls/server-ca.crt (+2)                      CN=k3s-server-ca@1                 ca    2035-12-30T00:00:00Z  3649 d  valid
+server/tls/serving-kube-apiserver.crt              CN=kube-apiserver                  leaf  2026-07-20T00:00:00Z  199 d   valid
+agent/client-kubelet.crt                           CN=system:node:n1                  leaf  2026-12-31T00:00:00Z  363 d   valid
+/etc/rancher/k3s/k3s.yaml client-certificate-data  CN=system:admin,O=system:masters   leaf  2026-07-20T00:00:00Z  199 d   valid
+server/tls/dynamic-cert.json tls.crt               CN=k3s                             leaf  2026-12-31T00:00:00Z  363 d   valid"
+    );
+    assert_eq!(
+        (&answer["changed"], &answer["problem"], &answer["failed"]),
+        (&json!(false), &Value::Null, &json!(false))
+    );
+    let told = answer["certificates"].as_array().unwrap();
+    let listener = told.iter().find(|told| told["subject"] == "CN=k3s").unwrap();
+    assert_eq!(listener["names"], json!(["n1", "10.43.0.1"]));
+    // Neither the answer nor anything that was printed inside holds a key.
+    assert!(!answer.to_string().contains(KEY_MARK) && !answer.to_string().contains("PRIVATE"));
+}
+
+#[test]
+fn keys_stay_on_the_node() {
+    let node = Node::server(200);
+    let signed = Authority::new("ca").sign(&Leaf::new("x"));
+    let body: String = signed.key_pem.lines().nth(1).unwrap().to_owned();
+    node.put("/etc/rancher/both.pem", &(signed.key_pem.clone() + &signed.pem));
+    node.put(
+        "/etc/rancher/cut.pem",
+        &signed.key_pem[..signed.key_pem.len() - 30],
+    );
+    node.put(
+        "/etc/rancher/indented.pem",
+        &signed.key_pem.replace('\n', "\n  ").replace("-----B", "  -----B"),
+    );
+    call(&node, json!({"paths": ["/etc/rancher"]}));
+    let script = node.fed.borrow().last().unwrap().clone();
+    let printed = node.run(&host::Command::script(script)).unwrap().text();
+    for word in printed.split_whitespace() {
+        let decoded = STANDARD.decode(word).unwrap_or_default();
+        let decoded = String::from_utf8_lossy(&decoded).into_owned();
+        assert!(
+            !decoded.contains(&body) && !decoded.contains(KEY_MARK),
+            "{decoded}"
+        );
+    }
+    assert!(printed.contains(&encoded("/etc/rancher/both.pem")));
+}
+
+#[test]
+fn what_ends_is_told_and_fails_only_where_that_is_asked_for() {
+    let node = Node::server(20);
+    let answer = call(&node, json!({}));
+    assert_eq!(answer["failed"], false);
+    assert_eq!(answer["expiring"].as_array().unwrap().len(), 5);
+    assert!(
+        table(&answer).starts_with("8 certificates: 5 expiring soon\n"),
+        "{}",
+        table(&answer)
+    );
+    let problem = answer["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with(
+            "/var/lib/rancher/k3s/server/tls/client-admin.crt (CN=system:admin,O=system:masters) ends in 19 days, at 2026-01-21T00:00:00Z; "
+        ),
+        "{problem}"
+    );
+    let fails = call(&node, json!({"fail_on_expiring": true}));
+    assert_eq!(fails["failed"], true);
+    let msg = fails["msg"].as_str().unwrap();
+    assert!(
+        msg.starts_with(problem) && msg.contains("state: rotated"),
+        "{msg}"
+    );
+    // The table is there all the same.
+    assert_eq!(table(&fails), table(&answer));
+    assert_eq!(
+        call(&node, json!({"warn_days": 10, "fail_on_expiring": true}))["failed"],
+        false
+    );
+}
+
+#[test]
+fn files_that_are_ignored_are_listed_and_do_not_count() {
+    let node = Node::server(200);
+    let old = Authority::new("k3s-client-ca@1").sign(&Leaf::new("cloud-controller-manager").days(-400, -35));
+    node.put(
+        &format!("{DATA}/server/tls/client-cloud-controller.crt"),
+        &old.pem,
+    );
+    assert_eq!(call(&node, json!({}))["expired"].as_array().unwrap().len(), 1);
+    let given = call(&node, json!({"ignore": ["tls/client-cloud-controller.crt"]}));
+    assert_eq!(given["problem"], Value::Null);
+    assert!(table(&given).contains("expired (ignored)"), "{}", table(&given));
+    assert!(table(&given).starts_with("9 certificates: 1 ignored\n"));
+    assert_eq!(
+        call(
+            &node,
+            json!({"ignore": ["controller.crt", "/client-cloud-controller.crt"]})
+        )["problem"],
+        call(&node, json!({}))["problem"]
+    );
+    // A k3s that has its successor does not use it any more.
+    let new = Authority::new("k3s-client-ca@1").sign(&Leaf::new("k3s-cloud-controller-manager"));
+    node.put(
+        &format!("{DATA}/server/tls/client-k3s-cloud-controller.crt"),
+        &new.pem,
+    );
+    assert_eq!(call(&node, json!({}))["problem"], Value::Null);
+    assert_eq!(call(&node, json!({"state": "rotated"}))["changed"], false);
+}
+
+#[test]
+fn what_cannot_be_read_is_a_trouble() {
+    let node = Node::server(200);
+    node.put(&format!("{DATA}/server/tls/client-controller.crt"), "");
+    let answer = call(&node, json!({"paths": ["/etc/rancher/none.crt"]}));
+    let told: Vec<String> = answer["unreadable"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| {
+            format!(
+                "{} {}",
+                fault["file"].as_str().unwrap(),
+                fault["error"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "/var/lib/rancher/k3s/server/tls/client-controller.crt it is empty",
+            "/etc/rancher/none.crt there is no such file"
+        ]
+    );
+    assert!(
+        table(&answer).starts_with("7 certificates: 2 unreadable\n"),
+        "{}",
+        table(&answer)
+    );
+    assert!(
+        answer["problem"]
+            .as_str()
+            .unwrap()
+            .contains("client-controller.crt: it is empty")
+    );
+}
+
+#[test]
+fn other_folders_are_the_users() {
+    let node = Node::server(200);
+    let leaf = Authority::new("ca").sign(&Leaf::new("mine"));
+    node.put("/var/lib/rancher/other/server/tls/mine.crt", &leaf.pem);
+    node.put(
+        "/etc/rancher/other.yaml",
+        &format!("    client-certificate-data: {}\n", encoded(&leaf.pem)),
+    );
+    node.put("/etc/rancher/extra/a's.pem", &leaf.pem);
+    let answer = call(
+        &node,
+        json!({
+            "data_dir": "/var/lib/rancher/other",
+            "kubeconfig": "/etc/rancher/other.yaml",
+            "paths": ["/etc/rancher/extra", "/etc/rancher/extra/a's.pem"],
+        }),
+    );
+    assert_eq!(
+        subjects(&answer, "certificates"),
+        [
+            "/var/lib/rancher/other/server/tls/mine.crt CN=mine",
+            "/etc/rancher/other.yaml CN=mine",
+            "/etc/rancher/extra/a's.pem CN=mine",
+            "/etc/rancher/extra/a's.pem CN=mine",
+        ]
+    );
+}
+
+#[test]
+fn a_place_without_k3s_is_told() {
+    let node = Node::server(200);
+    let answer = call(
+        &node,
+        json!({"data_dir": "/var/lib/rancher/none", "kubeconfig": "/none"}),
+    );
+    assert!(
+        answer["msg"]
+            .as_str()
+            .unwrap()
+            .contains("no certificate below /var/lib/rancher/none"),
+        "{answer}"
+    );
+}

@@ -1,0 +1,222 @@
+//! Renewing them.
+
+use crate::call;
+use k3s_certs::testing::{Authority, DATA, KUBECONFIG, Leaf, Node};
+use serde_json::{Value, json};
+
+fn rotated(node: &Node) -> Value {
+    call(node, json!({"state": "rotated"}))
+}
+
+#[test]
+fn an_expired_server_is_renewed_once() {
+    let node = Node::server(-3);
+    node.state("old-is-expired", "");
+    let check = call(&node, json!({"state": "rotated", "_ansible_check_mode": true}));
+    assert_eq!(
+        (&check["changed"], &check["rotated"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        check["actions"],
+        json!([
+            "stop k3s.service, put its certificates aside with `k3s certificate rotate`, start it again",
+            "wait until k3s.service runs and its API answers by its own kubeconfig",
+            "see that every certificate that was due is new"
+        ])
+    );
+    assert!(node.calls().is_empty() && !node.is_marked());
+    let answer = rotated(&node);
+    assert_eq!(answer["failed"], false, "{answer}");
+    assert_eq!(
+        (
+            &answer["changed"],
+            &answer["rotated"],
+            &answer["way"],
+            &answer["unit"]
+        ),
+        (
+            &json!(true),
+            &json!(true),
+            &json!("command"),
+            &json!("k3s.service")
+        )
+    );
+    assert_eq!(answer["problem"], Value::Null);
+    assert!(answer["seconds"].is_u64());
+    let again = rotated(&node);
+    assert_eq!(
+        (&again["changed"], &again["rotated"], &again["way"]),
+        (&json!(false), &json!(false), &Value::Null)
+    );
+    // Unless that is asked for.
+    let forced = call(&node, json!({"state": "rotated", "force": true}));
+    assert_eq!(
+        (&forced["changed"], &forced["rotated"]),
+        (&json!(true), &json!(true))
+    );
+}
+
+#[test]
+fn what_ends_soon_is_renewed_as_early_as_asked() {
+    for (until, renew_before, changed) in [(29, 30, true), (32, 30, false), (32, 60, true), (29, 0, false)] {
+        let node = Node::server(until);
+        let answer = call(&node, json!({"state": "rotated", "renew_before": renew_before}));
+        assert_eq!(answer["changed"], changed, "{until} {renew_before}");
+    }
+}
+
+#[test]
+fn an_old_server_is_restarted_within_its_window() {
+    let node = Node::server(80);
+    node.state("has-no-command", "");
+    node.renews_by_start(&[".crt"]);
+    let answer = call(&node, json!({"state": "rotated", "renew_before": 85}));
+    assert_eq!(
+        (&answer["way"], &answer["problem"]),
+        (&json!("restart"), &Value::Null)
+    );
+    assert_eq!(answer.get("warnings"), None);
+    let node = Node::server(100);
+    node.state("has-no-command", "");
+    let answer = call(&node, json!({"state": "rotated", "renew_before": 110}));
+    assert_eq!(answer["changed"], false);
+    assert!(
+        answer["warnings"][0].as_str().unwrap().contains("within 90 days"),
+        "{answer}"
+    );
+    let forced = call(&node, json!({"state": "rotated", "force": true}));
+    assert!(
+        forced["msg"].as_str().unwrap().contains("nothing does"),
+        "{forced}"
+    );
+    assert!(node.calls().is_empty());
+}
+
+#[test]
+fn an_agent_is_restarted_and_old_files_of_a_server_do_not_count() {
+    let node = Node::agent(-3);
+    let old = Authority::new("ca").sign(&Leaf::new("x").days(-400, -35));
+    node.put(&format!("{DATA}/server/tls/client-admin.crt"), &old.pem);
+    let answer = rotated(&node);
+    assert_eq!(
+        (&answer["way"], &answer["unit"]),
+        (&json!("restart"), &json!("k3s-agent.service"))
+    );
+    assert_eq!(rotated(&node)["changed"], false);
+}
+
+#[test]
+fn what_a_renewal_leaves_old_is_told_with_what_to_do() {
+    let node = Node::server(-3);
+    node.put(
+        &format!("{DATA}/server/tls/abandoned.crt"),
+        &Authority::new("ca").sign(&Leaf::new("x").days(-400, -35)).pem,
+    );
+    let answer = rotated(&node);
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("/var/lib/rancher/k3s/server/tls/abandoned.crt until 2025-11-27T00:00:00Z")
+            && msg.contains("`ignore`"),
+        "{msg}"
+    );
+    assert_eq!(answer["changed"], true);
+    assert_eq!(
+        call(&node, json!({"state": "rotated", "ignore": ["abandoned.crt"]}))["changed"],
+        false
+    );
+}
+
+#[test]
+fn doubts_are_refused_and_renewed_by_force() {
+    let early = Leaf::new("system:kube-scheduler").days(2, 365);
+    let early = Authority::new("k3s-client-ca@1").sign(&early).pem;
+    let cut = early[..200].to_owned();
+    for (content, told) in [
+        (
+            early,
+            "is not valid before 2026-01-03T00:00:00Z, and it is 2026-01-01T00:00:0",
+        ),
+        (cut, "client-controller.crt: block 1 is cut off"),
+    ] {
+        let node = Node::server(200);
+        node.put(&format!("{DATA}/server/tls/client-controller.crt"), &content);
+        let answer = rotated(&node);
+        let msg = answer["msg"].as_str().unwrap();
+        assert!(msg.contains(told) && msg.contains("force: true"), "{msg}");
+        assert!(node.calls().is_empty());
+        let forced = call(&node, json!({"state": "rotated", "force": true}));
+        assert_eq!(
+            (&forced["failed"], &forced["problem"]),
+            (&json!(false), &Value::Null),
+            "{forced}"
+        );
+    }
+}
+
+#[test]
+fn authorities_are_warned_of_and_not_renewed() {
+    let node = Node::server(200);
+    let authority = Authority::like(&Leaf::new("k3s-request-header-ca@1").days(-3640, 10));
+    node.put(
+        &format!("{DATA}/server/tls/request-header-ca.crt"),
+        &authority.pem,
+    );
+    let answer = rotated(&node);
+    assert_eq!(answer["changed"], false);
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(
+        warning.contains("CN=k3s-request-header-ca@1) ends in 9 days") && warning.contains("rotate-ca"),
+        "{warning}"
+    );
+}
+
+#[test]
+fn killed_between_stop_and_start_the_next_run_heals_it() {
+    let node = Node::server(-3);
+    node.state("rotate-kills", "");
+    assert_eq!(rotated(&node)["failed"], true);
+    assert_eq!(node.text("state/k3s.service.active"), "inactive\n");
+    node.forget("rotate-kills");
+    node.revive();
+    let answer = rotated(&node);
+    assert_eq!(
+        (&answer["failed"], &answer["problem"]),
+        (&json!(false), &Value::Null),
+        "{answer}"
+    );
+    assert_eq!(node.text("state/k3s.service.active"), "active\n");
+    assert_eq!(rotated(&node)["changed"], false);
+}
+
+#[test]
+fn a_stopped_k3s_is_started_even_where_nothing_is_due() {
+    let node = Node::server(200);
+    node.state("k3s.service.active", "inactive");
+    let answer = rotated(&node);
+    assert_eq!(
+        (&answer["changed"], &answer["rotated"], &answer["actions"][0]),
+        (
+            &json!(true),
+            &json!(false),
+            &json!("start k3s.service, which is enabled but does not run")
+        )
+    );
+    // A list never starts anything.
+    node.state("k3s.service.active", "inactive");
+    call(&node, json!({}));
+    assert_eq!(node.text("state/k3s.service.active"), "inactive\n");
+}
+
+#[test]
+fn a_k3s_that_does_not_come_back_is_waited_for_as_long_as_asked() {
+    let node = Node::server(-3);
+    node.state("becomes", "activating");
+    let answer = call(&node, json!({"state": "rotated", "timeout": 20}));
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("took longer than 20 s") && msg.contains("k3s.service is activating"),
+        "{msg}"
+    );
+    assert_eq!(node.text(KUBECONFIG), node.text(&format!("fresh{KUBECONFIG}")));
+}
