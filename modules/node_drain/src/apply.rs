@@ -2,15 +2,16 @@
 
 use crate::cordon::{Change, CordonedBy, Record, Wish};
 use crate::evict::{Drain, Stage, Target};
-use crate::kubectl::{Kubectl, unless_passing};
 use crate::observe;
 use crate::params::{OnFailure, Params, Pdb};
 use crate::plan::Step;
+use crate::requests;
 use crate::state::{Node, State};
 use crate::verdict::{judge_all, refuse};
 use crate::{Journal, owners};
 use anyhow::{Context, Result, bail};
 use host::{Host, Waited, wait_until};
+use kubectl::{Kubectl, unless_passing};
 use std::time::Duration;
 
 /// Pods end within seconds, and a look costs the controller two processes.
@@ -33,7 +34,7 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
 /// Looks, decides, patches; and looks again where the patch did not go through: somebody else may have written
 /// to the node (its kubelet does all the time), or the answer was lost on its way.
 fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journal) -> Result<()> {
-    let kubectl = Kubectl::new(host, params);
+    let kubectl = params.kubectl(host);
     let mut tried = None;
     let node = kubectl.patiently(&format!("changing the cordon of {}", params.node), || {
         let node = observe::node(params, &kubectl)?;
@@ -43,7 +44,7 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
         tried = Some(change);
         // Until its answer is there, the patch may have gone through or not.
         journal.cordoned |= change == Change::Cordon;
-        kubectl.patch_node(&params.node, &wish.patch(&node))
+        requests::patch_node(&kubectl, &params.node, &wish.patch(&node))
     })?;
     if let Some(change) = wish.change(&node) {
         bail!(
@@ -66,7 +67,7 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
 }
 
 fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> {
-    let kubectl = Kubectl::new(host, params);
+    let kubectl = params.kubectl(host);
     // Pods that came while we cordoned; from now on the scheduler sends none.
     let mut state = observe::state(params, host).context("looking again after the cordon")?;
     refuse(params, &judge_all(&params.rules, &state)).context("looking again after the cordon")?;
@@ -90,7 +91,13 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
         if drain.blocked().next().is_some() {
             bail!("{}", blocked(params, drain));
         }
-        ask(host.elapsed().saturating_sub(started), &kubectl, &state, drain)?;
+        ask(
+            params,
+            host.elapsed().saturating_sub(started),
+            &kubectl,
+            &state,
+            drain,
+        )?;
         Ok(Err(drain.left()))
     });
     journal.changed |= drain.went().next().is_some();
@@ -100,12 +107,17 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
     }
 }
 
-fn ask(at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Result<()> {
+fn ask(params: &Params, at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Result<()> {
     let due = drain.due(at);
     if due.is_empty() {
         return Ok(());
     }
-    let said = match unless_passing(kubectl.send(&due, &state.api.eviction))? {
+    let said = match unless_passing(requests::send(
+        kubectl,
+        &due,
+        &state.api.eviction,
+        params.grace_period,
+    ))? {
         Ok(said) => said,
         Err(away) => (0..due.len()).map(|place| (place, away.clone())).collect(),
     };

@@ -4,35 +4,12 @@
 //! itself, so that no moment exists in which one is there without the other. What has no record is an
 //! operator's, and is never touched.
 
-use crate::owners::Owner;
 use crate::state::Node;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
 
-/// What the annotation says.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Record {
-    /// The run that cordoned the node, or took the cordon over.
-    pub run: String,
-    /// What wrote it, and where: for a reader of `kubectl describe node`.
-    pub by: String,
-    pub since: String,
-    /// The state before, which the uncordon brings back.
-    pub before: String,
-    /// The workloads of the pods that were to go, so that a later run can wait for them too.
-    pub owners: Vec<Owner>,
-}
-
-impl Record {
-    pub const ANNOTATION: &'static str = "homelab.k3s/cordon";
-
-    /// A record that cannot be read is still ours: nobody else writes this annotation.
-    pub(crate) fn parse(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or_default()
-    }
-}
+pub use kubectl::CordonRecord as Record;
 
 /// Whose cordon a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -192,7 +169,6 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_be_read_is_still_ours() {
-        assert_eq!(Record::parse("not json"), Record::default());
         assert_eq!(
             CordonedBy::of(&Node {
                 record: Some(Record::parse("")),

@@ -4,8 +4,9 @@
 //! a time of deletion, and is gone when no pod with its uid is left.
 
 use crate::params::Params;
-use crate::state::{Budget, Meta, Pod, PodId, State};
+use crate::state::{Budget, Pod, PodId, State};
 use crate::verdict::{Leave, Verdict, budgets, join, judge_all};
+use kubectl::Meta;
 use std::time::Duration;
 
 /// As often as kubectl drain asks again: a budget opens when a replacement has become ready.

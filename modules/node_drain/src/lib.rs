@@ -6,15 +6,14 @@
 mod apply;
 pub mod cordon;
 pub mod evict;
-mod kubectl;
 mod observe;
 pub mod owners;
 pub mod params;
 pub mod plan;
 mod report;
+mod requests;
 #[cfg(test)]
 mod samples;
-pub mod selector;
 pub mod state;
 pub mod verdict;
 

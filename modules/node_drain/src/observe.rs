@@ -1,16 +1,18 @@
 //! Looks at the cluster; changes nothing.
 
-use crate::kubectl::{Kubectl, pages, pods_on, split};
 use crate::owners;
 use crate::params::{Params, Wanted};
-use crate::state::{Api, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned};
+use crate::state::{
+    Api, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned, split,
+};
 use crate::verdict::{Verdict, judge};
 use anyhow::{Context, Result};
 use host::Host;
+use kubectl::{Kubectl, pages};
 use std::collections::BTreeSet;
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
-    let kubectl = Kubectl::new(host, params);
+    let kubectl = params.kubectl(host);
     kubectl.patiently("looking at the cluster", || match params.state {
         Wanted::Drained => with_pods(params, host, &kubectl),
         Wanted::Cordoned | Wanted::Uncordoned => without_pods(params, host, &kubectl),
@@ -85,6 +87,10 @@ fn look_closer(params: &Params, kubectl: &Kubectl, state: &mut State, others: &[
     state.fit_here_only = choosy.map(|pod| pod.metadata.uid.clone()).collect();
     state.owners = owners::of_pods(kubectl, going.iter(), |pod| state.ties(pod))?;
     Ok(())
+}
+
+fn pods_on(node: &str) -> String {
+    format!("{}&fieldSelector=spec.nodeName%3D{node}", pages("/api/v1/pods"))
 }
 
 fn budgets(api: &Api) -> String {

@@ -1,11 +1,11 @@
 //! The workloads whose pods are moved, and the wait until they are whole again.
 
-use crate::kubectl::{Kubectl, pages, unless_passing};
 use crate::params::Params;
-use crate::state::{Meta, Pod, null_is_empty};
+use crate::state::Pod;
 use anyhow::{Result, bail};
 use host::{Host, Waited, wait_until};
-use serde::{Deserialize, Serialize};
+use kubectl::{Kubectl, Meta, Owner, null_is_empty, pages, unless_passing};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -13,26 +13,6 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A workload's count of ready replicas lags behind its pods for a moment.
 const SETTLE: Duration = Duration::from_secs(1);
-
-/// A workload as it was before its pods were moved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Owner {
-    pub namespace: String,
-    pub kind: String,
-    pub name: String,
-    /// Its ready replicas then: what is waited for.
-    pub ready: u32,
-    /// How many of them can only come back on this node, after the uncordon.
-    #[serde(default)]
-    pub pinned: u32,
-}
-
-impl std::fmt::Display for Owner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-    }
-}
 
 /// A workload as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -264,7 +244,7 @@ pub(crate) fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<
 
 /// Waits until the workloads are whole again.
 pub(crate) fn wait(params: &Params, host: &dyn Host, owners: &[Owner], excuse_pinned: bool) -> Result<()> {
-    let kubectl = Kubectl::new(host, params);
+    let kubectl = params.kubectl(host);
     host.sleep(SETTLE);
     let waited = wait_until(host, params.wait_for_timeout, LOOK_EVERY, || {
         let seen = match unless_passing(now(&kubectl, owners))? {

@@ -1,7 +1,7 @@
 //! What the user asks for.
 
-use crate::owners::Owner;
-use crate::selector::{Labels, Selector};
+use host::Host;
+use kubectl::{Kubectl, Labels, Owner, Selector};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -31,6 +31,14 @@ pub struct Params {
 }
 
 impl Params {
+    pub(crate) fn kubectl<'a>(&'a self, host: &'a dyn Host) -> Kubectl<'a> {
+        Kubectl {
+            host,
+            program: &self.kubectl,
+            request_timeout: self.request_timeout,
+        }
+    }
+
     /// Whether the budgets of a pod with these labels are not asked, if it comes to that.
     pub fn may_bypass(&self, labels: &Labels) -> bool {
         self.pdb != Pdb::Respect

@@ -1,12 +1,13 @@
 //! What to do about it: the steps. Pure.
 
 use crate::cordon::{self, Change, CordonedBy, Record, Wish};
-use crate::owners::{self, Owner};
+use crate::owners;
 use crate::params::{Params, Wanted};
 use crate::state::{Pod, PodId, State};
 use crate::verdict::{Leave, Verdict, budgets, join, judge_all, pods, refuse, waits_for_the_node};
 use ansible_module::{Diff, Plan};
 use anyhow::Result;
+use kubectl::Owner;
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -3,11 +3,11 @@
 use crate::Journal;
 use crate::cordon::CordonedBy;
 use crate::evict::{Drain, Stage, Target};
-use crate::owners::Owner;
 use crate::params::Params;
 use crate::plan::concerned;
 use crate::state::{Budget, Headroom, Pod, PodId, State};
 use crate::verdict::{Verdict, budgets, judge_all, waits_for_the_node};
+use kubectl::Owner;
 use serde::Serialize;
 
 #[derive(Serialize)]

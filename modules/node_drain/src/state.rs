@@ -2,18 +2,17 @@
 
 mod budget;
 mod node;
-mod object;
 mod pod;
 mod volume;
 
 pub use budget::{Budget, Headroom};
 pub use node::Node;
-pub(crate) use object::null_is_empty;
-pub use object::{List, Meta};
+pub(crate) use node::split;
 pub use pod::{Pod, PodId};
 pub(crate) use volume::{Claim, PersistentVolume, pinned};
 
 use crate::owners::Seen;
+use kubectl::null_is_empty;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;

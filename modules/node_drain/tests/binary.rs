@@ -58,10 +58,7 @@ fn it_works_in_a_container_and_on_the_host_itself() {
             "pct is asked for containers only"
         );
         let asked = std::fs::read_to_string(programs.folder().join("asked")).unwrap();
-        assert_eq!(
-            asked,
-            "--request-timeout=10s get --raw /api/v1/nodes?limit=1000\n"
-        );
+        assert_eq!(asked, "--request-timeout=10s get --raw /api/v1/nodes?limit=500\n");
     }
 }
 

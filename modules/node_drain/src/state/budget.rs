@@ -1,8 +1,7 @@
 //! Budgets, and which pods they select.
 
 use super::Api;
-use super::object::{Meta, null_is_empty};
-use crate::selector::{Labels, Requirement};
+use kubectl::{Labels, Meta, Requirement, null_is_empty};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]

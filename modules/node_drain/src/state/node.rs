@@ -1,9 +1,8 @@
 //! Nodes, and what asks for certain nodes.
 
-use super::object::{Condition, Meta, null_is_empty};
 use crate::cordon::Record;
-use crate::owners::Owner;
-use crate::selector::{Labels, Requirement};
+use anyhow::{Result, bail};
+use kubectl::{Condition, Labels, Meta, Owner, Requirement, null_is_empty};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -78,6 +77,19 @@ impl Node {
             .filter(|_| self.unschedulable)
             .map_or(&[], |record| &record.owners)
     }
+}
+
+/// The wanted one among the cluster's nodes, and the others.
+pub(crate) fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)> {
+    let (mut here, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(|node| node.name == wanted);
+    if let Some(node) = here.pop() {
+        return Ok((node, others));
+    }
+    let names: Vec<&str> = others.iter().map(|node| node.name.as_str()).take(20).collect();
+    bail!(
+        "looking for the node {wanted}: the cluster has none of that name; it has {}",
+        names.join(", ")
+    )
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,8 +1,7 @@
 //! Pods: what decides whether they may go, and where to.
 
 use super::node::{Node, NodeTerms};
-use super::object::{Condition, Meta, null_is_empty};
-use crate::selector::Labels;
+use kubectl::{Condition, Labels, Meta, null_is_empty};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use super::Pinned;
 use super::node::{Node, NodeTerms};
-use super::object::Meta;
+use kubectl::Meta;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// Go writes an empty list as null at times.
-pub(crate) fn null_is_empty<'de, D: Deserializer<'de>, T: Default + serde::Deserialize<'de>>(
+pub fn null_is_empty<'de, D: Deserializer<'de>, T: Default + serde::Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
@@ -43,6 +43,7 @@ pub struct Meta {
     pub owner_references: Vec<OwnerReference>,
     #[serde(deserialize_with = "null_is_empty")]
     pub finalizers: Vec<String>,
+    pub creation_timestamp: Option<Time>,
     pub deletion_timestamp: Option<Time>,
 }
 
@@ -61,7 +62,7 @@ pub struct OwnerReference {
 }
 
 /// A time as the API writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Time(OffsetDateTime);
 
@@ -73,16 +74,25 @@ impl TryFrom<String> for Time {
     }
 }
 
+impl From<Time> for SystemTime {
+    fn from(time: Time) -> Self {
+        time.0.into()
+    }
+}
+
 impl Time {
+    /// How long ago it was; nothing where it is yet to come.
     pub fn until(self, now: SystemTime) -> Duration {
-        now.duration_since(self.0.into()).unwrap_or_default()
+        now.duration_since(self.into()).unwrap_or_default()
     }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Condition {
-    pub(super) r#type: String,
-    pub(super) status: String,
-    pub(super) reason: String,
+#[serde(default, rename_all = "camelCase")]
+pub struct Condition {
+    pub r#type: String,
+    pub status: String,
+    pub reason: String,
+    pub message: String,
+    pub last_transition_time: Option<Time>,
 }

@@ -1,6 +1,6 @@
 //! Label selectors: of pods (`app=web,tier in (a,b)`), of budgets, and of the nodes that a volume allows.
 
-use crate::state::null_is_empty;
+use crate::object::null_is_empty;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

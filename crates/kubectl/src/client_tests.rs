@@ -1,0 +1,85 @@
+//! The scripts in a real shell, with a program in kubectl's place.
+
+use super::*;
+use host::LocalHost;
+use serde_json::Value;
+use testbed::Programs;
+
+const PROGRAM: &str = r#"#!/bin/sh
+case "$1 $2 $3" in "--request-timeout=3s get --raw") ;; *) echo "unexpected: $*" >&2; exit 2;; esac
+case "$4" in
+*away*) echo "The connection to the server 127.0.0.1:6443 was refused" >&2; exit 1;;
+*/pods?limit=1) printf '{"metadata": {"continue": "a b"}, "items": [{"metadata": {"name": "one"}}]}';;
+*/pods?limit=1\&continue=a%20b) printf '{"metadata": {}, "items": [{"metadata": {"name": "two"}}]}';;
+*) printf '{"items": null}\n';;
+esac
+"#;
+
+fn with_program(look: impl FnOnce(&Kubectl)) {
+    let programs = Programs::new().with("kubectl", PROGRAM);
+    let program = [programs.folder().join("kubectl").display().to_string()];
+    let host = LocalHost::new();
+    look(&Kubectl {
+        host: &host,
+        program: &program,
+        request_timeout: Duration::from_secs(3),
+    });
+}
+
+#[test]
+fn documents_come_in_the_order_of_their_paths_and_pages_are_joined() {
+    with_program(|kubectl| {
+        let mut documents = kubectl
+            .read(&["/a".to_owned(), "/pods?limit=1".to_owned(), "/b".to_owned()])
+            .unwrap();
+        assert!(documents.list::<Value>().unwrap().is_empty());
+        let names: Vec<Value> = documents
+            .list::<Value>()
+            .unwrap()
+            .into_iter()
+            .map(|pod| pod["metadata"]["name"].clone())
+            .collect();
+        assert_eq!(names, ["one", "two"]);
+        assert!(documents.list::<Value>().unwrap().is_empty());
+        assert!(
+            documents
+                .one::<Value>()
+                .unwrap_err()
+                .to_string()
+                .contains("the API server's answer")
+        );
+    });
+}
+
+#[test]
+fn one_path_that_fails_fails_the_whole_reading() {
+    with_program(|kubectl| {
+        let error = kubectl
+            .read(&["/a".to_owned(), "/away".to_owned(), "/b".to_owned()])
+            .err()
+            .unwrap();
+        assert!(
+            error
+                .to_string()
+                .contains("ended with status 1: The connection to the server"),
+            "{error}"
+        );
+        assert!(passing(&error));
+    });
+}
+
+#[test]
+fn a_program_that_is_not_there_is_no_passing_trouble() {
+    let host = LocalHost::new();
+    let program = ["/no/such/kubectl".to_owned()];
+    let kubectl = Kubectl {
+        host: &host,
+        program: &program,
+        request_timeout: Duration::from_secs(3),
+    };
+    let error = kubectl.read(&["/a".to_owned()]).err().unwrap();
+    assert!(
+        !passing(&error) && error.to_string().contains("/no/such/kubectl cannot be run"),
+        "{error}"
+    );
+}

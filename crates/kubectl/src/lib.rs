@@ -1,0 +1,13 @@
+//! The API server through `kubectl`, and what all its objects have in common. Only the fields that are used.
+
+mod answers;
+mod client;
+mod cordon;
+mod object;
+mod selector;
+
+pub use answers::{Answer, Answers, Questions};
+pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
+pub use cordon::{CordonRecord, Owner};
+pub use object::{Condition, List, ListMeta, Meta, OwnerReference, Time, null_is_empty};
+pub use selector::{Labels, Operator, Requirement, Selector};
