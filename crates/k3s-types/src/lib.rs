@@ -3,6 +3,8 @@
 //! It is not quite `SemVer`. There `+k3sN` has no rank, but here it changes what is inside (v1.33.7+k3s3 brings
 //! another etcd than +k3s1); there `rc10` comes before `rc2`. So the order is written out once, here.
 
+pub mod mask;
+
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;

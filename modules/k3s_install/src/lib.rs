@@ -9,7 +9,6 @@ mod env_file;
 mod facts;
 #[cfg(test)]
 mod fixtures;
-mod mask;
 mod node;
 mod params;
 mod plan;

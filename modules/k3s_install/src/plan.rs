@@ -1,7 +1,6 @@
 //! What to do about it. Pure: no host, no clock.
 
 use crate::env_file;
-use crate::mask;
 use crate::params::{Params, Script, Wanted};
 use crate::record::Record;
 use crate::refusals::{self, Refusal};
@@ -11,6 +10,7 @@ use crate::state::{Places, State};
 use ansible_module::{Diff, Plan};
 use anyhow::{Result, bail};
 use k3s_types::K3sVersion;
+use k3s_types::mask;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 

@@ -1,6 +1,5 @@
 //! What is put back after a failed step, and what is told about the rest.
 
-use crate::mask;
 use crate::params::Params;
 use crate::record;
 use crate::report::Journal;
@@ -9,6 +8,7 @@ use crate::setup::DEFAULT_BINARY;
 use crate::state::State;
 use crate::steps;
 use host::Host;
+use k3s_types::mask;
 
 /// A record that we began and that nothing followed would only be in the way.
 pub(crate) fn forget(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {

@@ -242,7 +242,7 @@ fn args(params: &Params, state: &State) -> Option<Refusal> {
     let (wanted, before) = (params.args.as_ref()?, state.before().ok().flatten()?);
     // A fresh install that was cut off is still fresh.
     (before.unit.is_some() && *wanted != before.args).then(|| {
-        let (is, wanted) = (crate::mask::arguments(&before.args), crate::mask::arguments(wanted));
+        let (is, wanted) = (k3s_types::mask::arguments(&before.args), k3s_types::mask::arguments(wanted));
         let evidence = format!("{} runs with the arguments {is:?}, and args has {wanted:?}", state.place);
         Refusal::new("args", evidence, "args is for a fresh install; leave it out, or put what shall change into /etc/rancher/k3s/config.yaml")
     })

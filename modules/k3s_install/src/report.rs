@@ -1,7 +1,6 @@
 //! What is told in the end.
 
 use crate::arrival::Arrived;
-use crate::mask;
 use crate::params::Params;
 use crate::plan;
 use crate::record::Record;
@@ -9,6 +8,7 @@ use crate::refusals::Refusal;
 use crate::script;
 use crate::setup::Role;
 use crate::state::State;
+use k3s_types::mask;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

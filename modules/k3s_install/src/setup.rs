@@ -105,8 +105,8 @@ impl Setup {
         }
         if self.args != found.args {
             let (before, after) = (
-                crate::mask::arguments(&self.args),
-                crate::mask::arguments(&found.args),
+                k3s_types::mask::arguments(&self.args),
+                k3s_types::mask::arguments(&found.args),
             );
             differences.push(format!("the arguments were {before:?} and are {after:?}"));
         }
@@ -130,7 +130,12 @@ impl Setup {
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} with {:?}", self.role, crate::mask::arguments(&self.args))
+        write!(
+            f,
+            "{} with {:?}",
+            self.role,
+            k3s_types::mask::arguments(&self.args)
+        )
     }
 }
 

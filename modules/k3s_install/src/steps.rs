@@ -2,7 +2,6 @@
 
 use crate::arrival;
 use crate::facts::Facts;
-use crate::mask;
 use crate::params::{Params, Script};
 use crate::plan::{Arrival, Proof};
 use crate::record::Record;
@@ -12,6 +11,7 @@ use crate::setup::Setup;
 use crate::state::{Asked, Places, State};
 use anyhow::{Context, Result, anyhow, bail};
 use host::{Command, Failure, Host, Kind};
+use k3s_types::mask;
 use std::time::{Duration, SystemTime};
 
 pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Places, ask: bool) -> Result<State> {

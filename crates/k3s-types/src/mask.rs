@@ -5,7 +5,7 @@ const MASK: &str = "********";
 const SHORTEST: usize = 4;
 
 /// Whether the name of a flag or variable says that its value is secret. A file's name is none.
-pub(crate) fn is_secret(name: &str) -> bool {
+pub fn is_secret(name: &str) -> bool {
     let name = name
         .trim_start_matches('-')
         .to_ascii_lowercase()
@@ -23,7 +23,7 @@ pub(crate) fn is_secret(name: &str) -> bool {
 }
 
 /// Arguments as they may be shown: `--token ********`, `--token=********`.
-pub(crate) fn arguments(words: &[String]) -> Vec<String> {
+pub fn arguments(words: &[String]) -> Vec<String> {
     let mut masked = Vec::new();
     let mut value_follows = false;
     for word in words {
@@ -38,7 +38,7 @@ pub(crate) fn arguments(words: &[String]) -> Vec<String> {
 }
 
 /// A variable's value as it may be shown.
-pub(crate) fn variable(key: &str, value: &str) -> String {
+pub fn variable(key: &str, value: &str) -> String {
     if is_secret(key) {
         MASK.to_owned()
     } else {
@@ -47,7 +47,7 @@ pub(crate) fn variable(key: &str, value: &str) -> String {
 }
 
 /// The secret values among arguments and variables, to be struck out of what other programs print.
-pub(crate) fn values<'a>(
+pub fn values<'a>(
     words: &'a [String],
     variables: impl Iterator<Item = (&'a String, &'a String)>,
 ) -> Vec<String> {
@@ -75,7 +75,7 @@ pub(crate) fn values<'a>(
 }
 
 /// Text of another program without those values, and without anything shaped like a node token.
-pub(crate) fn scrub(text: &str, secrets: &[String]) -> String {
+pub fn scrub(text: &str, secrets: &[String]) -> String {
     let text = secrets.iter().fold(text.to_owned(), |text, secret| {
         text.replace(secret.as_str(), MASK)
     });
@@ -88,6 +88,53 @@ pub(crate) fn scrub(text: &str, secrets: &[String]) -> String {
         }
     });
     words.collect()
+}
+
+/// A line of a log as it may be shown: what follows a telling name, the login of a URL, and tokens are struck out.
+pub fn log_line(line: &str) -> String {
+    let mut value_follows = false;
+    let words = scrub(line, &[]);
+    let words = words.split_inclusive(char::is_whitespace).map(|word| {
+        let (word, blank) = word.split_at(word.trim_end().len());
+        let (masked, follows) = if value_follows && !word.is_empty() {
+            (MASK.to_owned(), false)
+        } else {
+            log_word(word)
+        };
+        value_follows = follows;
+        format!("{masked}{blank}")
+    });
+    words.collect()
+}
+
+/// A word as it may be shown, and whether the next one is a secret.
+fn log_word(word: &str) -> (String, bool) {
+    if let Some((scheme, rest)) = word.split_once("://")
+        && let Some((_, address)) = rest.rsplit_once('@')
+    {
+        return (format!("{scheme}://{MASK}@{address}"), false);
+    }
+    for (at, _) in word.match_indices(['=', ':']) {
+        let name = word[..at].trim_end_matches(['"', '\'', '\\']);
+        let begin = name.rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+        let name = &name[begin.map_or(0, |at| at + 1)..];
+        if names_secret(name) {
+            let value = word[at + 1..].trim_matches(['"', '\'', '\\', ',']);
+            return if value.is_empty() {
+                (word.to_owned(), true)
+            } else {
+                (format!("{}{MASK}", &word[..=at]), false)
+            };
+        }
+    }
+    let bare = word.trim_matches(['"', '\'', '\\']);
+    let flag = bare.starts_with('-') && names_secret(bare);
+    (word.to_owned(), flag || bare.eq_ignore_ascii_case("bearer"))
+}
+
+/// `t` alone is a flag only with its dash.
+fn names_secret(name: &str) -> bool {
+    name.len() > 1 && is_secret(name)
 }
 
 #[cfg(test)]
@@ -125,6 +172,40 @@ mod tests {
         assert_eq!(variable("K3S_TOKEN", "x"), MASK);
         assert_eq!(variable("K3S_URL", "x"), "x");
         assert_eq!(variable("K3S_TOKEN_FILE", "/x"), "/x");
+    }
+
+    #[test]
+    fn lines_of_a_log_lose_what_telling_names_announce() {
+        let cases = [
+            (
+                "level=info msg=\"Running k3s server --token=abc\"",
+                "level=info msg=\"Running k3s server --token=********",
+            ),
+            (
+                "joins by -t abc -s https://10.0.0.1:6443",
+                "joins by -t ******** -s https://10.0.0.1:6443",
+            ),
+            (
+                "K3S_TOKEN=abc K3S_URL=https://h:6443",
+                "K3S_TOKEN=******** K3S_URL=https://h:6443",
+            ),
+            ("{\"token\":\"abc\",\"x\":1}", "{\"token\":********"),
+            ("password: abc is wrong", "password: ******** is wrong"),
+            (
+                "dial mysql://u:p@tcp(h)/db failed",
+                "dial mysql://********@tcp(h)/db failed",
+            ),
+            ("Authorization: Bearer abc", "Authorization: Bearer ********"),
+            ("tried K10ab::server:abc in vain", "tried ******** in vain"),
+            (
+                "Node token is at /var/lib/rancher/k3s/server/token",
+                "Node token is at /var/lib/rancher/k3s/server/token",
+            ),
+            ("at 12:30:01 t=5", "at 12:30:01 t=5"),
+        ];
+        for (line, masked) in cases {
+            assert_eq!(log_line(line), masked);
+        }
     }
 
     #[test]
