@@ -1,0 +1,111 @@
+//! Judges what was seen. Pure: a look and the options in, verdicts out.
+
+mod api;
+mod containers;
+mod jobs;
+mod nodes;
+mod pods;
+mod versions;
+mod workloads;
+
+use crate::params::{FailOn, Params};
+use crate::state::Seen;
+use crate::verdict::{Finding, Kind, Owner, Severity, Trouble, Verdict, group};
+use kubectl::{Labels, Time};
+use std::time::{Duration, SystemTime};
+
+/// All verdicts of one look.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    pub verdicts: Vec<Verdict>,
+    /// Findings that the options told to ignore.
+    pub ignored: usize,
+    fail_on: FailOn,
+}
+
+impl Health {
+    /// What makes the cluster unhealthy: it is bad enough, and the baseline does not know it.
+    pub fn failing(&self) -> impl Iterator<Item = &Verdict> {
+        let enough = match self.fail_on {
+            FailOn::Warning => Severity::Warning,
+            FailOn::Error | FailOn::Never => Severity::Error,
+        };
+        self.verdicts
+            .iter()
+            .filter(move |verdict| verdict.severity >= enough && verdict.is_new())
+    }
+
+    pub fn is_healthy(&self) -> bool {
+        self.failing().next().is_none()
+    }
+
+    /// What is too young to be trouble, and was not there before either.
+    pub fn settling(&self) -> usize {
+        let young = self
+            .verdicts
+            .iter()
+            .filter(|verdict| verdict.settling && verdict.is_new());
+        young.map(|verdict| verdict.count).sum()
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.verdicts
+            .iter()
+            .filter(|verdict| verdict.severity == severity && !verdict.settling)
+            .count()
+    }
+}
+
+pub fn judge(params: &Params, seen: &Seen) -> Health {
+    let mut findings = api::judge(params, seen);
+    findings.extend(nodes::judge(seen));
+    findings.extend(versions::judge(params, seen));
+    let (pods, standing_in) = pods::judge(params, seen);
+    findings.extend(pods);
+    findings.extend(workloads::judge(params, seen, &standing_in));
+    findings.extend(jobs::judge(params, seen));
+    let all = findings.len();
+    findings.retain(|finding| !params.ignore.ignores(finding));
+    let ignored = all - findings.len();
+    let mut verdicts = group(findings);
+    params.baseline.compare(&mut verdicts);
+    Health {
+        verdicts,
+        ignored,
+        fail_on: params.fail_on,
+    }
+}
+
+/// A finding about an object that is nobody's.
+fn about(kind: Kind, namespace: &str, name: &str, trouble: Trouble) -> Finding {
+    Finding {
+        kind,
+        namespace: namespace.to_owned(),
+        owner: Owner {
+            kind: String::new(),
+            name: name.to_owned(),
+        },
+        name: name.to_owned(),
+        labels: Labels::new(),
+        trouble,
+    }
+}
+
+/// How long it has been so, as far as the object tells.
+fn age(since: Option<Time>, now: SystemTime) -> Option<Duration> {
+    since.map(|since| since.until(now))
+}
+
+/// A span for a person: `45 s`, `12 min`, `5 h`, `3 d`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests;

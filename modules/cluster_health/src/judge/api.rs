@@ -1,0 +1,116 @@
+//! The API server, what it would not tell, and etcd.
+
+use super::about;
+use crate::params::Params;
+use crate::state::{Api, Node, Seen};
+use crate::verdict::{Finding, Kind, Reason, Trouble};
+use host::Kind as FailureKind;
+
+pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
+    let api = &seen.api;
+    let mut findings: Vec<Finding> = params
+        .expect
+        .unanswered
+        .iter()
+        .map(|name| unanswered(name))
+        .collect();
+    if api.version.is_none() {
+        findings.push(about(Kind::Api, "", "kube-apiserver", unreachable(seen)));
+        return findings;
+    }
+    if !api.ready {
+        findings.extend(checks(api));
+    }
+    let unread = seen.unread.iter().map(|(what, why)| {
+        about(
+            Kind::Api,
+            "",
+            what,
+            Trouble::error(Reason::CannotBeRead, why.clone()),
+        )
+    });
+    findings.extend(unread);
+    findings.extend(local_etcd(seen));
+    findings.extend(seen.nodes.iter().filter(|node| node.has_etcd()).filter_map(voter));
+    findings
+}
+
+fn unanswered(name: &str) -> Finding {
+    let said = "this controller's API server does not answer, or is not ready; another one was asked about the cluster";
+    about(Kind::Api, "", name, Trouble::error(Reason::Unanswered, said))
+}
+
+fn unreachable(seen: &Seen) -> Trouble {
+    let api = &seen.api;
+    let mut message = match api.failure {
+        Some(FailureKind::CommandNotFound) => api.said.clone(),
+        Some(_) => format!("nothing can be asked: {}", api.said),
+        None => format!("{}: the API server does not answer: {}", seen.place, api.said),
+    };
+    if let Some(service) = &api.service {
+        message = format!("{service}; {message}");
+    }
+    Trouble::error(Reason::Unreachable, message)
+}
+
+/// Each check that has failed; where none is named, that the server calls itself not ready.
+fn checks(api: &Api) -> Vec<Finding> {
+    let failed = api.checks.iter().filter(|check| !check.passed);
+    let failed: Vec<Finding> = failed
+        .map(|check| {
+            let said = "the API server answers, but this check of its /readyz fails";
+            about(
+                Kind::Api,
+                "",
+                &check.name,
+                Trouble::error(Reason::CheckFailed, said),
+            )
+        })
+        .collect();
+    if failed.is_empty() {
+        let said = format!("the API server answers, but calls itself not ready: {}", api.said);
+        return vec![about(
+            Kind::Api,
+            "",
+            "readyz",
+            Trouble::error(Reason::CheckFailed, said),
+        )];
+    }
+    failed
+}
+
+fn local_etcd(seen: &Seen) -> Option<Finding> {
+    let etcd = seen.etcd.as_ref()?;
+    let place = &seen.place;
+    let trouble = if !etcd.healthy {
+        Trouble::error(
+            Reason::Unhealthy,
+            format!(
+                "{place}: this member of etcd is not healthy: it has an alarm, no leader, or no quorum: {}",
+                etcd.said
+            ),
+        )
+    } else if etcd.learner {
+        Trouble::error(
+            Reason::NotVoter,
+            format!("{place}: this member of etcd is a learner, not a voter"),
+        )
+    } else {
+        return None;
+    };
+    Some(about(Kind::Etcd, "", "this member", trouble))
+}
+
+/// k3s writes on each node whether its member votes. Older ones do not; then the member that was asked speaks for
+/// itself alone.
+fn voter(node: &Node) -> Option<Finding> {
+    let votes = node
+        .condition("EtcdIsVoter")
+        .filter(|votes| votes.status != "True")?;
+    let message = format!(
+        "its member of etcd does not vote: {} ({})",
+        votes.message, votes.reason
+    );
+    let trouble = Trouble::error(Reason::NotVoter, message).since(votes.last_transition_time.map(Into::into));
+    Some(about(Kind::Etcd, "", &node.name, trouble))
+}

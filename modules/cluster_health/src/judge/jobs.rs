@@ -1,0 +1,92 @@
+//! Jobs that have failed, and the charts that a Job was to install.
+
+use super::{about, age, span};
+use crate::params::Params;
+use crate::state::{Chart, Job, Seen};
+use crate::verdict::{Finding, Kind, Owner, Reason, Trouble};
+use std::collections::BTreeSet;
+use std::time::SystemTime;
+
+pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
+    if seen.unread.contains_key("jobs") {
+        return Vec::new();
+    }
+    let of_charts: BTreeSet<(&str, &str)> = seen
+        .charts
+        .iter()
+        .map(|chart| (chart.namespace.as_str(), chart.job.as_str()))
+        .collect();
+    let charts = seen
+        .charts
+        .iter()
+        .filter_map(|chart| not_installed(params, seen, chart));
+    let jobs = seen
+        .jobs
+        .iter()
+        .filter(|job| !of_charts.contains(&(job.namespace.as_str(), job.name.as_str())))
+        .filter_map(|job| failed(seen, job));
+    charts.chain(jobs).collect()
+}
+
+fn failed(seen: &Seen, job: &Job) -> Option<Finding> {
+    let failure = job.is("Failed")?;
+    let made_good = |other: &&Job| {
+        other.namespace == job.namespace
+            && other.cron_job == job.cron_job
+            && other.started > job.started
+            && other.is("Complete").is_some()
+    };
+    if job.cron_job.is_some() && seen.jobs.iter().any(|other| made_good(&other)) {
+        return None;
+    }
+    let owner = Owner {
+        kind: job.cron_job.as_ref().map_or("", |_| "CronJob").to_owned(),
+        name: job.cron_job.clone().unwrap_or_else(|| job.name.clone()),
+    };
+    let trouble = Trouble::warning(
+        Reason::Failed,
+        format!("it has failed: {} ({})", failure.message, failure.reason),
+    );
+    Some(Finding {
+        kind: Kind::Job,
+        namespace: job.namespace.clone(),
+        owner,
+        name: job.name.clone(),
+        labels: job.labels.clone(),
+        trouble: trouble.since(failure.last_transition_time.map(SystemTime::from)),
+    })
+}
+
+/// The Job of a chart tries a thousand times, so it seldom fails: it goes on for ever.
+fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding> {
+    let job = seen
+        .jobs
+        .iter()
+        .find(|job| job.namespace == chart.namespace && job.name == chart.job);
+    let failed = chart
+        .conditions
+        .iter()
+        .find(|condition| condition.r#type == "Failed" && condition.status == "True");
+    let trouble = match (failed.or_else(|| job?.is("Failed")), job) {
+        (Some(failed), _) => Trouble::error(
+            Reason::NotInstalled,
+            format!("its chart is not installed: {}", failed.message),
+        )
+        .since(failed.last_transition_time.map(SystemTime::from)),
+        (None, Some(job)) if job.is("Complete").is_none() => {
+            let tried = age(job.started, seen.now);
+            let message = format!(
+                "its chart is not installed: the Job {} has been at it for {}, {} of its pods have failed",
+                job.name,
+                tried.map_or_else(|| "a while".to_owned(), span),
+                job.failures
+            );
+            let young = tried.is_some_and(|age| age <= params.limits.pending);
+            Trouble::error(Reason::NotInstalled, message)
+                .since(job.started.map(SystemTime::from))
+                .settling(young)
+        }
+        _ => return None,
+    };
+    Some(about(Kind::Addon, &chart.namespace, &chart.name, trouble))
+}

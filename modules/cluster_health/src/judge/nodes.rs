@@ -1,0 +1,104 @@
+//! Nodes: Ready, alive, without pressure, and whose cordon they have.
+
+use super::{about, span};
+use crate::state::{Node, Seen};
+use crate::verdict::{Finding, Kind, Reason, Severity, Trouble};
+use kubectl::{Condition, CordonRecord};
+use std::time::SystemTime;
+
+const PRESSURES: [(&str, Reason); 4] = [
+    ("MemoryPressure", Reason::MemoryPressure),
+    ("DiskPressure", Reason::DiskPressure),
+    ("PIDPressure", Reason::PIDPressure),
+    ("NetworkUnavailable", Reason::NetworkUnavailable),
+];
+
+pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
+    let of_node = |node: &Node| {
+        let mut troubles: Vec<Trouble> = not_ready(node)
+            .or_else(|| stale(seen, node))
+            .into_iter()
+            .collect();
+        troubles.extend(pressures(node));
+        troubles.extend(cordon(node));
+        let findings = troubles.into_iter().map(|trouble| Finding {
+            labels: node.labels.clone(),
+            ..about(Kind::Node, "", &node.name, trouble)
+        });
+        findings.collect::<Vec<_>>()
+    };
+    seen.nodes.iter().flat_map(of_node).collect()
+}
+
+fn since(condition: &Condition) -> Option<SystemTime> {
+    condition.last_transition_time.map(Into::into)
+}
+
+fn not_ready(node: &Node) -> Option<Trouble> {
+    let Some(ready) = node.condition("Ready") else {
+        return Some(Trouble::error(
+            Reason::NotReady,
+            "it has no Ready condition: its kubelet has never reported",
+        ));
+    };
+    let Condition {
+        status,
+        reason,
+        message,
+        ..
+    } = ready;
+    let trouble = || {
+        Trouble::error(
+            Reason::NotReady,
+            format!("Ready is {status} ({reason}): {message}"),
+        )
+        .since(since(ready))
+    };
+    (status != "True").then(trouble)
+}
+
+/// A node that has died is called Ready for 40 seconds more, and its Lease tells at once.
+fn stale(seen: &Seen, node: &Node) -> Option<Trouble> {
+    if seen.unread.contains_key("leases") {
+        return None;
+    }
+    let Some(lease) = seen.leases.get(&node.name) else {
+        return Some(Trouble::warning(
+            Reason::StaleHeartbeat,
+            "it has no Lease, so whether its kubelet lives is not known",
+        ));
+    };
+    let renewed = lease.renewed?;
+    let age = renewed.until(seen.now);
+    (age > lease.duration).then(|| {
+        let message = format!(
+            "it is called Ready, but its kubelet has not renewed its Lease for {}",
+            span(age)
+        );
+        Trouble::error(Reason::StaleHeartbeat, message).since(SystemTime::from(renewed))
+    })
+}
+
+/// A node that is not heard of says nothing about pressure either.
+fn pressures(node: &Node) -> impl Iterator<Item = Trouble> {
+    PRESSURES.iter().filter_map(|(kind, reason)| {
+        let condition = node
+            .condition(kind)
+            .filter(|condition| condition.status == "True")?;
+        Some(Trouble::error(*reason, condition.message.clone()).since(since(condition)))
+    })
+}
+
+fn cordon(node: &Node) -> Option<Trouble> {
+    if !node.unschedulable {
+        return None;
+    }
+    Some(match &node.record {
+        Some(CordonRecord { run, since, .. }) => Trouble::new(
+            Reason::Cordoned,
+            Severity::Info,
+            format!("cordoned by the run {run} of this collection, since {since}"),
+        ),
+        None => Trouble::warning(Reason::Cordoned, "cordoned by an operator: no new pod comes here"),
+    })
+}

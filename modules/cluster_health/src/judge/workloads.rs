@@ -1,0 +1,123 @@
+//! Workloads: what is missing although no pod is there to tell why; and the add-ons that a cluster cannot do without.
+
+use super::pods::StandingIn;
+use super::{about, age};
+use crate::params::Params;
+use crate::state::{Seen, Workload, WorkloadKind};
+use crate::verdict::{Finding, Kind, Owner, Reason, Trouble};
+use std::time::SystemTime;
+
+/// The manifests of k3s, and the Deployment that each brings to kube-system.
+const ADDONS: [(&str, &str); 3] = [
+    ("coredns", "coredns"),
+    ("metrics-server-deployment", "metrics-server"),
+    ("local-storage", "local-path-provisioner"),
+];
+const SYSTEM: &str = "kube-system";
+
+pub(super) fn judge(params: &Params, seen: &Seen, standing_in: &StandingIn) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = seen
+        .workloads
+        .iter()
+        .filter_map(|workload| {
+            let owner = Owner {
+                kind: workload.kind.to_string(),
+                name: workload.name.clone(),
+            };
+            let told = standing_in
+                .get(&(workload.namespace.clone(), owner))
+                .copied()
+                .unwrap_or_default();
+            let trouble = unavailable(params, seen, workload, told).or_else(|| stuck(workload, told))?;
+            Some(Finding {
+                labels: workload.labels.clone(),
+                ..about(kind(workload.kind), &workload.namespace, &workload.name, trouble)
+            })
+        })
+        .collect();
+    if !seen.unread.contains_key("deployments") {
+        findings.extend(missing_addons(seen));
+    }
+    findings
+}
+
+fn kind(kind: WorkloadKind) -> Kind {
+    match kind {
+        WorkloadKind::Deployment => Kind::Deployment,
+        WorkloadKind::StatefulSet => Kind::StatefulSet,
+        WorkloadKind::DaemonSet => Kind::DaemonSet,
+    }
+}
+
+/// More replicas are missing than its pods account for: the pods themselves cannot be made, or nobody sees to it.
+fn unavailable(params: &Params, seen: &Seen, workload: &Workload, told: usize) -> Option<Trouble> {
+    let Workload {
+        wanted, available, ..
+    } = workload;
+    let missing = wanted.saturating_sub(*available);
+    if missing <= told {
+        return None;
+    }
+    let said = |kind: &str, status: &str| {
+        workload
+            .condition(kind)
+            .filter(|condition| condition.status == status)
+    };
+    let unavailable = said("Available", "False");
+    let why = said("ReplicaFailure", "True")
+        .or(unavailable)
+        .map(|condition| format!(": {}", condition.message));
+    let message = format!(
+        "{available} of {wanted} replicas are available{}",
+        why.unwrap_or_default()
+    );
+    // How long, a Deployment says; of the others it is known that it cannot be longer than they are there.
+    let since = unavailable.and_then(|condition| condition.last_transition_time);
+    let known_for = age(since.or(workload.created), seen.now);
+    let young = known_for.is_some_and(|age| age <= params.limits.not_ready);
+    let trouble = Trouble::error(Reason::Unavailable, message).since(since.map(SystemTime::from));
+    Some(trouble.settling(young))
+}
+
+/// All replicas are there, but of the old kind: the new ones do not come up.
+fn stuck(workload: &Workload, told: usize) -> Option<Trouble> {
+    let stuck = workload
+        .condition("Progressing")
+        .filter(|progressing| progressing.status == "False" && told == 0)?;
+    let trouble = Trouble::warning(Reason::RolloutStuck, stuck.message.clone());
+    Some(trouble.since(stuck.last_transition_time.map(SystemTime::from)))
+}
+
+/// k3s has applied the manifest, or the chart, and what it should have brought is not there.
+fn missing_addons(seen: &Seen) -> Vec<Finding> {
+    let deployed = |namespace: &str, name: &str| {
+        seen.workloads.iter().any(|workload| {
+            workload.kind == WorkloadKind::Deployment
+                && workload.namespace == namespace
+                && workload.name == name
+        })
+    };
+    let applied = |addon: &str| seen.addons.iter().any(|applied| applied.metadata.name == addon);
+    let addons = ADDONS
+        .iter()
+        .filter(|(addon, _)| applied(addon))
+        .map(|(_, name)| (SYSTEM, *name));
+    let traefik = seen
+        .charts
+        .iter()
+        .filter(|chart| chart.namespace == SYSTEM && chart.name == "traefik");
+    let charts = traefik.map(|chart| (chart.target_namespace.as_str(), chart.name.as_str()));
+    addons
+        .chain(charts)
+        .filter(|(namespace, name)| !deployed(namespace, name))
+        .map(|(namespace, name)| {
+            let message = "k3s has been told to bring it, and its Deployment is not there";
+            about(
+                Kind::Addon,
+                namespace,
+                name,
+                Trouble::error(Reason::Missing, message),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,65 @@
+//! `cluster_health`: one read of a cluster, and a verdict on all that is wrong with it.
+//!
+//! It changes nothing. A server that is down, or a kind that cannot be listed, is an answer and no failure of the
+//! module; whether an unhealthy cluster fails the task is the caller's choice.
+
+mod baseline;
+mod diagnose;
+mod ignore;
+pub mod judge;
+mod observe;
+pub mod params;
+pub mod plan;
+mod prometheus;
+mod report;
+#[cfg(test)]
+mod samples;
+pub mod state;
+mod summary;
+pub mod verdict;
+
+pub use params::Params;
+pub use report::Returned;
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::Result;
+use host::Host;
+use std::convert::Infallible;
+
+pub struct ClusterHealth;
+
+impl Module for ClusterHealth {
+    const NAME: &'static str = "cluster_health";
+    const DOC: &'static str = include_str!("../cluster_health.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Infallible;
+    type Journal = ();
+    type Returned = Returned;
+
+    /// Nothing is changed, so nobody has to be waited for.
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: None,
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        observe::state(params, host)
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
+        match *step {}
+    }
+
+    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
+        report::report(params, state)
+    }
+}

@@ -1,0 +1,117 @@
+//! Looks at the cluster; changes nothing. What cannot be had is noted, and the rest is read all the same.
+
+mod lists;
+
+use crate::params::Params;
+use crate::state::{Etcd, Groups, Seen, State, Version, checks};
+use crate::{diagnose, judge};
+use anyhow::Result;
+use host::{Failure, Host, wait_until};
+use kubectl::{Answer, Answers, Kubectl, Questions};
+use lists::{List, read};
+
+/// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd.
+const ETCD: &str = r#"e() { [ -d /var/lib/rancher/k3s/server/db/etcd/member/wal ] || return 44; k --kubeconfig /dev/null --server http://127.0.0.1:2381 get --raw "$1"; }
+learner() { e /metrics | grep '^etcd_server_is_learner '; }
+"#;
+/// The status for "no etcd here"; kubectl ends with 0 or 1.
+const NO_ETCD: i32 = 44;
+
+/// The last look: the one that found nothing wrong, or that after which the wait was over.
+pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
+    let started = host.elapsed();
+    let mut last = None;
+    wait_until(host, params.wait, params.interval, || {
+        let seen = last.insert(look(params, host));
+        let health = judge::judge(params, seen);
+        let wrong = health.failing().next().is_some() || health.settling() > 0;
+        Ok(if wrong { Err(String::new()) } else { Ok(()) })
+    })?;
+    Ok(State {
+        seen: last.unwrap_or_else(|| Seen::nothing(host)),
+        waited: host.elapsed().saturating_sub(started),
+    })
+}
+
+fn look(params: &Params, host: &dyn Host) -> Seen {
+    let mut seen = Seen::nothing(host);
+    let kubectl = params.kubectl(host);
+    let groups = match control(&kubectl) {
+        Ok(answers) => read_control(&answers, &mut seen),
+        Err(error) => {
+            seen.api.said = format!("{error:#}");
+            seen.api.failure = Failure::of(&error).map(|failure| failure.kind);
+            None
+        }
+    };
+    if seen.api.version.is_none() {
+        diagnose::service(params, host, &mut seen.api);
+        return seen;
+    }
+    let mut lists = List::ALWAYS.to_vec();
+    if let Some(groups) = groups {
+        lists.extend(
+            List::WHERE_SERVED
+                .iter()
+                .filter(|list| groups.serve(list.group())),
+        );
+    }
+    read(&kubectl, lists, params.limits.restart_window, &mut seen);
+    seen
+}
+
+/// What is asked of every server, down or not.
+fn control(kubectl: &Kubectl) -> Result<Answers> {
+    Questions::new(kubectl)
+        .with(ETCD)
+        .path("/readyz?verbose")
+        .path("/version")
+        .or_end()
+        .path("/apis")
+        .command("etcd's /health", "e /health")
+        .command("etcd's /metrics", "learner")
+        .ask("asking the API server how it is")
+}
+
+fn read_control(answers: &Answers, seen: &mut Seen) -> Option<Groups> {
+    let api = &mut seen.api;
+    if let Some(readyz) = answers.get(0) {
+        api.ready = readyz.ok();
+        api.checks = checks(&if readyz.ok() {
+            readyz.text()
+        } else {
+            readyz.said.to_owned()
+        });
+        readyz.said.clone_into(&mut api.said);
+    }
+    let version = answers.get(1)?;
+    match version.parse::<Version>() {
+        Ok(version) => api.version = Some(version.git_version),
+        Err(error) => {
+            api.said = if version.ok() {
+                format!("{error:#}")
+            } else {
+                version.said.to_owned()
+            };
+            return None;
+        }
+    }
+    let text = |number: usize| {
+        answers
+            .get(number)
+            .map(|answer: Answer| answer.text())
+            .unwrap_or_default()
+    };
+    seen.etcd = answers
+        .get(3)
+        .filter(|health| health.status != NO_ETCD)
+        .map(|health| Etcd::of(&health.text(), &text(4), health.said));
+    match answers.get(2)?.parse() {
+        Ok(groups) => Some(groups),
+        Err(error) => {
+            seen.unread
+                .insert("the API's groups".to_owned(), format!("{error:#}"));
+            None
+        }
+    }
+}

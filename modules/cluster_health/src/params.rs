@@ -1,0 +1,222 @@
+//! What the user asks for.
+
+use crate::baseline::Baseline;
+use crate::ignore::{Ignore, Rule};
+use host::Host;
+use kubectl::Kubectl;
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The options; see `cluster_health.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    pub kubectl: Vec<String>,
+    pub service: String,
+    pub baseline: Baseline,
+    pub ignore: Ignore,
+    pub fail_on: FailOn,
+    pub wait: Duration,
+    pub interval: Duration,
+    pub limits: Limits,
+    pub expect: Expected,
+    pub request_timeout: Duration,
+}
+
+/// From when on something is trouble.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    pub pending: Duration,
+    pub terminating: Duration,
+    pub not_ready: Duration,
+    /// How long a crash counts as recent.
+    pub restart_window: Duration,
+}
+
+/// What the caller knows of the cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Expected {
+    pub nodes: Vec<String>,
+    pub version: Option<String>,
+    pub same_version: bool,
+    /// Controllers that have not answered the caller.
+    pub unanswered: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailOn {
+    #[default]
+    Error,
+    Warning,
+    Never,
+}
+
+impl Params {
+    pub(crate) fn kubectl<'a>(&'a self, host: &'a dyn Host) -> Kubectl<'a> {
+        Kubectl {
+            host,
+            program: &self.kubectl,
+            request_timeout: self.request_timeout,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    #[serde(default = "k3s_kubectl")]
+    kubectl: Vec<String>,
+    #[serde(default = "k3s")]
+    service: String,
+    #[serde(default)]
+    baseline: Baseline,
+    #[serde(default)]
+    ignore: Vec<Rule>,
+    #[serde(default)]
+    fail_on: FailOn,
+    #[serde(default)]
+    wait: u32,
+    #[serde(default = "five_seconds")]
+    interval: u32,
+    #[serde(default = "five_minutes")]
+    pending_limit: u32,
+    #[serde(default = "five_minutes")]
+    terminating_limit: u32,
+    #[serde(default = "five_minutes")]
+    not_ready_limit: u32,
+    #[serde(default = "ten_minutes")]
+    restart_window: u32,
+    #[serde(default)]
+    expect_nodes: Vec<String>,
+    expect_version: Option<String>,
+    #[serde(default)]
+    same_version: bool,
+    #[serde(default)]
+    unanswered: Vec<String>,
+    #[serde(default = "ten_seconds")]
+    request_timeout: u32,
+}
+
+fn k3s_kubectl() -> Vec<String> {
+    vec!["k3s".to_owned(), "kubectl".to_owned()]
+}
+
+fn k3s() -> String {
+    "k3s".to_owned()
+}
+
+fn five_seconds() -> u32 {
+    5
+}
+
+fn ten_seconds() -> u32 {
+    10
+}
+
+fn five_minutes() -> u32 {
+    300
+}
+
+fn ten_minutes() -> u32 {
+    600
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        check(&options)?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        Ok(Self {
+            vmid: options.vmid,
+            kubectl: options.kubectl,
+            service: options.service,
+            baseline: options.baseline,
+            ignore: Ignore::of(options.ignore)?,
+            fail_on: options.fail_on,
+            wait: seconds(options.wait),
+            interval: seconds(options.interval),
+            limits: Limits {
+                pending: seconds(options.pending_limit),
+                terminating: seconds(options.terminating_limit),
+                not_ready: seconds(options.not_ready_limit),
+                restart_window: seconds(options.restart_window),
+            },
+            expect: Expected {
+                nodes: options.expect_nodes,
+                version: options.expect_version,
+                same_version: options.same_version,
+                unanswered: options.unanswered,
+            },
+            request_timeout: seconds(options.request_timeout),
+        })
+    }
+}
+
+fn check(options: &Options) -> Result<(), String> {
+    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
+        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
+    }
+    if options.kubectl.is_empty() {
+        return Err("kubectl: an empty list cannot be run".to_owned());
+    }
+    // It becomes an argument of systemctl and journalctl.
+    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
+    let name = &options.service;
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(letter) {
+        return Err(format!("service: {name:?} cannot be the name of a systemd unit"));
+    }
+    let limits = [
+        ("interval", options.interval),
+        ("request_timeout", options.request_timeout),
+    ];
+    if let Some((name, _)) = limits.iter().find(|(_, seconds)| *seconds == 0) {
+        return Err(format!("{name}: must be at least 1 second"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(options: Value) -> Result<Params, String> {
+        serde_json::from_value(options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_has_to_be_said() {
+        let params = read(json!({})).unwrap();
+        assert_eq!((params.fail_on, params.wait), (FailOn::Error, Duration::ZERO));
+        assert_eq!(params.kubectl, ["k3s", "kubectl"]);
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let table = [
+            (json!({"vmid": 7}), "vmid: "),
+            (json!({"kubectl": []}), "kubectl: "),
+            (json!({"service": "-x"}), "service: "),
+            (json!({"service": "k3s agent"}), "service: "),
+            (json!({"interval": 0}), "interval: "),
+            (json!({"request_timeout": 0}), "request_timeout: "),
+            (json!({"ignore": [{}]}), "ignore: "),
+            (json!({"ignore": [{"selector": "a b"}]}), "ignore: "),
+            (
+                json!({"ignore": [{"namespaces": "demo"}]}),
+                "unknown field `namespaces`",
+            ),
+            (json!({"baseline": 5}), "baseline: "),
+            (json!({"baseline": {"changed": false}}), "baseline: "),
+        ];
+        for (options, start) in table {
+            let error = read(options.clone()).unwrap_err();
+            assert!(error.starts_with(start), "{options}: {error}");
+        }
+    }
+}

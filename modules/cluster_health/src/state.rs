@@ -1,0 +1,75 @@
+//! What was seen: only the fields that are used, and of the pods only those that are worth a look.
+
+mod api;
+mod job;
+mod node;
+mod pod;
+mod workload;
+
+pub use api::{Api, Check, Etcd, Service};
+pub(crate) use api::{Groups, Version, checks};
+pub use job::{Addon, Chart, Job};
+pub use node::{Lease, Node};
+pub use pod::{Container, Pod, Pods, States, Terminated};
+pub(crate) use workload::WorkloadObject;
+pub use workload::{Workload, WorkloadKind};
+
+use host::Host;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+/// The last look, and how long it was waited for.
+#[derive(Clone, Debug)]
+pub struct State {
+    pub seen: Seen,
+    pub waited: Duration,
+}
+
+/// One look at the cluster.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Where it was looked from.
+    pub place: String,
+    pub now: SystemTime,
+    pub api: Api,
+    pub nodes: Vec<Node>,
+    /// By the node's name.
+    pub leases: BTreeMap<String, Lease>,
+    pub pods: Pods,
+    pub workloads: Vec<Workload>,
+    pub jobs: Vec<Job>,
+    /// What k3s has been told to bring along.
+    pub addons: Vec<Addon>,
+    pub charts: Vec<Chart>,
+    /// The member of etcd on this node; none where there is no etcd.
+    pub etcd: Option<Etcd>,
+    /// What could not be read, and why.
+    pub unread: BTreeMap<String, String>,
+}
+
+impl Seen {
+    pub(crate) fn nothing(host: &dyn Host) -> Self {
+        Self {
+            place: host.place(),
+            now: host.now(),
+            api: Api::default(),
+            nodes: Vec::new(),
+            leases: BTreeMap::new(),
+            pods: Pods::default(),
+            workloads: Vec::new(),
+            jobs: Vec::new(),
+            addons: Vec::new(),
+            charts: Vec::new(),
+            etcd: None,
+            unread: BTreeMap::new(),
+        }
+    }
+
+    /// Whether all that there is to read was read.
+    pub fn is_complete(&self) -> bool {
+        self.api.version.is_some() && self.unread.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

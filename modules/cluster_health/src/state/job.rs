@@ -1,0 +1,115 @@
+//! Jobs, and the add-ons and charts that k3s installs by them.
+
+use kubectl::{Condition, Labels, Meta, Time, null_is_empty};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct JobObject {
+    metadata: Meta,
+    #[serde(default)]
+    status: JobStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct JobStatus {
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
+    start_time: Option<Time>,
+    failed: u32,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "JobObject")]
+pub struct Job {
+    pub namespace: String,
+    pub name: String,
+    pub labels: Labels,
+    /// The `CronJob` that made it.
+    pub cron_job: Option<String>,
+    pub started: Option<Time>,
+    /// How many of its pods have failed.
+    pub failures: u32,
+    pub conditions: Vec<Condition>,
+}
+
+impl From<JobObject> for Job {
+    fn from(object: JobObject) -> Self {
+        let owner = object
+            .metadata
+            .controller()
+            .filter(|owner| owner.kind == "CronJob");
+        Self {
+            cron_job: owner.map(|owner| owner.name.clone()),
+            namespace: object.metadata.namespace,
+            name: object.metadata.name,
+            labels: object.metadata.labels,
+            started: object.status.start_time.or(object.metadata.creation_timestamp),
+            failures: object.status.failed,
+            conditions: object.status.conditions,
+        }
+    }
+}
+
+impl Job {
+    /// The condition of this type, where it holds.
+    pub fn is(&self, kind: &str) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.r#type == kind && condition.status == "True")
+    }
+}
+
+/// A manifest that k3s has applied.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Addon {
+    pub metadata: Meta,
+}
+
+#[derive(Debug, Deserialize)]
+struct ChartObject {
+    metadata: Meta,
+    #[serde(default)]
+    spec: ChartSpec,
+    #[serde(default)]
+    status: ChartStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ChartSpec {
+    target_namespace: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ChartStatus {
+    job_name: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
+}
+
+/// A `HelmChart`, which a Job installs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "ChartObject")]
+pub struct Chart {
+    pub namespace: String,
+    pub name: String,
+    pub target_namespace: String,
+    pub job: String,
+    pub conditions: Vec<Condition>,
+}
+
+impl From<ChartObject> for Chart {
+    fn from(object: ChartObject) -> Self {
+        let Meta { namespace, name, .. } = object.metadata;
+        let or = |text: String, otherwise: String| if text.is_empty() { otherwise } else { text };
+        Self {
+            target_namespace: or(object.spec.target_namespace, namespace.clone()),
+            job: or(object.status.job_name, format!("helm-install-{name}")),
+            conditions: object.status.conditions,
+            namespace,
+            name,
+        }
+    }
+}

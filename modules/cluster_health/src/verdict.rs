@@ -1,0 +1,327 @@
+//! What can be wrong, in types; and many findings of one kind made one verdict.
+
+use kubectl::Labels;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::SystemTime;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Names that a verdict lists; of more, the count tells enough.
+const NAMES: usize = 10;
+/// A message quotes what other programs say. Longer ones tell nobody more.
+const LONGEST: usize = 300;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know: a cordon of ours, or what is young enough to come right by itself.
+    Info,
+    Warning,
+    Error,
+}
+
+/// What a verdict is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Kind {
+    Api,
+    Etcd,
+    Node,
+    Cluster,
+    Addon,
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    Pod,
+}
+
+/// Why. Where Kubernetes goes back and forth between two words for one trouble, there is one word here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Reason {
+    // The API server
+    Unreachable,
+    CheckFailed,
+    Unanswered,
+    CannotBeRead,
+    // etcd
+    NotVoter,
+    Unhealthy,
+    // Nodes
+    NotReady,
+    StaleHeartbeat,
+    MemoryPressure,
+    DiskPressure,
+    PIDPressure,
+    NetworkUnavailable,
+    Cordoned,
+    Missing,
+    WrongVersion,
+    KubeletTooNew,
+    TooOld,
+    // The cluster
+    MixedVersions,
+    // Pods
+    CrashLoopBackOff,
+    OOMKilled,
+    ImagePullBackOff,
+    CreateContainerConfigError,
+    RunContainerError,
+    Restarted,
+    Pending,
+    Unschedulable,
+    SchedulingGated,
+    Terminating,
+    OnLostNode,
+    Evicted,
+    Failed,
+    Unknown,
+    // Workloads and what brings them
+    Unavailable,
+    RolloutStuck,
+    NotInstalled,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One thing that is wrong with one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub kind: Kind,
+    pub namespace: String,
+    /// What the trouble belongs to: a pod's controller, else the object itself.
+    pub owner: Owner,
+    /// The object itself: a pod's own name.
+    pub name: String,
+    pub labels: Labels,
+    pub trouble: Trouble,
+}
+
+/// What outlives a pod: the workload that makes its successor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Owner {
+    /// Empty where the verdict's own kind says it.
+    pub kind: String,
+    pub name: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind.is_empty() {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{}/{}", self.kind, self.name)
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    pub reason: Reason,
+    pub severity: Severity,
+    /// Whether it is young enough to come right by itself: it is waited for, but fails nothing.
+    pub settling: bool,
+    pub message: String,
+    pub since: Option<SystemTime>,
+}
+
+impl Trouble {
+    pub fn new(reason: Reason, severity: Severity, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            severity,
+            settling: false,
+            message: cut(&message.into()),
+            since: None,
+        }
+    }
+
+    pub fn error(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(reason, Severity::Error, message)
+    }
+
+    pub fn warning(reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(reason, Severity::Warning, message)
+    }
+
+    #[must_use]
+    pub fn since(mut self, since: impl Into<Option<SystemTime>>) -> Self {
+        self.since = since.into();
+        self
+    }
+
+    /// The same trouble, where it is too young to be one.
+    #[must_use]
+    pub fn settling(mut self, young: bool) -> Self {
+        if young {
+            (self.severity, self.settling) = (Severity::Info, true);
+        }
+        self
+    }
+}
+
+/// One line of bounded length: what is quoted comes from anywhere.
+fn cut(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+/// All findings of one trouble: the same reason at the same owner.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verdict {
+    #[serde(flatten)]
+    pub identity: Identity,
+    pub severity: Severity,
+    pub settling: bool,
+    pub message: String,
+    #[serde(serialize_with = "as_time")]
+    pub since: Option<SystemTime>,
+    /// How many objects it concerns, and the first of their names.
+    pub count: usize,
+    pub names: Vec<String>,
+    /// How many of them the baseline knows.
+    pub before: usize,
+}
+
+/// What stays the same when a pod is replaced by another one with the same trouble.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Identity {
+    pub kind: Kind,
+    pub namespace: String,
+    pub object: String,
+    pub reason: Reason,
+}
+
+impl Verdict {
+    /// An API server that is away is never old news: nothing else is known then.
+    pub fn is_new(&self) -> bool {
+        self.identity.kind == Kind::Api || self.count > self.before
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            kind,
+            namespace,
+            object,
+            reason,
+        } = self;
+        write!(f, "{kind} ")?;
+        if !namespace.is_empty() {
+            write!(f, "{namespace}/")?;
+        }
+        write!(f, "{object}: {reason}")
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.identity)?;
+        if self.count > 1 {
+            write!(f, " ({} of them", self.count)?;
+            if self.before > 0 {
+                write!(f, ", {} before", self.before)?;
+            }
+            f.write_str(")")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Makes one verdict of what is one trouble; the worst first.
+pub fn group(findings: Vec<Finding>) -> Vec<Verdict> {
+    let mut groups: BTreeMap<(Severity, Identity, bool), Vec<Finding>> = BTreeMap::new();
+    for finding in findings {
+        let Trouble {
+            reason,
+            severity,
+            settling,
+            ..
+        } = finding.trouble;
+        let identity = Identity {
+            kind: finding.kind,
+            namespace: finding.namespace.clone(),
+            object: finding.owner.to_string(),
+            reason,
+        };
+        groups
+            .entry((severity, identity, settling))
+            .or_default()
+            .push(finding);
+    }
+    let mut verdicts: Vec<Verdict> = groups
+        .into_iter()
+        .map(|((severity, identity, settling), findings)| verdict(severity, identity, settling, findings))
+        .collect();
+    verdicts.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.identity.cmp(&b.identity))
+    });
+    verdicts
+}
+
+fn verdict(severity: Severity, identity: Identity, settling: bool, mut findings: Vec<Finding>) -> Verdict {
+    findings.sort_by(|a, b| a.name.cmp(&b.name));
+    let own_name = |finding: &&Finding| finding.name != finding.owner.name;
+    let first = findings.first();
+    let message = first.map_or_else(String::new, |finding| {
+        if own_name(&finding) {
+            format!("{}: {}", finding.name, finding.trouble.message)
+        } else {
+            finding.trouble.message.clone()
+        }
+    });
+    Verdict {
+        severity,
+        settling,
+        message,
+        since: findings.iter().filter_map(|finding| finding.trouble.since).min(),
+        count: findings.len(),
+        names: findings
+            .iter()
+            .take(NAMES)
+            .map(|finding| finding.name.clone())
+            .collect(),
+        before: 0,
+        identity,
+    }
+}
+
+pub fn rfc3339(at: SystemTime) -> String {
+    let at = OffsetDateTime::from(at);
+    at.replace_nanosecond(0)
+        .unwrap_or(at)
+        .format(&Rfc3339)
+        .unwrap_or_default()
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a field over by reference")]
+fn as_time<S: serde::Serializer>(at: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(rfc3339).serialize(serializer)
+}
