@@ -75,9 +75,10 @@ fn sample(kind: OptionKind) -> Value {
         OptionKind::Bool => true.into(),
         OptionKind::Int => 101.into(),
         OptionKind::Float => 1.0.into(),
-        OptionKind::List => Value::Array(Vec::new()),
+        // What is raw takes a list as well as a text, and an empty one fits any of them.
+        OptionKind::List | OptionKind::Raw => Value::Array(Vec::new()),
         OptionKind::Dict => Value::Object(Map::new()),
-        OptionKind::Str | OptionKind::Raw => "v1.31.5+k3s1".into(),
+        OptionKind::Str => "v1.31.5+k3s1".into(),
     }
 }
 

@@ -31,8 +31,13 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
+    let next = if state.seen.api.version.is_some() {
+        "look at what is named with `kubectl describe`, and mend it; what you know of and accept goes into `ignore`"
+    } else {
+        "see there what `systemctl status` and `journalctl -u` say of k3s; nothing else is known of the cluster"
+    };
     bail!(
-        "{}: looking at the cluster's health found {what}{waited}: {named}{more}. Next: look at what is named with `kubectl describe`, and mend it; what you know of and accept goes into `ignore`",
+        "{}: looking at the cluster's health found {what}{waited}: {named}{more}. Next: {next}",
         state.seen.place
     )
 }

@@ -5,6 +5,7 @@ use crate::params::Params;
 use crate::state::{Seen, Service, State};
 use crate::verdict::{Severity, Verdict, rfc3339};
 use crate::{prometheus, summary};
+use host::Kind;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -52,6 +53,7 @@ struct ApiSaid {
     checks: usize,
     checks_failed: Vec<String>,
     said: String,
+    failure: Option<Kind>,
     service: Option<Service>,
     log: Vec<String>,
 }
@@ -78,6 +80,7 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
             checks: api.checks.len(),
             checks_failed: failed.map(|check| check.name.clone()).collect(),
             said: api.said.clone(),
+            failure: api.failure,
             service: api.service.clone(),
             log: api.log.clone(),
         },
@@ -86,7 +89,7 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
 }
 
 impl Counts {
-    fn of(seen: &Seen, health: &Health) -> Self {
+    pub(crate) fn of(seen: &Seen, health: &Health) -> Self {
         let members = || seen.nodes.iter().filter(|node| node.has_etcd());
         let votes = |condition: &str| condition == "True";
         Self {

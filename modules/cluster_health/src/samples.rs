@@ -25,8 +25,13 @@ pub(crate) fn params(options: Value) -> Params {
     serde_json::from_value(options).unwrap()
 }
 
-/// A cluster with nothing in it but an API server that is well.
+/// A cluster of one node, with nothing on it.
 pub(crate) fn cluster() -> Seen {
+    bare().node(node("n0"))
+}
+
+/// An API server that is well, and no node.
+pub(crate) fn bare() -> Seen {
     Seen {
         place: "container 101 on pve1".to_owned(),
         now: now(),

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 const VERDICTS: usize = 12;
 const LOG_LINES: usize = 5;
 /// A line that does not fit is read by nobody.
-const LONGEST: usize = 160;
+const LONGEST: usize = 200;
 
 pub(crate) fn lines(seen: &Seen, health: &Health, counts: &Counts) -> Vec<String> {
     let mut lines = vec![headline(seen, health, counts)];
@@ -119,7 +119,7 @@ fn service(seen: &Seen) -> Vec<String> {
 }
 
 fn line(seen: &Seen, verdict: &Verdict) -> String {
-    let known = if verdict.is_new() { "" } else { ", known before" };
+    let known = if verdict.is_new() { "" } else { ", known before," };
     let since = verdict
         .since
         .and_then(|since| ago(since, seen.now))
@@ -152,5 +152,78 @@ fn objects(count: usize) -> String {
         "1 object is".to_owned()
     } else {
         format!("{count} objects are")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{ago, bare, node, not_ready, pod, with};
+    use serde_json::json;
+
+    fn of(seen: &Seen, options: serde_json::Value) -> Vec<String> {
+        let health = seen.judged(options);
+        lines(seen, &health, &Counts::of(seen, &health))
+    }
+
+    #[test]
+    fn it_fits_on_a_screen_and_counts_what_does_not() {
+        let lost = |number: usize| {
+            with(
+                node(&format!("n{number:02}")),
+                json!({"status": {"conditions": []}}),
+            )
+        };
+        let seen = (0..50).fold(bare(), |seen, number| seen.node(lost(number)));
+        let lines = of(&seen, json!({}));
+        assert!(
+            lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= LONGEST + 1),
+            "{lines:#?}"
+        );
+        assert_eq!(
+            lines[0],
+            "NOT HEALTHY: 50 errors, 0 warnings; 2026-01-01T00:00:00Z, seen from container 101 on pve1"
+        );
+        assert_eq!(lines.last().unwrap(), "... and 38 more, in the answer's verdicts");
+    }
+
+    #[test]
+    fn new_trouble_comes_before_what_is_known() {
+        let lost = with(
+            node("n1"),
+            json!({"status": {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": ago(400)}]}}),
+        );
+        let seen = bare().node(lost);
+        let baseline = json!(seen.judged(json!({})).verdicts);
+        let seen = seen
+            .node(with(node("n2"), json!({"spec": {"unschedulable": true}})))
+            .pod(not_ready(pod("web-1"), 20));
+        let lines = of(&seen, json!({"baseline": baseline}));
+        let told: Vec<&str> = lines
+            .iter()
+            .skip(5)
+            .map(|line| line.split(':').next().unwrap())
+            .collect();
+        assert_eq!(
+            told,
+            ["warning", "warning for 20 s", "error, known before, for 6 min"],
+            "{lines:#?}"
+        );
+        assert!(
+            lines[0].starts_with("healthy: 1 error, 2 warnings, 1 known before; "),
+            "{lines:#?}"
+        );
+    }
+
+    #[test]
+    fn what_is_about_to_start_is_mentioned_only() {
+        let lines = of(
+            &bare().node(node("n1")).pod(not_ready(pod("web-1"), 20)),
+            json!({}),
+        );
+        assert_eq!(
+            lines.last().unwrap(),
+            "1 object is still starting, not counted as trouble yet"
+        );
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
         .map(|name| unanswered(name))
         .collect();
     if api.version.is_none() {
-        findings.push(about(Kind::Api, "", "kube-apiserver", unreachable(seen)));
+        findings.push(about(Kind::Api, "", "kube-apiserver", unreachable(api)));
         return findings;
     }
     if !api.ready {
@@ -40,12 +40,11 @@ fn unanswered(name: &str) -> Finding {
     about(Kind::Api, "", name, Trouble::error(Reason::Unanswered, said))
 }
 
-fn unreachable(seen: &Seen) -> Trouble {
-    let api = &seen.api;
+fn unreachable(api: &Api) -> Trouble {
     let mut message = match api.failure {
         Some(FailureKind::CommandNotFound) => api.said.clone(),
         Some(_) => format!("nothing can be asked: {}", api.said),
-        None => format!("{}: the API server does not answer: {}", seen.place, api.said),
+        None => format!("the API server does not answer: {}", api.said),
     };
     if let Some(service) = &api.service {
         message = format!("{service}; {message}");

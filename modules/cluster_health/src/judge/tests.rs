@@ -1,7 +1,7 @@
 //! Everything but pods, whose tables are beside them.
 
 use super::*;
-use crate::samples::{VERSION, ago, cluster, controller, node, not_ready, now, pod, typed, with};
+use crate::samples::{VERSION, ago, bare, cluster, controller, node, not_ready, now, pod, typed, with};
 use crate::state::{Check, Etcd, Service, WorkloadKind};
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn nodes_are_ready_alive_and_without_pressure() {
         ),
     ];
     for (case, node, expected) in table {
-        assert_eq!(cluster().node(node).verdicts(json!({})), expected, "{case}");
+        assert_eq!(bare().node(node).verdicts(json!({})), expected, "{case}");
     }
 }
 
@@ -87,7 +87,7 @@ fn ten_nodes_that_are_not_ready_are_ten() {
             json!([condition("Ready", "Unknown")]),
         )
     };
-    let seen = (0..10).fold(cluster(), |seen, number| seen.node(lost(number)));
+    let seen = (0..10).fold(bare(), |seen, number| seen.node(lost(number)));
     let health = seen.judged(json!({}));
     assert_eq!(health.failing().count(), 10);
     assert!(!health.is_healthy());
@@ -98,18 +98,18 @@ fn a_node_that_is_called_ready_must_have_renewed_its_lease() {
     let lease = |spec: Value| json!({"metadata": {"name": "n1"}, "spec": spec});
     let renewed = |seconds| lease(json!({"renewTime": ago(seconds), "leaseDurationSeconds": 40}));
     assert_eq!(
-        cluster().node(node("n1")).lease(renewed(41)).verdicts(json!({})),
+        bare().node(node("n1")).lease(renewed(41)).verdicts(json!({})),
         ["error Node n1: StaleHeartbeat"]
     );
     assert!(
-        cluster()
+        bare()
             .node(node("n1"))
             .lease(renewed(40))
             .verdicts(json!({}))
             .is_empty()
     );
     assert!(
-        cluster()
+        bare()
             .node(node("n1"))
             .lease(lease(json!({})))
             .verdicts(json!({}))
@@ -117,11 +117,11 @@ fn a_node_that_is_called_ready_must_have_renewed_its_lease() {
     );
     let lost = conditions(node("n1"), json!([condition("Ready", "Unknown")]));
     assert_eq!(
-        cluster().node(lost).lease(renewed(400)).verdicts(json!({})),
+        bare().node(lost).lease(renewed(400)).verdicts(json!({})),
         ["error Node n1: NotReady"]
     );
 
-    let mut without = cluster().node(node("n1"));
+    let mut without = bare().node(node("n1"));
     without.leases.clear();
     assert_eq!(without.verdicts(json!({})), ["warning Node n1: StaleHeartbeat"]);
     without.unread.insert("leases".to_owned(), "refused".to_owned());
@@ -131,11 +131,16 @@ fn a_node_that_is_called_ready_must_have_renewed_its_lease() {
 #[test]
 fn a_vanished_node_is_seen_where_it_is_expected() {
     let expected = json!({"expect_nodes": ["n1", "n2"]});
-    let mut seen = cluster().node(node("n1"));
+    let mut seen = bare().node(node("n1"));
     assert_eq!(seen.verdicts(expected.clone()), ["error Node n2: Missing"]);
     assert!(seen.verdicts(json!({"expect_nodes": ["n1"]})).is_empty());
     seen.unread.insert("nodes".to_owned(), "refused".to_owned());
     assert_eq!(seen.verdicts(expected), ["error Api nodes: CannotBeRead"]);
+}
+
+#[test]
+fn a_cluster_without_nodes_is_not_well() {
+    assert_eq!(bare().verdicts(json!({})), ["error Cluster nodes: Missing"]);
 }
 
 fn runs(node: Value, version: &str) -> Value {
@@ -171,13 +176,13 @@ fn versions_are_one_and_not_too_far_apart() {
         ("unreadable", VERSION, "built-by-hand", &[MIXED]),
     ];
     for (case, server, agent, expected) in table {
-        let mut seen = cluster()
+        let mut seen = bare()
             .node(runs(controller("n1"), server))
             .node(runs(node("n2"), agent));
         seen.api.version = Some(server.to_owned());
         assert_eq!(seen.verdicts(json!({})), expected, "{case}");
     }
-    let seen = cluster()
+    let seen = bare()
         .node(controller("n1"))
         .node(runs(node("n2"), "v1.31.5+k3s1"));
     assert_eq!(
@@ -198,13 +203,13 @@ fn versions_are_one_and_not_too_far_apart() {
 #[test]
 fn controllers_in_the_midst_of_an_upgrade_are_no_trouble() {
     let mixed = "warning Cluster versions: MixedVersions";
-    let seen = cluster()
+    let seen = bare()
         .node(runs(controller("n1"), "v1.32.1+k3s1"))
         .node(controller("n2"));
     assert_eq!(seen.verdicts(json!({})), [mixed]);
     let seen = seen.node(runs(node("n3"), "v1.32.1+k3s1"));
     assert_eq!(seen.verdicts(json!({})), ["error Node n3: KubeletTooNew", mixed]);
-    let apart = cluster()
+    let apart = bare()
         .node(runs(controller("n1"), "v1.33.1+k3s1"))
         .node(controller("n2"));
     assert_eq!(apart.verdicts(json!({})), ["error Node n2: TooOld", mixed]);
@@ -524,7 +529,7 @@ fn a_server_that_is_down_is_told_with_its_service() {
     );
     assert_eq!(
         message(&seen),
-        "container 101 on pve1: the API server does not answer: The connection to the server 127.0.0.1:6443 was refused"
+        "the API server does not answer: The connection to the server 127.0.0.1:6443 was refused"
     );
     seen.api.service = Some(Service {
         name: "k3s".to_owned(),
@@ -537,7 +542,7 @@ fn a_server_that_is_down_is_told_with_its_service() {
         since: "Thu 2026-01-01 00:00:00 UTC".to_owned(),
     });
     assert!(
-        message(&seen).starts_with("k3s is failed (failed) since Thu 2026-01-01 00:00:00 UTC, result exit-code, status 1, restarted 5 times; container 101"),
+        message(&seen).starts_with("k3s is failed (failed) since Thu 2026-01-01 00:00:00 UTC, result exit-code, status 1, restarted 5 times; the API"),
         "{}",
         message(&seen)
     );
@@ -552,7 +557,7 @@ fn a_server_that_is_down_is_told_with_its_service() {
 
 #[test]
 fn controllers_that_did_not_answer_are_told() {
-    let seen = cluster().node(controller("n1"));
+    let seen = bare().node(controller("n1"));
     assert_eq!(
         seen.verdicts(json!({"unanswered": ["k3s-controller-2"]})),
         ["error Api k3s-controller-2: Unanswered"]
@@ -571,12 +576,12 @@ fn members_of_etcd_vote() {
     };
     let ready = || condition("Ready", "True");
     let voter = |status: &str| json!([ready(), condition("EtcdIsVoter", status)]);
-    let seen = cluster()
+    let seen = bare()
         .node(with_etcd("n1", voter("True")))
         .node(with_etcd("n2", voter("False")));
     assert_eq!(seen.verdicts(json!({})), ["error Etcd n2: NotVoter"]);
     // An old version does not say; the member that was asked speaks for itself.
-    let mut old = cluster().node(with_etcd("n1", json!([ready()])));
+    let mut old = bare().node(with_etcd("n1", json!([ready()])));
     assert!(old.verdicts(json!({})).is_empty());
     let etcd = |healthy, learner| Etcd {
         healthy,
@@ -595,7 +600,7 @@ fn members_of_etcd_vote() {
 
 #[test]
 fn severities_decide_what_fails() {
-    let seen = cluster().node(with(node("n1"), json!({"spec": {"unschedulable": true}})));
+    let seen = bare().node(with(node("n1"), json!({"spec": {"unschedulable": true}})));
     for (fail_on, healthy) in [("error", true), ("warning", false), ("never", true)] {
         assert_eq!(
             seen.judged(json!({"fail_on": fail_on})).is_healthy(),

@@ -14,6 +14,10 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     if seen.api.version.is_none() || seen.unread.contains_key("nodes") {
         return Vec::new();
     }
+    if seen.nodes.is_empty() {
+        let trouble = Trouble::error(Reason::Missing, "the cluster has no node at all");
+        return vec![about(Kind::Cluster, "", "nodes", trouble)];
+    }
     let mut findings = missing(params, seen);
     if let Some(wanted) = &params.expect.version {
         let other = seen.nodes.iter().filter(|node| node.kubelet != *wanted);
