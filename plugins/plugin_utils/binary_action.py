@@ -34,6 +34,8 @@ class BinaryActionModule(ActionBase):
     """Runs the module that MODULE names."""
 
     MODULE = ""
+    # Whether its answers may hold what nobody is to see.
+    ANSWERS_SECRETS = False
 
     _supports_check_mode = True
     _supports_async = True
@@ -43,7 +45,7 @@ class BinaryActionModule(ActionBase):
         task_vars = task_vars or {}
         self._place = self._task.delegate_to or task_vars.get("inventory_hostname", "the host")
         arguments = Arguments(self.MODULE, {**self._task.args, **self.added_arguments()})
-        if arguments.has_secrets and display.verbosity > 2:
+        if (arguments.has_secrets or self.ANSWERS_SECRETS) and display.verbosity > 2:
             # From -vvv on a connection shows what a command wrote, before anything could censor it.
             self._connection._play_context.no_log = True
         try:

@@ -1,0 +1,85 @@
+//! `state: read`: the kubeconfig of a controller, whole, valid, and with an address that others can reach.
+
+pub(crate) mod plan;
+pub(crate) mod state;
+
+pub(crate) use plan::Step;
+pub(crate) use state::State;
+
+use crate::params::Read;
+use crate::report::{Fingerprints, Journal};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host};
+use k3s_certs::rotation::{self, Way};
+use k3s_certs::{Certificate, Standing};
+use serde::Serialize;
+use std::time::{Duration, SystemTime};
+
+/// Something that only who is let in gets, and that is small.
+const ASK: [&str; 4] = ["--request-timeout=20s", "get", "--raw", "/api/v1/nodes?limit=1"];
+
+#[derive(Serialize)]
+pub struct Returned {
+    /// The content, for a task with `no_log`. None where nobody could use it.
+    kubeconfig: Option<String>,
+    name: String,
+    server: Option<String>,
+    subject: Option<String>,
+    expiry: Option<String>,
+    days_left: Option<i64>,
+    fingerprints: Option<Fingerprints>,
+    rotated: bool,
+    way: Option<Way>,
+}
+
+pub(crate) fn apply(params: &Read, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+    match step {
+        Step::Renewal(step) => {
+            let limit = Duration::from_secs(params.timeout);
+            rotation::apply(host, step, limit, &mut journal.renewal)
+        }
+        Step::Prove { former } => prove(params, host, former.as_deref(), journal),
+    }
+}
+
+fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Journal) -> Result<()> {
+    let found = state::kubeconfig(params, host)?;
+    let found = found.with_context(|| format!("{}: reading the kubeconfig again", host.place()))?;
+    let leaf = found.credentials.leaf();
+    if !is_valid(leaf, host.now()) {
+        bail!(
+            "{}: k3s was started, but the client certificate in {} still ends on {}: see the log of k3s there",
+            host.place(),
+            params.path,
+            leaf.not_after_rfc3339()
+        );
+    }
+    let kubectl = params.kubectl.iter().map(String::as_str);
+    let words = kubectl.chain(["--kubeconfig", &params.path]).chain(ASK);
+    let output = host.run(&Command::new(words))?;
+    output.succeed(&host.place(), "asking the API server with the renewed kubeconfig")?;
+    journal.rotated = former.is_some_and(|former| former != leaf.fingerprint);
+    Ok(())
+}
+
+fn is_valid(leaf: &Certificate, now: SystemTime) -> bool {
+    leaf.standing(now, Duration::ZERO) == Standing::Valid
+}
+
+pub(crate) fn report(state: &State, journal: &Journal) -> Returned {
+    let found = state.found.as_ref().ok();
+    let leaf = found.map(|found| found.credentials.leaf());
+    let usable = found.filter(|found| is_valid(found.credentials.leaf(), state.now));
+    Returned {
+        kubeconfig: usable.map(|found| found.text.clone()),
+        name: state.name.clone(),
+        server: found.map(|found| found.server.clone()),
+        subject: leaf.map(|leaf| leaf.subject.clone()),
+        expiry: leaf.map(Certificate::not_after_rfc3339),
+        days_left: leaf.map(|leaf| leaf.days_left(state.now)),
+        fingerprints: found.map(|found| Fingerprints::of(&found.credentials)),
+        rotated: journal.rotated,
+        // The start that an interrupted renewal still needed is a restart.
+        way: journal.renewal.way.or(journal.rotated.then_some(Way::Restart)),
+    }
+}

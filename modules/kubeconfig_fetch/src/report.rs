@@ -1,0 +1,39 @@
+//! What both halves tell.
+
+use crate::credentials::Credentials;
+use crate::{read, written};
+use k3s_certs::rotation::Done;
+use serde::Serialize;
+
+/// What became of the steps.
+#[derive(Default)]
+pub struct Journal {
+    pub(crate) renewal: Done,
+    /// Whether the certificate is another one now.
+    pub(crate) rotated: bool,
+    pub(crate) backup: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Returned {
+    Read(Box<read::Returned>),
+    Written(Box<written::Returned>),
+}
+
+/// SHA-256, in hexadecimal digits.
+#[derive(Serialize)]
+pub(crate) struct Fingerprints {
+    client: String,
+    authority: Vec<String>,
+}
+
+impl Fingerprints {
+    pub(crate) fn of(credentials: &Credentials) -> Self {
+        let authority = credentials.authority.iter().map(|own| own.fingerprint.clone());
+        Self {
+            client: credentials.leaf().fingerprint.clone(),
+            authority: authority.collect(),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Where an API server is.
+
+use anyhow::{Context, Result, bail};
+use reqwest::Url;
+use std::net::Ipv6Addr;
+
+/// What k3s listens on unless told otherwise.
+pub(crate) const USUAL_PORT: u16 = 6443;
+
+/// Reads a `server:`; `field` names it in errors.
+pub(crate) fn parse(text: &str, field: &str) -> Result<Url> {
+    let url = Url::parse(text).with_context(|| format!("{field}: {text:?} is no URL"))?;
+    if url.scheme() != "https" || url.host_str().is_none_or(str::is_empty) {
+        bail!("{field}: {text:?} is no https address");
+    }
+    Ok(url)
+}
+
+/// The address of `wanted` (a URL, or a host with or without a port), with `port` where it names none.
+pub(crate) fn at(wanted: &str, port: u16, field: &str) -> Result<String> {
+    if wanted.contains("://") {
+        // A URL without a port means 443, and is taken at its word.
+        return parse(wanted, field).map(|url| url.as_str().trim_end_matches('/').to_owned());
+    }
+    let host = wanted.trim_start_matches('[').trim_end_matches(']');
+    let address = match host.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => wanted.to_owned(),
+    };
+    let url = Url::parse(&format!("https://{address}"));
+    let url = url.ok().filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+    let url = url.with_context(|| format!("{field}: {wanted:?} is neither a host nor a URL"))?;
+    // 443 would be dropped from a URL as the usual one; here it was asked for.
+    let given = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    let host = url.host_str().unwrap_or_default();
+    Ok(format!("https://{host}:{}", given.unwrap_or(port)))
+}
+
+/// The port that an address names or means.
+pub(crate) fn port(url: &Url) -> u16 {
+    url.port_or_known_default().unwrap_or(USUAL_PORT)
+}
+
+/// Whether two addresses lead to the same place, however they are spelled.
+pub(crate) fn is_same(one: &str, other: &str) -> bool {
+    let place = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str()?.trim_end_matches('.').to_owned();
+        let path = url.path().trim_end_matches('/').to_owned();
+        Some((url.scheme().to_owned(), host, url.port_or_known_default(), path))
+    };
+    place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_becomes_an_address_and_a_url_stays_one() {
+        let cases = [
+            ("k3s-1", 6443, "https://k3s-1:6443"),
+            ("k3s-1.example.net", 7443, "https://k3s-1.example.net:7443"),
+            ("192.0.2.10", 6443, "https://192.0.2.10:6443"),
+            ("192.0.2.10:8443", 6443, "https://192.0.2.10:8443"),
+            ("api.example.net:443", 6443, "https://api.example.net:443"),
+            ("fd00::10", 6443, "https://[fd00::10]:6443"),
+            ("[fd00::10]", 6443, "https://[fd00::10]:6443"),
+            ("[fd00::10]:7443", 6443, "https://[fd00::10]:7443"),
+            ("https://api.example.net", 6443, "https://api.example.net"),
+            ("https://api.example.net:8443/", 6443, "https://api.example.net:8443"),
+            ("https://[fd00::10]:6443", 1, "https://[fd00::10]:6443"),
+        ];
+        for (wanted, port, address) in cases {
+            assert_eq!(at(wanted, port, "server").unwrap(), address, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_by_name() {
+        for wanted in ["", "http://k3s-1:6443", "k3s 1", "k3s-1/path", "user@k3s-1", "k3s-1:port", "https://", "tcp://a:1"] {
+            let error = at(wanted, 6443, "server").unwrap_err().to_string();
+            assert!(error.starts_with("server: "), "{wanted}: {error}");
+        }
+    }
+
+    #[test]
+    fn spelling_makes_no_other_place() {
+        for (one, other, same) in [
+            ("https://k3s-1:6443", "https://K3S-1:6443/", true),
+            ("https://k3s-1.:6443", "https://k3s-1:6443", true),
+            ("https://api:443", "https://api", true),
+            ("https://[fd00:0::1]:6443", "https://[fd00::1]:6443", true),
+            ("https://k3s-1:6443", "https://k3s-1:6444", false),
+            ("https://k3s-1:6443", "http://k3s-1:6443", false),
+            ("https://rancher/k8s/clusters/a", "https://rancher/k8s/clusters/b", false),
+            ("not a url", "not a url", false),
+        ] {
+            assert_eq!(is_same(one, other), same, "{one} {other}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! A document as a tree that remembers how each scalar was written.
+//!
+//! Most of a kubeconfig is none of our business and has to come out as it went in. Whether `yes`, `1_000` or
+//! `2026-01-01` is a text depends on who reads it, and on nothing but its quotes: so a plain scalar stays plain,
+//! letter for letter, and a quoted one stays quoted. Nothing here is ever taken for a number.
+
+use anyhow::{Result, bail};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+/// No kubeconfig is nearly as deep.
+const DEPTH: usize = 64;
+/// What aliases may grow a document to. They are written out, and a few lines of them could fill the memory.
+const NODES: usize = 100_000;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
+    Scalar(Scalar),
+    List(Vec<Node>),
+    Map(Map),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Scalar {
+    pub text: String,
+    /// Without quotes: whether it is a text is for its reader to say.
+    pub plain: bool,
+}
+
+/// Equal is what no reader can tell apart.
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_null() && other.is_null() || self.text == other.text && self.is_text() == other.is_text()
+    }
+}
+
+impl Eq for Scalar {}
+
+/// In the order of the file; no key is there twice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Map(pub Vec<(Scalar, Node)>);
+
+impl Node {
+    /// A text of ours; the writer puts the quotes that it needs.
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self::Scalar(Scalar {
+            text: text.into(),
+            plain: false,
+        })
+    }
+
+    /// The scalar's text; `None` for what is no scalar, or is nothing.
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Scalar(scalar) if !scalar.is_null() => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_map(&self) -> Option<&Map> {
+        match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(&self) -> bool {
+        matches!(self, Self::Scalar(scalar) if scalar.is_null())
+    }
+}
+
+impl Scalar {
+    fn is_null(&self) -> bool {
+        self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
+    }
+
+    /// Whether every reader, of YAML 1.1 or 1.2, takes it for a text.
+    fn is_text(&self) -> bool {
+        !self.plain || self.needs_no_quotes()
+    }
+
+    /// Whether that is so also without quotes.
+    pub(crate) fn needs_no_quotes(&self) -> bool {
+        let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
+        let text = &self.text;
+        text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._@+=:-".contains(c))
+            && !text.ends_with(':')
+            && !words.contains(&text.to_ascii_lowercase().as_str())
+    }
+}
+
+impl Map {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+        self.0.iter().find(|(own, _)| own.text == key).map(|(_, node)| node)
+    }
+
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Node::as_text)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.0.iter_mut().find(|(own, _)| own.text == key).map(|(_, node)| node)
+    }
+
+    /// In the place of the old value, else at the end.
+    pub(crate) fn set(&mut self, key: &str, value: Node) {
+        if let Some(place) = self.get_mut(key) {
+            *place = value;
+            return;
+        }
+        let key = Scalar {
+            text: key.to_owned(),
+            plain: true,
+        };
+        self.0.push((key, value));
+    }
+
+    /// As [`Map::set`], where the value is not that text already.
+    pub(crate) fn set_text(&mut self, key: &str, text: &str) {
+        if self.text(key) != Some(text) {
+            self.set(key, Node::text(text));
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &str) {
+        self.0.retain(|(own, _)| own.text != key);
+    }
+}
+
+/// Reads a document, YAML or JSON (every JSON is YAML); `None`: there is nothing in it.
+pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
+    let mut reader = Reader {
+        parser: Parser::new_from_str(text),
+        anchors: Vec::new(),
+        nodes: 0,
+    };
+    let mut document = None;
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(document),
+            (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
+            (event, span) => {
+                let node = reader.node(event, span, DEPTH)?;
+                match &document {
+                    _ if node.is_null() => {}
+                    None => document = Some(node),
+                    Some(_) => bail!("line {}: a second document begins here", span.start.line()),
+                }
+            }
+        }
+    }
+}
+
+struct Reader<'a> {
+    parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    anchors: Vec<(usize, Node)>,
+    nodes: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, Span)> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => bail!("line {}: {}", error.marker().line(), error.info()),
+            None => bail!("the end is missing"),
+        }
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node> {
+        let line = span.start.line();
+        if depth == 0 {
+            bail!("line {line}: it is more than {DEPTH} levels deep");
+        }
+        self.count(1, line)?;
+        let (node, anchor, tag) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let plain = style == ScalarStyle::Plain;
+                let text = text.into_owned();
+                (Node::Scalar(Scalar { text, plain }), anchor, tag)
+            }
+            Event::SequenceStart(anchor, tag) => (Node::List(self.list(depth)?), anchor, tag),
+            Event::MappingStart(anchor, tag) => (Node::Map(self.map(depth)?), anchor, tag),
+            Event::Alias(anchor) => (self.alias(anchor, line)?, 0, None),
+            _ => bail!("line {line}: it cannot be read"),
+        };
+        // What a tag makes of a value differs between readers, and no kubeconfig needs one.
+        if tag.is_some() {
+            bail!("line {line}: there is a tag (`!…`), which no kubeconfig has");
+        }
+        if anchor > 0 {
+            self.anchors.push((anchor, node.clone()));
+        }
+        Ok(node)
+    }
+
+    fn list(&mut self, depth: usize) -> Result<Vec<Node>> {
+        let mut list = Vec::new();
+        loop {
+            match self.next()? {
+                (Event::SequenceEnd, _) => return Ok(list),
+                (event, span) => list.push(self.node(event, span, depth - 1)?),
+            }
+        }
+    }
+
+    fn map(&mut self, depth: usize) -> Result<Map> {
+        let mut map = Map::default();
+        loop {
+            let (event, span) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                return Ok(map);
+            }
+            let line = span.start.line();
+            let Node::Scalar(key) = self.node(event, span, depth - 1)? else {
+                bail!("line {line}: a key that is no text");
+            };
+            if map.get(&key.text).is_some() {
+                bail!("line {line}: the key {:?} is there twice", key.text);
+            }
+            let (event, span) = self.next()?;
+            map.0.push((key, self.node(event, span, depth - 1)?));
+        }
+    }
+
+    fn alias(&mut self, anchor: usize, line: usize) -> Result<Node> {
+        let Some((_, node)) = self.anchors.iter().find(|(known, _)| *known == anchor) else {
+            bail!("line {line}: an alias of something that is not finished yet");
+        };
+        let node = node.clone();
+        self.count(size(&node), line)?;
+        Ok(node)
+    }
+
+    fn count(&mut self, nodes: usize, line: usize) -> Result<()> {
+        self.nodes += nodes;
+        if self.nodes > NODES {
+            bail!("line {line}: it holds more than {NODES} values");
+        }
+        Ok(())
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match node {
+        Node::Scalar(_) => 0,
+        Node::List(list) => list.iter().map(size).sum(),
+        Node::Map(map) => map.0.iter().map(|(_, node)| 1 + size(node)).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(text: &str) -> Map {
+        match parse(text).unwrap() {
+            Some(Node::Map(map)) => map,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn quotes_are_remembered() {
+        let map = map("a: yes\nb: \"yes\"\nc: 'yes'\nd: |\n  yes\n");
+        let written: Vec<(&str, bool)> = map
+            .0
+            .iter()
+            .map(|(_, node)| match node {
+                Node::Scalar(scalar) => (scalar.text.as_str(), scalar.plain),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(written, [("yes", true), ("yes", false), ("yes", false), ("yes\n", false)]);
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        for empty in ["", "\n", "# only words\n", "---\n", "--- ~\n", "null"] {
+            assert_eq!(parse(empty).unwrap(), None, "{empty:?}");
+        }
+        assert_eq!(map("a:\nb: ~\nc: ''\n").text("a"), None);
+        assert_eq!(map("c: ''\n").text("c"), Some(""));
+    }
+
+    #[test]
+    fn json_is_read_as_it_is() {
+        let json = map("{\n\t\"a\": [1.10, \"x\\/y\"],\n\t\"b\": {}\n}\n");
+        assert_eq!(json.get("b"), Some(&Node::Map(Map::default())));
+        let Some(Node::List(list)) = json.get("a") else {
+            panic!()
+        };
+        assert_eq!((list[0].as_text(), list[1].as_text()), (Some("1.10"), Some("x/y")));
+    }
+
+    #[test]
+    fn aliases_are_written_out_within_bounds() {
+        assert_eq!(map("a: &x {q: 1}\nb: *x\n").get("b"), map("b: {q: 1}\n").get("b"));
+        let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for n in 1..10 {
+            let before = format!("*a{}", n - 1);
+            laughs += &format!("a{n}: &a{n} [{}]\n", [before.as_str(); 10].join(", "));
+        }
+        let error = parse(&laughs).unwrap_err().to_string();
+        assert!(error.contains("more than 100000 values"), "{error}");
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        assert!(parse(&deep).unwrap_err().to_string().contains("levels deep"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_line() {
+        let cases = [
+            ("a: [1, 2\n", "line 2: "),
+            ("a: \"abc\n", "line 1: "),
+            ("a:\n\tb: 1\n", "line 2: "),
+            ("a: 1\na: 2\n", "line 2: the key \"a\" is there twice"),
+            ("a: 1\n---\nb: 2\n", "line 3: a second document"),
+            ("a: !!str 1\n", "line 1: there is a tag"),
+            ("[a]: 1\n", "line 1: a key that is no text"),
+            ("a: *x\n", "line 1: "),
+            ("a: &x [*x]\n", "line 1: "),
+        ];
+        for (text, words) in cases {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.starts_with(words), "{text:?}: {error}");
+        }
+    }
+}

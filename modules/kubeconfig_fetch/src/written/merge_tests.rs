@@ -1,0 +1,416 @@
+//! The rules as a table. What has to hold of every row is checked of every row: what is not this cluster's is equal
+//! after parsing and in its order, this cluster is entered with the new certificate, and doing it twice is doing it
+//! once.
+
+use super::super::view::Document;
+use super::*;
+use crate::samples::{Cluster, admin, data};
+use k3s_certs::testing::Leaf;
+use serde_yaml_ng::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+const SERVER: &str = "https://k3s-1:6443";
+const NAME: &str = "k3s-k3s-1";
+const PATH: &str = "/home/user/.kube/config";
+
+/// This cluster, as it is and as it was, and another.
+struct World {
+    new: Credentials,
+    words: BTreeMap<&'static str, String>,
+    /// What lies beside the kubeconfig, by its path.
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (ours, other, stale) = (Cluster::new(1), Cluster::new(2), Cluster::new(3));
+        let expired = ours.clients.sign(&admin().days(-400, -35));
+        let operator = ours.clients.sign(&Leaf::new("operator"));
+        let (others, stales) = (other.clients.sign(&admin()), stale.clients.sign(&admin().days(-400, -35)));
+        let words = BTreeMap::from([
+            ("OUR_CA", data(&ours.servers.pem)),
+            ("OUR_OLD_CERT", data(&expired.pem)),
+            ("OUR_OLD_KEY", data(&expired.key_pem)),
+            ("OTHER_CA", data(&other.servers.pem)),
+            ("OTHER_CERT", data(&others.pem)),
+            ("OTHER_KEY", data(&others.key_pem)),
+            ("STALE_CA", data(&stale.servers.pem)),
+            ("STALE_CERT", data(&stales.pem)),
+            ("STALE_KEY", data(&stales.key_pem)),
+            ("OPERATOR_CERT", data(&operator.pem)),
+            ("OPERATOR_KEY", data(&operator.key_pem)),
+        ]);
+        let files = BTreeMap::from([
+            ("/home/user/.kube/certs/ca.crt".to_owned(), ours.servers.pem.clone().into_bytes()),
+            ("/home/user/.kube/certs/admin.crt".to_owned(), expired.pem.into_bytes()),
+            ("/home/user/.minikube/ca.crt".to_owned(), other.servers.pem.into_bytes()),
+        ]);
+        Self {
+            new: ours.credentials(SERVER, &admin()),
+            words,
+            files,
+        }
+    }
+
+    fn fill(&self, text: &str) -> String {
+        // The longest first: one word begins another.
+        let words = self.words.iter().rev();
+        words.fold(text.to_owned(), |text, (word, data)| text.replace(word, data))
+    }
+
+    fn view(&self, text: &str, others: &[&str]) -> View {
+        let document = |path: String, text: &str| {
+            let config = Kubeconfig::parse(self.fill(text).as_bytes()).unwrap();
+            config.map(|config| Document { path, config })
+        };
+        let other = |(place, text): (usize, &&str)| document(format!("/home/user/other-{place}"), text);
+        View {
+            dest: document(PATH.to_owned(), text),
+            others: others.iter().enumerate().filter_map(other).collect(),
+            files: self.files.clone(),
+        }
+    }
+
+    fn merge(&self, view: &View) -> Merged {
+        merge(view, &self.new, NAME)
+    }
+
+    /// Merges, checks what has to hold always, and returns the merged file as its readers see it.
+    fn merged(&self, text: &str, others: &[&str]) -> (Merged, Value) {
+        let view = self.view(text, others);
+        let merged = self.merge(&view);
+        let written = merged.config.to_text().unwrap();
+        let (before, after) = (value(&self.fill(text)), value(&written));
+        assert_kept(&before, &after, &merged.touched);
+        let again = View {
+            dest: Some(Document {
+                path: PATH.to_owned(),
+                config: Kubeconfig::parse(written.as_bytes()).unwrap().unwrap(),
+            }),
+            ..view
+        };
+        let twice = self.merge(&again);
+        assert_eq!(twice.config.to_text().unwrap(), written, "a second time");
+        assert_eq!(twice.context, merged.context);
+        self.assert_enters(&again, &merged.context);
+        (merged, after)
+    }
+
+    /// That kubectl, told this context, comes to this cluster as its administrator.
+    fn assert_enters(&self, view: &View, context: &str) {
+        let cluster = view.find(Kind::Cluster, view.of_context(context, "cluster")).unwrap().map;
+        assert_eq!(cluster.text("server"), Some(SERVER));
+        assert_eq!(cluster.text("certificate-authority-data"), Some(self.new.authority_data.as_str()));
+        assert!(cluster.get("certificate-authority").is_none() && cluster.get("insecure-skip-tls-verify").is_none());
+        let user = view.find(Kind::User, view.of_context(context, "user")).unwrap().map;
+        assert_eq!(user.text("client-certificate-data"), Some(self.new.chain_data.as_str()));
+        assert_eq!(user.text("client-key-data"), Some(self.new.key_data.expose()));
+        assert!(user.get("client-certificate").is_none() && user.get("client-key").is_none());
+    }
+}
+
+fn value(text: &str) -> Value {
+    serde_yaml_ng::from_str(text).unwrap()
+}
+
+fn items(file: &Value, list: &str) -> Vec<Value> {
+    file.get(list).and_then(Value::as_sequence).cloned().unwrap_or_default()
+}
+
+fn name(item: &Value) -> String {
+    item.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Everything but the entries touched, in the order in which it was.
+fn assert_kept(before: &Value, after: &Value, touched: &[(Kind, String)]) {
+    for kind in Kind::ALL {
+        let is_kept = |item: &Value| !touched.contains(&(kind, name(item)));
+        let kept = |file: &Value| items(file, kind.list()).into_iter().filter(is_kept).collect::<Vec<_>>();
+        assert_eq!(kept(before), kept(after), "{}", kind.list());
+        let names = |file: &Value| items(file, kind.list()).iter().map(name).collect::<Vec<_>>();
+        assert!(names(after).starts_with(&names(before)), "the order of {}", kind.list());
+    }
+    let rest = |file: &Value| {
+        let mut map = file.as_mapping().cloned().unwrap_or_default();
+        for key in ["clusters", "contexts", "users", "current-context"] {
+            map.remove(key);
+        }
+        map
+    };
+    let is_new = before.as_mapping().is_none_or(serde_yaml_ng::Mapping::is_empty);
+    if !is_new {
+        assert_eq!(rest(before), rest(after), "what is beside the lists");
+    }
+}
+
+/// A file, and what becomes of it.
+struct Row {
+    file: &'static str,
+    /// The clusters, contexts and users that are changed or added, in this order.
+    touched: [&'static [&'static str]; 3],
+    /// By which context this cluster is entered afterwards.
+    context: &'static str,
+    /// Which one is current afterwards.
+    current: &'static str,
+}
+
+const ROWS: [Row; 9] = [
+    Row {
+        file: "kubectl.yaml",
+        touched: [&["default"], &[], &["default"]],
+        context: "default",
+        current: "default",
+    },
+    Row {
+        file: "k3d.yaml",
+        touched: [&[NAME], &[NAME], &[NAME]],
+        context: NAME,
+        current: "k3d-dev",
+    },
+    Row {
+        file: "minikube.yaml",
+        touched: [&[NAME], &[NAME], &[NAME]],
+        context: NAME,
+        current: "minikube",
+    },
+    Row {
+        file: "eks.yaml",
+        touched: [&[NAME], &[NAME], &[NAME]],
+        context: NAME,
+        current: "arn:aws:eks:eu-west-1:123456789012:cluster/shop",
+    },
+    Row {
+        file: "oidc.yaml",
+        touched: [&[NAME], &[NAME], &[NAME]],
+        context: NAME,
+        current: "on-prem",
+    },
+    // The user is the other cluster's: it stays, and this cluster's context gets one of its own.
+    Row {
+        file: "shared-default.yaml",
+        touched: [&["home"], &["home"], &[NAME]],
+        context: "home",
+        current: "home",
+    },
+    // Who comes by a token or as another person goes on doing so.
+    Row {
+        file: "several-ways.yaml",
+        touched: [&["k3s-vip", "k3s-tunnel"], &[], &["admin"]],
+        context: "admin",
+        current: "viewer",
+    },
+    Row {
+        file: "other-default.yaml",
+        touched: [&[NAME], &[NAME], &[NAME]],
+        context: NAME,
+        current: "default",
+    },
+    // Set up anew: neither authority nor address is the old one, only our own name is.
+    Row {
+        file: "kubectl.json",
+        touched: [&[NAME], &[], &[NAME]],
+        context: NAME,
+        current: NAME,
+    },
+];
+
+#[test]
+fn kubeconfigs_as_tools_and_people_write_them() {
+    let world = World::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubeconfigs");
+    let count = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(count, ROWS.len(), "a row for each file");
+    for row in ROWS {
+        eprintln!("{}", row.file);
+        let text = std::fs::read_to_string(folder.join(row.file)).unwrap();
+        let (merged, after) = world.merged(&text, &[]);
+        for (kind, names) in Kind::ALL.into_iter().zip(row.touched) {
+            let touched: Vec<&str> = merged
+                .touched
+                .iter()
+                .filter_map(|(own, name)| (*own == kind).then_some(name.as_str()))
+                .collect();
+            assert_eq!(touched, names, "{}: {}", row.file, kind.list());
+        }
+        assert_eq!(merged.context, row.context, "{}", row.file);
+        assert_eq!(after.get("current-context").and_then(Value::as_str), Some(row.current), "{}", row.file);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_or_empty_becomes_one_of_this_cluster_alone() {
+    let world = World::new();
+    for text in ["", "# nothing yet\n", "{}\n", "kind: Config\napiVersion: v1\n"] {
+        let (merged, after) = world.merged(text, &[]);
+        assert_eq!((merged.context.as_str(), merged.config.current()), (NAME, Some(NAME)));
+        assert_eq!(items(&after, "clusters").len(), 1);
+    }
+}
+
+/// One cluster, context and user with these contents.
+fn one(cluster: &str, user: &str, more: &str) -> String {
+    format!(
+        "clusters: [{{name: a, cluster: {{{cluster}}}}}]\nusers: [{{name: u, user: {{{user}}}}}]\n\
+         contexts: [{{name: c, context: {{cluster: a, user: u}}}}{more}]\n"
+    )
+}
+
+#[test]
+fn a_cluster_is_known_by_its_authority_or_its_address() {
+    let world = World::new();
+    let known = |cluster: &str| {
+        let (merged, _) = world.merged(&one(cluster, "", ""), &[]);
+        merged.touched.contains(&(Kind::Cluster, "a".to_owned()))
+    };
+    for cluster in [
+        "certificate-authority-data: OUR_CA, server: \"https://192.0.2.99:1\"",
+        "certificate-authority-data: OUR_CA",
+        "certificate-authority: certs/ca.crt",
+        "certificate-authority: /home/user/.kube/certs/ca.crt",
+        // Set up anew at the same place.
+        "certificate-authority-data: STALE_CA, server: \"https://k3s-1:6443\"",
+        "insecure-skip-tls-verify: true, server: \"https://K3S-1:6443/\"",
+        "certificate-authority-data: \"%%%\", server: \"https://k3s-1:6443\"",
+        // Behind a proxy too, since nobody else has this authority.
+        "certificate-authority-data: OUR_CA, proxy-url: \"socks5://localhost:1080\"",
+    ] {
+        assert!(known(cluster), "{cluster}");
+    }
+    for cluster in [
+        "",
+        "server: \"https://k3s-1:6444\"",
+        "certificate-authority-data: OTHER_CA, server: \"https://k3s-2:6443\"",
+        "certificate-authority: certs/missing.crt, server: \"https://k3s-2:6443\"",
+        "certificate-authority-data: OTHER_CA, server: \"https://k3s-1:6443\", proxy-url: \"socks5://localhost:1080\"",
+    ] {
+        assert!(!known(cluster), "{cluster}");
+    }
+}
+
+#[test]
+fn only_the_administrators_certificate_is_renewed() {
+    const OURS: &str = "certificate-authority-data: OUR_CA";
+    let world = World::new();
+    let foreign = ", {name: d, context: {cluster: b, user: u}}";
+    let stays_alone = |user: &str, more: &str| {
+        let (merged, after) = world.merged(&one(OURS, user, more), &[]);
+        let is_renewed = merged.touched.contains(&(Kind::User, "u".to_owned()));
+        assert_ne!(is_renewed, items(&after, "users").len() == 2, "else one is added: {user}");
+        !is_renewed
+    };
+    for user in [
+        "client-certificate-data: OUR_OLD_CERT, client-key-data: OUR_OLD_KEY",
+        "client-certificate: certs/admin.crt, client-key: certs/admin.key",
+        // Of the cluster that stood here before.
+        "client-certificate-data: STALE_CERT",
+        "client-certificate-data: \"%%%\"",
+        "client-certificate: gone.crt",
+        "",
+    ] {
+        assert!(!stays_alone(user, ""), "{user}");
+    }
+    for user in [
+        "token: abc",
+        "tokenFile: /run/token",
+        "username: a, password: b",
+        "exec: {command: kubelogin}",
+        "auth-provider: {name: oidc}",
+        "client-certificate-data: OPERATOR_CERT, client-key-data: OPERATOR_KEY",
+    ] {
+        assert!(stays_alone(user, ""), "{user}");
+    }
+    // Shared with a context of another cluster, it is renewed only if it can be nobody else's.
+    assert!(!stays_alone("client-certificate-data: OUR_OLD_CERT", foreign));
+    for user in ["client-certificate-data: OTHER_CERT", "client-certificate-data: \"%%%\""] {
+        assert!(stays_alone(user, foreign), "{user}");
+    }
+}
+
+#[test]
+fn a_context_without_its_user_gets_one() {
+    let world = World::new();
+    let text = one("certificate-authority-data: OUR_CA", "token: abc", "").replace("user: u}", "user: gone}");
+    let (merged, after) = world.merged(&text, &[]);
+    assert_eq!(merged.context, "c");
+    assert_eq!(items(&after, "users").iter().map(name).collect::<Vec<_>>(), ["u", NAME]);
+}
+
+#[test]
+fn a_name_that_another_has_is_not_taken_from_it() {
+    let world = World::new();
+    let text = format!(
+        "clusters: [{{name: a, cluster: {{certificate-authority-data: OUR_CA}}}}, {{name: {NAME}, cluster: {{server: \"https://x\"}}}}]\n\
+         contexts: [{{name: {NAME}, context: {{cluster: {NAME}, user: {NAME}}}}}]\nusers: [{{name: {NAME}, user: {{token: x}}}}]\n"
+    );
+    let (merged, _) = world.merged(&text, &[]);
+    let second = format!("{NAME}-2");
+    let expected = [(Kind::Cluster, "a".to_owned()), (Kind::User, second.clone()), (Kind::Context, second)];
+    assert_eq!(merged.touched, expected);
+}
+
+#[test]
+fn the_current_context_changes_only_where_it_leads_nowhere() {
+    let world = World::new();
+    let ours = "certificate-authority-data: OUR_CA";
+    let other = "certificate-authority-data: OTHER_CA, server: \"https://x:1\"";
+    let cases = [
+        (ours, "", "c"),
+        (ours, "current-context: \"\"\n", "c"),
+        (ours, "current-context: gone\n", "c"),
+        (ours, "current-context: c\n", "c"),
+        (ours, "current-context: ~\n", "c"),
+        (other, "", NAME),
+        (other, "current-context: gone\n", NAME),
+        (other, "current-context: c\n", "c"),
+    ];
+    for (cluster, current, expected) in cases {
+        let text = one(cluster, "client-certificate-data: OTHER_CERT", "") + current;
+        let (merged, _) = world.merged(&text, &[]);
+        assert_eq!(merged.config.current(), Some(expected), "{text}");
+    }
+}
+
+#[test]
+fn the_other_files_of_kubeconfig_count() {
+    let world = World::new();
+    let stale = one("certificate-authority-data: OUR_CA", "client-certificate-data: OUR_OLD_CERT", "") + "current-context: c\n";
+    // What a later file has stale, the first now has whole, and the first is the one that kubectl believes.
+    let (merged, after) = world.merged("kind: Config\n", &[&stale]);
+    assert_eq!(merged.context, "c");
+    assert_eq!(merged.touched, [(Kind::Cluster, "a".to_owned()), (Kind::User, "u".to_owned())]);
+    assert!(after.get("current-context").is_none(), "it is said in the other file");
+    // A context that another file has does not lead nowhere.
+    let elsewhere = one("server: \"https://x:1\"", "token: t", "").replace("name: c", "name: away");
+    let (merged, _) = world.merged("current-context: away\n", &[&elsewhere]);
+    assert_eq!((merged.context.as_str(), merged.config.current()), (NAME, Some("away")));
+    // A name in the first file hides the same name in a later one.
+    let hidden = one("certificate-authority-data: OUR_CA", "", "");
+    let (merged, _) = world.merged(&one("certificate-authority-data: OTHER_CA", "token: t", ""), &[&hidden]);
+    assert_eq!(merged.touched[0], (Kind::Cluster, NAME.to_owned()));
+}
+
+#[test]
+fn the_file_keeps_the_language_that_it_is_in() {
+    let world = World::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubeconfigs");
+    let text = std::fs::read_to_string(folder.join("kubectl.json")).unwrap();
+    let (merged, _) = world.merged(&text, &[]);
+    let written = merged.config.to_text().unwrap();
+    let json: serde_json::Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(json["users"][1]["user"]["token"], "a<b");
+    let text = std::fs::read_to_string(folder.join("oidc.yaml")).unwrap();
+    let written = world.merged(&text, &[]).0.config.to_text().unwrap();
+    for line in [
+        "      insecure-skip-tls-verify: yes\n",
+        "    namespace: \"on\"\n",
+        "        expiry: \"2026-01-01\"\n",
+        "        refresh-token: \"0o17\"\n",
+        "    version: 1.10\n",
+        "    seen: 1_000\n",
+        "  - 0x1F\n",
+        "- name: \"123\"\n",
+    ] {
+        assert!(written.contains(line.trim_start()), "{line} is not in\n{written}");
+    }
+}

@@ -1,0 +1,232 @@
+//! `state: written`: a cluster's kubeconfig put into the file of a user, beside whatever else is in it.
+
+pub(crate) mod dest;
+mod merge;
+pub(crate) mod plan;
+mod show;
+pub(crate) mod state;
+mod view;
+
+pub(crate) use plan::Step;
+pub(crate) use state::State;
+
+use crate::credentials::{Authorities, Credentials};
+use crate::kubeconfig::Kubeconfig;
+use crate::params::Written;
+use crate::reach::{self, Api, Cause};
+use crate::report::{Fingerprints, Journal};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host};
+use serde::Serialize;
+use state::{BACKUP, Facts, LOOK, Verdict};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use view::{Document, View};
+
+/// The content as state: read hands it over, in messages.
+const CONTENT: &str = "content";
+
+#[derive(Serialize)]
+pub struct Returned {
+    dest: String,
+    context: String,
+    command: String,
+    server: String,
+    subject: String,
+    expiry: String,
+    days_left: i64,
+    fingerprints: Fingerprints,
+    reachable: Option<bool>,
+    cause: Option<Cause>,
+    backup: Option<String>,
+    changes: Vec<String>,
+}
+
+pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State> {
+    let content = params.content.expose().as_bytes();
+    let credentials = Credentials::read(content, CONTENT, &Authorities::default())?;
+    let name = name(params)?;
+    let home = match &params.home {
+        None if dest::needs_home(params) => Some(home(host)?),
+        _ => None,
+    };
+    let places = dest::places(params, &name, home.as_deref())?;
+    let facts = look(host, &places.dest)?;
+    let before = read(host, &places.dest, &facts)?;
+    let mut unreadable = Vec::new();
+    let mut documents = places.others.iter().filter_map(|path| {
+        document(host, path)
+            .map_err(|error| unreadable.push(format!("{error:#}")))
+            .ok()
+            .flatten()
+    });
+    let mut view = View {
+        dest: None,
+        others: documents.by_ref().collect(),
+        files: BTreeMap::new(),
+    };
+    view.dest = parse(&places.dest, before.as_deref()).with_context(|| {
+        format!("{}: nothing was changed: mend that file, move it away, or give another dest", host.place())
+    })?;
+    for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
+        // A file that cannot be read says nothing of whose its entry is.
+        if let Ok(Some(content)) = host.read(&path) {
+            view.files.insert(path, content);
+        }
+    }
+    let unmentioned = match &places.unmentioned {
+        Some(path) if *path != places.dest => document(host, path).ok().flatten(),
+        _ => None,
+    };
+    let verdict = verdict::<A>(params, &credentials)?;
+    Ok(State {
+        credentials,
+        name,
+        places,
+        facts,
+        before,
+        view,
+        unmentioned,
+        unreadable,
+        verdict,
+        now: host.now(),
+    })
+}
+
+/// As the user says, else as the content has it.
+fn name(params: &Written) -> Result<String> {
+    if let Some(name) = &params.name {
+        return Ok(name.clone());
+    }
+    let config = Kubeconfig::parse(params.content.expose().as_bytes())?;
+    let names = config.iter().flat_map(|config| config.names(crate::kubeconfig::Kind::Context));
+    let name = names.map(str::to_owned).next().context("content: it has no context")?;
+    if name.contains(['/', '\0', '\n']) || name.starts_with('.') {
+        bail!("content: its context {name:?} cannot be the name of a file: give name");
+    }
+    Ok(name)
+}
+
+/// Of the user that we run as, whatever the environment says.
+fn home(host: &dyn Host) -> Result<String> {
+    let command = Command::script("eval \"echo ~$(id -un)\"");
+    let output = host.run(&command)?.succeed(&host.place(), "finding the home folder")?;
+    let home = output.text().trim().to_owned();
+    if !home.starts_with('/') {
+        bail!("{}: finding the home folder: {home:?} is none; give home", host.place());
+    }
+    Ok(home)
+}
+
+fn look(host: &dyn Host, dest: &str) -> Result<Facts> {
+    let output = host.run(&Command::new(["/bin/sh", "-c", LOOK, "sh", dest, BACKUP]))?;
+    let output = output.succeed(&host.place(), &format!("looking at {dest}"))?;
+    Facts::parse(&output.text()).with_context(|| host.place())
+}
+
+fn read(host: &dyn Host, dest: &str, facts: &Facts) -> Result<Option<Vec<u8>>> {
+    match &facts.file {
+        None => Ok(None),
+        Some(file) if file.is_file() => host.read(dest),
+        Some(file) => bail!("{}: {dest} is no file ({})", host.place(), file.mode),
+    }
+}
+
+fn parse(path: &str, content: Option<&[u8]>) -> Result<Option<Document>> {
+    let config = match content {
+        None => None,
+        Some(content) => Kubeconfig::parse(content).with_context(|| format!("reading {path}"))?,
+    };
+    Ok(config.map(|config| Document {
+        path: path.to_owned(),
+        config,
+    }))
+}
+
+fn document(host: &dyn Host, path: &str) -> Result<Option<Document>> {
+    let facts = look(host, path)?;
+    let content = read(host, path, &facts)?;
+    parse(path, content.as_deref())
+}
+
+fn verdict<A: Api>(params: &Written, credentials: &Credentials) -> Result<Verdict> {
+    if !params.verify {
+        return Ok(Verdict::NotAsked);
+    }
+    let asked = reach::ask::<A>(credentials, Duration::from_secs(params.verify_timeout))?;
+    Ok(asked.map_or(Verdict::Answers, Verdict::Fails))
+}
+
+pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+    const MAKE: &str = "umask 077; mkdir -p -- \"$1\"";
+    match step {
+        Step::MakeFolder(path) => {
+            let output = host.run(&Command::new(["/bin/sh", "-c", MAKE, "sh", path]))?;
+            output.succeed(&host.place(), &format!("making the folder {path}"))?;
+        }
+        Step::Backup(file) => {
+            host.write(file)?;
+            journal.backup = Some(file.path.clone());
+        }
+        Step::Write { file, before, .. } => {
+            if host.read(&file.path)? != *before {
+                bail!(
+                    "{}: {} was changed by somebody else meanwhile, and is left as it is now: run this again",
+                    host.place(),
+                    file.path
+                );
+            }
+            host.write(file)?;
+        }
+        Step::RemoveBackup(path) => host.remove(path)?,
+    }
+    Ok(())
+}
+
+pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Returned {
+    let merged = plan::merged(state);
+    let credentials = &state.credentials;
+    let leaf = credentials.leaf();
+    let (reachable, cause) = match &state.verdict {
+        Verdict::NotAsked => (None, None),
+        Verdict::Answers => (Some(true), None),
+        Verdict::Fails(obstacle) => (Some(false), Some(obstacle.cause)),
+    };
+    Returned {
+        dest: state.places.dest.clone(),
+        command: command(state, &merged),
+        context: merged.context,
+        server: credentials.server.clone(),
+        subject: leaf.subject.clone(),
+        expiry: leaf.not_after_rfc3339(),
+        days_left: leaf.days_left(state.now),
+        fingerprints: Fingerprints::of(credentials),
+        reachable,
+        cause,
+        backup: journal.backup.clone(),
+        changes: plan::changes(before),
+    }
+}
+
+/// The shortest command that asks this cluster.
+fn command(state: &State, merged: &merge::Merged) -> String {
+    let mut words = vec!["kubectl".to_owned()];
+    let is_current = if state.places.is_found {
+        state.view.current().or(merged.config.current()) == Some(merged.context.as_str())
+    } else {
+        words.push(format!("--kubeconfig {}", quoted(&state.places.dest)));
+        merged.config.current() == Some(merged.context.as_str())
+    };
+    if !is_current {
+        words.push(format!("--context {}", quoted(&merged.context)));
+    }
+    words.push("get nodes".to_owned());
+    words.join(" ")
+}
+
+fn quoted(word: &str) -> String {
+    if word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-@:+=~".contains(c)) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
