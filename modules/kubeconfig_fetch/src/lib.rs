@@ -98,6 +98,10 @@ impl<A: Api> Module for KubeconfigFetch<A> {
         }
     }
 
+    fn changed(_: &Params, journal: &Journal) -> bool {
+        journal.changed
+    }
+
     fn report(_: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
         match (before, after) {
             (_, State::Read(after)) => Returned::Read(Box::new(read::report(after, journal))),

@@ -8,6 +8,8 @@ use serde::Serialize;
 /// What became of the steps.
 #[derive(Default)]
 pub struct Journal {
+    /// Whether anything is, or may be, different now.
+    pub(crate) changed: bool,
     pub(crate) renewal: Done,
     /// Whether the certificate is another one now.
     pub(crate) rotated: bool,

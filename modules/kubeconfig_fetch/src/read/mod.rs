@@ -35,6 +35,7 @@ pub struct Returned {
 pub(crate) fn apply(params: &Read, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
     match step {
         Step::Renewal(step) => {
+            journal.changed = true;
             let limit = Duration::from_secs(params.timeout);
             rotation::apply(host, step, limit, &mut journal.renewal)
         }

@@ -15,7 +15,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::params::Written;
 use crate::reach::{self, Api, Cause};
 use crate::report::{Fingerprints, Journal};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use host::{Command, Host};
 use serde::Serialize;
 use state::{BACKUP, Facts, LOOK, Verdict};
@@ -65,8 +65,8 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         others: documents.by_ref().collect(),
         files: BTreeMap::new(),
     };
-    view.dest = parse(&places.dest, before.as_deref()).with_context(|| {
-        format!("{}: nothing was changed: mend that file, move it away, or give another dest", host.place())
+    view.dest = parse(&places.dest, before.as_deref()).map_err(|error| {
+        anyhow!("{}: {error:#}. It is left as it is: mend it, move it away, or give another dest", host.place())
     })?;
     for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
         // A file that cannot be read says nothing of whose its entry is.
@@ -180,6 +180,7 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Resu
         }
         Step::RemoveBackup(path) => host.remove(path)?,
     }
+    journal.changed = true;
     Ok(())
 }
 
