@@ -49,11 +49,18 @@ impl Credentials {
                 bail!("{from}: contexts[{context_name}].context.{key} is not {name:?}");
             }
         }
-        let cluster = Part::new(part(Kind::Cluster, cluster_name), format!("{from}: clusters[{cluster_name}].cluster"));
-        let user = Part::new(part(Kind::User, user_name), format!("{from}: users[{user_name}].user"));
+        let cluster = Part::new(
+            part(Kind::Cluster, cluster_name),
+            format!("{from}: clusters[{cluster_name}].cluster"),
+        );
+        let user = Part::new(
+            part(Kind::User, user_name),
+            format!("{from}: users[{user_name}].user"),
+        );
         let server = cluster.text("server", "address of the API server")?;
         server::parse(server, &cluster.field("server"))?;
-        let (authority_data, authority) = cluster.certificates("certificate-authority", "certificate of the authority")?;
+        let (authority_data, authority) =
+            cluster.certificates("certificate-authority", "certificate of the authority")?;
         let (chain_data, chain) = user.certificates("client-certificate", "client certificate")?;
         let key_data = user.data("client-key", "private key")?;
         let field = user.field("client-key-data");
@@ -76,7 +83,11 @@ fn the_one<'a>(config: &'a Kubeconfig, kind: Kind, from: &str) -> Result<&'a str
     match config.names(kind)[..] {
         [name] => Ok(name),
         [] => bail!("{from}: it has no {}", kind.word()),
-        ref names => bail!("{from}: it has {} {} where one is expected", names.len(), kind.list()),
+        ref names => bail!(
+            "{from}: it has {} {} where one is expected",
+            names.len(),
+            kind.list()
+        ),
     }
 }
 
@@ -91,8 +102,12 @@ fn check_authorities(
     const OTHER: &str = "it is from another authority than the cluster's (a CA mismatch)";
     let brought: Vec<Certificate> = chain[1..].iter().filter(|own| own.is_ca).cloned().collect();
     let trusted = [&kept.of_clients[..], &brought, authority];
-    let trusted = trusted.into_iter().find(|some| !some.is_empty()).unwrap_or_default();
-    chains_to(chain, trusted).with_context(|| format!("{}: {OTHER}", user.field("client-certificate-data")))?;
+    let trusted = trusted
+        .into_iter()
+        .find(|some| !some.is_empty())
+        .unwrap_or_default();
+    chains_to(chain, trusted)
+        .with_context(|| format!("{}: {OTHER}", user.field("client-certificate-data")))?;
     if !kept.of_servers.is_empty() && !authority.iter().any(|own| kept.of_servers.contains(own)) {
         bail!(
             "{}: {OTHER}: it holds {}, the server has {}",
@@ -133,7 +148,10 @@ impl<'a> Part<'a> {
         if self.map.text(&format!("{key}-data")).is_none()
             && let Some(path) = self.map.text(key)
         {
-            bail!("{}: the {what} is not in the file, it is named by its path {path}", self.field(key));
+            bail!(
+                "{}: the {what} is not in the file, it is named by its path {path}",
+                self.field(key)
+            );
         }
         self.text(&format!("{key}-data"), what)
     }

@@ -12,8 +12,8 @@ pub(crate) enum Format {
 impl Format {
     /// What a file is written in.
     pub(crate) fn of(text: &str) -> Self {
-        let is_json = text.trim_start().starts_with('{')
-            && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
+        let is_json =
+            text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if is_json { Self::Json } else { Self::Yaml }
     }
 }
@@ -187,10 +187,22 @@ mod tests {
                     j: \"a\\tb\\u0085c\"\nk: \"no\"\nl: |\n  two\n  lines\nm: plain over\n  lines\nn: \"# x\"\no: 'it''s'\n\
                     p: \"null\"\nq: 123456789012345678901234567890\n\"on\": {}\nr: [[1, [2]], {}, {s: t, u: [v]}, []]\n";
         let written = again(text);
-        for plain in ["a: yes\n", "c: 0o17\n", "e: 1.10\n", "g: 2026-01-01\n", "q: 123456789012345678901234567890\n"] {
+        for plain in [
+            "a: yes\n",
+            "c: 0o17\n",
+            "e: 1.10\n",
+            "g: 2026-01-01\n",
+            "q: 123456789012345678901234567890\n",
+        ] {
             assert!(written.contains(plain), "{written}");
         }
-        for quoted in ["b: \"yes\"\n", "f: \"2026-01-01\"\n", "k: \"no\"\n", "p: \"null\"\n", "\"on\": {}\n"] {
+        for quoted in [
+            "b: \"yes\"\n",
+            "f: \"2026-01-01\"\n",
+            "k: \"no\"\n",
+            "p: \"null\"\n",
+            "\"on\": {}\n",
+        ] {
             assert!(written.contains(quoted), "{written}");
         }
     }
@@ -200,8 +212,10 @@ mod tests {
         let text = "{\"a\":1,\"b\":[true,null,{}],\"c\":{\"d\":\"e \\\"f\\\"\\n\"},\"g\":[]}";
         let written = again(text);
         assert_eq!(Format::of(&written), Format::Json);
-        let (before, after): (serde_json::Value, serde_json::Value) =
-            (serde_json::from_str(text).unwrap(), serde_json::from_str(&written).unwrap());
+        let (before, after): (serde_json::Value, serde_json::Value) = (
+            serde_json::from_str(text).unwrap(),
+            serde_json::from_str(&written).unwrap(),
+        );
         assert_eq!(before, after);
     }
 

@@ -98,7 +98,11 @@ impl Kubeconfig {
         let names = self.names(kind);
         let twice = (1..names.len()).find(|place| names[..*place].contains(&names[*place]));
         if let Some(place) = twice {
-            bail!("{}: two entries are named {:?}, which kubectl refuses too", kind.list(), names[place]);
+            bail!(
+                "{}: two entries are named {:?}, which kubectl refuses too",
+                kind.list(),
+                names[place]
+            );
         }
         Ok(())
     }
@@ -125,7 +129,12 @@ impl Kubeconfig {
     /// What an entry holds; `None` also where it holds nothing.
     pub(crate) fn entry(&self, kind: Kind, name: &str) -> Option<&Map> {
         let item = |item: &&Node| item.as_map().is_some_and(|map| map.text("name") == Some(name));
-        self.items(kind).iter().find(item)?.as_map()?.get(kind.word())?.as_map()
+        self.items(kind)
+            .iter()
+            .find(item)?
+            .as_map()?
+            .get(kind.word())?
+            .as_map()
     }
 
     /// Puts an entry in the place of the one with that name, else at the end.
@@ -189,7 +198,9 @@ impl Kubeconfig {
         let text = to_text(&self.root, self.format);
         let again = Self::parse(text.as_bytes());
         if again.as_ref().ok() != Some(&Some(self.clone())) {
-            bail!("writing the kubeconfig anew would change more than it should: this is a fault in the module");
+            bail!(
+                "writing the kubeconfig anew would change more than it should: this is a fault in the module"
+            );
         }
         Ok(text)
     }
@@ -220,12 +231,22 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         let large = vec![b' '; LARGEST + 1];
-        assert!(Kubeconfig::parse(&large).unwrap_err().to_string().contains("bytes"));
+        assert!(
+            Kubeconfig::parse(&large)
+                .unwrap_err()
+                .to_string()
+                .contains("bytes")
+        );
     }
 
     #[test]
     fn lists_may_be_missing_or_nothing() {
-        for text in ["{}", "clusters:\nusers: null\n", "a: b\n", "kind:\napiVersion: v1\n"] {
+        for text in [
+            "{}",
+            "clusters:\nusers: null\n",
+            "a: b\n",
+            "kind:\napiVersion: v1\n",
+        ] {
             let mut config = Kubeconfig::parse(text.as_bytes()).unwrap().unwrap();
             assert!(config.names(Kind::Cluster).is_empty());
             config.put(Kind::Cluster, "x", Map::default());

@@ -138,7 +138,9 @@ impl TryFrom<Options> for Params {
 impl Options {
     fn read(self) -> Result<Read, String> {
         if self.content.is_some() || self.dest.is_some() {
-            return Err("content and dest: are for state: written, on the machine that gets the file".to_owned());
+            return Err(
+                "content and dest: are for state: written, on the machine that gets the file".to_owned(),
+            );
         }
         for (option, path) in [("path", &self.path), ("data_dir", &self.data_dir)] {
             if !path.starts_with('/') {
@@ -154,7 +156,11 @@ impl Options {
             (None, None) => return Err("name: is needed where node_name is not given".to_owned()),
         };
         check_name("node_name", &name)?;
-        let option = if self.server.is_some() { "server" } else { "node_name" };
+        let option = if self.server.is_some() {
+            "server"
+        } else {
+            "node_name"
+        };
         let Some(server) = self.server.or(self.node_name) else {
             return Err("server: is needed where node_name is not given".to_owned());
         };
@@ -175,7 +181,10 @@ impl Options {
 
     fn written(self) -> Result<Written, String> {
         if self.vmid.is_some() {
-            return Err("vmid: is for state: read; state: written works on the machine where its task runs".to_owned());
+            return Err(
+                "vmid: is for state: read; state: written works on the machine where its task runs"
+                    .to_owned(),
+            );
         }
         let Some(content) = self.content.filter(|content| !content.expose().trim().is_empty()) else {
             return Err("content: is needed for state: written: what state: read has returned".to_owned());
@@ -210,7 +219,9 @@ impl Options {
 fn check_name(option: &str, name: &str) -> Result<(), String> {
     let word = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(word) {
-        return Err(format!("{option}: {name:?} may hold only letters, digits, `.`, `_` and `-`"));
+        return Err(format!(
+            "{option}: {name:?} may hold only letters, digits, `.`, `_` and `-`"
+        ));
     }
     Ok(())
 }
@@ -229,12 +240,18 @@ mod tests {
         let Params::Read(params) = read(json!({"state": "read", "node_name": "k3s-1"})).unwrap() else {
             panic!()
         };
-        assert_eq!((params.name.as_str(), params.server.as_str()), ("k3s-k3s-1", "k3s-1"));
+        assert_eq!(
+            (params.name.as_str(), params.server.as_str()),
+            ("k3s-k3s-1", "k3s-1")
+        );
         let given = json!({"state": "read", "node_name": "k3s-1", "server": "https://api.example.net", "name": "home"});
         let Params::Read(params) = read(given).unwrap() else {
             panic!()
         };
-        assert_eq!((params.name.as_str(), params.server.as_str()), ("home", "https://api.example.net"));
+        assert_eq!(
+            (params.name.as_str(), params.server.as_str()),
+            ("home", "https://api.example.net")
+        );
     }
 
     #[test]
@@ -243,18 +260,45 @@ mod tests {
             (json!({"state": "read"}), "name: is needed"),
             (json!({"state": "read", "name": "x"}), "server: is needed"),
             (json!({"state": "read", "node_name": "a b"}), "node_name: "),
-            (json!({"state": "read", "node_name": "n", "name": "../x"}), "name: "),
-            (json!({"state": "read", "node_name": "n", "server": "http://x"}), "server: "),
-            (json!({"state": "read", "node_name": "n", "path": "k3s.yaml"}), "path: "),
-            (json!({"state": "read", "node_name": "n", "data_dir": "x"}), "data_dir: "),
-            (json!({"state": "read", "node_name": "n", "kubectl": []}), "kubectl: "),
-            (json!({"state": "read", "node_name": "n", "content": "x"}), "content and dest: "),
-            (json!({"state": "read", "node_name": "n", "dest": "x"}), "content and dest: "),
+            (
+                json!({"state": "read", "node_name": "n", "name": "../x"}),
+                "name: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "server": "http://x"}),
+                "server: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "path": "k3s.yaml"}),
+                "path: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "data_dir": "x"}),
+                "data_dir: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "kubectl": []}),
+                "kubectl: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "content": "x"}),
+                "content and dest: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "dest": "x"}),
+                "content and dest: ",
+            ),
             (json!({"state": "written"}), "content: "),
             (json!({"state": "written", "content": " "}), "content: "),
             (json!({"state": "written", "content": "x", "vmid": 101}), "vmid: "),
-            (json!({"state": "written", "content": "x", "backup_keep": 0}), "backup_keep: "),
-            (json!({"state": "written", "content": "x", "verify_timeout": 0}), "verify_timeout: "),
+            (
+                json!({"state": "written", "content": "x", "backup_keep": 0}),
+                "backup_keep: ",
+            ),
+            (
+                json!({"state": "written", "content": "x", "verify_timeout": 0}),
+                "verify_timeout: ",
+            ),
             (json!({"state": "written", "content": "x", "home": "~"}), "home: "),
             (json!({"state": "written", "content": "x", "cwd": "."}), "cwd: "),
             (json!({"state": "fetched"}), "unknown variant"),

@@ -135,7 +135,9 @@ fn tls(request: &Request) -> Result<ClientConfig> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&request.authority) {
         let certificate = certificate.map_err(|_| anyhow!("the authority's certificate cannot be read"))?;
-        roots.add(certificate).context("the authority's certificate cannot be used")?;
+        roots
+            .add(certificate)
+            .context("the authority's certificate cannot be used")?;
     }
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&request.chain).collect();
     let chain = chain.map_err(|_| anyhow!("the client certificate cannot be read"))?;
@@ -182,10 +184,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<Obstacle> {
         return Some(of_tls(tls));
     }
     let io = error.downcast_ref::<std::io::Error>()?;
-    // What an I/O error wraps is not its source.
-    let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    if let Some(tls) = tls {
-        return Some(of_tls(tls));
+    // What an I/O error wraps is not its source: that is the source of what it wraps.
+    if let Some(found) = io.get_ref().and_then(|inner| known(inner)) {
+        return Some(found);
     }
     let cause = match io.kind() {
         ErrorKind::ConnectionRefused => Cause::Refused,
@@ -202,7 +203,9 @@ fn known(error: &(dyn Error + 'static)) -> Option<Obstacle> {
 fn of_tls(error: &rustls::Error) -> Obstacle {
     let cause = match error {
         rustls::Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Cause::CertificateName,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Cause::CertificateName
+            }
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::Authority,
             _ => Cause::Certificate,
         },

@@ -15,6 +15,10 @@ pub(crate) fn data(text: impl AsRef<[u8]>) -> String {
     STANDARD.encode(text)
 }
 
+pub(crate) fn user(certificate: &str, key: &str) -> String {
+    format!("{{client-certificate-data: {certificate}, client-key-data: {key}}}")
+}
+
 pub(crate) fn admin() -> Leaf {
     Leaf::new("system:admin").organization("system:masters")
 }
@@ -28,15 +32,18 @@ impl Cluster {
         }
     }
 
+    /// A `user:` with a certificate of this cluster.
     pub(crate) fn user(&self, leaf: &Leaf) -> String {
         let signed = self.clients.sign(leaf);
-        let chain = data(signed.pem + &self.clients.pem);
-        format!("{{client-certificate-data: {chain}, client-key-data: {}}}", data(signed.key_pem))
+        user(&data(signed.pem + &self.clients.pem), &data(signed.key_pem))
     }
 
     /// A `cluster:` with this server.
     pub(crate) fn cluster(&self, server: &str) -> String {
-        format!("{{certificate-authority-data: {}, server: \"{server}\"}}", data(&self.servers.pem))
+        format!(
+            "{{certificate-authority-data: {}, server: \"{server}\"}}",
+            data(&self.servers.pem)
+        )
     }
 
     /// A kubeconfig with one name for all three.

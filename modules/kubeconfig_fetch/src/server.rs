@@ -28,7 +28,9 @@ pub(crate) fn at(wanted: &str, port: u16, field: &str) -> Result<String> {
         Err(_) => wanted.to_owned(),
     };
     let url = Url::parse(&format!("https://{address}"));
-    let url = url.ok().filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
+    let url = url
+        .ok()
+        .filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
     let url = url.with_context(|| format!("{field}: {wanted:?} is neither a host nor a URL"))?;
     // 443 would be dropped from a URL as the usual one; here it was asked for.
     let given = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
@@ -68,7 +70,11 @@ mod tests {
             ("[fd00::10]", 6443, "https://[fd00::10]:6443"),
             ("[fd00::10]:7443", 6443, "https://[fd00::10]:7443"),
             ("https://api.example.net", 6443, "https://api.example.net"),
-            ("https://api.example.net:8443/", 6443, "https://api.example.net:8443"),
+            (
+                "https://api.example.net:8443/",
+                6443,
+                "https://api.example.net:8443",
+            ),
             ("https://[fd00::10]:6443", 1, "https://[fd00::10]:6443"),
         ];
         for (wanted, port, address) in cases {
@@ -78,7 +84,16 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_by_name() {
-        for wanted in ["", "http://k3s-1:6443", "k3s 1", "k3s-1/path", "user@k3s-1", "k3s-1:port", "https://", "tcp://a:1"] {
+        for wanted in [
+            "",
+            "http://k3s-1:6443",
+            "k3s 1",
+            "k3s-1/path",
+            "user@k3s-1",
+            "k3s-1:port",
+            "https://",
+            "tcp://a:1",
+        ] {
             let error = at(wanted, 6443, "server").unwrap_err().to_string();
             assert!(error.starts_with("server: "), "{wanted}: {error}");
         }
@@ -93,7 +108,11 @@ mod tests {
             ("https://[fd00:0::1]:6443", "https://[fd00::1]:6443", true),
             ("https://k3s-1:6443", "https://k3s-1:6444", false),
             ("https://k3s-1:6443", "http://k3s-1:6443", false),
-            ("https://rancher/k8s/clusters/a", "https://rancher/k8s/clusters/b", false),
+            (
+                "https://rancher/k8s/clusters/a",
+                "https://rancher/k8s/clusters/b",
+                false,
+            ),
             ("not a url", "not a url", false),
         ] {
             assert_eq!(is_same(one, other), same, "{one} {other}");

@@ -83,7 +83,9 @@ impl Scalar {
         let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null"];
         let text = &self.text;
         text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._@+=:-".contains(c))
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/._@+=:-".contains(c))
             && !text.ends_with(':')
             && !words.contains(&text.to_ascii_lowercase().as_str())
     }
@@ -91,7 +93,10 @@ impl Scalar {
 
 impl Map {
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
-        self.0.iter().find(|(own, _)| own.text == key).map(|(_, node)| node)
+        self.0
+            .iter()
+            .find(|(own, _)| own.text == key)
+            .map(|(_, node)| node)
     }
 
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
@@ -99,7 +104,10 @@ impl Map {
     }
 
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
-        self.0.iter_mut().find(|(own, _)| own.text == key).map(|(_, node)| node)
+        self.0
+            .iter_mut()
+            .find(|(own, _)| own.text == key)
+            .map(|(_, node)| node)
     }
 
     /// In the place of the old value, else at the end.
@@ -251,6 +259,7 @@ fn size(node: &Node) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write as _;
 
     fn map(text: &str) -> Map {
         match parse(text).unwrap() {
@@ -270,7 +279,10 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(written, [("yes", true), ("yes", false), ("yes", false), ("yes\n", false)]);
+        assert_eq!(
+            written,
+            [("yes", true), ("yes", false), ("yes", false), ("yes\n", false)]
+        );
     }
 
     #[test]
@@ -289,7 +301,10 @@ mod tests {
         let Some(Node::List(list)) = json.get("a") else {
             panic!()
         };
-        assert_eq!((list[0].as_text(), list[1].as_text()), (Some("1.10"), Some("x/y")));
+        assert_eq!(
+            (list[0].as_text(), list[1].as_text()),
+            (Some("1.10"), Some("x/y"))
+        );
     }
 
     #[test]
@@ -298,7 +313,7 @@ mod tests {
         let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for n in 1..10 {
             let before = format!("*a{}", n - 1);
-            laughs += &format!("a{n}: &a{n} [{}]\n", [before.as_str(); 10].join(", "));
+            let _ = writeln!(laughs, "a{n}: &a{n} [{}]", [before.as_str(); 10].join(", "));
         }
         let error = parse(&laughs).unwrap_err().to_string();
         assert!(error.contains("more than 100000 values"), "{error}");

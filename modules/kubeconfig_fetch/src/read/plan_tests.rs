@@ -1,8 +1,7 @@
 use super::*;
-use crate::credentials::Authorities;
-use crate::credentials::Credentials;
+use crate::credentials::{Authorities, Credentials};
 use crate::params::Params;
-use crate::samples::{Cluster, admin, data, one};
+use crate::samples::{Cluster, admin, data, one, user};
 use k3s_certs::rotation::Role;
 use k3s_certs::testing::{Authority, Leaf, NOW};
 use serde_json::{Value, json};
@@ -29,11 +28,13 @@ fn state(text: &str, service: Result<Service, String>) -> State {
         place: "container 101 on pve1".to_owned(),
         name: "k3s-k3s-1".to_owned(),
         service,
-        found: credentials.map_err(|error| format!("{error:#}")).map(|credentials| Found {
-            credentials,
-            server: "https://k3s-1:6443".to_owned(),
-            text: String::new(),
-        }),
+        found: credentials
+            .map_err(|error| format!("{error:#}"))
+            .map(|credentials| Found {
+                credentials,
+                server: "https://k3s-1:6443".to_owned(),
+                text: String::new(),
+            }),
         now: SystemTime::UNIX_EPOCH + NOW,
     }
 }
@@ -46,7 +47,10 @@ fn lasting(from: i64, until: i64, service: Service) -> State {
 
 fn planned(more: Value, state: &State) -> Result<Plan<Step>> {
     let mut options = json!({"state": "read", "vmid": 101, "node_name": "k3s-1"});
-    options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    options
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     match serde_json::from_value(options).unwrap() {
         Params::Read(params) => plan(&params, state),
         Params::Written(_) => panic!(),
@@ -54,7 +58,12 @@ fn planned(more: Value, state: &State) -> Result<Plan<Step>> {
 }
 
 fn steps(more: Value, state: &State) -> Vec<String> {
-    planned(more, state).unwrap().steps.iter().map(ToString::to_string).collect()
+    planned(more, state)
+        .unwrap()
+        .steps
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn refused(more: Value, state: &State) -> String {
@@ -63,7 +72,11 @@ fn refused(more: Value, state: &State) -> String {
 
 #[test]
 fn a_certificate_that_lasts_is_left_alone() {
-    for (more, until) in [(json!({}), 1), (json!({"renew_before": 30}), 31), (json!({"rotate_if_expired": false}), 1)] {
+    for (more, until) in [
+        (json!({}), 1),
+        (json!({"renew_before": 30}), 31),
+        (json!({"rotate_if_expired": false}), 1),
+    ] {
         let plan = planned(more.clone(), &lasting(-1, until, service(Way::Command))).unwrap();
         assert!(plan.steps.is_empty() && plan.warnings.is_empty(), "{more}");
     }
@@ -71,11 +84,18 @@ fn a_certificate_that_lasts_is_left_alone() {
 
 #[test]
 fn what_has_ended_or_ends_in_time_is_renewed_and_proved() {
-    for (more, until) in [(json!({}), -1), (json!({"renew_before": 30}), 29), (json!({"renew_before": 30}), -400)] {
+    for (more, until) in [
+        (json!({}), -1),
+        (json!({"renew_before": 30}), 29),
+        (json!({"renew_before": 30}), -400),
+    ] {
         let steps = steps(more.clone(), &lasting(-401, until, service(Way::Command)));
         assert!(steps[0].contains("k3s certificate rotate"), "{more}: {steps:?}");
         assert!(steps[1].starts_with("wait until"), "{more}: {steps:?}");
-        assert_eq!(steps[2], "read the kubeconfig again and ask the API server with it");
+        assert_eq!(
+            steps[2],
+            "read the kubeconfig again and ask the API server with it"
+        );
     }
 }
 
@@ -83,11 +103,23 @@ fn what_has_ended_or_ends_in_time_is_renewed_and_proved() {
 fn a_k3s_without_the_command_is_restarted_where_that_helps() {
     let old = || service(Way::Restart);
     assert!(steps(json!({}), &lasting(-400, -1, old()))[0].starts_with("restart k3s.service"));
-    assert!(steps(json!({"renew_before": 200}), &lasting(-1, 80, old()))[0].starts_with("restart k3s.service"));
+    assert!(
+        steps(json!({"renew_before": 200}), &lasting(-1, 80, old()))[0].starts_with("restart k3s.service")
+    );
     let late = planned(json!({"renew_before": 200}), &lasting(-1, 100, old())).unwrap();
     assert!(late.steps.is_empty());
-    assert!(late.warnings[0].contains("within 90 days: nothing was done"), "{:?}", late.warnings);
-    assert!(!steps(json!({"renew_before": 200}), &lasting(-1, 100, service(Way::Command))).is_empty());
+    assert!(
+        late.warnings[0].contains("within 90 days: nothing was done"),
+        "{:?}",
+        late.warnings
+    );
+    assert!(
+        !steps(
+            json!({"renew_before": 200}),
+            &lasting(-1, 100, service(Way::Command))
+        )
+        .is_empty()
+    );
 }
 
 #[test]
@@ -102,9 +134,16 @@ fn without_leave_nothing_is_renewed_and_the_message_says_what_to_run() {
         assert!(error.contains(part), "{error}");
     }
     let error = refused(keep.clone(), &lasting(-400, -35, service(Way::Restart)));
-    assert!(error.ends_with("in container 101 on pve1: `systemctl restart k3s`"), "{error}");
+    assert!(
+        error.ends_with("in container 101 on pve1: `systemctl restart k3s`"),
+        "{error}"
+    );
     let soon = planned(keep.clone(), &lasting(-1, 10, service(Way::Command))).unwrap();
-    assert!(soon.steps.is_empty() && soon.warnings[0].contains("in 10 days"), "{:?}", soon.warnings);
+    assert!(
+        soon.steps.is_empty() && soon.warnings[0].contains("in 10 days"),
+        "{:?}",
+        soon.warnings
+    );
     let stopped = Service {
         alive: false,
         ..service(Way::Command)
@@ -121,12 +160,20 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
     };
     let steps_of = steps(json!({}), &lasting(-1, 300, stopped()));
     assert!(steps_of[0].starts_with("start k3s.service"), "{steps_of:?}");
-    assert_eq!(steps_of.last().unwrap(), "read the kubeconfig again and ask the API server with it");
+    assert_eq!(
+        steps_of.last().unwrap(),
+        "read the kubeconfig again and ask the API server with it"
+    );
     assert!(steps(json!({}), &lasting(-400, -35, stopped()))[0].contains("certificate rotate"));
     // Its kubeconfig is written anew by the start, so that a damaged one is no reason to stop.
     let damaged = steps(json!({}), &state("clusters: []\n", Ok(stopped())));
     assert!(damaged[0].starts_with("start k3s.service"), "{damaged:?}");
-    let Step::Prove { former } = planned(json!({}), &state("", Ok(stopped()))).unwrap().steps.pop().unwrap() else {
+    let Step::Prove { former } = planned(json!({}), &state("", Ok(stopped())))
+        .unwrap()
+        .steps
+        .pop()
+        .unwrap()
+    else {
         panic!()
     };
     assert_eq!(former, None);
@@ -135,8 +182,15 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
 #[test]
 fn what_no_renewal_mends_is_a_failure_that_says_so() {
     let error = refused(json!({}), &lasting(2, 300, service(Way::Command)));
-    assert!(error.contains("is valid from 2026-01-03T00:00:00Z on, and the clock there says 2026-01-01T00:00:00Z"), "{error}");
-    assert_eq!(refused(json!({}), &state("", Ok(service(Way::Command)))), "k3s.yaml: it is empty");
+    assert!(
+        error
+            .contains("is valid from 2026-01-03T00:00:00Z on, and the clock there says 2026-01-01T00:00:00Z"),
+        "{error}"
+    );
+    assert_eq!(
+        refused(json!({}), &state("", Ok(service(Way::Command)))),
+        "k3s.yaml: it is empty"
+    );
     let gone = state(
         &Cluster::new(1).kubeconfig("default", SERVER, &admin().days(-400, -35)),
         Err("there is no systemctl".to_owned()),
@@ -147,21 +201,22 @@ fn what_no_renewal_mends_is_a_failure_that_says_so() {
         enabled: false,
         ..service(Way::Command)
     };
-    assert!(refused(json!({}), &lasting(-400, -35, out_of_service)).contains("neither runs nor is it enabled"));
+    assert!(
+        refused(json!({}), &lasting(-400, -35, out_of_service)).contains("neither runs nor is it enabled")
+    );
 }
 
 #[test]
 fn an_authority_that_has_ended_is_told_as_such() {
     let clients = Authority::like(&Leaf::new("k3s-client-ca@1").days(-4000, -1));
     let signed = clients.sign(&admin().days(-400, -35));
-    let user = format!(
-        "{{client-certificate-data: {}, client-key-data: {}}}",
-        data(signed.pem + &clients.pem),
-        data(signed.key_pem)
-    );
-    let text = one("default", &Cluster::new(1).cluster(SERVER), &user);
+    let entry = user(&data(signed.pem + &clients.pem), &data(signed.key_pem));
+    let text = one("default", &Cluster::new(1).cluster(SERVER), &entry);
     let error = refused(json!({}), &state(&text, Ok(service(Way::Command))));
-    assert!(error.contains("the authority CN=k3s-client-ca@1 has expired on 2025-12-31T00:00:00Z"), "{error}");
+    assert!(
+        error.contains("the authority CN=k3s-client-ca@1 has expired on 2025-12-31T00:00:00Z"),
+        "{error}"
+    );
     assert!(error.contains("rotate-ca"), "{error}");
 }
 

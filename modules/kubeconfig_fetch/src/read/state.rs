@@ -70,7 +70,16 @@ pub(crate) fn kubeconfig(params: &Read, host: &dyn Host) -> Result<Result<Found>
     let mark = host.unique();
     let [clients, servers] =
         ["client-ca.crt", "server-ca.crt"].map(|name| format!("{}/server/tls/{name}", params.data_dir));
-    let argv = ["/bin/sh", "-c", FILES, "sh", &mark, &params.path, &clients, &servers];
+    let argv = [
+        "/bin/sh",
+        "-c",
+        FILES,
+        "sh",
+        &mark,
+        &params.path,
+        &clients,
+        &servers,
+    ];
     let output = host.run(&Command::new(argv))?;
     let output = output.succeed(&host.place(), &format!("reading {}", params.path))?;
     let file = |path: &str| part(&output.stdout, &mark, path);

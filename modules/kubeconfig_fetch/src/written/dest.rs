@@ -18,13 +18,11 @@ pub(crate) struct Places {
 
 /// Whether some path counts from the home folder.
 pub(crate) fn needs_home(params: &Written) -> bool {
-    match &params.dest {
-        Some(dest) => dest.starts_with('~'),
-        None => {
-            let parts = parts(params);
-            parts.is_empty() || parts.iter().any(|part| part.starts_with('~'))
-        }
+    if let Some(dest) = &params.dest {
+        return dest.starts_with('~');
     }
+    let parts = parts(params);
+    parts.is_empty() || parts.iter().any(|part| part.starts_with('~'))
 }
 
 pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result<Places> {
@@ -32,7 +30,9 @@ pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result
     let cwd = params.cwd.as_deref();
     if let Some(dest) = &params.dest {
         let dest = absolute(dest, "dest", home, cwd)?;
-        let env = parts(params).first().and_then(|part| absolute(part, "KUBECONFIG", home, cwd).ok());
+        let env = parts(params)
+            .first()
+            .and_then(|part| absolute(part, "KUBECONFIG", home, cwd).ok());
         let usual = env.or_else(|| home.map(kubectls_own));
         return Ok(Places {
             is_found: usual.as_ref() == Some(&dest),
@@ -87,14 +87,21 @@ fn absolute(path: &str, what: &str, home: Option<&str>, cwd: Option<&str>) -> Re
         return Ok(path.to_owned());
     }
     if let Some(rest) = path.strip_prefix("~/") {
-        let home = home.with_context(|| format!("{what}: the home folder for {path} is not known; give home"))?;
+        let home =
+            home.with_context(|| format!("{what}: the home folder for {path} is not known; give home"))?;
         return Ok(format!("{}/{rest}", home.trim_end_matches('/')));
     }
     if path.starts_with('~') {
         bail!("{what}: {path}: the home folder of another user is not looked up; give the whole path");
     }
-    let cwd = cwd.with_context(|| format!("{what}: {path} is relative, and the folder that it counts from is not known; give cwd"))?;
-    Ok(format!("{}/{}", cwd.trim_end_matches('/'), path.trim_start_matches("./")))
+    let cwd = cwd.with_context(|| {
+        format!("{what}: {path} is relative, and the folder that it counts from is not known; give cwd")
+    })?;
+    Ok(format!(
+        "{}/{}",
+        cwd.trim_end_matches('/'),
+        path.trim_start_matches("./")
+    ))
 }
 
 #[cfg(test)]
@@ -105,7 +112,10 @@ mod tests {
 
     fn written(more: Value) -> Written {
         let mut options = json!({"state": "written", "content": "x", "cwd": "/work", "home": "/home/a"});
-        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         match serde_json::from_value(options).unwrap() {
             Params::Written(written) => written,
             Params::Read(_) => panic!(),
@@ -131,7 +141,14 @@ mod tests {
         ];
         for (env, dest, others) in cases {
             let places = found(json!({"kubeconfig_env": env})).unwrap();
-            assert_eq!((places.dest.as_str(), &places.others[..]), (dest, &others.iter().map(ToString::to_string).collect::<Vec<_>>()[..]), "{env}");
+            assert_eq!(
+                (places.dest.as_str(), &places.others[..]),
+                (
+                    dest,
+                    &others.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
+                ),
+                "{env}"
+            );
             assert!(places.is_found && places.unmentioned.is_none(), "{env}");
         }
     }
@@ -149,14 +166,22 @@ mod tests {
     #[test]
     fn dest_goes_before_it() {
         let cases = [
-            (json!({"dest": "~/x", "kubeconfig_env": "/a:/b"}), "/home/a/x", false),
+            (
+                json!({"dest": "~/x", "kubeconfig_env": "/a:/b"}),
+                "/home/a/x",
+                false,
+            ),
             (json!({"dest": "/a", "kubeconfig_env": "/a:/b"}), "/a", true),
             (json!({"dest": "x/y"}), "/work/x/y", false),
             (json!({"dest": "~/.kube/config"}), "/home/a/.kube/config", true),
         ];
         for (options, dest, is_found) in cases {
             let places = found(options.clone()).unwrap();
-            assert_eq!((places.dest.as_str(), places.is_found), (dest, is_found), "{options}");
+            assert_eq!(
+                (places.dest.as_str(), places.is_found),
+                (dest, is_found),
+                "{options}"
+            );
             assert!(places.others.is_empty());
         }
     }
@@ -166,11 +191,20 @@ mod tests {
         let cases = [
             (json!({"dest": "/a/"}), "dest: /a/ is a folder"),
             (json!({"dest": "~"}), "dest: ~ is a folder"),
-            (json!({"dest": "~else/config"}), "dest: ~else/config: the home folder of another user"),
+            (
+                json!({"dest": "~else/config"}),
+                "dest: ~else/config: the home folder of another user",
+            ),
             (json!({"dest": "a\nb"}), "dest: \"a\\nb\" is no path"),
             (json!({"dest": "x", "cwd": null}), "dest: x is relative"),
-            (json!({"dest": "~/x", "home": null}), "dest: the home folder for ~/x is not known"),
-            (json!({"kubeconfig_env": "/tmp/"}), "KUBECONFIG: /tmp/ is a folder"),
+            (
+                json!({"dest": "~/x", "home": null}),
+                "dest: the home folder for ~/x is not known",
+            ),
+            (
+                json!({"kubeconfig_env": "/tmp/"}),
+                "KUBECONFIG: /tmp/ is a folder",
+            ),
             (json!({"home": null}), "finding the home folder"),
         ];
         for (options, words) in cases {

@@ -47,7 +47,9 @@ pub(crate) fn merge(view: &View, ours: &Credentials, name: &str) -> Merged {
 /// Whether some cluster is this one by what it holds.
 pub(crate) fn knows(view: &View, ours: &Credentials) -> bool {
     let names = view.names(Kind::Cluster);
-    let mut found = names.into_iter().filter_map(|name| view.find(Kind::Cluster, name));
+    let mut found = names
+        .into_iter()
+        .filter_map(|name| view.find(Kind::Cluster, name));
     found.any(|found| is_this_cluster(view, ours, found))
 }
 
@@ -57,7 +59,10 @@ fn is_this_cluster(view: &View, ours: &Credentials, found: Found) -> bool {
         return true;
     }
     // Behind a proxy the same address may be a machine of another network.
-    let server = found.map.text("server").filter(|_| found.map.text("proxy-url").is_none());
+    let server = found
+        .map
+        .text("server")
+        .filter(|_| found.map.text("proxy-url").is_none());
     server.is_some_and(|server| server::is_same(server, &ours.server))
 }
 
@@ -111,7 +116,11 @@ impl Merge<'_> {
 
     /// Renews the users of this cluster's contexts, and returns the context to use. There is always one.
     fn contexts_and_users(&mut self, clusters: &[String]) -> String {
-        let is_ours = |context: &&str| clusters.iter().any(|own| own == self.view.of_context(context, "cluster"));
+        let is_ours = |context: &&str| {
+            clusters
+                .iter()
+                .any(|own| own == self.view.of_context(context, "cluster"))
+        };
         let (ours, foreign): (Vec<&str>, Vec<&str>) =
             self.view.names(Kind::Context).into_iter().partition(is_ours);
         let judged = ours.into_iter().map(|context| {
@@ -162,7 +171,10 @@ impl Merge<'_> {
         };
         let certificate = ["client-certificate-data", "client-certificate"];
         let other_means = ["exec", "auth-provider", "token", "tokenFile", "username"];
-        let has = |keys: &[&str]| keys.iter().any(|key| found.map.get(key).is_some_and(|node| !node.is_null()));
+        let has = |keys: &[&str]| {
+            keys.iter()
+                .any(|key| found.map.get(key).is_some_and(|node| !node.is_null()))
+        };
         if !has(&certificate) && has(&other_means) {
             return User::Another;
         }
@@ -171,7 +183,9 @@ impl Merge<'_> {
         // One whose certificate cannot be read is of no use to anybody.
         let is_admin = leaf.is_none_or(|leaf| leaf.subject == own.subject);
         let is_issued_here = leaf.is_some_and(|leaf| leaf.issuer == own.issuer);
-        let is_shared = foreign.iter().any(|context| self.view.of_context(context, "user") == user);
+        let is_shared = foreign
+            .iter()
+            .any(|context| self.view.of_context(context, "user") == user);
         match (is_admin, is_issued_here, is_shared) {
             (false, ..) => User::Another,
             (true, true, _) | (true, _, false) => User::Ours,
@@ -191,7 +205,8 @@ impl Merge<'_> {
 
     /// A context that is there stays current, whatever it is of.
     fn point(&mut self, context: &str) {
-        let is_there = |current: &str| self.view.has(Kind::Context, current) || self.config.has(Kind::Context, current);
+        let is_there =
+            |current: &str| self.view.has(Kind::Context, current) || self.config.has(Kind::Context, current);
         if !self.view.current().is_some_and(is_there) {
             self.config.set_current(context);
         }
@@ -206,7 +221,10 @@ impl Merge<'_> {
     }
 
     fn base(&self, kind: Kind, name: &str) -> Map {
-        self.view.find(kind, name).map(|found| found.map.clone()).unwrap_or_default()
+        self.view
+            .find(kind, name)
+            .map(|found| found.map.clone())
+            .unwrap_or_default()
     }
 
     fn put(&mut self, kind: Kind, name: &str, map: Map) {

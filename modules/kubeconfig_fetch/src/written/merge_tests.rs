@@ -1,148 +1,9 @@
-//! The rules as a table. What has to hold of every row is checked of every row: what is not this cluster's is equal
-//! after parsing and in its order, this cluster is entered with the new certificate, and doing it twice is doing it
-//! once.
+//! The rules as a table; `merge_world` checks of each row what has to hold of all.
 
-use super::super::view::Document;
+use super::super::merge_world::{NAME, World, items, name};
 use super::*;
-use crate::samples::{Cluster, admin, data};
-use k3s_certs::testing::Leaf;
 use serde_yaml_ng::Value;
-use std::collections::BTreeMap;
 use std::path::Path;
-
-const SERVER: &str = "https://k3s-1:6443";
-const NAME: &str = "k3s-k3s-1";
-const PATH: &str = "/home/user/.kube/config";
-
-/// This cluster, as it is and as it was, and another.
-struct World {
-    new: Credentials,
-    words: BTreeMap<&'static str, String>,
-    /// What lies beside the kubeconfig, by its path.
-    files: BTreeMap<String, Vec<u8>>,
-}
-
-impl World {
-    fn new() -> Self {
-        let (ours, other, stale) = (Cluster::new(1), Cluster::new(2), Cluster::new(3));
-        let expired = ours.clients.sign(&admin().days(-400, -35));
-        let operator = ours.clients.sign(&Leaf::new("operator"));
-        let (others, stales) = (other.clients.sign(&admin()), stale.clients.sign(&admin().days(-400, -35)));
-        let words = BTreeMap::from([
-            ("OUR_CA", data(&ours.servers.pem)),
-            ("OUR_OLD_CERT", data(&expired.pem)),
-            ("OUR_OLD_KEY", data(&expired.key_pem)),
-            ("OTHER_CA", data(&other.servers.pem)),
-            ("OTHER_CERT", data(&others.pem)),
-            ("OTHER_KEY", data(&others.key_pem)),
-            ("STALE_CA", data(&stale.servers.pem)),
-            ("STALE_CERT", data(&stales.pem)),
-            ("STALE_KEY", data(&stales.key_pem)),
-            ("OPERATOR_CERT", data(&operator.pem)),
-            ("OPERATOR_KEY", data(&operator.key_pem)),
-        ]);
-        let files = BTreeMap::from([
-            ("/home/user/.kube/certs/ca.crt".to_owned(), ours.servers.pem.clone().into_bytes()),
-            ("/home/user/.kube/certs/admin.crt".to_owned(), expired.pem.into_bytes()),
-            ("/home/user/.minikube/ca.crt".to_owned(), other.servers.pem.into_bytes()),
-        ]);
-        Self {
-            new: ours.credentials(SERVER, &admin()),
-            words,
-            files,
-        }
-    }
-
-    fn fill(&self, text: &str) -> String {
-        // The longest first: one word begins another.
-        let words = self.words.iter().rev();
-        words.fold(text.to_owned(), |text, (word, data)| text.replace(word, data))
-    }
-
-    fn view(&self, text: &str, others: &[&str]) -> View {
-        let document = |path: String, text: &str| {
-            let config = Kubeconfig::parse(self.fill(text).as_bytes()).unwrap();
-            config.map(|config| Document { path, config })
-        };
-        let other = |(place, text): (usize, &&str)| document(format!("/home/user/other-{place}"), text);
-        View {
-            dest: document(PATH.to_owned(), text),
-            others: others.iter().enumerate().filter_map(other).collect(),
-            files: self.files.clone(),
-        }
-    }
-
-    fn merge(&self, view: &View) -> Merged {
-        merge(view, &self.new, NAME)
-    }
-
-    /// Merges, checks what has to hold always, and returns the merged file as its readers see it.
-    fn merged(&self, text: &str, others: &[&str]) -> (Merged, Value) {
-        let view = self.view(text, others);
-        let merged = self.merge(&view);
-        let written = merged.config.to_text().unwrap();
-        let (before, after) = (value(&self.fill(text)), value(&written));
-        assert_kept(&before, &after, &merged.touched);
-        let again = View {
-            dest: Some(Document {
-                path: PATH.to_owned(),
-                config: Kubeconfig::parse(written.as_bytes()).unwrap().unwrap(),
-            }),
-            ..view
-        };
-        let twice = self.merge(&again);
-        assert_eq!(twice.config.to_text().unwrap(), written, "a second time");
-        assert_eq!(twice.context, merged.context);
-        self.assert_enters(&again, &merged.context);
-        (merged, after)
-    }
-
-    /// That kubectl, told this context, comes to this cluster as its administrator.
-    fn assert_enters(&self, view: &View, context: &str) {
-        let cluster = view.find(Kind::Cluster, view.of_context(context, "cluster")).unwrap().map;
-        assert_eq!(cluster.text("server"), Some(SERVER));
-        assert_eq!(cluster.text("certificate-authority-data"), Some(self.new.authority_data.as_str()));
-        assert!(cluster.get("certificate-authority").is_none() && cluster.get("insecure-skip-tls-verify").is_none());
-        let user = view.find(Kind::User, view.of_context(context, "user")).unwrap().map;
-        assert_eq!(user.text("client-certificate-data"), Some(self.new.chain_data.as_str()));
-        assert_eq!(user.text("client-key-data"), Some(self.new.key_data.expose()));
-        assert!(user.get("client-certificate").is_none() && user.get("client-key").is_none());
-    }
-}
-
-fn value(text: &str) -> Value {
-    serde_yaml_ng::from_str(text).unwrap()
-}
-
-fn items(file: &Value, list: &str) -> Vec<Value> {
-    file.get(list).and_then(Value::as_sequence).cloned().unwrap_or_default()
-}
-
-fn name(item: &Value) -> String {
-    item.get("name").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Everything but the entries touched, in the order in which it was.
-fn assert_kept(before: &Value, after: &Value, touched: &[(Kind, String)]) {
-    for kind in Kind::ALL {
-        let is_kept = |item: &Value| !touched.contains(&(kind, name(item)));
-        let kept = |file: &Value| items(file, kind.list()).into_iter().filter(is_kept).collect::<Vec<_>>();
-        assert_eq!(kept(before), kept(after), "{}", kind.list());
-        let names = |file: &Value| items(file, kind.list()).iter().map(name).collect::<Vec<_>>();
-        assert!(names(after).starts_with(&names(before)), "the order of {}", kind.list());
-    }
-    let rest = |file: &Value| {
-        let mut map = file.as_mapping().cloned().unwrap_or_default();
-        for key in ["clusters", "contexts", "users", "current-context"] {
-            map.remove(key);
-        }
-        map
-    };
-    let is_new = before.as_mapping().is_none_or(serde_yaml_ng::Mapping::is_empty);
-    if !is_new {
-        assert_eq!(rest(before), rest(after), "what is beside the lists");
-    }
-}
 
 /// A file, and what becomes of it.
 struct Row {
@@ -234,7 +95,12 @@ fn kubeconfigs_as_tools_and_people_write_them() {
             assert_eq!(touched, names, "{}: {}", row.file, kind.list());
         }
         assert_eq!(merged.context, row.context, "{}", row.file);
-        assert_eq!(after.get("current-context").and_then(Value::as_str), Some(row.current), "{}", row.file);
+        assert_eq!(
+            after.get("current-context").and_then(Value::as_str),
+            Some(row.current),
+            "{}",
+            row.file
+        );
     }
 }
 
@@ -243,7 +109,10 @@ fn a_file_that_is_not_there_or_empty_becomes_one_of_this_cluster_alone() {
     let world = World::new();
     for text in ["", "# nothing yet\n", "{}\n", "kind: Config\napiVersion: v1\n"] {
         let (merged, after) = world.merged(text, &[]);
-        assert_eq!((merged.context.as_str(), merged.config.current()), (NAME, Some(NAME)));
+        assert_eq!(
+            (merged.context.as_str(), merged.config.current()),
+            (NAME, Some(NAME))
+        );
         assert_eq!(items(&after, "clusters").len(), 1);
     }
 }
@@ -296,7 +165,11 @@ fn only_the_administrators_certificate_is_renewed() {
     let stays_alone = |user: &str, more: &str| {
         let (merged, after) = world.merged(&one(OURS, user, more), &[]);
         let is_renewed = merged.touched.contains(&(Kind::User, "u".to_owned()));
-        assert_ne!(is_renewed, items(&after, "users").len() == 2, "else one is added: {user}");
+        assert_ne!(
+            is_renewed,
+            items(&after, "users").len() == 2,
+            "else one is added: {user}"
+        );
         !is_renewed
     };
     for user in [
@@ -322,7 +195,10 @@ fn only_the_administrators_certificate_is_renewed() {
     }
     // Shared with a context of another cluster, it is renewed only if it can be nobody else's.
     assert!(!stays_alone("client-certificate-data: OUR_OLD_CERT", foreign));
-    for user in ["client-certificate-data: OTHER_CERT", "client-certificate-data: \"%%%\""] {
+    for user in [
+        "client-certificate-data: OTHER_CERT",
+        "client-certificate-data: \"%%%\"",
+    ] {
         assert!(stays_alone(user, foreign), "{user}");
     }
 }
@@ -333,7 +209,10 @@ fn a_context_without_its_user_gets_one() {
     let text = one("certificate-authority-data: OUR_CA", "token: abc", "").replace("user: u}", "user: gone}");
     let (merged, after) = world.merged(&text, &[]);
     assert_eq!(merged.context, "c");
-    assert_eq!(items(&after, "users").iter().map(name).collect::<Vec<_>>(), ["u", NAME]);
+    assert_eq!(
+        items(&after, "users").iter().map(name).collect::<Vec<_>>(),
+        ["u", NAME]
+    );
 }
 
 #[test]
@@ -345,7 +224,11 @@ fn a_name_that_another_has_is_not_taken_from_it() {
     );
     let (merged, _) = world.merged(&text, &[]);
     let second = format!("{NAME}-2");
-    let expected = [(Kind::Cluster, "a".to_owned()), (Kind::User, second.clone()), (Kind::Context, second)];
+    let expected = [
+        (Kind::Cluster, "a".to_owned()),
+        (Kind::User, second.clone()),
+        (Kind::Context, second),
+    ];
     assert_eq!(merged.touched, expected);
 }
 
@@ -374,19 +257,35 @@ fn the_current_context_changes_only_where_it_leads_nowhere() {
 #[test]
 fn the_other_files_of_kubeconfig_count() {
     let world = World::new();
-    let stale = one("certificate-authority-data: OUR_CA", "client-certificate-data: OUR_OLD_CERT", "") + "current-context: c\n";
+    let stale = one(
+        "certificate-authority-data: OUR_CA",
+        "client-certificate-data: OUR_OLD_CERT",
+        "",
+    ) + "current-context: c\n";
     // What a later file has stale, the first now has whole, and the first is the one that kubectl believes.
     let (merged, after) = world.merged("kind: Config\n", &[&stale]);
     assert_eq!(merged.context, "c");
-    assert_eq!(merged.touched, [(Kind::Cluster, "a".to_owned()), (Kind::User, "u".to_owned())]);
-    assert!(after.get("current-context").is_none(), "it is said in the other file");
+    assert_eq!(
+        merged.touched,
+        [(Kind::Cluster, "a".to_owned()), (Kind::User, "u".to_owned())]
+    );
+    assert!(
+        after.get("current-context").is_none(),
+        "it is said in the other file"
+    );
     // A context that another file has does not lead nowhere.
     let elsewhere = one("server: \"https://x:1\"", "token: t", "").replace("name: c", "name: away");
     let (merged, _) = world.merged("current-context: away\n", &[&elsewhere]);
-    assert_eq!((merged.context.as_str(), merged.config.current()), (NAME, Some("away")));
+    assert_eq!(
+        (merged.context.as_str(), merged.config.current()),
+        (NAME, Some("away"))
+    );
     // A name in the first file hides the same name in a later one.
     let hidden = one("certificate-authority-data: OUR_CA", "", "");
-    let (merged, _) = world.merged(&one("certificate-authority-data: OTHER_CA", "token: t", ""), &[&hidden]);
+    let (merged, _) = world.merged(
+        &one("certificate-authority-data: OTHER_CA", "token: t", ""),
+        &[&hidden],
+    );
     assert_eq!(merged.touched[0], (Kind::Cluster, NAME.to_owned()));
 }
 

@@ -2,6 +2,8 @@
 
 pub(crate) mod dest;
 mod merge;
+#[cfg(test)]
+mod merge_world;
 pub(crate) mod plan;
 mod show;
 pub(crate) mod state;
@@ -66,7 +68,10 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         files: BTreeMap::new(),
     };
     view.dest = parse(&places.dest, before.as_deref()).map_err(|error| {
-        anyhow!("{}: {error:#}. It is left as it is: mend it, move it away, or give another dest", host.place())
+        anyhow!(
+            "{}: {error:#}. It is left as it is: mend it, move it away, or give another dest",
+            host.place()
+        )
     })?;
     for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
         // A file that cannot be read says nothing of whose its entry is.
@@ -99,8 +104,13 @@ fn name(params: &Written) -> Result<String> {
         return Ok(name.clone());
     }
     let config = Kubeconfig::parse(params.content.expose().as_bytes())?;
-    let names = config.iter().flat_map(|config| config.names(crate::kubeconfig::Kind::Context));
-    let name = names.map(str::to_owned).next().context("content: it has no context")?;
+    let names = config
+        .iter()
+        .flat_map(|config| config.names(crate::kubeconfig::Kind::Context));
+    let name = names
+        .map(str::to_owned)
+        .next()
+        .context("content: it has no context")?;
     if name.contains(['/', '\0', '\n']) || name.starts_with('.') {
         bail!("content: its context {name:?} cannot be the name of a file: give name");
     }
@@ -110,10 +120,15 @@ fn name(params: &Written) -> Result<String> {
 /// Of the user that we run as, whatever the environment says.
 fn home(host: &dyn Host) -> Result<String> {
     let command = Command::script("eval \"echo ~$(id -un)\"");
-    let output = host.run(&command)?.succeed(&host.place(), "finding the home folder")?;
+    let output = host
+        .run(&command)?
+        .succeed(&host.place(), "finding the home folder")?;
     let home = output.text().trim().to_owned();
     if !home.starts_with('/') {
-        bail!("{}: finding the home folder: {home:?} is none; give home", host.place());
+        bail!(
+            "{}: finding the home folder: {home:?} is none; give home",
+            host.place()
+        );
     }
     Ok(home)
 }
@@ -226,7 +241,10 @@ fn command(state: &State, merged: &merge::Merged) -> String {
 }
 
 fn quoted(word: &str) -> String {
-    if word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-@:+=~".contains(c)) {
+    if word
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || "/._-@:+=~".contains(c))
+    {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', "'\\''"))

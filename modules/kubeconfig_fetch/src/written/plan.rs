@@ -9,8 +9,8 @@ use ansible_module::{Diff, Plan};
 use anyhow::{Context, Result, bail};
 use host::FileToWrite;
 use std::fmt;
-use std::time::{Duration, SystemTime};
-use time::OffsetDateTime;
+use std::time::Duration;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -71,8 +71,13 @@ pub(crate) fn plan(params: &Written, state: &State) -> Result<Plan<Step>> {
     if facts.folder.is_none() {
         plan.steps.push(Step::MakeFolder(facts.folder_path().to_owned()));
     }
-    if let Some(before) = state.before.as_ref().filter(|before| params.backup && !is_same && !before.is_empty()) {
-        plan.steps.push(Step::Backup(private(state, backup_path(state)?, before.clone())));
+    if let Some(before) = state
+        .before
+        .as_ref()
+        .filter(|before| params.backup && !is_same && !before.is_empty())
+    {
+        plan.steps
+            .push(Step::Backup(private(state, backup_path(state)?, before.clone())));
         surplus = old_backups(params, state);
     }
     plan.diff.push(diff(state, &merged));
@@ -96,42 +101,50 @@ fn private(state: &State, path: String, content: Vec<u8>) -> FileToWrite {
     }
 }
 
-/// `config.backup-20260101T000000Z`: sorted by name is sorted by age.
+/// `config.backup-20260101T000000Z`: sorted by name is sorted by age, so none is older than one that is there.
 fn backup_path(state: &State) -> Result<String> {
-    let dest = &state.places.dest;
-    let mut at = state.now;
-    loop {
-        let path = format!("{dest}{BACKUP}{}", stamp(at)?);
-        let is_taken = state.facts.backups.iter().any(|name| path.ends_with(&format!("/{name}")));
-        if !is_taken {
-            return Ok(path);
-        }
-        at += Duration::from_secs(1);
-    }
-}
-
-fn stamp(at: SystemTime) -> Result<String> {
     let format = time::format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z")
         .context("a time format")?;
-    Ok(OffsetDateTime::from(at).format(&format)?)
+    let stamps = state.facts.backups.iter().filter_map(|name| stamp(name));
+    let newest = stamps
+        .filter_map(|stamp| PrimitiveDateTime::parse(stamp, &format).ok())
+        .max();
+    let now = OffsetDateTime::from(state.now);
+    let at = newest.map_or(now, |newest| {
+        now.max(newest.assume_utc() + Duration::from_secs(1))
+    });
+    Ok(format!("{}{BACKUP}{}", state.places.dest, at.format(&format)?))
+}
+
+/// Only what is named as we name backups is one of ours.
+fn stamp(name: &str) -> Option<&str> {
+    let (_, stamp) = name.rsplit_once(BACKUP)?;
+    let is_right = |(place, c): (usize, char)| match place {
+        8 => c == 'T',
+        15 => c == 'Z',
+        _ => c.is_ascii_digit(),
+    };
+    (stamp.len() == 16 && stamp.char_indices().all(is_right)).then_some(stamp)
 }
 
 /// Those beyond the number to keep, once there is one more.
 fn old_backups(params: &Written, state: &State) -> Vec<String> {
-    let folder = state.places.dest.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let ours = |name: &&String| name.rsplit_once(BACKUP).is_some_and(|(_, stamp)| is_stamp(stamp));
-    let backups: Vec<&String> = state.facts.backups.iter().filter(ours).collect();
+    let folder = state
+        .places
+        .dest
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
+    let backups: Vec<&String> = state
+        .facts
+        .backups
+        .iter()
+        .filter(|name| stamp(name).is_some())
+        .collect();
     let surplus = (backups.len() + 1).saturating_sub(params.backup_keep);
-    backups[..surplus].iter().map(|name| format!("{folder}/{name}")).collect()
-}
-
-fn is_stamp(text: &str) -> bool {
-    text.len() == 16
-        && text.char_indices().all(|(place, c)| match place {
-            8 => c == 'T',
-            15 => c == 'Z',
-            _ => c.is_ascii_digit(),
-        })
+    backups[..surplus]
+        .iter()
+        .map(|name| format!("{folder}/{name}"))
+        .collect()
 }
 
 fn diff(state: &State, merged: &Merged) -> Diff {
@@ -162,7 +175,9 @@ fn diff(state: &State, merged: &Merged) -> Diff {
 pub(crate) fn changes(state: &State) -> Vec<String> {
     let Diff { before, after, .. } = diff(state, &merged(state));
     let only = |sign: &str, these: &str, those: &str| -> Vec<String> {
-        let lines = these.lines().filter(|line| those.lines().all(|other| other != *line));
+        let lines = these
+            .lines()
+            .filter(|line| those.lines().all(|other| other != *line));
         lines.map(|line| format!("{sign} {line}")).collect()
     };
     [only("-", &before, &after), only("+", &after, &before)].concat()
@@ -176,7 +191,10 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
         .collect();
     let (leaf, server) = (state.credentials.leaf(), &state.credentials.server);
     if leaf.days_left(state.now) < 0 {
-        warnings.push(format!("the client certificate has expired on {}", leaf.not_after_rfc3339()));
+        warnings.push(format!(
+            "the client certificate has expired on {}",
+            leaf.not_after_rfc3339()
+        ));
     }
     if let Some(document) = &state.unmentioned {
         let view = View {
@@ -194,7 +212,10 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
     if let Verdict::Fails(obstacle) = &state.verdict {
         let url = reqwest::Url::parse(server).ok();
         let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or(server);
-        let former = merged.former_servers.iter().find(|former| !crate::server::is_same(former, server));
+        let former = merged
+            .former_servers
+            .iter()
+            .find(|former| !crate::server::is_same(former, server));
         let former = former.map_or_else(String::new, |former| {
             format!("; until now the file had {former}: -e k3s_kubeconfig_server={former} keeps that")
         });

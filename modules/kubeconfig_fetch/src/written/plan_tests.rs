@@ -7,6 +7,7 @@ use crate::reach::{Cause, Obstacle};
 use crate::samples::{Cluster, admin};
 use k3s_certs::testing::NOW;
 use serde_json::{Value, json};
+use std::time::SystemTime;
 
 const DEST: &str = "/home/user/.kube/config";
 const ME: (u32, u32) = (1000, 1000);
@@ -61,12 +62,16 @@ impl Desk {
 
     /// The kubeconfig of before the renewal.
     fn stale(&self) -> String {
-        self.ours.kubeconfig("default", "https://127.0.0.1:6443", &admin().days(-400, -35))
+        self.ours
+            .kubeconfig("default", "https://127.0.0.1:6443", &admin().days(-400, -35))
     }
 
     fn plan(&self, more: Value) -> Result<Plan<Step>> {
         let mut options = json!({"state": "written", "content": "x"});
-        options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        options
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         match serde_json::from_value(options).unwrap() {
             Params::Written(params) => plan(&params, &self.state),
             Params::Read(_) => panic!(),
@@ -74,7 +79,12 @@ impl Desk {
     }
 
     fn steps(&self, more: Value) -> Vec<String> {
-        self.plan(more).unwrap().steps.iter().map(ToString::to_string).collect()
+        self.plan(more)
+            .unwrap()
+            .steps
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -104,7 +114,10 @@ fn a_new_file_is_written_and_its_folder_made() {
     desk.state.facts.folder = None;
     assert_eq!(
         desk.steps(json!({})),
-        ["make the folder /home/user/.kube".to_owned(), format!("write {DEST}")]
+        [
+            "make the folder /home/user/.kube".to_owned(),
+            format!("write {DEST}")
+        ]
     );
 }
 
@@ -119,7 +132,10 @@ fn a_file_that_is_right_is_left_alone() {
 #[test]
 fn a_file_that_others_can_read_is_made_private_and_nothing_else() {
     let desk = Desk::new().settled();
-    let text = format!("# mine\n{}", String::from_utf8(desk.state.before.clone().unwrap()).unwrap());
+    let text = format!(
+        "# mine\n{}",
+        String::from_utf8(desk.state.before.clone().unwrap()).unwrap()
+    );
     let desk = desk.with_file(&text, "-rw-r--r--");
     let plan = desk.plan(json!({})).unwrap();
     let [Step::Write { file, .. }] = &plan.steps[..] else {
@@ -127,8 +143,14 @@ fn a_file_that_others_can_read_is_made_private_and_nothing_else() {
     };
     assert_eq!(file.content, text.as_bytes(), "comments and all");
     assert_eq!(file.mode, 0o600);
-    assert_eq!(plan.steps[0].to_string(), format!("let nobody but its owner read {DEST}"));
-    assert_eq!(changes(&desk.state), ["- mode     -rw-r--r--", "+ mode     -rw-------"]);
+    assert_eq!(
+        plan.steps[0].to_string(),
+        format!("let nobody but its owner read {DEST}")
+    );
+    assert_eq!(
+        changes(&desk.state),
+        ["- mode     -rw-r--r--", "+ mode     -rw-------"]
+    );
 }
 
 #[test]
@@ -144,7 +166,10 @@ fn what_is_changed_is_kept_first_unless_that_is_not_wanted() {
     let (Step::Backup(backup), Step::Write { file, before, .. }) = (&plan.steps[0], &plan.steps[1]) else {
         panic!("{:?}", plan.steps)
     };
-    assert_eq!((&backup.content[..], backup.mode, backup.owner), (stale.as_bytes(), 0o600, ME));
+    assert_eq!(
+        (&backup.content[..], backup.mode, backup.owner),
+        (stale.as_bytes(), 0o600, ME)
+    );
     assert_eq!((file.mode, file.owner), (0o600, ME));
     assert_eq!(before.as_deref(), Some(stale.as_bytes()));
 }
@@ -155,12 +180,18 @@ fn backups_are_bounded_and_never_overwritten() {
     let stale = desk.stale();
     let mut desk = desk.with_file(&stale, "-rw-------");
     let name = |stamp: &str| format!("config.backup-{stamp}");
-    desk.state.facts.backups = ["20250101T000000Z", "20250102T000000Z", "by-hand", STAMP].map(name).to_vec();
+    desk.state.facts.backups = ["20250101T000000Z", "20250102T000000Z", "by-hand", STAMP]
+        .map(name)
+        .to_vec();
     let steps = desk.steps(json!({"backup_keep": 2}));
-    assert_eq!(steps[0], format!("keep the file as it was in {DEST}.backup-20260101T000001Z"));
+    assert_eq!(
+        steps[0],
+        format!("keep the file as it was in {DEST}.backup-20260101T000001Z")
+    );
     assert_eq!(
         steps[2..],
-        ["20250101T000000Z", "20250102T000000Z"].map(|stamp| format!("remove the old backup {DEST}.backup-{stamp}"))
+        ["20250101T000000Z", "20250102T000000Z"]
+            .map(|stamp| format!("remove the old backup {DEST}.backup-{stamp}"))
     );
     assert_eq!(desk.steps(json!({})).len(), 2);
 }
@@ -172,7 +203,10 @@ fn the_owner_of_a_file_is_kept_or_the_file_is() {
     let mut desk = desk.with_file(&stale, "-rw-------");
     desk.state.facts.file = Some(ls("-rw-------", (0, 0)));
     let error = desk.plan(json!({})).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("{DEST} belongs to the user with the id 0")), "{error}");
+    assert!(
+        error.starts_with(&format!("{DEST} belongs to the user with the id 0")),
+        "{error}"
+    );
     desk.state.facts.me = (0, 0);
     desk.state.facts.file = Some(ls("-rw-------", (1234, 5)));
     let plan = desk.plan(json!({})).unwrap();
@@ -193,11 +227,25 @@ fn the_difference_shows_names_and_dates_and_no_key() {
     let [diff] = &plan.diff[..] else { panic!() };
     assert_eq!(diff.before_header, DEST);
     let lines: Vec<&str> = diff.before.lines().collect();
-    assert!(lines[0].starts_with("cluster  default  at https://127.0.0.1:6443  authority sha256 "), "{lines:?}");
-    assert!(lines[1].starts_with("user     default  certificate sha256 ") && lines[1].ends_with(" until 2025-11-27T00:00:00Z"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("cluster  default  at https://127.0.0.1:6443  authority sha256 "),
+        "{lines:?}"
+    );
+    assert!(
+        lines[1].starts_with("user     default  certificate sha256 ")
+            && lines[1].ends_with(" until 2025-11-27T00:00:00Z"),
+        "{lines:?}"
+    );
     assert_eq!(lines[2..], ["current  default", "mode     -rw-------"]);
-    assert!(diff.after.contains("cluster  default  at https://k3s-1:6443") && diff.after.contains("until 2026-12-31T00:00:00Z"));
-    let told = format!("{diff:?}{:?}{:?}", changes(&desk.state), plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>());
+    assert!(
+        diff.after.contains("cluster  default  at https://k3s-1:6443")
+            && diff.after.contains("until 2026-12-31T00:00:00Z")
+    );
+    let told = format!(
+        "{diff:?}{:?}{:?}",
+        changes(&desk.state),
+        plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>()
+    );
     for line in stale.split_whitespace().filter(|word| word.len() > 60) {
         assert!(!told.contains(&line[..40]), "{line}");
     }
@@ -231,7 +279,10 @@ fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written(
     let stale = desk.stale();
     desk.state.unmentioned = document("/home/user/.kube/config", &stale);
     let [warning] = &desk.warnings()[..] else { panic!() };
-    assert!(warning.contains("-e k3s_kubeconfig_dest=/home/user/.kube/config"), "{warning}");
+    assert!(
+        warning.contains("-e k3s_kubeconfig_dest=/home/user/.kube/config"),
+        "{warning}"
+    );
     let elsewhere = Cluster::new(2).kubeconfig("default", "https://127.0.0.1:6443", &admin());
     desk.state.unmentioned = document("/home/user/.kube/config", &elsewhere);
     assert!(desk.warnings().is_empty());
@@ -241,8 +292,16 @@ fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written(
 fn what_else_the_user_should_know_is_told() {
     let mut desk = Desk::new();
     desk.state.unreadable = vec!["reading /b: it is no kubeconfig".to_owned()];
-    desk.state.credentials = desk.ours.credentials("https://k3s-1:6443", &admin().days(-400, -35));
+    desk.state.credentials = desk
+        .ours
+        .credentials("https://k3s-1:6443", &admin().days(-400, -35));
     let warnings = desk.warnings();
-    assert_eq!(warnings[0], "reading /b: it is no kubeconfig. kubectl will stumble over it");
-    assert_eq!(warnings[1], "the client certificate has expired on 2025-11-27T00:00:00Z");
+    assert_eq!(
+        warnings[0],
+        "reading /b: it is no kubeconfig. kubectl will stumble over it"
+    );
+    assert_eq!(
+        warnings[1],
+        "the client certificate has expired on 2025-11-27T00:00:00Z"
+    );
 }

@@ -18,7 +18,10 @@ pub(crate) fn entries(view: &View, wanted: &[(Kind, String)]) -> String {
         .filter(|(kind, name)| document.config.has(*kind, name))
         .map(|(kind, name)| entry(view, document, *kind, name))
         .collect();
-    lines.push(format!("current  {}", document.config.current().unwrap_or("none")));
+    lines.push(format!(
+        "current  {}",
+        document.config.current().unwrap_or("none")
+    ));
     lines.join("\n") + "\n"
 }
 
@@ -31,7 +34,8 @@ fn entry(view: &View, document: &Document, kind: Kind, name: &str) -> String {
     };
     match kind {
         Kind::Cluster => {
-            let authority = certificates("certificate-authority").map_or_else(unreadable, |chain| short(&chain[0]));
+            let authority =
+                certificates("certificate-authority").map_or_else(unreadable, |chain| short(&chain[0]));
             format!("cluster  {name}  at {}  authority {authority}", text("server"))
         }
         Kind::Context => format!("context  {name}  to {}  as {}", text("cluster"), text("user")),

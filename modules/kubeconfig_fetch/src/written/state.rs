@@ -114,7 +114,12 @@ impl Facts {
 impl Ls {
     fn parse(words: &[&str]) -> Result<Self> {
         Ok(Self {
-            mode: words.first().context("ls printed nothing")?.chars().take(10).collect(),
+            mode: words
+                .first()
+                .context("ls printed nothing")?
+                .chars()
+                .take(10)
+                .collect(),
             owner: ids(words, 2)?,
         })
     }
@@ -148,7 +153,10 @@ mod tests {
         assert_eq!(facts.folder_path(), "/Users/a/.kube");
         assert_eq!(facts.backups, ["config.backup-1", "config.backup-2"]);
         let file = facts.file.as_ref().unwrap();
-        assert_eq!((file.owner, file.is_file(), file.is_private()), ((501, 20), true, false));
+        assert_eq!(
+            (file.owner, file.is_file(), file.is_private()),
+            ((501, 20), true, false)
+        );
         assert!(Facts::parse("me 0 0\ntarget /config\n").unwrap().folder_path() == "/");
     }
 
@@ -156,14 +164,23 @@ mod tests {
     fn a_new_file_belongs_to_whom_its_folder_does() {
         let owner = |text: &str| Facts::parse(text).unwrap().owner();
         assert_eq!(owner("me 0 0\ntarget /a/b\n"), (0, 0));
-        assert_eq!(owner("me 0 0\ntarget /a/b\nfolder drwx------ 2 7 8 4096 x /a\n"), (7, 8));
+        assert_eq!(
+            owner("me 0 0\ntarget /a/b\nfolder drwx------ 2 7 8 4096 x /a\n"),
+            (7, 8)
+        );
         let both = "me 0 0\ntarget /a/b\nfolder drwx------ 2 7 8 4096 x /a\nfile -rw------- 1 5 6 1 x /a/b\n";
         assert_eq!(owner(both), (5, 6));
     }
 
     #[test]
     fn an_answer_that_is_not_whole_is_no_answer() {
-        for text in ["", "me 0 0\n", "me x y\ntarget /a\n", "target /a\nfile\n", "sh: ls: not found\n"] {
+        for text in [
+            "",
+            "me 0 0\n",
+            "me x y\ntarget /a\n",
+            "target /a\nfile\n",
+            "sh: ls: not found\n",
+        ] {
             assert!(Facts::parse(text).is_err(), "{text:?}");
         }
     }

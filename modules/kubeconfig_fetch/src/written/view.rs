@@ -44,7 +44,9 @@ impl View {
     }
 
     pub(crate) fn find(&self, kind: Kind, name: &str) -> Option<Found<'_>> {
-        let document = self.documents().find(|document| document.config.has(kind, name))?;
+        let document = self
+            .documents()
+            .find(|document| document.config.has(kind, name))?;
         let map = document.config.entry(kind, name)?;
         Some(Found { map, document })
     }
@@ -72,7 +74,10 @@ impl View {
 /// The certificates that the entries of a file name by their path.
 pub(crate) fn referenced(document: &Document) -> BTreeSet<String> {
     let mut paths = BTreeSet::new();
-    for (kind, key) in [(Kind::Cluster, "certificate-authority"), (Kind::User, "client-certificate")] {
+    for (kind, key) in [
+        (Kind::Cluster, "certificate-authority"),
+        (Kind::User, "client-certificate"),
+    ] {
         for name in document.config.names(kind) {
             let entry = document.config.entry(kind, name);
             let path = entry

@@ -1,0 +1,98 @@
+//! Whether the API server is reached, and if not, why.
+
+use crate::desk::{Cluster, Desk, lasting};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use k3s_certs::testing::{Authority, Leaf};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+
+#[test]
+fn an_api_server_that_lets_us_in_is_reached() {
+    let desk = Desk::new();
+    let port = desk.cluster.serve(&["localhost"], "200 OK");
+    let answer = desk.ask(&format!("https://localhost:{port}"));
+    assert_eq!(
+        (&answer["reachable"], &answer["cause"]),
+        (&json!(true), &Value::Null),
+        "{answer}"
+    );
+    assert!(answer.get("warnings").is_none(), "{answer}");
+}
+
+#[test]
+fn what_is_in_the_way_is_told_by_its_cause() {
+    let desk = Desk::new();
+    let port = |names: &[&str], status| desk.cluster.serve(names, status);
+    let other = Cluster::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let cases = [
+        ("k3s-1.invalid".to_owned(), 6443, "name", "DNS or /etc/hosts"),
+        ("127.0.0.1".to_owned(), 1, "refused", "whether k3s runs"),
+        (
+            "localhost".to_owned(),
+            port(&["k3s-1"], "200 OK"),
+            "certificate_name",
+            "`tls-san: [localhost]`",
+        ),
+        (
+            "localhost".to_owned(),
+            other.serve(&["localhost"], "200 OK"),
+            "authority",
+            "another cluster",
+        ),
+        (
+            "localhost".to_owned(),
+            port(&["localhost"], "401 Unauthorized"),
+            "credentials",
+            "a server of this cluster",
+        ),
+        (
+            "localhost".to_owned(),
+            port(&["localhost"], "503 Service Unavailable"),
+            "status",
+            "the log of k3s",
+        ),
+        (
+            "127.0.0.1".to_owned(),
+            silent.local_addr().unwrap().port(),
+            "timed_out",
+            "firewalls",
+        ),
+    ];
+    for (host, port, cause, advice) in cases {
+        let answer = desk.ask(&format!("https://{host}:{port}"));
+        assert_eq!(
+            (&answer["reachable"], &answer["cause"]),
+            (&json!(false), &json!(cause)),
+            "{answer}"
+        );
+        let warning = answer["warnings"][0].as_str().unwrap();
+        assert!(warning.contains(advice), "{cause}: {warning}");
+    }
+}
+
+#[test]
+fn a_server_that_does_not_take_our_certificate_is_told_apart() {
+    let (desk, other) = (Desk::new(), Cluster::new());
+    // The same authority of servers, another one of clients.
+    let mixed = Cluster {
+        servers: other.servers,
+        clients: Authority::like(&lasting(Leaf::new("k3s-client-ca@2"))),
+        admin: other.admin,
+    };
+    let port = mixed.serve(&["localhost"], "200 OK");
+    let mut content = desk.cluster.content(&format!("https://localhost:{port}"));
+    content = content.replace(
+        &STANDARD.encode(&desk.cluster.servers.pem),
+        &STANDARD.encode(&mixed.servers.pem),
+    );
+    let answer = desk.write(json!({"content": content, "verify": true, "dest": desk.path("config")}));
+    assert_eq!(answer["cause"], "credentials", "{answer}");
+    // A warning: the file is written all the same.
+    assert_eq!(
+        (&answer["failed"], &answer["changed"]),
+        (&json!(false), &json!(true))
+    );
+    assert!(desk.path("config").exists());
+}
