@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use tempfile::TempDir;
 
@@ -61,11 +62,16 @@ impl Drop for Cluster {
 impl Cluster {
     /// Starts `size` voters and waits until each of them serves.
     pub async fn start(size: usize) -> Self {
+        let names: Vec<_> = (0..size).map(|number| format!("m{number}")).collect();
+        Self::start_named(&names).await
+    }
+
+    /// The same with names of one's own.
+    pub async fn start_named<S: AsRef<str>>(names: &[S]) -> Self {
+        let size = names.len();
         let folder = TempDir::new().unwrap();
         let tls = make_certificates(folder.path());
-        let mut members: Vec<_> = (0..size)
-            .map(|number| Running::new(&format!("m{number}")))
-            .collect();
+        let mut members: Vec<_> = names.iter().map(|name| Running::new(name.as_ref())).collect();
         let peers: Vec<_> = members
             .iter()
             .map(|m| format!("{}={}", m.name, m.peer_url))
@@ -85,6 +91,43 @@ impl Cluster {
 
     pub fn endpoint(&self, number: usize) -> &str {
         &self.members[number].client_url
+    }
+
+    pub fn peer_url(&self, number: usize) -> &str {
+        &self.members[number].peer_url
+    }
+
+    /// Makes of `data_dir` that of a k3s server whose member this is: the files by which etcd in use is known, and
+    /// the certificates in the places where k3s keeps them.
+    pub fn lay_out_as_k3s(&self, number: usize, data_dir: &Path) {
+        let server = data_dir.join("server");
+        fs::create_dir_all(server.join("db/etcd/member/wal")).unwrap();
+        fs::write(server.join("db/etcd/name"), &self.members[number].name).unwrap();
+        fs::create_dir_all(server.join("tls/etcd")).unwrap();
+        for (from, to) in [
+            ("ca.crt", "server-ca.crt"),
+            ("client.crt", "client.crt"),
+            ("client.key", "client.key"),
+        ] {
+            fs::copy(self.folder().join(from), server.join("tls/etcd").join(to)).unwrap();
+        }
+    }
+
+    /// Freezes a member: its ports take connections, and nothing answers.
+    pub fn freeze(&self, number: usize) {
+        self.signal(number, "STOP");
+    }
+
+    pub fn thaw(&self, number: usize) {
+        self.signal(number, "CONT");
+    }
+
+    fn signal(&self, number: usize, signal: &str) {
+        let process = self.members[number].process.as_ref().unwrap();
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), process.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
     }
 
     /// The folder with `ca.crt`, `node.crt` and `node.key`.
@@ -232,7 +275,7 @@ fn tls_flags(kind: &str, folder: &Path) -> Vec<OsString> {
     flags
 }
 
-/// A CA and one certificate for all: server, peer and client, as k3s gives its members.
+/// A CA, one certificate for all members, and one for clients alone, as k3s has them.
 fn make_certificates(folder: &Path) -> Tls {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -248,6 +291,14 @@ fn make_certificates(folder: &Path) -> Tls {
         ExtendedKeyUsagePurpose::ClientAuth,
     ];
     let node = params.signed_by(&key, &issuer).unwrap();
+
+    let client_key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "etcd-client");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let client = params.signed_by(&client_key, &issuer).unwrap();
+    fs::write(folder.join("client.crt"), client.pem()).unwrap();
+    fs::write(folder.join("client.key"), client_key.serialize_pem()).unwrap();
 
     let tls = Tls {
         ca: ca.pem().into_bytes(),

@@ -50,6 +50,15 @@ pub fn run_ourselves(host: &dyn Host, arguments: &[&str], limit: Duration) -> Re
     host.run(&Command::new(argv).stdin(binary).within(limit))
 }
 
+/// The arguments of a command that carries us inside; `None`: it is another command. For hosts in tests, which have
+/// no inside: what is carried differs with every build, what it is asked does not.
+pub fn carried(command: &Command) -> Option<&[String]> {
+    match command.argv.as_slice() {
+        [_, _, script, _, _, arguments @ ..] if script == SCRIPT => Some(arguments),
+        _ => None,
+    }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -34,7 +34,7 @@ const COMMON: [&str; 7] = [
 pub fn run_cases<M: Module>(folder: &str, file: &str) {
     let folder = Path::new(folder);
     let text = std::fs::read_to_string(folder.join(file)).unwrap();
-    let cases: Vec<Case> = serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let cases = parse(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
     assert!(!cases.is_empty(), "{file} has no cases");
     let sidecar = Sidecar::of::<M>();
     let mut wrong = Vec::new();
@@ -60,6 +60,13 @@ pub fn run_cases<M: Module>(folder: &str, file: &str) {
         wrong.len(),
         wrong.join("\n")
     );
+}
+
+/// With `<<: *anchor`, so that an answer may be another one with a difference.
+fn parse(text: &str) -> serde_yaml_ng::Result<Vec<Case>> {
+    let mut cases: serde_yaml_ng::Value = serde_yaml_ng::from_str(text)?;
+    cases.apply_merge()?;
+    serde_yaml_ng::from_value(cases)
 }
 
 fn answer<M: Module>(case: &Case, folder: &Path) -> Value {

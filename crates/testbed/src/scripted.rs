@@ -16,6 +16,8 @@ use std::time::{Duration, SystemTime};
 pub struct Entry {
     /// The command: words in one string, or a list where a word has blanks.
     pub run: Option<Words>,
+    /// The module's own binary, carried inside, with these arguments.
+    pub ourselves: Option<Words>,
     pub read: Option<String>,
     pub write: Option<String>,
     pub remove: Option<String>,
@@ -166,9 +168,13 @@ impl Host for Scripted {
     fn run(&self, command: &Command) -> Result<Output> {
         let doing = format!("run {:?}", command.argv);
         let entry = self.next(&doing);
+        let (expected, got) = match host::carried(command) {
+            Some(arguments) => (&entry.ourselves, arguments),
+            None => (&entry.run, command.argv.as_slice()),
+        };
         assert_eq!(
-            entry.run.as_ref().map(Words::argv),
-            Some(command.argv.clone()),
+            expected.as_ref().map(Words::argv).as_deref(),
+            Some(got),
             "expected {entry:?}"
         );
         if let Some(stdin) = &entry.stdin {

@@ -1,0 +1,215 @@
+//! Whether what was seen is what a playbook may go on with. Pure.
+//!
+//! A gate asks before a server is stopped and after it came back. A server without embedded etcd passes: it
+//! has nobody to wait for.
+
+use crate::compare::{self, node_in_name, node_of};
+use crate::params::{Params, Require, Want};
+use crate::state::{Cluster, Datastore, Etcd, Member, Node, Nodes, State};
+
+/// What to know all the same, or why not to go on.
+pub(crate) type Verdict = Result<Vec<String>, String>;
+
+pub(crate) fn judge(params: &Params, state: &State) -> Verdict {
+    let Want::Query {
+        require, can_lose, ..
+    } = &params.want
+    else {
+        return Ok(Vec::new());
+    };
+    match &state.seen.etcd {
+        Etcd::None => without_etcd(state, require.as_ref(), require.is_some() || can_lose.is_some()),
+        Etcd::Silent {
+            name,
+            listening: false,
+            ..
+        } if require.is_none() && is_of(name, can_lose.as_deref()) => Ok(vec![format!(
+            "the member here, {name}, does not run, so nothing more is lost when its k3s is stopped; what the others do is not known"
+        )]),
+        Etcd::Silent { .. } | Etcd::Learner { .. } => Err(no_answer(&state.seen.etcd)),
+        Etcd::Cluster(cluster) => {
+            if let Some(require) = require {
+                required(*require, cluster, &state.seen.nodes, &params.expected)?;
+            }
+            can_lose
+                .as_deref()
+                .map_or_else(|| Ok(Vec::new()), |node| lose(cluster, &state.seen.nodes, node))
+        }
+    }
+}
+
+fn is_of(member: &str, node: Option<&str>) -> bool {
+    node.zip(node_in_name(member))
+        .is_some_and(|(node, its)| node.eq_ignore_ascii_case(its))
+}
+
+/// Why the member here cannot be asked.
+pub(crate) fn no_answer(etcd: &Etcd) -> String {
+    match etcd {
+        Etcd::Learner { name } => format!(
+            "the member here, {name}, is a learner that is not promoted yet, and etcd lets it tell nothing of the others; it becomes a voter by itself once it has caught up"
+        ),
+        Etcd::Silent { why, .. } => {
+            format!(
+                "etcd does not answer here: {why}; `systemctl status k3s` and `journalctl -u k3s` there say more"
+            )
+        }
+        Etcd::None | Etcd::Cluster(_) => String::new(),
+    }
+}
+
+fn without_etcd(state: &State, require: Option<&Require>, is_gate: bool) -> Verdict {
+    let elsewhere = members_elsewhere(&state.seen.nodes);
+    if let (true, false) = (is_gate, elsewhere.is_empty()) {
+        return Err(ask_elsewhere(&elsewhere));
+    }
+    if let Some(Require::AsExpected) = require {
+        return Err(format!(
+            "there is no embedded etcd here; this server keeps its data in {}",
+            words(state.seen.datastore)
+        ));
+    }
+    let unknown = match (&state.seen.nodes, state.seen.datastore) {
+        (Nodes::Unknown(why), Datastore::External) if is_gate => Some(format!(
+            "this server has no member of etcd, and whether others have is not known: {why}"
+        )),
+        _ => None,
+    };
+    Ok(unknown.into_iter().collect())
+}
+
+/// Nodes with a member, seen from a server that has none.
+pub(crate) fn members_elsewhere(nodes: &Nodes) -> Vec<&str> {
+    let with_member = |node: &&Node| node.etcd || !node.member.is_empty();
+    let nodes = nodes.known().unwrap_or_default().iter();
+    nodes.filter(with_member).map(|node| node.name.as_str()).collect()
+}
+
+pub(crate) fn ask_elsewhere(nodes: &[&str]) -> String {
+    format!(
+        "this server has no member of etcd, but the cluster has: ask through one of {}",
+        nodes.join(", ")
+    )
+}
+
+fn words(datastore: Datastore) -> &'static str {
+    match datastore {
+        Datastore::Etcd => "embedded etcd",
+        Datastore::Sqlite => "SQLite",
+        Datastore::External => "an external datastore",
+    }
+}
+
+fn required(require: Require, cluster: &Cluster, nodes: &Nodes, expected: &[String]) -> Result<(), String> {
+    let mut problems = shared_problems(cluster);
+    problems.extend(unhealthy(cluster, cluster.voters()));
+    let stale = compare::stale(cluster, nodes, expected);
+    if require >= Require::AllVoters {
+        problems.extend(learners(cluster));
+    }
+    match require {
+        Require::Healthy => {}
+        Require::AllVoters => {
+            let missing = stale.expected_without_member.iter().flatten();
+            problems.extend(missing.map(|name| format!("{name} is expected and has no member")));
+        }
+        Require::AsExpected => {
+            problems.extend(stale.words());
+            if let Nodes::Unknown(why) = nodes {
+                problems.push(format!("the Nodes could not be read: {why}"));
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "etcd is not as it has to be: {}. {}",
+        problems.join("; "),
+        numbers(cluster)
+    ))
+}
+
+/// Whether k3s on `node` may be stopped: every other voter has to stay, healthy.
+fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
+    let is_its = |member: &&Member| node_of(member, nodes).is_some_and(|of| of.eq_ignore_ascii_case(node));
+    let its: Vec<&Member> = cluster.members.iter().filter(is_its).collect();
+    let others: Vec<&Member> = cluster.voters().filter(|member| !is_its(member)).collect();
+    let its_voter = its.iter().find(|member| !member.learner);
+    if let (Some(its), [other], None) = (its_voter, others.as_slice(), cluster.leader())
+        && its.status.is_none()
+        && other.status.is_some()
+    {
+        return Ok(vec![format!(
+            "{} is down, so the two voters have no quorum and the API is out already; only its return mends that",
+            its.title()
+        )]);
+    }
+    let mut problems = shared_problems(cluster);
+    problems.extend(learners(cluster));
+    problems.extend(unhealthy(cluster, others.iter().copied()));
+    if let (Some(its), 1) = (its_voter, others.len()) {
+        problems.extend(unhealthy(cluster, std::iter::once(*its)));
+    }
+    // A node whose member is not known may be any of them.
+    let voters = cluster.voters().count();
+    let stay = voters - 1;
+    if !problems.is_empty() {
+        return Err(format!(
+            "k3s on {node} must not be stopped now: {}. {}; mend that first, then run the same again",
+            problems.join("; "),
+            numbers(cluster)
+        ));
+    }
+    let unknown = its
+        .is_empty()
+        .then(|| format!("no member of etcd is known to be of node {node}"));
+    let out = (its_voter.is_some() && stay < cluster.quorum()).then(|| {
+        format!("{voters} voters tolerate no failure: the API is out while k3s on {node} is stopped")
+    });
+    Ok(unknown.into_iter().chain(out).collect())
+}
+
+/// What concerns all members.
+fn shared_problems(cluster: &Cluster) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(why) = &cluster.no_quorum {
+        problems.push(format!("a quorum does not answer: {why}"));
+    } else if cluster.leader().is_none() {
+        problems.push("there is no leader".to_owned());
+    }
+    problems.extend(cluster.alarms.iter().map(|alarm| {
+        let member = cluster
+            .member(alarm.member)
+            .map_or_else(|| format!("{:x}", alarm.member), Member::title);
+        format!("{member} has raised the alarm {}", alarm.kind)
+    }));
+    problems
+}
+
+fn unhealthy<'a>(cluster: &'a Cluster, members: impl Iterator<Item = &'a Member>) -> Vec<String> {
+    let told = members.filter_map(|member| {
+        let trouble = cluster.trouble(member)?;
+        Some(format!("{} is not healthy: {trouble}", member.title()))
+    });
+    told.collect()
+}
+
+fn learners(cluster: &Cluster) -> impl Iterator<Item = String> {
+    cluster
+        .learners()
+        .map(|member| format!("{} is a learner, not a voter yet", member.title()))
+}
+
+pub(crate) fn numbers(cluster: &Cluster) -> String {
+    format!(
+        "Of {} voters {} are healthy, and {} have to be",
+        cluster.voters().count(),
+        cluster.healthy_voters(),
+        cluster.quorum()
+    )
+}
+
+#[cfg(test)]
+#[path = "gate_tests.rs"]
+mod tests;

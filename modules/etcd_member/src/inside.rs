@@ -1,0 +1,150 @@
+//! What runs next to etcd: asking it, and removing a member.
+//!
+//! One JSON line on standard output and status 0, or the fault on standard error and status 1.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the far end of a Host: its output is its answer"
+)]
+
+mod etcd;
+mod nodes;
+
+use crate::state::{Datastore, Etcd, Nodes, Seen};
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::process::ExitCode;
+use std::thread;
+
+/// The first argument by which the module calls itself; the second is a [`Request`].
+pub(crate) const INSIDE: &str = "--inside";
+
+/// What is asked of the program inside. Keys are not in it: it reads them where they are.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    Look {
+        data_dir: String,
+        endpoint: String,
+        kubectl: Vec<String>,
+    },
+    Remove {
+        data_dir: String,
+        endpoint: String,
+        id: u64,
+    },
+}
+
+/// Does what was asked for, where something was; `None`: this is a call of the module.
+pub fn asked() -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [inside, request] = arguments.as_slice() else {
+        return None;
+    };
+    if inside != INSIDE {
+        return None;
+    }
+    Some(match answer(request) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn answer(request: &str) -> Result<String> {
+    let request = serde_json::from_str(request).context("reading what is asked for")?;
+    Ok(match request {
+        Request::Look {
+            data_dir,
+            endpoint,
+            kubectl,
+        } => serde_json::to_string(&look(Path::new(&data_dir), &endpoint, &kubectl)?)?,
+        Request::Remove {
+            data_dir,
+            endpoint,
+            id,
+        } => serde_json::to_string(&etcd::remove(
+            &Path::new(&data_dir).join("server"),
+            &endpoint,
+            id,
+        )?)?,
+    })
+}
+
+fn look(data_dir: &Path, endpoint: &str, kubectl: &[String]) -> Result<Seen> {
+    let server = data_dir.join("server");
+    let datastore = datastore(&server)?;
+    // Side by side: where etcd is in trouble, the API server keeps its askers waiting too.
+    let (etcd, nodes) = thread::scope(|scope| {
+        let nodes = scope.spawn(|| nodes::read(kubectl));
+        let etcd = match datastore {
+            Datastore::Etcd => etcd::look(&server, endpoint),
+            Datastore::Sqlite | Datastore::External => Ok(Etcd::None),
+        };
+        let nodes = nodes
+            .join()
+            .unwrap_or_else(|_| Nodes::Unknown("reading the Nodes failed".to_owned()));
+        (etcd, nodes)
+    });
+    Ok(Seen {
+        datastore,
+        etcd: etcd?,
+        nodes,
+    })
+}
+
+/// `member/wal`, not the folder, tells that etcd is in use: the folder and the certificates are there on `SQLite`
+/// servers too.
+fn datastore(server: &Path) -> Result<Datastore> {
+    if server.join("db/etcd/member/wal").is_dir() {
+        return Ok(Datastore::Etcd);
+    }
+    if server.join("db/state.db").is_file() {
+        return Ok(Datastore::Sqlite);
+    }
+    if server.is_dir() {
+        return Ok(Datastore::External);
+    }
+    bail!(
+        "there is no k3s server here: there is no folder {}",
+        server.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_write_ahead_log_decides_not_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = folder.path().join("server");
+        let error = datastore(&server).unwrap_err().to_string();
+        assert!(error.contains("no k3s server here"), "{error}");
+        std::fs::create_dir_all(server.join("db/etcd")).unwrap();
+        assert_eq!(datastore(&server).unwrap(), Datastore::External);
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(server.join("db/state.db"))
+            .unwrap();
+        assert_eq!(datastore(&server).unwrap(), Datastore::Sqlite);
+        std::fs::create_dir_all(server.join("db/etcd/member/wal")).unwrap();
+        assert_eq!(datastore(&server).unwrap(), Datastore::Etcd);
+    }
+
+    #[test]
+    fn a_request_that_makes_no_sense_is_told() {
+        assert!(answer("{}").is_err());
+        assert!(
+            answer(r#"{"look":{"data_dir":"/nowhere","endpoint":"https://127.0.0.1:1","kubectl":["true"]}}"#)
+                .is_err()
+        );
+    }
+}
