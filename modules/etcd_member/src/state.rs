@@ -166,14 +166,14 @@ impl Cluster {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// As those see it that are the furthest on.
+    /// As those see it that follow one, the furthest on first: a member that is cut off counts terms up alone.
     pub fn leader(&self) -> Option<u64> {
         self.members
             .iter()
             .filter_map(|member| member.status.as_ref())
+            .filter(|status| status.leader != 0)
             .max_by_key(|status| (status.raft_term, status.leader))
             .map(|status| status.leader)
-            .filter(|leader| *leader != 0)
     }
 
     /// Why a member is not healthy; `None`: it is.
@@ -185,7 +185,7 @@ impl Cluster {
             return Some(fault.clone());
         }
         let Some(status) = &member.status else {
-            return Some("it was not asked".to_owned());
+            return Some("it tells no address for clients".to_owned());
         };
         if status.id != member.id {
             return Some(format!("another member, {:x}, answers at its address", status.id));
@@ -262,6 +262,20 @@ mod tests {
     }
 
     #[test]
+    fn who_is_cut_off_and_counts_terms_alone_unseats_nobody() {
+        let mut seen = cluster(3);
+        let status = seen.members[2].status.as_mut().unwrap();
+        (status.raft_term, status.leader) = (50, 0);
+        assert_eq!(seen.leader(), Some(1));
+        let healthy: Vec<bool> = seen
+            .members
+            .iter()
+            .map(|member| seen.is_healthy(member))
+            .collect();
+        assert_eq!(healthy, [true, true, false]);
+    }
+
+    #[test]
     fn what_is_not_healthy_says_why() {
         let trouble = |change: fn(&mut Cluster)| {
             let mut seen = cluster(3);
@@ -288,7 +302,7 @@ mod tests {
             [
                 "it has never started",
                 "asking for its status: refused",
-                "it was not asked",
+                "it tells no address for clients",
                 "another member, ff, answers at its address",
                 "it has raised the alarm NOSPACE",
                 "reading through it: timed out",

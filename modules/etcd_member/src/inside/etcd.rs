@@ -1,13 +1,14 @@
 //! Asking etcd, with the node's own certificates.
 
 use crate::state::{Alarm, Cluster, Etcd, Member, Removal, Status};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use etcd_api::proto::AlarmType;
 use etcd_api::{Client, Code, Error, Tls};
 use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// For the member here. An election of k3s's etcd takes longer; who can wait asks again.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -29,21 +30,19 @@ pub(super) fn look(server: &Path, endpoint: &str) -> Result<Etcd> {
     let name: String = name.trim().chars().take(SAID).collect();
     run(async {
         let here = client(endpoint, &tls, LIMIT)?;
-        let status = match here.status().await {
-            Ok(status) => status,
-            Err(error) => {
-                let listening = !matches!(error, Error::Connection(_)) || listens(endpoint);
-                return Ok(Etcd::Silent {
-                    name,
-                    why: format!("{endpoint}: {}", short(&error)),
-                    listening,
-                });
-            }
+        let seen = match here.status().await {
+            Ok(status) if status.is_learner => return Ok(Etcd::Learner { name }),
+            Ok(status) => cluster(&here, status.member_id, &tls).await,
+            Err(error) => Err(error),
         };
-        if status.is_learner {
-            return Ok(Etcd::Learner { name });
-        }
-        cluster(&here, status.member_id, &tls).await.map(Etcd::Cluster)
+        Ok(seen.map_or_else(
+            |error| Etcd::Silent {
+                name,
+                why: format!("{endpoint}: {}", short(&error)),
+                listening: !matches!(error, Error::Connection(_)) || listens(endpoint),
+            },
+            Etcd::Cluster,
+        ))
     })
 }
 
@@ -134,39 +133,32 @@ async fn agreed(here: &Client) -> Result<Vec<etcd_api::Member>, Error> {
     here.members().await
 }
 
-async fn cluster(here: &Client, own: u64, tls: &Tls) -> Result<Cluster> {
-    let (members, no_quorum) = match agreed(here).await {
-        Ok(members) => (members, None),
-        Err(error) => {
-            let known = here.members_known_here().await;
-            let known = known.with_context(|| format!("asking for the members ({})", short(&error)))?;
-            (known, Some(short(&error)))
-        }
+/// The same, and the alarms, which the quorum keeps.
+async fn agreed_with_alarms(here: &Client) -> Result<(Vec<etcd_api::Member>, Vec<etcd_api::Alarm>), Error> {
+    Ok((agreed(here).await?, here.alarms().await?))
+}
+
+/// An error here is the asked member's own: it went away while it was asked.
+async fn cluster(here: &Client, own: u64, tls: &Tls) -> Result<Cluster, Error> {
+    let (listed, alarms, no_quorum) = match agreed_with_alarms(here).await {
+        Ok((members, alarms)) => (members, alarms, None),
+        Err(error) => (here.members_known_here().await?, Vec::new(), Some(short(&error))),
     };
-    ensure!(
-        members.len() <= MOST_MEMBERS,
-        "asking for the members: {} of them, more than etcd can have",
-        members.len()
-    );
-    let has_quorum = no_quorum.is_none();
-    let alarms = if has_quorum {
-        here.alarms().await.context("asking for alarms")?
-    } else {
-        Vec::new()
-    };
-    let mut asked = Vec::new();
-    for member in members {
-        let tls = tls.clone();
-        asked.push(tokio::spawn(async move { ask(member, tls, has_quorum).await }));
+    if listed.len() > MOST_MEMBERS {
+        let many = format!("{} members, more than etcd can have", listed.len());
+        return Err(Error::Malformed(many));
     }
-    let mut members = Vec::new();
-    for member in asked {
-        members.push(member.await.context("asking a member")?);
+    let mut asked = JoinSet::new();
+    for (place, member) in listed.into_iter().enumerate() {
+        let (tls, has_quorum) = (tls.clone(), no_quorum.is_none());
+        asked.spawn(async move { (place, ask(member, tls, has_quorum).await) });
     }
+    let mut members = asked.join_all().await;
+    members.sort_by_key(|(place, _)| *place);
     Ok(Cluster {
         own,
         no_quorum,
-        members,
+        members: members.into_iter().map(|(_, member)| member).collect(),
         alarms: alarms.iter().map(alarm).collect(),
     })
 }
