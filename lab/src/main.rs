@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use lab::{
-    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, up,
+    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, template, up,
 };
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -55,6 +55,9 @@ enum Verb {
     Channel { name: String, version: Option<String> },
     /// Run kubectl on the first controller
     Kubectl {
+        /// On this machine, as its user would: with KUBECONFIG, over the network
+        #[arg(long)]
+        here: bool,
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -106,7 +109,15 @@ fn run(verb: Verb) -> Result<()> {
             release::add(&version)
         }
         Verb::Channel { name, version } => release::set_channel(&name, version.as_deref()),
-        Verb::Kubectl { arguments } => {
+        Verb::Kubectl {
+            here: true,
+            arguments,
+        } => {
+            state::load()?;
+            let kubectl = template::modern_kubectl_here().display().to_string();
+            replace(&std::iter::once(kubectl).chain(arguments).collect::<Vec<_>>())
+        }
+        Verb::Kubectl { arguments, .. } => {
             let node = cluster::controller(&state::load()?)?;
             replace(cluster::kubectl(&node, arguments).argv())
         }

@@ -38,6 +38,11 @@ fn archive() -> PathBuf {
     paths::cache(&format!("template-{}.tar.zst", recipe()))
 }
 
+/// The newer kubectl of the containers; linked statically, so that it runs here too.
+pub fn modern_kubectl_here() -> PathBuf {
+    root().join("usr/local/lib/lab/kubectl-modern")
+}
+
 /// The unpacked template, built and unpacked if need be.
 pub fn ensure() -> Result<PathBuf> {
     let root = root();
