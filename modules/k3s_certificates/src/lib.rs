@@ -37,7 +37,7 @@ pub struct Returned {
     not_yet_valid: Vec<Told>,
     unreadable: Vec<Fault>,
     notes: Vec<String>,
-    table: Vec<String>,
+    table: String,
     problem: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     rotation: Option<Rotation>,
@@ -111,7 +111,7 @@ impl Module for K3sCertificates {
             expired: of(Standing::Expired),
             expiring: of(Standing::ExpiresSoon),
             not_yet_valid: of(Standing::NotYetValid),
-            table: text::table(&merged.certificates, merged.faults.len(), &params.data_dir),
+            table: text::table(&merged, &params.data_dir),
             problem: told::problem(&merged.certificates, &merged.faults),
             rotation: after.service.as_ref().map(|service| Rotation {
                 unit: service.role.unit(),

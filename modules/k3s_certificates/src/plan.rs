@@ -151,12 +151,9 @@ fn warnings(params: &Params, state: &State, service: &Service) -> Vec<String> {
             most.as_secs() / 86400
         ));
     }
-    let told = state.told(params);
-    let authorities: Vec<String> = told::distinct(&told)
-        .into_iter()
-        .filter(|told| told.kind == Kind::Ca)
-        .filter_map(told::Told::trouble)
-        .collect();
+    let mut told = state.told(params);
+    told.retain(|told| told.kind == Kind::Ca);
+    let authorities = told::troubles(&told);
     if !authorities.is_empty() {
         warnings.push(format!(
             "{}. An authority is not renewed here: see `k3s certificate rotate-ca`",

@@ -1,10 +1,19 @@
 //! The certificates as a table for a person.
 
+use crate::summary::Merged;
 use crate::told::{self, Kind, Told};
 use k3s_certs::Standing;
 
-/// The lines of the table, and one before them that says what it comes to. `folder` is where most files are.
-pub(crate) fn table(certificates: &[Told], unreadable: usize, folder: &str) -> Vec<String> {
+/// One line that says what it comes to, the table, and what there is to say besides. `folder` is where most files are.
+pub(crate) fn table(merged: &Merged, folder: &str) -> String {
+    let mut lines = rows(&merged.certificates, merged.faults.len(), folder);
+    let faults = merged.faults.iter();
+    lines.extend(faults.map(|fault| format!("unreadable: {}: {}", fault.file, fault.error)));
+    lines.extend(merged.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n")
+}
+
+fn rows(certificates: &[Told], unreadable: usize, folder: &str) -> Vec<String> {
     let rows = told::distinct(certificates);
     let mut lines = vec![sum(&rows, unreadable)];
     if rows.is_empty() {
@@ -84,22 +93,25 @@ fn sum(rows: &[&Told], unreadable: usize) -> String {
         (unreadable, "unreadable"),
         (rows.iter().filter(|told| !told.counts()).count(), "ignored"),
     ];
-    let mut text = match rows.len() {
-        1 => "1 certificate".to_owned(),
-        count => format!("{count} certificates"),
-    };
-    let told: Vec<String> = parts
+    let mut told: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    text.push_str(": ");
-    text.push_str(&if told.is_empty() {
-        "all are well".to_owned()
+    if told.is_empty() && !rows.is_empty() {
+        told.push("all are well".to_owned());
+    }
+    let count = match rows.len() {
+        0 => "no certificate was found".to_owned(),
+        1 => "1 certificate".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    let told = told.join(", ");
+    if told.is_empty() {
+        count
     } else {
-        told.join(", ")
-    });
-    text
+        format!("{count}: {told}")
+    }
 }
 
 /// Columns as wide as their widest cell; the last one ends its line.

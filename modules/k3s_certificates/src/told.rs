@@ -66,7 +66,7 @@ impl Told {
     }
 
     /// `/etc/rancher/k3s/k3s.yaml, client-certificate-data`
-    pub(crate) fn place(&self) -> String {
+    fn place(&self) -> String {
         match &self.entry {
             Some(entry) => format!("{}, {entry}", self.file),
             None => self.file.clone(),
@@ -74,18 +74,17 @@ impl Told {
     }
 
     /// Why it needs somebody, in words; none where it does not.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        let what = match self.state {
-            _ if !self.counts() => return None,
-            Standing::Valid => return None,
-            Standing::Expired => format!("expired at {}", self.not_after),
+    fn fate(&self) -> Option<String> {
+        match self.state {
+            _ if !self.counts() => None,
+            Standing::Valid => None,
+            Standing::Expired => Some(format!("expired at {}", self.not_after)),
             Standing::ExpiresSoon => {
                 let left = days(self.days_left);
-                format!("ends in {left}, at {}", self.not_after)
+                Some(format!("ends in {left}, at {}", self.not_after))
             }
-            Standing::NotYetValid => format!("is not valid before {}", self.not_before),
-        };
-        Some(format!("{} ({}) {what}", self.place(), self.subject))
+            Standing::NotYetValid => Some(format!("is not valid before {}", self.not_before)),
+        }
     }
 }
 
@@ -130,19 +129,54 @@ fn names(pattern: &str, file: &str) -> bool {
     }
 }
 
+/// The message of a failed task is read whole; the table has the rest.
+const NAMED: usize = 12;
+
 /// What needs somebody, as one text for a failed task; none: all is well.
 pub(crate) fn problem(told: &[Told], faults: &[Fault]) -> Option<String> {
-    let host = |host: &Option<String>| host.as_ref().map(|host| format!("{host}: ")).unwrap_or_default();
-    let mut worst: Vec<&Told> = distinct(told);
-    worst.sort_by_key(|told| told.days_left);
-    let certificates = worst
-        .iter()
-        .filter_map(|told| Some(format!("{}{}", host(&told.host), told.trouble()?)));
-    let unreadable = faults
-        .iter()
-        .map(|fault| format!("{}: {}", fault.file, fault.error));
-    let lines: Vec<String> = certificates.chain(unreadable).collect();
+    let mut lines = troubles(told);
+    lines.extend(
+        faults
+            .iter()
+            .map(|fault| format!("{}: {}", fault.file, fault.error)),
+    );
+    let more = lines.len().saturating_sub(NAMED);
+    lines.truncate(NAMED);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
     (!lines.is_empty()).then(|| lines.join("; "))
+}
+
+/// A line for each certificate that needs somebody, wherever it is found, the worst first.
+pub(crate) fn troubles(told: &[Told]) -> Vec<String> {
+    let mut worst: Vec<&Told> = Vec::new();
+    for one in distinct(told) {
+        let same = |other: &&Told| (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint);
+        if one.fate().is_some() && !worst.iter().any(same) {
+            worst.push(one);
+        }
+    }
+    worst.sort_by_key(|told| told.days_left);
+    let line = |one: &&Told| {
+        let same = |other: &&&Told| {
+            (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint) && other.counts()
+        };
+        let distinct = distinct(told);
+        let places: Vec<String> = distinct.iter().filter(same).map(|other| other.place()).collect();
+        let host = one
+            .host
+            .as_ref()
+            .map(|host| format!("{host}: "))
+            .unwrap_or_default();
+        Some(format!(
+            "{host}{} {} ({})",
+            one.subject,
+            one.fate()?,
+            places.join("; ")
+        ))
+    };
+    worst.iter().filter_map(line).collect()
 }
 
 /// Each authority once a host: it stands behind most leaves too.

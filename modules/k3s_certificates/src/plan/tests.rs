@@ -136,7 +136,7 @@ fn authorities_and_what_is_ignored_are_never_due() {
     let plan = plan(&ignoring, &state).unwrap();
     assert!(plan.steps.is_empty());
     assert!(
-        plan.warnings[0].contains("CN=k3s-server-ca@1) expired at 2025-12-31"),
+        plan.warnings[0].contains("CN=k3s-server-ca@1 expired at 2025-12-31"),
         "{:?}",
         plan.warnings
     );

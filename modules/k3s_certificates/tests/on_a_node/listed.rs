@@ -96,7 +96,7 @@ fn what_ends_is_told_and_fails_only_where_that_is_asked_for() {
     let problem = answer["problem"].as_str().unwrap();
     assert!(
         problem.starts_with(
-            "/var/lib/rancher/k3s/server/tls/client-admin.crt (CN=system:admin,O=system:masters) ends in 19 days, at 2026-01-21T00:00:00Z; "
+            "CN=system:admin,O=system:masters ends in 19 days, at 2026-01-21T00:00:00Z (/var/lib/rancher/k3s/server/tls/client-admin.crt; /etc/rancher/k3s/k3s.yaml, client-certificate-data); CN=system:kube-controller-manager ends in 19 days"
         ),
         "{problem}"
     );
@@ -180,6 +180,29 @@ fn what_cannot_be_read_is_a_trouble() {
             .unwrap()
             .contains("client-controller.crt: it is empty")
     );
+}
+
+#[test]
+fn of_many_troubles_the_message_names_the_worst() {
+    let node = Node::server(200);
+    let authority = Authority::new("ca");
+    for days in 0..15 {
+        let leaf = authority.sign(&Leaf::new(&format!("x{days}")).days(-365, days));
+        node.put(&format!("{DATA}/server/tls/x{days}.crt"), &leaf.pem);
+    }
+    let answer = call(&node, json!({}));
+    let problem = answer["problem"].as_str().unwrap();
+    assert!(
+        problem.starts_with("CN=x0 expired at 2026-01-01T00:00:00Z ("),
+        "{problem}"
+    );
+    assert!(
+        problem.contains("; CN=x1 ends in less than a day, at "),
+        "{problem}"
+    );
+    assert!(problem.contains("; CN=x2 ends in 1 day, at "), "{problem}");
+    assert!(problem.ends_with("x11.crt); and 3 more"), "{problem}");
+    assert!(table(&answer).contains("CN=x14"));
 }
 
 #[test]

@@ -30,14 +30,8 @@ fn subjects(answer: &Value, key: &str) -> Vec<String> {
         .collect()
 }
 
-fn table(answer: &Value) -> String {
-    let lines: Vec<&str> = answer["table"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|line| line.as_str().unwrap())
-        .collect();
-    lines.join("\n")
+fn table(answer: &Value) -> &str {
+    answer["table"].as_str().unwrap()
 }
 
 fn encoded(text: &str) -> String {

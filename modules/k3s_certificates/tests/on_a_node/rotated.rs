@@ -166,7 +166,7 @@ fn authorities_are_warned_of_and_not_renewed() {
     assert_eq!(answer["changed"], false);
     let warning = answer["warnings"][0].as_str().unwrap();
     assert!(
-        warning.contains("CN=k3s-request-header-ca@1) ends in 9 days") && warning.contains("rotate-ca"),
+        warning.contains("CN=k3s-request-header-ca@1 ends in 9 days") && warning.contains("rotate-ca"),
         "{warning}"
     );
 }
