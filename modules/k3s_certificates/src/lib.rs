@@ -46,6 +46,7 @@ pub struct Returned {
 #[derive(Serialize)]
 struct Rotation {
     unit: &'static str,
+    restarts: bool,
     rotated: bool,
     way: Option<Way>,
     seconds: Option<u64>,
@@ -99,7 +100,7 @@ impl Module for K3sCertificates {
         }
     }
 
-    fn report(params: &Params, _: &State, after: &State, done: &Done) -> Returned {
+    fn report(params: &Params, before: &State, after: &State, done: &Done) -> Returned {
         let merged = after.merged(params);
         let of = |state: Standing| {
             let counted = told::distinct(&merged.certificates)
@@ -113,8 +114,9 @@ impl Module for K3sCertificates {
             not_yet_valid: of(Standing::NotYetValid),
             table: text::table(&merged, &params.data_dir),
             problem: told::problem(&merged.certificates, &merged.faults),
-            rotation: after.service.as_ref().map(|service| Rotation {
+            rotation: before.service.as_ref().map(|service| Rotation {
                 unit: service.role.unit(),
+                restarts: plan::restarts(params, before, service),
                 rotated: done.way.is_some(),
                 way: done.way,
                 seconds: done.seconds,

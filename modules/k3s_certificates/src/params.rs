@@ -20,6 +20,7 @@ pub struct Params {
     pub fail_on_expiring: bool,
     pub renew_before: u64,
     pub force: bool,
+    pub wait: bool,
     pub timeout: u64,
     pub lock_timeout: u64,
     pub nodes: Vec<Node>,
@@ -57,6 +58,8 @@ struct Options {
     renew_before: u64,
     #[serde(default)]
     force: bool,
+    #[serde(default = "yes")]
+    wait: bool,
     #[serde(default = "five_minutes")]
     timeout: u64,
     #[serde(default = "ten_minutes")]
@@ -76,6 +79,10 @@ fn k3s_yaml() -> String {
 /// k3s renews within 90 or 120 days of the end, at a restart: a month before, nobody has restarted it for long.
 fn thirty() -> u64 {
     30
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn five_minutes() -> u64 {
@@ -107,6 +114,7 @@ impl TryFrom<Options> for Params {
             fail_on_expiring: options.fail_on_expiring,
             renew_before: options.renew_before,
             force: options.force,
+            wait: options.wait,
             timeout: options.timeout,
             lock_timeout: options.lock_timeout,
             nodes: nodes.map(node).collect::<Result<_, _>>()?,
@@ -145,8 +153,10 @@ impl Options {
                 "kubeconfigs: are looked at by state: listed; state: rotated renews a node".to_owned(),
             );
         }
-        if self.state != Wanted::Rotated && self.force {
-            return Err("force: is for state: rotated".to_owned());
+        for (option, given) in [("force", self.force), ("wait", !self.wait)] {
+            if self.state != Wanted::Rotated && given {
+                return Err(format!("{option}: is for state: rotated"));
+            }
         }
         Ok(())
     }
@@ -199,6 +209,7 @@ mod tests {
                 "kubeconfigs: ",
             ),
             (json!({"force": true}), "force: "),
+            (json!({"wait": false}), "wait: "),
             (
                 json!({"state": "summary", "nodes": [{"host": "a"}, {}]}),
                 "nodes: number 2: ",

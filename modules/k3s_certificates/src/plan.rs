@@ -55,6 +55,7 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
     let wanted = params.force || !due.is_empty();
     let mut steps: Vec<Step> = rotation::steps(service, wanted)?
         .into_iter()
+        .filter(|step| params.wait || !step.is_wait())
         .map(Step::Rotation)
         .collect();
     let doubts = doubts(params, state, &all);
@@ -64,12 +65,17 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
             doubts.join("; ")
         );
     }
-    if wanted {
+    if wanted && params.wait {
         steps.push(Step::Prove);
     }
     let mut plan = Plan::of(steps);
     plan.warnings = warnings(params, state, service);
     Ok(plan)
+}
+
+/// Whether a k3s that runs is restarted: what a playbook has to see etcd ready for.
+pub(crate) fn restarts(params: &Params, state: &State, service: &Service) -> bool {
+    service.alive && (params.force || !due(params, state, service).is_empty())
 }
 
 /// How long before its end a certificate is renewed here.

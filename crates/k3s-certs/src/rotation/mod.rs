@@ -142,6 +142,13 @@ pub fn steps(service: &Service, due: bool) -> Result<Vec<Step>> {
         .collect())
 }
 
+impl Step {
+    /// Whether it only waits until k3s is seen to work. A caller may leave it to its next run: the mark stays.
+    pub fn is_wait(&self) -> bool {
+        matches!(self.act, Act::Wait { .. })
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = self.service.role.unit();

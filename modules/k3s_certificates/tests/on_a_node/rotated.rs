@@ -25,6 +25,7 @@ fn an_expired_server_is_renewed_once() {
             "see that every certificate that was due is new"
         ])
     );
+    assert_eq!(check["restarts"], true);
     assert!(node.calls().is_empty() && !node.is_marked());
     let answer = rotated(&node);
     assert_eq!(answer["failed"], false, "{answer}");
@@ -44,7 +45,9 @@ fn an_expired_server_is_renewed_once() {
     );
     assert_eq!(answer["problem"], Value::Null);
     assert!(answer["seconds"].is_u64());
+    assert_eq!(answer["restarts"], true);
     let again = rotated(&node);
+    assert_eq!(again["restarts"], false);
     assert_eq!(
         (&again["changed"], &again["rotated"], &again["way"]),
         (&json!(false), &json!(false), &Value::Null)
@@ -202,6 +205,7 @@ fn a_stopped_k3s_is_started_even_where_nothing_is_due() {
             &json!("start k3s.service, which is enabled but does not run")
         )
     );
+    assert_eq!(answer["restarts"], false);
     // A list never starts anything.
     node.state("k3s.service.active", "inactive");
     call(&node, json!({}));
@@ -219,4 +223,31 @@ fn a_k3s_that_does_not_come_back_is_waited_for_as_long_as_asked() {
         "{msg}"
     );
     assert_eq!(node.text(KUBECONFIG), node.text(&format!("fresh{KUBECONFIG}")));
+}
+
+#[test]
+fn the_wait_can_be_left_to_the_next_run() {
+    let node = Node::server(-3);
+    node.state("becomes", "activating");
+    let answer = call(&node, json!({"state": "rotated", "wait": false}));
+    assert_eq!(
+        (&answer["failed"], &answer["rotated"]),
+        (&json!(false), &json!(true)),
+        "{answer}"
+    );
+    assert_eq!(answer["actions"].as_array().unwrap().len(), 1);
+    assert!(node.is_marked());
+    // Nothing is due any more, but its end was not seen yet.
+    assert_eq!(
+        call(&node, json!({"state": "rotated", "wait": false}))["changed"],
+        false
+    );
+    node.state("k3s.service.active", "active");
+    let answer = rotated(&node);
+    assert_eq!(
+        answer["actions"],
+        json!(["wait until k3s.service runs and its API answers by its own kubeconfig"])
+    );
+    assert!(!node.is_marked());
+    assert_eq!(rotated(&node)["changed"], false);
 }
