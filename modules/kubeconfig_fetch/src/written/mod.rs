@@ -42,6 +42,7 @@ pub struct Returned {
     cause: Option<Cause>,
     backup: Option<String>,
     changes: Vec<String>,
+    summary: [String; 2],
 }
 
 pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State> {
@@ -208,14 +209,25 @@ pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Return
         Verdict::Answers => (Some(true), None),
         Verdict::Fails(obstacle) => (Some(false), Some(obstacle.cause)),
     };
+    let (command, context) = (command(state, &merged), merged.context);
+    let (server, expiry, days_left) = (
+        credentials.server.clone(),
+        leaf.not_after_rfc3339(),
+        leaf.days_left(state.now),
+    );
+    let dest = state.places.dest.clone();
     Returned {
-        dest: state.places.dest.clone(),
-        command: command(state, &merged),
-        context: merged.context,
-        server: credentials.server.clone(),
+        summary: [
+            format!("{dest}: context {context}, {server}, valid until {expiry} ({days_left} days)"),
+            format!("Try: {command}"),
+        ],
+        dest,
+        context,
+        command,
+        server,
         subject: leaf.subject.clone(),
-        expiry: leaf.not_after_rfc3339(),
-        days_left: leaf.days_left(state.now),
+        expiry,
+        days_left,
         fingerprints: Fingerprints::of(credentials),
         reachable,
         cause,
