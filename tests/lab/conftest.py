@@ -114,24 +114,39 @@ class Lab:
 
     # Running playbooks
 
-    def command(self, *arguments: str) -> list[str]:
-        playbook = "k3s/playbook-upgrade-k3s.yaml"
-        return ["ansible-playbook", "-i", str(self.inventory), playbook, *arguments]
+    def command(self, playbook: str, *arguments: str) -> list[str]:
+        return ["ansible-playbook", "-i", str(self.inventory), f"k3s/playbook-{playbook}.yaml", *arguments]
 
-    def upgrade(self, *arguments: str) -> Run:
+    def play(self, playbook: str, *arguments: str, **environment: str) -> Run:
         done = subprocess.run(
-            self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=PLAYBOOK_LIMIT
+            self.command(playbook, *arguments),
+            cwd=ROOT,
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            timeout=PLAYBOOK_LIMIT,
         )
         return Run(done.returncode, done.stdout + done.stderr)
 
-    def begin_upgrade(self, *arguments: str) -> subprocess.Popen[str]:
+    def begin(self, playbook: str, *arguments: str) -> subprocess.Popen[str]:
         """Starts a run that a test will interrupt; a session of its own, so that all of it can be killed."""
         log = (self.folder / "interrupted.log").open("w")
         run = subprocess.Popen(
-            self.command(*arguments), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            self.command(playbook, *arguments),
+            cwd=ROOT,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         self.started.append(run)
         return run
+
+    def upgrade(self, *arguments: str) -> Run:
+        return self.play("upgrade-k3s", *arguments)
+
+    def begin_upgrade(self, *arguments: str) -> subprocess.Popen[str]:
+        return self.begin("upgrade-k3s", *arguments)
 
     def kill(self, run: subprocess.Popen[str], remote_too: bool) -> None:
         """`kill -9` of ansible-playbook; its module on the Proxmox host dies with it, or works on."""

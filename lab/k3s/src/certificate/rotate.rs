@@ -4,12 +4,14 @@ use super::{Options, SECOND};
 use crate::clock;
 use crate::files;
 use crate::log;
+use crate::paths;
 use crate::pki::listener;
 use crate::pki::services::{LISTENER, Service};
 use crate::version::Version;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 pub(super) fn run(options: &Options) -> Result<()> {
     let is_new = Version::current().has(SECOND);
@@ -27,6 +29,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     }
     let services = options.chosen();
     let backup = back_up(options, &services)?;
+    wait_while_paused();
     if services.iter().any(|service| service.name == LISTENER) {
         files::write(&listener::marker(&server_tls), "", 0o600)?;
         log::info("Rotating dynamic listener certificate");
@@ -53,6 +56,13 @@ pub(super) fn run(options: &Options) -> Result<()> {
         )
     });
     Ok(())
+}
+
+/// A handle of the lab: a renewal that can be killed half-way.
+fn wait_while_paused() {
+    while paths::etc("lab/rotate-pause").exists() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn pairs(options: &Options, service: &Service) -> Vec<PathBuf> {
