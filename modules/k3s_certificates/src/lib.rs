@@ -16,7 +16,7 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use found::{All, Fault};
-use host::{Command, Host};
+use host::{Command, Host, Waited, wait_until};
 use k3s_certs::Standing;
 use k3s_certs::rotation::{self, Done, Places, Way};
 use serde::Serialize;
@@ -28,6 +28,8 @@ pub struct K3sCertificates;
 
 /// Some dozens of files are read and printed.
 const GATHER_LIMIT: Duration = Duration::from_mins(2);
+const PROVE_LIMIT: Duration = Duration::from_mins(1);
+const PROVE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 pub struct Returned {
@@ -168,14 +170,18 @@ fn program(params: &Params, node: bool) -> Command {
     Command::script(text).within(GATHER_LIMIT)
 }
 
+/// The last files are written a moment after k3s answers.
 fn prove(params: &Params, host: &dyn Host) -> Result<()> {
-    let state = K3sCertificates::observe(params, host)?;
-    let left = state
-        .service
-        .as_ref()
-        .and_then(|service| plan::left_over(params, &state, service));
-    match left {
-        Some(left) => bail!("{}: {left}", host.place()),
-        None => Ok(()),
+    let waited = wait_until(host, PROVE_LIMIT, PROVE_EVERY, || {
+        let state = K3sCertificates::observe(params, host)?;
+        let left = state
+            .service
+            .as_ref()
+            .and_then(|service| plan::left_over(params, &state, service));
+        Ok(left.map_or(Ok(()), Err))
+    })?;
+    match waited {
+        Waited::Done(()) => Ok(()),
+        Waited::GaveUp { missing, .. } => bail!("{}: {missing}", host.place()),
     }
 }

@@ -35,6 +35,8 @@ pub struct Node {
     dead: Cell<bool>,
     /// A killed script was stopped by its limit, and the module lives.
     pub times_out: Cell<bool>,
+    /// Files that are written while somebody waits.
+    pub late: RefCell<Vec<(String, String)>>,
     /// Standard input of each command.
     pub fed: RefCell<Vec<String>>,
 }
@@ -109,6 +111,7 @@ impl Node {
             elapsed: Cell::default(),
             dead: Cell::default(),
             times_out: Cell::default(),
+            late: RefCell::default(),
             fed: RefCell::default(),
         };
         for part in PROGRAMS.split("\n## ").skip(1) {
@@ -313,6 +316,9 @@ impl Host for Node {
     }
 
     fn sleep(&self, duration: Duration) {
+        for (place, text) in self.late.borrow_mut().drain(..) {
+            self.put(&place, &text);
+        }
         self.pass(duration);
     }
 

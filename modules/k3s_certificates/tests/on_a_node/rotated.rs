@@ -251,3 +251,23 @@ fn the_wait_can_be_left_to_the_next_run() {
     assert!(!node.is_marked());
     assert_eq!(rotated(&node)["changed"], false);
 }
+
+#[test]
+fn files_that_are_written_a_moment_later_are_waited_for() {
+    let node = Node::agent(-3);
+    let authority = Authority::new("k3s-client-ca@1");
+    let late = format!("{DATA}/agent/client-kube-proxy.crt");
+    let signed = |from, until| {
+        authority
+            .sign(&Leaf::new("system:kube-proxy").days(from, until))
+            .pem
+    };
+    node.put(&late, &signed(-368, -3));
+    node.late.borrow_mut().push((late, signed(0, 365)));
+    let answer = rotated(&node);
+    assert_eq!(
+        (&answer["failed"], &answer["problem"]),
+        (&json!(false), &Value::Null),
+        "{answer}"
+    );
+}
