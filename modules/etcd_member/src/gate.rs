@@ -130,13 +130,11 @@ fn required(require: Require, cluster: &Cluster, nodes: &Nodes, expected: &[Stri
     ))
 }
 
-/// Whether k3s on `node` may be stopped: every other voter has to stay, healthy.
+/// Whether k3s on `node` may be stopped: every other voter has to be healthy, and they have to be enough.
 fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
     let is_its = |member: &&Member| node_of(member, nodes).is_some_and(|of| of.eq_ignore_ascii_case(node));
-    let its: Vec<&Member> = cluster.members.iter().filter(is_its).collect();
-    let others: Vec<&Member> = cluster.voters().filter(|member| !is_its(member)).collect();
-    let its_voter = its.iter().find(|member| !member.learner);
-    if let (Some(its), [other], None) = (its_voter, others.as_slice(), cluster.leader())
+    let (its, others): (Vec<&Member>, Vec<&Member>) = cluster.voters().partition(is_its);
+    if let ([its], [other], None) = (its.as_slice(), others.as_slice(), cluster.leader())
         && its.status.is_none()
         && other.status.is_some()
     {
@@ -145,15 +143,17 @@ fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
             its.title()
         )]);
     }
+    let (voters, quorum) = (its.len() + others.len(), cluster.quorum());
+    // A node whose voter is not known may have any of them.
+    let stay = others.len().saturating_sub(usize::from(its.is_empty()));
     let mut problems = shared_problems(cluster);
     problems.extend(learners(cluster));
     problems.extend(unhealthy(cluster, others.iter().copied()));
-    if let (Some(its), 1) = (its_voter, others.len()) {
-        problems.extend(unhealthy(cluster, std::iter::once(*its)));
+    if voters == 2 {
+        problems.extend(unhealthy(cluster, its.iter().copied()));
+    } else if stay < quorum && voters > 2 {
+        problems.push(format!("{stay} voters would stay, and {quorum} have to"));
     }
-    // A node whose member is not known may be any of them.
-    let voters = cluster.voters().count();
-    let stay = voters - 1;
     if !problems.is_empty() {
         return Err(format!(
             "k3s on {node} must not be stopped now: {}. {}; mend that first, then run the same again",
@@ -163,9 +163,14 @@ fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
     }
     let unknown = its
         .is_empty()
-        .then(|| format!("no member of etcd is known to be of node {node}"));
-    let out = (its_voter.is_some() && stay < cluster.quorum()).then(|| {
-        format!("{voters} voters tolerate no failure: the API is out while k3s on {node} is stopped")
+        .then(|| format!("no voter of etcd is known to be of node {node}"));
+    let out = (!its.is_empty() && stay < quorum).then(|| {
+        let few = if voters == 1 {
+            "one voter tolerates"
+        } else {
+            "two voters tolerate"
+        };
+        format!("{few} no failure: the API is out while k3s on {node} is stopped")
     });
     Ok(unknown.into_iter().chain(out).collect())
 }
