@@ -6,7 +6,8 @@
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use lab::{
-    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, template, up,
+    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, template,
+    up,
 };
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;

@@ -114,7 +114,9 @@ fn nodes(members: &[&str]) -> String {
         })
     };
     let list = json!({"items": members.iter().map(node).collect::<Vec<_>>()});
-    format!("#!/bin/sh\n[ \"$3\" = --raw ] || exit 1\ncat <<'LIST'\n{list}\nLIST\n")
+    format!(
+        "#!/bin/sh\ncase \"$*\" in *--raw\\ /api/v1/nodes*) ;; *) exit 1;; esac\ncat <<'LIST'\n{list}\nLIST\n"
+    )
 }
 
 pub(crate) fn member<'a>(answer: &'a Value, name: &str) -> &'a Value {
