@@ -41,3 +41,61 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         state.seen.place
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples::{bare, cluster, node, not_ready, params, pod, with};
+    use crate::state::Seen;
+    use serde_json::{Value, json};
+    use std::time::Duration;
+
+    fn message(options: Value, seen: Seen) -> String {
+        let state = State {
+            seen,
+            waited: Duration::ZERO,
+        };
+        plan(&params(options), &state).map_or_else(|error| error.to_string(), |_| String::new())
+    }
+
+    #[test]
+    fn a_message_names_the_first_troubles_and_counts_the_others() {
+        let lost = |number: usize| with(node(&format!("n{number}")), json!({"status": {"conditions": []}}));
+        let seen = (0..9).fold(bare(), |seen, number| seen.node(lost(number)));
+        let message = message(json!({}), seen);
+        assert!(
+            message.starts_with(
+                "container 101 on pve1: looking at the cluster's health found trouble: Node n0: NotReady: "
+            ),
+            "{message}"
+        );
+        assert!(
+            message.contains("Node n5: NotReady") && !message.contains("Node n6"),
+            "{message}"
+        );
+        assert!(
+            message.contains("; and 3 more. Next: look at what is named"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn only_new_trouble_is_named_where_there_is_a_baseline() {
+        let old = || cluster().pod(not_ready(pod("web-1"), 400));
+        let baseline = json!(old().judged(json!({})).verdicts);
+        assert_eq!(message(json!({"baseline": baseline}), old()), "");
+        let more = old().pod(not_ready(pod("web-2"), 400));
+        let message = message(json!({"baseline": baseline}), more);
+        assert!(
+            message.contains(
+                "found new trouble: Pod demo/Deployment/web: NotReady (2 of them, 1 before): web-1"
+            ),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn never_fails_where_told_so() {
+        assert_eq!(message(json!({"fail_on": "never"}), bare()), "");
+    }
+}

@@ -10,97 +10,93 @@ use std::time::SystemTime;
 /// Series of single verdicts: a cluster that falls to pieces must not flood what watches it.
 const SERIES: usize = 200;
 
-pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
-    let mut text = String::new();
-    let mut metric = |name: &str, help: &str, series: Vec<(String, u64)>| {
-        if series.is_empty() {
+#[derive(Default)]
+struct Page(String);
+
+impl Page {
+    fn metric(&mut self, name: &str, help: &str, series: impl IntoIterator<Item = (String, usize)>) {
+        let mut series = series.into_iter().peekable();
+        if series.peek().is_none() {
             return;
         }
         let _ = writeln!(
-            text,
+            self.0,
             "# HELP k3s_health_{name} {help}\n# TYPE k3s_health_{name} gauge"
         );
         for (labels, value) in series {
-            let _ = writeln!(text, "k3s_health_{name}{labels} {value}");
+            let _ = writeln!(self.0, "k3s_health_{name}{labels} {value}");
         }
-    };
-    let one = |value: u64| vec![(String::new(), value)];
-    let number = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
+    }
+
+    fn number(&mut self, name: &str, help: &str, value: usize) {
+        self.metric(name, help, [(String::new(), value)]);
+    }
+
+    fn fact(&mut self, name: &str, help: &str, value: bool) {
+        self.number(name, help, value.into());
+    }
+}
+
+pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
+    let mut page = Page::default();
     let at = seen
         .now
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs();
-    metric(
-        "checked_timestamp_seconds",
-        "When the cluster was looked at.",
-        one(at),
-    );
-    metric(
-        "healthy",
-        "Whether nothing new is wrong.",
-        one(health.is_healthy().into()),
-    );
-    metric(
-        "complete",
-        "Whether all could be read.",
-        one(seen.is_complete().into()),
-    );
-    metric(
+    let at = at.try_into().unwrap_or_default();
+    page.number("checked_timestamp_seconds", "When the cluster was looked at.", at);
+    page.fact("healthy", "Whether nothing new is wrong.", health.is_healthy());
+    page.fact("complete", "Whether all could be read.", seen.is_complete());
+    page.fact(
         "api_ready",
         "Whether the API server calls itself ready.",
-        one(seen.api.ready.into()),
+        seen.api.ready,
     );
     let severities = [Severity::Error, Severity::Warning, Severity::Info];
-    let by_severity = severities.map(|severity| {
-        let label = format!("{{severity=\"{severity}\"}}");
-        (label, number(health.count(severity)))
-    });
-    metric("verdicts", "Troubles by severity.", by_severity.to_vec());
+    let by_severity = severities.map(|severity| (label("severity", severity), health.count(severity)));
+    page.metric("verdicts", "Troubles by severity.", by_severity);
     // Nothing seen is not the same as none there.
-    let seen_one = |value: usize| {
-        if seen.api.version.is_some() {
-            one(number(value))
-        } else {
-            Vec::new()
-        }
-    };
-    metric("nodes", "Nodes of the cluster.", seen_one(counts.nodes));
-    metric(
-        "nodes_ready",
-        "Nodes that are Ready.",
-        seen_one(counts.nodes_ready),
-    );
-    let phases = counts.pods_in_phase.iter();
-    let phases = phases.map(|(phase, count)| (format!("{{phase=\"{}\"}}", escape(phase)), number(*count)));
-    metric("pods", "Pods by phase.", phases.collect());
-    metric(
-        "workloads",
-        "Deployments, StatefulSets and DaemonSets.",
-        seen_one(counts.workloads),
-    );
-    metric(
-        "workloads_available",
-        "Those with all their replicas.",
-        seen_one(counts.workloads_available),
-    );
-    metric(
-        "jobs_failed",
-        "Jobs that have failed.",
-        seen_one(counts.jobs_failed),
-    );
+    if seen.api.version.is_some() {
+        numbers(&mut page, counts);
+    }
     let told = health
         .verdicts
         .iter()
         .filter(|verdict| !verdict.settling)
         .take(SERIES);
-    metric(
+    page.metric(
         "verdict",
         "Objects in one trouble.",
-        told.map(|verdict| (labels(verdict), number(verdict.count)))
-            .collect(),
+        told.map(|verdict| (labels(verdict), verdict.count)),
     );
-    text
+    page.0
+}
+
+fn numbers(page: &mut Page, counts: &Counts) {
+    page.number("nodes", "Nodes of the cluster.", counts.nodes);
+    page.number("nodes_ready", "Nodes that are Ready.", counts.nodes_ready);
+    let phases = counts.pods_in_phase.iter();
+    page.metric(
+        "pods",
+        "Pods by phase.",
+        phases.map(|(phase, count)| (label("phase", phase), *count)),
+    );
+    page.number(
+        "workloads",
+        "Deployments, StatefulSets and DaemonSets.",
+        counts.workloads,
+    );
+    page.number(
+        "workloads_available",
+        "Those with all their replicas.",
+        counts.workloads_available,
+    );
+    page.number("jobs_failed", "Jobs that have failed.", counts.jobs_failed);
+}
+
+fn label(name: &str, value: impl ToString) -> String {
+    format!("{{{name}=\"{}\"}}", escape(&value.to_string()))
 }
 
 fn labels(verdict: &Verdict) -> String {

@@ -167,3 +167,17 @@ pub(crate) fn not_ready(pod: Value, seconds: u64) -> Value {
     let ready = json!({"type": "Ready", "status": "False", "message": "containers with unready status: [app]", "lastTransitionTime": ago(seconds)});
     with(pod, json!({"status": {"conditions": [ready]}}))
 }
+
+pub(crate) fn conditions(node: Value, conditions: Value) -> Value {
+    with(node, json!({"status": {"conditions": conditions}}))
+}
+
+pub(crate) fn condition(kind: &str, status: &str) -> Value {
+    json!({"type": kind, "status": status, "reason": "Because", "message": "it is so", "lastTransitionTime": ago(600)})
+}
+
+pub(crate) fn workload(name: &str, spec: Value, status: Value) -> Value {
+    let metadata =
+        json!({"name": name, "namespace": "demo", "labels": {"app": name}, "creationTimestamp": ago(9000)});
+    json!({"metadata": metadata, "spec": spec, "status": status})
+}

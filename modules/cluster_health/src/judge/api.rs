@@ -113,3 +113,7 @@ fn voter(node: &Node) -> Option<Finding> {
     let trouble = Trouble::error(Reason::NotVoter, message).since(votes.last_transition_time.map(Into::into));
     Some(about(Kind::Etcd, "", &node.name, trouble))
 }
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+mod tests;

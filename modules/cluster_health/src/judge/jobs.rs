@@ -90,3 +90,7 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
     };
     Some(about(Kind::Addon, &chart.namespace, &chart.name, trouble))
 }
+
+#[cfg(test)]
+#[path = "jobs_tests.rs"]
+mod tests;

@@ -102,3 +102,7 @@ fn cordon(node: &Node) -> Option<Trouble> {
         None => Trouble::warning(Reason::Cordoned, "cordoned by an operator: no new pod comes here"),
     })
 }
+
+#[cfg(test)]
+#[path = "nodes_tests.rs"]
+mod tests;

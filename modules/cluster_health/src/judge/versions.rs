@@ -137,3 +137,7 @@ fn skew(seen: &Seen) -> Vec<Finding> {
 fn allowed(api: u32) -> u32 {
     if api >= 28 { 3 } else { 2 }
 }
+
+#[cfg(test)]
+#[path = "versions_tests.rs"]
+mod tests;

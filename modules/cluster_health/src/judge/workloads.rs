@@ -121,3 +121,7 @@ fn missing_addons(seen: &Seen) -> Vec<Finding> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "workloads_tests.rs"]
+mod tests;

@@ -72,7 +72,7 @@ impl List {
                     .extend(leases.into_iter().map(|lease| (lease.node.clone(), lease)));
             }),
             Self::Pods => items(page, |pods: Vec<Pod>| {
-                seen.pods.add(pods, seen.now - restart_window)
+                seen.pods.add(pods, seen.now - restart_window);
             }),
             Self::Workloads(kind) => items(page, |workloads: Vec<WorkloadObject>| {
                 seen.workloads

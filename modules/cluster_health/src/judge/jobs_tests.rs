@@ -1,0 +1,101 @@
+use crate::samples::{ago, cluster, condition, typed};
+use serde_json::{Value, json};
+
+fn job(name: &str, cron_job: Option<&str>, started: u64, condition: Option<&str>) -> Value {
+    let owners: Vec<Value> = cron_job
+        .iter()
+        .map(|name| json!({"kind": "CronJob", "name": name, "controller": true}))
+        .collect();
+    let conditions: Vec<Value> = condition.iter().map(|kind| json!({"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"})).collect();
+    let metadata = json!({"name": name, "namespace": "demo", "ownerReferences": owners});
+    json!({"metadata": metadata, "status": {"startTime": ago(started), "failed": 5, "conditions": conditions}})
+}
+
+#[test]
+fn a_job_that_failed_is_told_until_it_is_made_good() {
+    let failed = || job("backup-1", Some("backup"), 9000, Some("Failed"));
+    assert_eq!(
+        cluster()
+            .job(job("migrate", None, 90, Some("Failed")))
+            .verdicts(json!({})),
+        ["warning Job demo/migrate: Failed"]
+    );
+    assert!(
+        cluster()
+            .job(job("migrate", None, 9000, Some("Complete")))
+            .verdicts(json!({}))
+            .is_empty()
+    );
+    assert!(
+        cluster()
+            .job(job("migrate", None, 9000, None))
+            .verdicts(json!({}))
+            .is_empty()
+    );
+    assert_eq!(
+        cluster().job(failed()).verdicts(json!({})),
+        ["warning Job demo/CronJob/backup: Failed"]
+    );
+    let good = cluster()
+        .job(failed())
+        .job(job("backup-2", Some("backup"), 5000, Some("Complete")));
+    assert!(good.verdicts(json!({})).is_empty());
+    let before = cluster()
+        .job(failed())
+        .job(job("backup-0", Some("backup"), 9900, Some("Complete")));
+    assert_eq!(before.verdicts(json!({})).len(), 1);
+    let others = cluster()
+        .job(failed())
+        .job(job("other-2", Some("other"), 5000, Some("Complete")));
+    assert_eq!(others.verdicts(json!({})).len(), 1);
+}
+
+fn chart(name: &str, conditions: Value) -> crate::state::Chart {
+    typed(json!({
+        "metadata": {"name": name, "namespace": "demo"},
+        "status": {"jobName": format!("helm-install-{name}"), "conditions": conditions},
+    }))
+}
+
+#[test]
+fn a_chart_is_installed_when_its_job_is_done() {
+    let table: Vec<(&str, Option<Value>, Value, &[&str])> = vec![
+        (
+            "done",
+            Some(job("helm-install-app", None, 9000, Some("Complete"))),
+            json!([]),
+            &[],
+        ),
+        ("gone", None, json!([]), &[]),
+        (
+            "at it",
+            Some(job("helm-install-app", None, 20, None)),
+            json!(null),
+            &["info Addon demo/app: NotInstalled settling"],
+        ),
+        (
+            "at it for ever",
+            Some(job("helm-install-app", None, 9000, None)),
+            json!([]),
+            &["error Addon demo/app: NotInstalled"],
+        ),
+        (
+            "failed",
+            Some(job("helm-install-app", None, 20, Some("Failed"))),
+            json!([]),
+            &["error Addon demo/app: NotInstalled"],
+        ),
+        (
+            "told by the chart",
+            None,
+            json!([condition("Failed", "True")]),
+            &["error Addon demo/app: NotInstalled"],
+        ),
+        ("told as over", None, json!([condition("Failed", "False")]), &[]),
+    ];
+    for (case, job, conditions, expected) in table {
+        let mut seen = job.into_iter().fold(cluster(), crate::state::Seen::job);
+        seen.charts.push(chart("app", conditions));
+        assert_eq!(seen.verdicts(json!({})), expected, "{case}");
+    }
+}

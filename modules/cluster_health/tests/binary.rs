@@ -1,0 +1,158 @@
+//! The binary itself, with programs on PATH: the script in a real shell, and a cluster that is big.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use testbed::Programs;
+
+/// A cluster of nothing but one node whose kubelet is gone; its API server is asked as kubectl asks it.
+const KUBECTL: &str = r#"#!/bin/sh
+echo "$*" >> "${0%/*}/asked"
+case "$*" in
+*" --raw /readyz?verbose") printf '[+]ping ok\nreadyz check passed\n';;
+*" --raw /version") echo '{"gitVersion": "v1.31.4+k3s1"}';;
+*" --raw /apis") echo '{"groups": []}';;
+*" --raw /api/v1/nodes?limit=500") echo '{"items": [{"metadata": {"name": "n1"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}]}';;
+*" --raw /api"*) echo '{"items": []}';;
+*) echo "unexpected: $*" >&2; exit 1;;
+esac
+"#;
+
+const DOWN: &str = "#!/bin/sh\necho 'The connection to the server 127.0.0.1:6443 was refused' >&2\nexit 1\n";
+
+fn answer(mut command: Command, programs: &Programs, arguments: &Value) -> Value {
+    let output = command
+        .env("PATH", programs.path())
+        .arg(programs.arguments(arguments))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stderr.is_empty(), "{said}");
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.success(), answer["failed"] == false, "{answer}");
+    answer
+}
+
+fn binary() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("cluster_health"))
+}
+
+#[test]
+fn it_works_in_a_container_and_on_the_host_itself() {
+    for vmid in [json!("101"), Value::Null] {
+        let programs = Programs::new().with_pct().with("kubectl", KUBECTL);
+        let kubectl = programs.folder().join("kubectl");
+        let answer = answer(
+            binary(),
+            &programs,
+            &json!({"vmid": vmid, "kubectl": [kubectl, "--context=c"], "request_timeout": 7}),
+        );
+        assert_eq!(
+            (&answer["changed"], &answer["failed"], &answer["complete"]),
+            (&json!(false), &json!(true), &json!(true))
+        );
+        assert_eq!(answer["verdicts"][0]["reason"], "NotReady", "{answer}");
+        assert_eq!(
+            programs.calls().is_empty(),
+            vmid.is_null(),
+            "pct is asked for containers only"
+        );
+        let asked = std::fs::read_to_string(programs.folder().join("asked")).unwrap();
+        assert!(
+            asked
+                .lines()
+                .all(|line| line.starts_with("--context=c --request-timeout=7s get --raw /")),
+            "{asked}"
+        );
+    }
+}
+
+#[test]
+fn a_service_that_is_down_is_told_without_its_tokens() {
+    let programs = Programs::new()
+        .with("kubectl", DOWN)
+        .with("systemctl", "#!/bin/sh\n[ \"$*\" = 'show k3s-main --property LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,StateChangeTimestamp' ] && printf 'LoadState=loaded\\nActiveState=failed\\nSubState=failed\\nResult=exit-code\\nExecMainStatus=1\\n'\n")
+        .with("journalctl", "#!/bin/sh\n[ \"$2\" = k3s-main ] || exit 1\ni=0\nwhile [ $i -lt 50 ]; do echo \"line $i --token s3cr3t\"; i=$((i + 1)); done\nprintf 'very long \\033[31m'\nhead -c 5000 /dev/zero | tr '\\0' x\n");
+    let kubectl = programs.folder().join("kubectl");
+    let answer = answer(
+        binary(),
+        &programs,
+        &json!({"kubectl": [kubectl], "service": "k3s-main"}),
+    );
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(msg.contains("k3s-main is failed (failed), result exit-code, status 1; the API server does not answer: The connection"), "{msg}");
+    let log = answer["api"]["log"].as_array().unwrap();
+    assert_eq!(log.len(), 20);
+    assert_eq!(log[0], "line 31 --token ********");
+    let last = log[19].as_str().unwrap();
+    assert!(
+        last.starts_with("very long [31mxxx") && last.len() == 300,
+        "{last}"
+    );
+    assert!(!answer.to_string().contains("s3cr3t"));
+}
+
+#[test]
+fn a_kubectl_that_is_not_there_is_told() {
+    let programs = Programs::new();
+    let answer = answer(binary(), &programs, &json!({"kubectl": ["/no/such/kubectl"]}));
+    assert_eq!(answer["api"]["failure"], "command_not_found", "{answer}");
+    assert!(
+        answer["msg"]
+            .as_str()
+            .unwrap()
+            .contains("/no/such/kubectl cannot be run"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
+    let programs = Programs::new();
+    for (arguments, words) in [
+        (json!({"fail_on": "always"}), "error, warning, never"),
+        (json!({"wait": -1}), "wait"),
+        (json!({"baseline": "{"}), "baseline: it is no JSON"),
+        (json!({"ignore": [{"namespaces": "demo"}]}), "namespaces"),
+        (
+            json!({"certificates": true}),
+            "unsupported option certificates; supported: ",
+        ),
+    ] {
+        let answer = answer(binary(), &programs, &arguments);
+        assert!(answer["failed"] == true && answer["changed"] == false, "{answer}");
+        assert!(answer["msg"].as_str().unwrap().contains(words), "{answer}");
+    }
+}
+
+/// 500 nodes and 10 000 pods in 64 MiB of data, stacks and buffers among it: the kernel gives it no more.
+#[test]
+fn a_big_cluster_fits_into_little_memory() {
+    let look = |mebibytes: u32| {
+        let programs = Programs::new().with("kubectl", include_str!("big-cluster.sh"));
+        let kubectl = programs.folder().join("kubectl");
+        let mut command = Command::new("/bin/sh");
+        let limit = format!("ulimit -d {} && exec \"$0\" \"$1\"", mebibytes * 1024);
+        command
+            .args(["-c", &limit])
+            .arg(assert_cmd::cargo::cargo_bin!("cluster_health"));
+        command
+            .env("PATH", programs.path())
+            .arg(programs.arguments(&json!({"kubectl": [kubectl]})));
+        command.output().unwrap()
+    };
+    let output = look(64);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+    let counts = &answer["counts"];
+    assert_eq!(
+        (&counts["nodes"], &counts["pods"], &answer["complete"]),
+        (&json!(500), &json!(10_000), &json!(true))
+    );
+    assert_eq!(answer["verdicts"].as_array().unwrap().len(), 50);
+    assert_eq!(answer["verdicts"][0]["count"], 20);
+    assert!(answer["summary"].as_array().unwrap().len() < 24);
+}
