@@ -1,6 +1,7 @@
 //! `upgrade_plan`: which nodes of a cluster are upgraded, in which order, and what speaks against it. It reads
 //! nothing but its arguments, which hold what the other modules found; so that no playbook has to reason.
 
+mod health;
 mod node;
 mod params;
 mod plan;

@@ -1,5 +1,6 @@
 //! What the user asks for, and what was found out about each node before.
 
+use crate::health::Health;
 use crate::node::Node;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
@@ -18,6 +19,7 @@ pub struct Params {
     pub pdb: Pdb,
     pub backup: bool,
     pub snapshot: bool,
+    pub health: Health,
     pub fail_on_refusal: bool,
 }
 
@@ -78,6 +80,8 @@ struct Options {
     backup: bool,
     #[serde(default)]
     snapshot: bool,
+    #[serde(default)]
+    health: Health,
     #[serde(default = "yes")]
     fail_on_refusal: bool,
 }
@@ -109,6 +113,7 @@ impl TryFrom<Options> for Params {
             pdb: options.pdb,
             backup: options.backup,
             snapshot: options.snapshot,
+            health: options.health,
             fail_on_refusal: options.fail_on_refusal,
         })
     }

@@ -179,21 +179,26 @@ fn skipped(node: &Node) -> Skipped {
 }
 
 fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
+    let health = params.health.notice().filter(|_| !turns.is_empty());
+    outage(params, turns).into_iter().chain(health).collect()
+}
+
+fn outage(params: &Params, turns: &[Turn]) -> Option<String> {
     let restarts = turns
         .iter()
         .filter(|turn| turn.role == Role::Server && turn.install)
         .map(|turn| turn.host.as_str());
     let restarts = restarts.collect::<Vec<_>>().join(", ");
     if restarts.is_empty() {
-        return Vec::new();
+        return None;
     }
     match params.nodes.iter().filter(|node| node.is_server()).count() {
-        1 => vec![format!(
+        1 => Some(format!(
             "the API is away while {restarts}, the only controller, restarts; pods go on running"
-        )],
-        2 => vec![format!(
+        )),
+        2 => Some(format!(
             "two controllers with embedded etcd do without neither: the API is away while each of {restarts} restarts"
-        )],
-        _ => Vec::new(),
+        )),
+        _ => None,
     }
 }

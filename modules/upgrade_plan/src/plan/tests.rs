@@ -438,6 +438,39 @@ fn an_outage_of_the_api_is_announced() {
     assert!(notices(&[server("c1", PATCH, PATCH), agent("w1", OLD, PATCH)]).is_empty());
 }
 
+#[test]
+fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
+    let verdict = |number: usize, severity: &str| json!({"severity": severity, "kind": "Node", "namespace": "", "object": format!("n{number}"), "reason": "NotReady", "count": 1});
+    let told = |verdicts: &[Value], nodes: &[Value]| {
+        let planned = planned(
+            PATCH,
+            nodes,
+            &json!({"health": {"changed": false, "verdicts": verdicts}}),
+        );
+        assert!(planned.refusals.is_empty());
+        planned.notices
+    };
+    let pod = json!({"severity": "error", "kind": "Pod", "namespace": "demo", "object": "Deployment/web", "reason": "CrashLoopBackOff"});
+    let outdated = cluster(OLD, PATCH);
+    let expected = "the cluster is not well already, and only what comes on top will stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
+    assert_eq!(
+        told(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
+        [expected]
+    );
+    let many: Vec<Value> = (0..7).map(|number| verdict(number, "error")).collect();
+    assert!(told(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
+    assert!(told(&many, &cluster(PATCH, PATCH)).is_empty());
+    assert!(
+        planned(
+            PATCH,
+            &outdated,
+            &json!({"health": {"changed": false, "skipped": true}})
+        )
+        .notices
+        .is_empty()
+    );
+}
+
 fn moving() -> Value {
     let pod = |name: &str, budgets: Value| json!({"namespace": "demo", "name": name, "uid": "1", "verdict": "evict", "reason": "", "budgets": budgets});
     let tight = json!([{"name": "vault", "disruptions_allowed": 0, "current_healthy": 1, "desired_healthy": 1, "expected_pods": 1}]);
