@@ -334,6 +334,27 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
 }
 
 #[test]
+fn a_check_and_a_condition_fail_when_told() {
+    let ready = || lab(&["kubectl", "get", "--raw", "/readyz?verbose"]);
+    fault(&["readyz", "etcd"]);
+    let told = ready();
+    assert_eq!(told.code, 1);
+    assert!(
+        told.stderr.contains("[-]etcd failed: reason withheld"),
+        "{}",
+        told.stderr
+    );
+    fault(&["readyz", "none"]);
+    assert!(ready().stdout.ends_with("readyz check passed\n"));
+    let path = "jsonpath={.status.conditions[?(@.type==\"DiskPressure\")].status}";
+    let presses = || lab(&["kubectl", "get", "node", "k3s-worker-2", "-o", path]).stdout;
+    fault(&["node-condition", "112", "DiskPressure", "True"]);
+    wait_for("the disk is full", || presses() == "True");
+    fault(&["node-condition", "k3s-worker-2", "DiskPressure", "False"]);
+    wait_for("the disk has room", || presses() == "False");
+}
+
+#[test]
 fn a_spoilt_kubeconfig_is_mended() {
     let get = || lab(&["kubectl", "get", "nodes"]).code;
     for what in ["truncated", "ca-mismatch", "no-client-certificate"] {

@@ -1,16 +1,20 @@
-//! Troubles on demand. A server reads `/etc/lab/faults.json` again at each request:
+//! Troubles on demand. `/etc/lab/faults.json` is read again each time:
 //!
 //! ```json
 //! {"requests": [{"verb": "create", "resource": "pods/eviction", "status": 429},
-//!               {"resource": "readyz", "status": 500}, {"verb": "list", "resource": "nodes", "hang": 30}]}
+//!               {"resource": "readyz", "status": 500}, {"verb": "list", "resource": "nodes", "hang": 30}],
+//!  "checks": ["etcd", "poststarthook/rbac/bootstrap-roles"],
+//!  "conditions": {"MemoryPressure": "True"}}
 //! ```
+//!
+//! `checks` fail in `/readyz` and `/livez`; `conditions` are what this node's kubelet reports.
 //!
 //! The first rule that fits decides; `verb` (get, list, watch, create, update, patch, delete) and `resource` (plural,
 //! with its subresource; `readyz`, `livez`, `version`) may be left out. `hang` is in real seconds, and with no
 //! `status` the request goes on afterwards. What a pod does wrong is told by its annotations instead: see `kubelet`.
 
 use crate::api::status::Refusal;
-use crate::json::{items, text};
+use crate::json::{items, pairs, text};
 use crate::paths;
 use serde_json::Value;
 use std::time::Duration;
@@ -43,12 +47,32 @@ pub async fn meet(verb: &str, resource: &str) -> Result<(), Refusal> {
 }
 
 fn rule(verb: &str, resource: &str) -> Option<Value> {
-    let file = std::fs::read_to_string(paths::etc("lab/faults.json")).ok()?;
-    let faults: Value = serde_json::from_str(&file).ok()?;
     let fits = |rule: &&Value| {
         [("/verb", verb), ("/resource", resource)]
             .iter()
             .all(|(key, is)| ["", *is].contains(&text(rule, key)))
     };
-    items(&faults, "/requests").iter().find(fits).cloned()
+    items(&all(), "/requests").iter().find(fits).cloned()
+}
+
+/// Nothing where there is no file, or no sense in it.
+fn all() -> Value {
+    let file = std::fs::read_to_string(paths::etc("lab/faults.json"));
+    file.ok()
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default()
+}
+
+pub fn failing_checks() -> Vec<String> {
+    let checks = all();
+    let names = items(&checks, "/checks").iter();
+    names.filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+}
+
+/// Of this node, by type.
+pub fn conditions() -> Vec<(String, String)> {
+    let all = all();
+    pairs(&all, "/conditions")
+        .map(|(kind, status)| (kind.to_owned(), status.to_owned()))
+        .collect()
 }

@@ -7,6 +7,17 @@ use crate::release;
 use crate::state::State;
 use anyhow::{Context as _, Result};
 
+#[derive(Debug, clap::Args)]
+pub struct Expiry {
+    container: String,
+    /// For so many days; a negative number: they have still so many
+    #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
+    days: i32,
+    /// all, listener, or services as `k3s certificate` names them: admin, kubelet, etcd … (with commas)
+    #[arg(long, default_value = "all")]
+    what: String,
+}
+
 const TOOL: &str = "/usr/local/lib/lab/certificates";
 
 /// Runs the tool in a container, where it is put first.
@@ -21,8 +32,8 @@ pub(super) fn tool(node: &Node, words: &[&str], stdin: &str) -> Result<String> {
         .with_context(|| format!("spoiling what is in container {}", node.vmid))
 }
 
-pub(super) fn expire(state: &State, container: &str, days: i32, what: &str) -> Result<()> {
-    let node = state.node(container)?;
+pub(super) fn expire(state: &State, expiry: &Expiry) -> Result<()> {
+    let node = state.node(&expiry.container)?;
     // An agent has no authority of its own.
     let authorities = match node.role {
         Role::Controller => String::new(),
@@ -33,7 +44,8 @@ pub(super) fn expire(state: &State, container: &str, days: i32, what: &str) -> R
             tool(first, &["bundle"], "")?
         }
     };
-    let done = tool(&node, &["expire", &days.to_string(), what], &authorities)?;
+    let words = ["expire", &expiry.days.to_string(), &expiry.what];
+    let done = tool(&node, &words, &authorities)?;
     print!("{done}");
     Ok(())
 }

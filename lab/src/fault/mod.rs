@@ -3,6 +3,7 @@
 mod certificates;
 mod guest;
 mod network;
+mod standin;
 
 use crate::release;
 use crate::state::State;
@@ -11,7 +12,7 @@ use clap::{Subcommand, ValueEnum};
 use guest::{
     full_disk, hold_lock, kill, lxc, mend, move_conf, of_pct, pause_install, power, rebuild, set_property,
 };
-use network::{api, api_rule, ssh};
+use network::{api, ssh};
 use serde_json::json;
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -125,16 +126,17 @@ pub enum Fault {
         #[arg(long)]
         hang: Option<f64>,
     },
-    /// Certificates of a node are over, as after a year without a restart; the next start renews them
-    CertExpired {
+    /// A check of the stand-in's `/readyz` and `/livez` fails, as etcd or poststarthook/rbac/bootstrap-roles; `none`: all pass
+    Readyz {
+        check: String,
+        /// Which controller
+        #[arg(default_value = "all")]
         container: String,
-        /// For so many days; a negative number: they have still so many
-        #[arg(long, default_value_t = 1, allow_negative_numbers = true)]
-        days: i32,
-        /// all, listener, or services as `k3s certificate` names them: admin, kubelet, etcd … (with commas)
-        #[arg(long, default_value = "all")]
-        what: String,
     },
+    /// The stand-in's kubelet reports a condition of its node
+    NodeCondition(standin::Report),
+    /// Certificates of a node are over, as after a year without a restart; the next start renews them
+    CertExpired(certificates::Expiry),
     /// `k3s.yaml` is spoilt: truncated, garbage, empty, missing, json, no-client-certificate, bad-base64,
     /// truncated-pem, ca-mismatch, cert-mismatch, key-mismatch, expired, not-yet-valid; `none` mends it
     Kubeconfig {
@@ -220,15 +222,13 @@ pub fn apply(state: &State, fault: &Fault) -> Result<()> {
             resource,
             status,
             hang,
-        } => api_rule(
+        } => standin::requests(
             state,
             &json!({"verb": verb, "resource": resource, "status": status, "hang": hang}),
         ),
-        Fault::CertExpired {
-            container,
-            days,
-            what,
-        } => certificates::expire(state, container, *days, what),
+        Fault::Readyz { check, container } => standin::check(state, container, unless_none(check)),
+        Fault::NodeCondition(report) => standin::condition(state, report),
+        Fault::CertExpired(expiry) => certificates::expire(state, expiry),
         Fault::Kubeconfig { container, what } => {
             certificates::tool(&state.node(container)?, &["kubeconfig", what], "").map(drop)
         }

@@ -1,4 +1,4 @@
-//! Troubles between machines: ports that do not answer, an API that errs.
+//! Troubles between machines: ports that do not answer.
 
 use super::Manner;
 use crate::container::exec;
@@ -6,11 +6,10 @@ use crate::layout::{Node, Role};
 use crate::namespace;
 use crate::state::State;
 use anyhow::Result;
-use serde_json::{Map, Value, json};
 
 pub(super) const API_PORT: u16 = 6443;
 
-fn controllers(state: &State, wanted: &str) -> Result<Vec<Node>> {
+pub(super) fn controllers(state: &State, wanted: &str) -> Result<Vec<Node>> {
     if wanted == "all" {
         return Ok(state
             .nodes()
@@ -51,25 +50,4 @@ pub(super) fn ssh(state: &State, host: &str, how: Option<Manner>) -> Result<()> 
         .stdin(firewall(22, how))
         .run()
         .map(drop)
-}
-
-/// Adds a rule to the stand-in's own faults, on every controller.
-pub(super) fn api_rule(state: &State, rule: &Value) -> Result<()> {
-    let rule: Map<String, Value> = rule
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(_, v)| !v.is_null())
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
-    for node in controllers(state, "all")? {
-        let found = exec(&node, ["cat", "/etc/lab/faults.json"]).output()?.stdout;
-        let mut faults: Value = serde_json::from_str(&found).unwrap_or_else(|_| json!({"requests": []}));
-        if let Some(rules) = faults["requests"].as_array_mut() {
-            rules.push(Value::Object(rule.clone()));
-        }
-        let write = "cat > /etc/lab/faults.new && mv /etc/lab/faults.new /etc/lab/faults.json";
-        exec(&node, ["sh", "-c", write]).stdin(faults.to_string()).run()?;
-    }
-    Ok(())
 }

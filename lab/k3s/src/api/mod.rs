@@ -5,6 +5,7 @@ pub mod discovery;
 pub mod evict;
 pub mod health;
 pub mod http;
+pub mod page;
 pub mod patch;
 pub mod protobuf;
 pub mod selectors;
@@ -19,6 +20,7 @@ use crate::json::set;
 use crate::kinds::{self, Kind};
 use crate::phase::Phase;
 use auth::Identity;
+use health::Wrong;
 use http::{Body, Request};
 use hyper::{Method, Response};
 use serde_json::{Value, json};
@@ -49,15 +51,14 @@ impl Api {
         let path = request.path.trim_matches('/').to_owned();
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
-            [check @ ("readyz" | "livez" | "healthz"), ..] => {
-                faults::meet("get", check).await?;
-                let reachable = self.cluster.registry.sync().await.is_ok();
-                Ok(health::check(
-                    check,
-                    self.phase.is_ready(),
-                    reachable,
-                    request.has("verbose"),
-                ))
+            [endpoint @ ("readyz" | "livez" | "healthz"), check @ ..] => {
+                faults::meet("get", endpoint).await?;
+                let wrong = Wrong {
+                    starting: !self.phase.is_ready(),
+                    no_datastore: self.cluster.registry.sync().await.is_err(),
+                    failing: faults::failing_checks(),
+                };
+                health::answer(endpoint, &check.join("/"), &request, &wrong).ok_or_else(Refusal::no_such_path)
             }
             ["version"] => {
                 faults::meet("get", "version").await?;

@@ -148,6 +148,10 @@ impl Fields {
         Err(format!("invalid field selector: {part:?}"))
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn match_object(&self, object: &Value) -> bool {
         self.0.iter().all(|(pointer, wanted, value)| {
             let found = match object.pointer(pointer) {

@@ -5,7 +5,7 @@ use crate::api::http::{self, Body, Request};
 use crate::api::selectors::{Fields, Labels};
 use crate::api::status::{self, Outcome, Refusal};
 use crate::api::watch::{Filter, Watch};
-use crate::api::{patch, present, table};
+use crate::api::{page, patch, present, table};
 use crate::cluster::{Cluster, Part};
 use crate::json::{name, number, set, text, uid};
 use crate::kinds::Kind;
@@ -120,16 +120,13 @@ fn filter(target: &Target, request: &Request) -> Outcome<Filter> {
 fn list(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Response<Body>> {
     let filter = filter(target, request)?;
     let (objects, revision) = cluster.registry.list_at(&filter.prefix);
-    let chosen: Vec<&Value> = objects
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|o| filter.match_object(o))
-        .collect();
-    let metadata = json!({"resourceVersion": revision.to_string()});
+    let page = page::cut(&objects, request, &filter, revision)?;
     if wants_table(request) {
-        return Ok(http::json(200, &table::of(&target.kind, &chosen, metadata, true)));
+        let table = table::of(&target.kind, &page.chosen, page.metadata, true);
+        return Ok(http::json(200, &table));
     }
-    let items: Vec<Value> = chosen
+    let items: Vec<Value> = page
+        .chosen
         .into_iter()
         .map(|o| present(&target.kind, &target.version, o))
         .collect();
@@ -137,7 +134,7 @@ fn list(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Respon
         200,
         &json!({
             "kind": format!("{}List", target.kind.name), "apiVersion": target.kind.api_version(&target.version),
-            "metadata": metadata, "items": items,
+            "metadata": page.metadata, "items": items,
         }),
     ))
 }

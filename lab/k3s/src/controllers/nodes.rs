@@ -70,6 +70,7 @@ fn care(world: &World, node: &Arc<Value>, lost: bool, watcher: &mut Watcher) -> 
         declare_lost(&mut new);
     }
     taint(&mut new, watcher);
+    taint_pressure(&mut new);
     hold(&mut new);
     (*node.as_ref() != new).then(|| Action::Replace(kinds::of("nodes"), Arc::clone(node), new, Part::Whole))
 }
@@ -145,6 +146,29 @@ fn taint(node: &mut Value, watcher: &mut Watcher) {
         crate::json::remove(node, &["spec", "taints"]);
     } else {
         set(node, &["spec", "taints"], json!(taints));
+    }
+}
+
+/// No new pods where something runs short.
+fn taint_pressure(node: &mut Value) {
+    for (kind, key) in [
+        ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+        ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+        ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+    ] {
+        let presses = condition(node, kind) == "True";
+        let mut taints = items(node, "/spec/taints").to_vec();
+        let there = taints.iter().any(|taint| text(taint, "/key") == key);
+        if presses && !there {
+            taints.push(json!({"key": key, "effect": "NoSchedule", "timeAdded": clock::seconds()}));
+        } else if !presses && there {
+            taints.retain(|taint| text(taint, "/key") != key);
+        }
+        if taints.is_empty() {
+            crate::json::remove(node, &["spec", "taints"]);
+        } else {
+            set(node, &["spec", "taints"], json!(taints));
+        }
     }
 }
 

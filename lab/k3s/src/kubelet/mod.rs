@@ -12,7 +12,7 @@ mod trouble;
 use crate::client::Client;
 use crate::clock::{self, paced};
 use crate::config::Config;
-use crate::json::{condition, text};
+use crate::json::text;
 use crate::log;
 use crate::phase::Phase;
 use anyhow::{Result, ensure};
@@ -109,7 +109,7 @@ impl Kubelet {
         }
         ensure!(known.is_ok(), "{}", known.status_text());
         let node = known.json();
-        let posts = due || condition(&node, "Ready") != "True";
+        let posts = due || node::is_behind(&node);
         if posts {
             self.post_status(&node).await?;
         }

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::config::Config;
 use crate::config::flags::Role;
+use crate::faults;
 use crate::json::{items, set, text};
 use crate::version::Version;
 use serde_json::{Value, json};
@@ -103,46 +104,93 @@ pub fn status(config: &Config, old: &Value, ready: bool) -> Value {
     })
 }
 
-fn conditions(old: &Value, ready: bool) -> Vec<Value> {
-    let mut all = vec![
+/// Type, what is well and what is not: status, reason, message.
+type Row = (&'static str, Told, Told);
+type Told = (&'static str, &'static str, &'static str);
+
+const CONDITIONS: &[Row] = &[
+    (
+        "NetworkUnavailable",
+        ("False", "FlannelIsUp", "Flannel is running on this node"),
+        ("True", "FlannelIsDown", "Flannel is not running on this node"),
+    ),
+    (
+        "MemoryPressure",
         (
-            "NetworkUnavailable",
-            "False",
-            "FlannelIsUp",
-            "Flannel is running on this node",
-        ),
-        (
-            "MemoryPressure",
             "False",
             "KubeletHasSufficientMemory",
             "kubelet has sufficient memory available",
         ),
         (
-            "DiskPressure",
+            "True",
+            "KubeletHasInsufficientMemory",
+            "kubelet has insufficient memory available",
+        ),
+    ),
+    (
+        "DiskPressure",
+        (
             "False",
             "KubeletHasNoDiskPressure",
             "kubelet has no disk pressure",
         ),
+        ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
+    ),
+    (
+        "PIDPressure",
         (
-            "PIDPressure",
             "False",
             "KubeletHasSufficientPID",
             "kubelet has sufficient PID available",
         ),
-        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-    ];
-    if !ready {
-        all[4] = (
-            "Ready",
+        (
+            "True",
+            "KubeletHasInsufficientPID",
+            "kubelet has insufficient PID available",
+        ),
+    ),
+    (
+        "Ready",
+        ("True", "KubeletReady", "kubelet is posting ready status"),
+        (
             "False",
             "KubeletNotReady",
             "container runtime network not ready: cni config uninitialized",
-        );
-    }
-    all.into_iter().map(|condition| stamped(old, condition)).collect()
+        ),
+    ),
+];
+
+fn conditions(old: &Value, ready: bool) -> Vec<Value> {
+    let rows = told(ready, &faults::conditions());
+    rows.into_iter()
+        .map(|(kind, told)| stamped(old, kind, told))
+        .collect()
 }
 
-fn stamped(old: &Value, (kind, status, reason, message): (&str, &str, &str, &str)) -> Value {
+/// What the kubelet says of each condition; what it is made to say counts.
+fn told(ready: bool, made: &[(String, String)]) -> Vec<(&'static str, Told)> {
+    let row = |(kind, well, ill): &Row| {
+        let forced = made
+            .iter()
+            .find(|(forced, _)| forced == kind)
+            .map(|(_, status)| status);
+        let is_ill = match forced {
+            Some(status) => status == ill.0,
+            None => *kind == "Ready" && !ready,
+        };
+        (*kind, if is_ill { *ill } else { *well })
+    };
+    CONDITIONS.iter().map(row).collect()
+}
+
+/// Whether the node says something else than it should.
+pub fn is_behind(node: &Value) -> bool {
+    let told = told(true, &faults::conditions());
+    told.iter()
+        .any(|(kind, (status, ..))| crate::json::condition(node, kind) != *status)
+}
+
+fn stamped(old: &Value, kind: &str, (status, reason, message): Told) -> Value {
     let now = clock::seconds();
     let before = items(old, "/status/conditions")
         .iter()
@@ -183,6 +231,21 @@ fn os_image() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_condition_is_what_the_kubelet_is_made_to_say() {
+        let made = [("MemoryPressure".to_owned(), "True".to_owned())];
+        let of = |ready, made: &[(String, String)], kind: &str| {
+            let told = told(ready, made);
+            told.iter().find(|(known, _)| *known == kind).unwrap().1.1
+        };
+        assert_eq!(of(true, &made, "MemoryPressure"), "KubeletHasInsufficientMemory");
+        assert_eq!(of(true, &[], "MemoryPressure"), "KubeletHasSufficientMemory");
+        assert_eq!(
+            (of(true, &made, "Ready"), of(false, &[], "Ready")),
+            ("KubeletReady", "KubeletNotReady")
+        );
+    }
 
     #[test]
     fn taints_are_read_as_kubectl_writes_them() {

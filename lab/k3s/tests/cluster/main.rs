@@ -11,6 +11,7 @@
 mod certificates;
 mod command_line;
 mod drain;
+mod health;
 mod lab;
 mod restart;
 mod trouble;
