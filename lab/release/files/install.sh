@@ -8,8 +8,9 @@ set -f
 
 # The release server puts its own address here when it hands this file out.
 GITHUB_URL=${GITHUB_URL:-https://github.com/k3s-io/k3s/releases}
-# 2021: unit and environment file as recorded with v1.21.2. 2025: as newer scripts write them (agents
-# notify too, /etc/default and /etc/sysconfig are read, values are quoted).
+# 2021: unit and environment file as recorded with v1.21.2. 2026: as newer scripts write them (agents
+# notify too, /etc/default and /etc/sysconfig are read, values are quoted); and since 2026 releases are
+# where INSTALL_K3S_ARTIFACT_URL says, which takes the place of the line above.
 SCRIPT_ERA=${SCRIPT_ERA:-2021}
 # The lab writes a step's name here to hold the script at that step, so that it can be killed there.
 LAB_PAUSE_FILE=${LAB_PAUSE_FILE:-/etc/lab/install-pause}
@@ -158,15 +159,27 @@ sha256_of() {
     sha256sum "$1" | cut -d ' ' -f 1
 }
 
+# Where the files of this version are.
+artifacts() {
+    if [ "$SCRIPT_ERA" = 2026 ]; then
+        echo "$INSTALL_K3S_ARTIFACT_URL/$(echo "$VERSION" | sed 's/+/%2B/g')"
+    else
+        echo "$GITHUB_URL/download/$VERSION"
+    fi
+}
+
 fetch_expected_hash() {
-    url=$GITHUB_URL/download/$VERSION/sha256sum-$ARCH.txt
+    if [ "$SCRIPT_ERA" = 2026 ] && [ -n "$GITHUB_URL" ]; then
+        echo "[WARN]  GITHUB_URL does not work anymore. Please use 'INSTALL_K3S_ARTIFACT_URL' instead." >&2
+    fi
+    url=$(artifacts)/sha256sum-$ARCH.txt
     info "Downloading hash $url"
     fetch "$url" "$WORK_DIR/hashes"
     EXPECTED=$(sed -n "s/^\([0-9a-f]\{64\}\)[[:blank:]]\{1,\}k3s$SUFFIX\$/\1/p" "$WORK_DIR/hashes" | head -n 1)
 }
 
 install_binary() {
-    url=$GITHUB_URL/download/$VERSION/k3s$SUFFIX
+    url=$(artifacts)/k3s$SUFFIX
     info "Downloading binary $url"
     fetch "$url" "$WORK_DIR/k3s"
     info 'Verifying binary download'

@@ -53,7 +53,7 @@ impl Site {
             ["releases", "download", version, "k3s"] => self.binary(version, faults.downloads),
             ["releases", "download", version, "sha256sum-amd64.txt"] => self.sums(version, faults.sums),
             ["install.sh"] => self.install_script(request, faults.install, Era::AsIs),
-            ["install-2025.sh"] => self.install_script(request, faults.install, Era::Newest),
+            ["install-2026.sh"] => self.install_script(request, faults.install, Era::Newest),
             _ => Ok(not_found()),
         }
     }

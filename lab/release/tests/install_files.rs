@@ -273,7 +273,7 @@ fn the_environment_file_has_what_the_script_was_given() {
 
     // A newer script writes what the shell prints: quoted in single quotes by dash.
     let machine = Machine::new().with_binary();
-    machine.run(&[&given[..], &[("SCRIPT_ERA", "2025")]].concat(), &["server"]);
+    machine.run(&[&given[..], &[("SCRIPT_ERA", "2026")]].concat(), &["server"]);
     let quoted: Vec<_> = sorted(&machine)
         .into_iter()
         .map(|line| line.replace(['\'', '"', '\\'], ""))
@@ -286,7 +286,7 @@ fn the_environment_file_has_what_the_script_was_given() {
 fn a_newer_script_writes_another_template_with_the_same_arguments() {
     let machine = Machine::new().with_binary();
     machine.run(
-        &[SKIP, ("SCRIPT_ERA", "2025"), ("K3S_TOKEN", "t")],
+        &[SKIP, ("SCRIPT_ERA", "2026"), ("K3S_TOKEN", "t")],
         &["agent", "--node-label", "a=b"],
     );
     let unit = machine.read("units/k3s-agent.service");

@@ -270,12 +270,14 @@ fn the_install_script_points_back_here() {
     assert!(ours.lines().any(|line| line == releases), "{ours}");
     assert!(!ours.contains("https://update.k3s.io"));
     assert!(ours.contains("\nSCRIPT_ERA=${SCRIPT_ERA:-2021}\n"));
-    assert!(
-        server
-            .get("/install-2025.sh")
-            .text()
-            .contains("\nSCRIPT_ERA=2025\n")
+    let newest = server.get("/install-2026.sh").text().to_owned();
+    assert!(newest.contains("\nSCRIPT_ERA=2026\n"));
+    let artifacts = format!(
+        "INSTALL_K3S_ARTIFACT_URL=${{INSTALL_K3S_ARTIFACT_URL:-{}}}",
+        server.url("/releases/download")
     );
+    assert!(newest.lines().any(|line| line == artifacts), "{newest}");
+    assert!(!newest.contains("\nGITHUB_URL="), "{newest}");
     // A real script in the folder takes the place of ours, in the form older ones have.
     std::fs::write(
         server.root.path().join("install.sh"),

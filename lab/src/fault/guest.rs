@@ -167,7 +167,8 @@ pub(super) fn mend(state: &State, node: &Node) -> Result<()> {
         container::start(node)?;
         container::wait_for_systemd(node)?;
     }
-    let mut script = "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause /etc/lab/rotate-pause\n".to_owned();
+    let mut script =
+        "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause /etc/lab/rotate-pause\n".to_owned();
     script.push_str(&certificates::mend());
     if node.role == Role::Controller {
         script.push_str(&firewall(API_PORT, None));

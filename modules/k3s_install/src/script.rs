@@ -165,7 +165,9 @@ fn inputs(params: &Params, setup: &Setup, have_binary: bool) -> String {
         export("INSTALL_K3S_SKIP_DOWNLOAD", "true");
     }
     if let Some(url) = &params.download_url {
+        // Scripts since 2026 ask for the second and warn about the first, which older ones ask for.
         export("GITHUB_URL", url);
+        export("INSTALL_K3S_ARTIFACT_URL", &format!("{url}/download"));
     }
     for (key, value) in setup
         .variables()
@@ -263,6 +265,7 @@ export INSTALL_K3S_SKIP_SELINUX_RPM='true'
 export INSTALL_K3S_BIN_DIR='/opt/bin'
 export INSTALL_K3S_SKIP_DOWNLOAD='true'
 export GITHUB_URL='http://10.99.0.1:8080/releases'
+export INSTALL_K3S_ARTIFACT_URL='http://10.99.0.1:8080/releases/download'
 export K3S_URL='https://a:6443'
 set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
         assert_eq!(inputs(&params(), &setup(), true), expected);

@@ -50,13 +50,25 @@ fetch_script() {
     write "$folder/install.sh.source" 600 "$source_mark"
 }
 
-# Where releases are, as the script itself has it: GITHUB_URL=${GITHUB_URL:-https://…}, or plain.
-releases() {
+# The default of a variable of the script: NAME=${NAME:-https://…}, or plain.
+default_of() {
+    sed -n 's/^'"$1"'=["'\'']\{0,1\}\(\${'"$1"':-\)\{0,1\}["'\'']\{0,1\}\([^"'\''}]*\).*/\2/p' "$folder/install.sh" | head -n 1
+}
+
+# Where the files of this version are, as the script itself has it: since 2026 under INSTALL_K3S_ARTIFACT_URL, before
+# under GITHUB_URL.
+artifacts() {
     if [ -n "$download_url" ]; then
-        printf '%s' "$download_url"
-    else
-        sed -n 's/^GITHUB_URL=["'\'']\{0,1\}\(\${GITHUB_URL:-\)\{0,1\}["'\'']\{0,1\}\([^"'\''}]*\).*/\2/p' "$folder/install.sh" | head -n 1
+        printf '%s' "$download_url/download/$version"
+        return
     fi
+    base=$(default_of INSTALL_K3S_ARTIFACT_URL)
+    if [ -n "$base" ]; then
+        printf '%s' "$base/$(printf '%s' "$version" | sed 's/+/%2B/g')"
+        return
+    fi
+    base=$(default_of GITHUB_URL)
+    [ -z "$base" ] || printf '%s' "$base/download/$version"
 }
 
 fetch_binary() {
@@ -67,10 +79,10 @@ fetch_binary() {
     arm*) arch=arm suffix=-armhf ;;
     *) die "there is no k3s for the architecture $(uname -m)" ;;
     esac
-    base=$(releases)
-    [ -n "$base" ] || die "$source has no GITHUB_URL line that says where releases are: give download_url, or set prefetch to false"
-    sums=$base/download/$version/sha256sum-$arch.txt
-    url=$base/download/$version/k3s$suffix
+    files=$(artifacts)
+    [ -n "$files" ] || die "$source has no line INSTALL_K3S_ARTIFACT_URL or GITHUB_URL that says where releases are: give download_url, or set prefetch to false"
+    sums=$files/sha256sum-$arch.txt
+    url=$files/k3s$suffix
     download "$sums" "$folder/sums.part" "the SHA-256 sums of k3s $version"
     wanted=$(sed -n "s/^\([0-9a-f]\{64\}\)[[:blank:]]\{1,\}\*\{0,1\}k3s$suffix\$/\1/p" "$folder/sums.part" | head -n 1)
     [ -n "$wanted" ] || die "$sums names no k3s$suffix; it begins with: $(head -n 1 "$folder/sums.part" | cut -c 1-120)"

@@ -23,7 +23,7 @@ fn installed(node: &Node, answer: &Value) {
 
 #[test]
 fn a_fresh_install_is_one_more_case() {
-    for era in ["2021", "2025"] {
+    for era in ["2021", "2026"] {
         let node = Node::new(era, &[NEW]);
         installed(&node, &call(&node, &arguments(), false));
         assert_eq!(call(&node, &arguments(), false)["changed"], false);

@@ -69,7 +69,7 @@ fn wherever_an_agents_install_is_killed_the_same_command_finishes_it() {
 fn wherever_the_module_dies_the_same_command_finishes_it() {
     let arguments = json!({"settle": 0, "prefetch": false});
     let points = all_points(1, 1, |point| {
-        died_after(point, &quick(server("2025")), "k3s.service", &arguments)
+        died_after(point, &quick(server("2026")), "k3s.service", &arguments)
     });
     assert!(points > 8, "only {points} points");
 }

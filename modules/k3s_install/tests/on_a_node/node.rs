@@ -55,12 +55,19 @@ pub(crate) struct Node {
 
 /// The lab's script with the address of the release server of these tests.
 pub(crate) fn script(era: &str) -> String {
-    INSTALL_SH
+    let script = INSTALL_SH
         .replace(
             "https://github.com/k3s-io/k3s/releases",
             "http://release.lab/releases",
         )
-        .replace("SCRIPT_ERA:-2021", &format!("SCRIPT_ERA:-{era}"))
+        .replace("SCRIPT_ERA:-2021", &format!("SCRIPT_ERA:-{era}"));
+    if era == "2021" {
+        return script;
+    }
+    script.replace(
+        "GITHUB_URL=${GITHUB_URL:-http://release.lab/releases}",
+        "INSTALL_K3S_ARTIFACT_URL=${INSTALL_K3S_ARTIFACT_URL:-http://release.lab/releases/download}",
+    )
 }
 
 impl Node {

@@ -92,8 +92,9 @@ while [ $# -gt 1 ]; do
     [ "$1" != -o ] || file=$2
     shift
 done
-if [ -f "$SANDBOX/www/${1#http://release.lab/}" ]; then
-    exec cp "$SANDBOX/www/${1#http://release.lab/}" "$file"
+path=$(printf '%s' "${1#http://release.lab/}" | sed 's/%2B/+/g')
+if [ -f "$SANDBOX/www/$path" ]; then
+    exec cp "$SANDBOX/www/$path" "$file"
 fi
 echo "curl: (22) The requested URL returned error: 404" >&2
 exit 22

@@ -29,7 +29,7 @@ fn assert_upgraded(node: &Node, unit: &'static str, arguments: &Value) {
 
 #[test]
 fn an_agent_keeps_url_token_labels_and_arguments() {
-    for era in ["2021", "2025"] {
+    for era in ["2021", "2026"] {
         assert_upgraded(
             &agent(era),
             "k3s-agent.service",
@@ -40,14 +40,14 @@ fn an_agent_keeps_url_token_labels_and_arguments() {
 
 #[test]
 fn a_server_keeps_flags_token_and_disabled_add_ons() {
-    for era in ["2021", "2025"] {
+    for era in ["2021", "2026"] {
         assert_upgraded(&server(era), "k3s.service", &json!({"role": "server"}));
     }
 }
 
 #[test]
 fn the_script_may_download_for_itself() {
-    assert_upgraded(&agent("2025"), "k3s-agent.service", &json!({"prefetch": false}));
+    assert_upgraded(&agent("2026"), "k3s-agent.service", &json!({"prefetch": false}));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_disabled_unit_stays_disabled() {
 
 #[test]
 fn drop_ins_stay_and_variables_that_the_script_does_not_carry_too() {
-    let node = agent("2025");
+    let node = agent("2026");
     let drop_in = "etc/systemd/system/k3s-agent.service.d/mine.conf";
     node.put(drop_in, "[Service]\nEnvironment=GOGC=50\nLimitNOFILE=65536\n");
     let env = "etc/systemd/system/k3s-agent.service.env";
@@ -176,7 +176,7 @@ fn a_mirror_takes_the_place_of_the_scripts_own_address() {
 
 #[test]
 fn it_works_where_sh_is_bash_and_in_any_language() {
-    let node = agent("2025");
+    let node = agent("2026");
     let env = "etc/systemd/system/k3s-agent.service.env";
     node.put(env, &format!("{}# für die Übung\nGOGC=\"ü\"\n", node.text(env)));
     node.shell.set("/bin/bash");
