@@ -5,6 +5,7 @@
 
 mod certificate;
 mod chain;
+mod found;
 mod key;
 mod name;
 mod pem;
@@ -14,5 +15,6 @@ pub mod testing;
 
 pub use certificate::{Certificate, Standing, rfc3339};
 pub use chain::chains_to;
+pub use found::{All, Fault, Found};
 pub use key::belongs;
 pub use pem::{base64, certificates};

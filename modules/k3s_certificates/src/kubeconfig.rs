@@ -1,8 +1,8 @@
 //! The certificates that a kubeconfig holds or names. Keys in it are passed over.
 
-use crate::found::All;
 use anyhow::{Result, anyhow, ensure};
 use host::Host;
+use k3s_certs::All;
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 

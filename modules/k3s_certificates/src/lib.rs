@@ -1,6 +1,5 @@
 //! `k3s_certificates`: which certificates there are and how long they last; and new ones in time.
 
-mod found;
 mod kubeconfig;
 mod params;
 mod plan;
@@ -14,20 +13,16 @@ pub use plan::Step;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
-use anyhow::{Context, Result, bail};
-use found::{All, Fault};
-use host::{Command, Host, Waited, wait_until};
-use k3s_certs::Standing;
-use k3s_certs::rotation::{self, Done, Places, Way};
+use anyhow::{Result, bail};
+use host::{Host, Waited, wait_until};
+use k3s_certs::rotation::{self, Done, Way};
+use k3s_certs::{All, Fault, Standing};
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::time::Duration;
 use told::Told;
 
 pub struct K3sCertificates;
 
-/// Some dozens of files are read and printed.
-const GATHER_LIMIT: Duration = Duration::from_mins(2);
 const PROVE_LIMIT: Duration = Duration::from_mins(1);
 const PROVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -76,12 +71,8 @@ impl Module for K3sCertificates {
             Wanted::Summary => All::default(),
             Wanted::Listed | Wanted::Rotated => gather(params, host)?,
         };
-        let places = Places {
-            data_dir: params.data_dir.clone(),
-            kubeconfig: params.kubeconfig.clone(),
-        };
         let service = match params.wanted {
-            Wanted::Rotated => Some(rotation::look(host, &places)?),
+            Wanted::Rotated => Some(rotation::look(host, &params.places())?),
             Wanted::Listed | Wanted::Summary => None,
         };
         Ok(State {
@@ -131,19 +122,16 @@ impl Module for K3sCertificates {
 }
 
 fn gather(params: &Params, host: &dyn Host) -> Result<All> {
-    let mut all = All::default();
-    let node = params.kubeconfigs.is_none();
-    if node || !params.paths.is_empty() {
-        let output = host
-            .run(&program(params, node))?
-            .succeed(&host.place(), "reading the certificates")?;
-        all = All::of_node(&output.text())
-            .with_context(|| format!("{}: reading the certificates", host.place()))?;
-    }
+    let places = params.kubeconfigs.is_none().then(|| params.places());
+    let mut all = if places.is_some() || !params.paths.is_empty() {
+        All::of_node(host, places.as_ref(), &params.paths)?
+    } else {
+        All::default()
+    };
     for path in params.kubeconfigs.iter().flatten() {
-        all.kubeconfig(host, path);
+        kubeconfig::read(&mut all, host, path);
     }
-    if node && all.found.is_empty() && all.faults.is_empty() {
+    if places.is_some() && all.found.is_empty() && all.faults.is_empty() {
         bail!(
             "{}: there is no certificate below {}: k3s is not installed here, or keeps its data elsewhere (data_dir)",
             host.place(),
@@ -151,23 +139,6 @@ fn gather(params: &Params, host: &dyn Host) -> Result<All> {
         );
     }
     Ok(all)
-}
-
-/// The node's program with its input before it; nothing of it shows in a list of processes.
-fn program(params: &Params, node: bool) -> Command {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let mut text = format!(
-        "data={}\nkubeconfig={}\nnode={}\n{}main",
-        quoted(&params.data_dir),
-        quoted(&params.kubeconfig),
-        if node { "yes" } else { "no" },
-        include_str!("programs/gather.sh")
-    );
-    for path in &params.paths {
-        let _ = write!(text, " {}", quoted(path));
-    }
-    text.push('\n');
-    Command::script(text).within(GATHER_LIMIT)
 }
 
 /// The last files are written a moment after k3s answers.

@@ -1,6 +1,7 @@
 //! What the user asks for.
 
 use crate::summary::Node;
+use k3s_certs::rotation::Places;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -163,6 +164,13 @@ impl Options {
 }
 
 impl Params {
+    pub(crate) fn places(&self) -> Places {
+        Places {
+            data_dir: self.data_dir.clone(),
+            kubeconfig: self.kubeconfig.clone(),
+        }
+    }
+
     pub fn warn_window(&self) -> Duration {
         days(self.warn_days)
     }

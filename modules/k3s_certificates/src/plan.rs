@@ -1,13 +1,12 @@
 //! What is due, and what is done about it. Pure.
 
-use crate::found::Found;
 use crate::params::{Params, Wanted};
 use crate::state::State;
 use crate::told::{self, Kind};
 use ansible_module::Plan;
 use anyhow::{Result, bail};
-use k3s_certs::Standing;
 use k3s_certs::rotation::{self, Role, Service};
+use k3s_certs::{Found, Standing};
 use std::fmt;
 use std::time::Duration;
 
@@ -109,7 +108,7 @@ fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'
         .found
         .iter()
         .filter(made)
-        .filter(|found| told::ignored(params, &found.file, &state.all.found).is_none())
+        .filter(|found| told::ignored(params, &found.file, &state.all).is_none())
         .collect()
 }
 

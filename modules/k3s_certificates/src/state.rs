@@ -1,9 +1,9 @@
 //! What is true of the certificates here, at one time.
 
-use crate::found::All;
 use crate::params::Params;
 use crate::summary::{self, Merged};
 use crate::told::{self, Told};
+use k3s_certs::All;
 use k3s_certs::rotation::Service;
 use std::time::SystemTime;
 

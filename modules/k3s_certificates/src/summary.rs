@@ -1,8 +1,8 @@
 //! The answers of several nodes as one.
 
-use crate::found::Fault;
 use crate::params::Params;
 use crate::told::Told;
+use k3s_certs::Fault;
 use serde::{Deserialize, Deserializer};
 
 /// One node: its name, and what was registered of its list.

@@ -1,8 +1,7 @@
 //! Certificates as they are told: judged at a time, worst first where it matters.
 
-use crate::found::{All, Fault, Found};
 use crate::params::Params;
-use k3s_certs::{Certificate, Standing};
+use k3s_certs::{All, Certificate, Fault, Found, Standing};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -40,7 +39,7 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn new(params: &Params, found: &Found, others: &[Found], now: SystemTime) -> Self {
+    fn new(params: &Params, found: &Found, all: &All, now: SystemTime) -> Self {
         let certificate = &found.certificate;
         let names = certificate.dns_names.iter().cloned();
         let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
@@ -55,7 +54,7 @@ impl Told {
             not_after: certificate.not_after_rfc3339(),
             days_left: certificate.days_left(now),
             state: certificate.standing(now, params.warn_window()),
-            ignored: ignored(params, &found.file, others),
+            ignored: ignored(params, &found.file, all),
             names: names.chain(addresses).collect(),
             fingerprint: certificate.fingerprint.clone(),
         }
@@ -101,21 +100,16 @@ fn days(days: i64) -> String {
 }
 
 pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<Told> {
-    let told = |found| Told::new(params, found, &all.found, now);
+    let told = |found| Told::new(params, found, all, now);
     all.found.iter().map(told).collect()
 }
 
 /// Why a file's certificates do not count: the user says so, or k3s has stopped using it.
-pub(crate) fn ignored(params: &Params, file: &str, others: &[Found]) -> Option<String> {
+pub(crate) fn ignored(params: &Params, file: &str, all: &All) -> Option<String> {
     if let Some(pattern) = params.ignore.iter().find(|pattern| names(pattern, file)) {
         return Some(format!("ignore: {pattern}"));
     }
-    // k3s 1.21 gave this file another name and leaves the old one where it is, until it ends.
-    let folder = file.strip_suffix("/client-cloud-controller.crt")?;
-    let successor = format!("{folder}/client-k3s-cloud-controller.crt");
-    others
-        .iter()
-        .any(|other| other.file == successor)
+    all.left_over(file)
         .then(|| "left by a k3s before v1.21; it may be removed".to_owned())
 }
 

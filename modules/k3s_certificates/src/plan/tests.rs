@@ -1,7 +1,7 @@
 //! What is due where, without any node.
 
 use super::*;
-use crate::found::All;
+use k3s_certs::All;
 use k3s_certs::rotation::Way;
 use k3s_certs::testing::{Authority, Leaf, NOW};
 use serde_json::{Value, json};

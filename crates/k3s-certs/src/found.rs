@@ -1,39 +1,53 @@
-//! What the node's program told: certificates with the files that they are in, and what could not be read.
+//! The certificates of a node, with the files that they are in, and what could not be read.
 
-use crate::kubeconfig;
+use crate::Certificate;
+use crate::rotation::Places;
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use k3s_certs::Certificate;
+use host::{Command, Host};
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Some dozens of files are read and printed.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// A certificate where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) file: String,
+pub struct Found {
+    pub file: String,
     /// The field of the file, where the file is no PEM.
-    pub(crate) entry: Option<String>,
-    pub(crate) certificate: Certificate,
+    pub entry: Option<String>,
+    pub certificate: Certificate,
 }
 
 /// A file that holds no certificate that can be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fault {
-    pub(crate) file: String,
-    pub(crate) error: String,
+pub struct Fault {
+    pub file: String,
+    pub error: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct All {
-    pub(crate) found: Vec<Found>,
-    pub(crate) faults: Vec<Fault>,
+pub struct All {
+    pub found: Vec<Found>,
+    pub faults: Vec<Fault>,
     /// What there is to know besides.
-    pub(crate) notes: Vec<String>,
+    pub notes: Vec<String>,
 }
 
 impl All {
+    /// Reads what a node has: its own files, where `places` says where they are, and `more` files and folders.
+    pub fn of_node(host: &dyn Host, places: Option<&Places>, more: &[String]) -> Result<Self> {
+        let output = host
+            .run(&program(places, more))?
+            .succeed(&host.place(), "reading the certificates")?;
+        Self::read(&output.text()).with_context(|| format!("{}: reading the certificates", host.place()))
+    }
+
     /// Reads the lines of the node's program.
-    pub(crate) fn of_node(text: &str) -> Result<Self> {
+    fn read(text: &str) -> Result<Self> {
         let mut all = Self::default();
         let mut lines = text.lines();
         for line in lines.by_ref() {
@@ -75,9 +89,9 @@ impl All {
     }
 
     /// The certificates of a PEM file, or of the bytes in a field.
-    pub(crate) fn pem(&mut self, file: &str, entry: Option<&str>, content: &[u8]) {
+    pub fn pem(&mut self, file: &str, entry: Option<&str>, content: &[u8]) {
         let place = entry.map_or_else(|| file.to_owned(), |entry| format!("{file}: {entry}"));
-        match k3s_certs::certificates(content, &place) {
+        match crate::certificates(content, &place) {
             Ok(certificates) => self
                 .found
                 .extend(certificates.into_iter().map(|certificate| Found {
@@ -90,24 +104,46 @@ impl All {
     }
 
     /// The certificates in a field that is base64.
-    pub(crate) fn field(&mut self, file: &str, entry: &str, value: &str) {
-        match k3s_certs::base64(value, entry) {
+    pub fn field(&mut self, file: &str, entry: &str, value: &str) {
+        match crate::base64(value, entry) {
             Ok(content) => self.pem(file, Some(entry), &content),
             Err(error) => self.fault(file.to_owned(), format!("{error:#}")),
         }
     }
 
-    pub(crate) fn fault(&mut self, file: impl Into<String>, error: impl Into<String>) {
+    pub fn fault(&mut self, file: impl Into<String>, error: impl Into<String>) {
         self.faults.push(Fault {
             file: file.into(),
             error: error.into(),
         });
     }
 
-    /// The certificates of a kubeconfig on this machine.
-    pub(crate) fn kubeconfig(&mut self, host: &dyn host::Host, path: &str) {
-        kubeconfig::read(self, host, path);
+    /// Whether k3s has stopped using a file: 1.21 gave it another name, and leaves the old one where it is until it
+    /// ends.
+    pub fn left_over(&self, file: &str) -> bool {
+        let successor = |folder: &str| format!("{folder}/client-k3s-cloud-controller.crt");
+        let folder = file.strip_suffix("/client-cloud-controller.crt");
+        folder.is_some_and(|folder| self.found.iter().any(|other| other.file == successor(folder)))
     }
+}
+
+/// The node's program with its input before it; nothing of it shows in a list of processes.
+fn program(places: Option<&Places>, more: &[String]) -> Command {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let own = Places::default();
+    let Places { data_dir, kubeconfig } = places.unwrap_or(&own);
+    let mut text = format!(
+        "data={}\nkubeconfig={}\nnode={}\n{}main",
+        quoted(data_dir),
+        quoted(kubeconfig),
+        if places.is_some() { "yes" } else { "no" },
+        include_str!("gather.sh")
+    );
+    for path in more {
+        let _ = write!(text, " {}", quoted(path));
+    }
+    text.push('\n');
+    Command::script(text).within(LIMIT)
 }
 
 /// The file has a column of its own.
@@ -121,7 +157,7 @@ fn without(place: &str, error: &str, entry: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k3s_certs::testing::{Authority, Leaf};
+    use crate::testing::{Authority, Leaf};
 
     fn line(kind: &str, path: &str, content: &str) -> String {
         format!("{kind} {} {}\n", STANDARD.encode(path), STANDARD.encode(content))
@@ -136,7 +172,7 @@ mod tests {
             + &line("client-certificate-data", "/k3s.yaml", &quoted)
             + &line("tls.crt", "/dynamic-cert.json", &STANDARD.encode(&chain))
             + "end\n";
-        let all = All::of_node(&text).unwrap();
+        let all = All::read(&text).unwrap();
         let told: Vec<_> = all
             .found
             .iter()
@@ -175,7 +211,7 @@ mod tests {
             + &line("unreadable", "/d.crt", "")
             + &line("more", "/e", "")
             + "end\n";
-        let told: Vec<String> = All::of_node(&text)
+        let told: Vec<String> = All::read(&text)
             .unwrap()
             .faults
             .iter()
@@ -205,7 +241,7 @@ mod tests {
             "pem ? YQ==\nend\n",
             "end\nend\n",
         ] {
-            assert!(All::of_node(text).is_err(), "{text:?}");
+            assert!(All::read(text).is_err(), "{text:?}");
         }
     }
 }
