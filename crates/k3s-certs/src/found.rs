@@ -233,6 +233,47 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    fn the_images_of_pods_are_not_searched() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new("ca").pem;
+        let files = [
+            "server/tls/server-ca.crt",
+            "server/tls/etcd/peer-ca.crt",
+            "agent/client-ca.crt",
+            "agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/etc/ssl/certs/a.pem",
+        ];
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, &authority).unwrap();
+        }
+        let places = Places {
+            data_dir: folder.path().display().to_string(),
+            kubeconfig: "/no/such".to_owned(),
+        };
+        let told = |all: All| {
+            let files = all.found.into_iter().map(|found| found.file);
+            files
+                .map(|file| file.replace(&format!("{}/", places.data_dir), ""))
+                .collect::<Vec<_>>()
+        };
+        let host = host::LocalHost::new();
+        let own = All::of_node(&host, Some(&places), &[]).unwrap();
+        assert_eq!(
+            told(own),
+            [
+                "server/tls/etcd/peer-ca.crt",
+                "server/tls/server-ca.crt",
+                "agent/client-ca.crt"
+            ]
+        );
+        // A folder that somebody names is searched whole.
+        let named = All::of_node(&host, None, std::slice::from_ref(&places.data_dir)).unwrap();
+        assert_eq!(named.found.len(), files.len());
+    }
+
+    #[test]
     fn an_answer_that_is_cut_off_or_mixed_up_is_none() {
         for text in [
             "",

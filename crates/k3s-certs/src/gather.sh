@@ -9,8 +9,9 @@ most=500
 
 main() {
     if [ "$node" = yes ]; then
-        folder "$data/server/tls"
-        folder "$data/agent"
+        folder "$data/server/tls" 2
+        # No deeper: below are the images of all pods, and with them thousands of authorities that are not k3s's.
+        folder "$data/agent" 1
         fields "$kubeconfig"
         for file in "$data"/server/cred/*.kubeconfig "$data"/agent/*.kubeconfig; do
             fields "$file"
@@ -19,7 +20,7 @@ main() {
     fi
     for place in "$@"; do
         if [ -d "$place" ]; then
-            folder "$place"
+            folder "$place" 100
         elif [ -e "$place" ]; then
             pem "$place"
         else
@@ -46,8 +47,9 @@ pem() {
     fi
 }
 
+# $1 the folder, $2 how deep to look.
 folder() {
-    find "$1" \( -type f -o -type l \) \( -name '*.crt' -o -name '*.pem' -o -name '*.cert' \) 2>/dev/null |
+    find "$1" -maxdepth "$2" \( -type f -o -type l \) \( -name '*.crt' -o -name '*.pem' -o -name '*.cert' \) 2>/dev/null |
         sort | head -n "$((most + 1))" | {
         told=0
         while IFS= read -r file; do

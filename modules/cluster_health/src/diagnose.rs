@@ -2,7 +2,7 @@
 
 use crate::params::Params;
 use crate::state::{Api, Service};
-use host::{Command, Host, Kind};
+use host::{Command, Host};
 use k3s_types::mask;
 use std::time::Duration;
 
@@ -12,14 +12,8 @@ const LONGEST: usize = 300;
 /// Neither does more than read.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// Looks at the service and at the end of its log. Where the place itself is out of reach, there is nothing to look at.
+/// Looks at the service and at the end of its log.
 pub(crate) fn service(params: &Params, host: &dyn Host, api: &mut Api) {
-    if api
-        .failure
-        .is_some_and(|kind| !matches!(kind, Kind::CommandFailed | Kind::CommandNotFound))
-    {
-        return;
-    }
     let name = &params.service;
     let show = ["systemctl", "show", name, "--property", Service::PROPERTIES];
     if let Ok(output) = host.run(&Command::new(show).within(LIMIT)) {

@@ -1,6 +1,7 @@
 //! Judges what was seen. Pure: a look and the options in, verdicts out.
 
 mod api;
+mod certificates;
 mod containers;
 mod jobs;
 mod nodes;
@@ -58,6 +59,7 @@ impl Health {
 
 pub fn judge(params: &Params, seen: &Seen) -> Health {
     let mut findings = api::judge(params, seen);
+    findings.extend(certificates::judge(params, seen));
     findings.extend(nodes::judge(seen));
     findings.extend(versions::judge(params, seen));
     let (pods, standing_in) = pods::judge(params, seen);

@@ -6,12 +6,14 @@ use crate::params::Params;
 use crate::state::{Etcd, Groups, Seen, State, Version, checks};
 use crate::{diagnose, judge};
 use anyhow::Result;
-use host::{Failure, Host, wait_until};
-use kubectl::{Answer, Answers, Kubectl, Questions};
+use host::{Failure, Host, Kind, wait_until};
+use k3s_certs::All;
+use k3s_certs::rotation::Places;
+use kubectl::{Answer, Answers, Kubectl, Questions, quote};
 use lists::{List, read};
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd.
-const ETCD: &str = r#"e() { [ -d /var/lib/rancher/k3s/server/db/etcd/member/wal ] || return 44; k --kubeconfig /dev/null --server http://127.0.0.1:2381 get --raw "$1"; }
+const ETCD: &str = r#"e() { [ -d "$data/server/db/etcd/member/wal" ] || return 44; k --kubeconfig /dev/null --server http://127.0.0.1:2381 get --raw "$1"; }
 learner() { e /metrics | grep '^etcd_server_is_learner '; }
 "#;
 /// The status for "no etcd here"; kubectl ends with 0 or 1.
@@ -27,8 +29,10 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
         let wrong = health.failing().next().is_some() || health.settling() > 0;
         Ok(if wrong { Err(String::new()) } else { Ok(()) })
     })?;
+    let mut seen = last.unwrap_or_else(|| Seen::nothing(host));
+    look_at_the_node(params, host, &mut seen);
     Ok(State {
-        seen: last.unwrap_or_else(|| Seen::nothing(host)),
+        seen,
         waited: host.elapsed().saturating_sub(started),
     })
 }
@@ -36,7 +40,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
 fn look(params: &Params, host: &dyn Host) -> Seen {
     let mut seen = Seen::nothing(host);
     let kubectl = params.kubectl(host);
-    let groups = match control(&kubectl) {
+    let groups = match control(params, &kubectl) {
         Ok(answers) => read_control(&answers, &mut seen),
         Err(error) => {
             seen.api.said = format!("{error:#}");
@@ -45,7 +49,6 @@ fn look(params: &Params, host: &dyn Host) -> Seen {
         }
     };
     if seen.api.version.is_none() {
-        diagnose::service(params, host, &mut seen.api);
         return seen;
     }
     let mut lists = List::ALWAYS.to_vec();
@@ -60,10 +63,30 @@ fn look(params: &Params, host: &dyn Host) -> Seen {
     seen
 }
 
+/// What no wait changes: the node's certificates, and why an API does not answer in the end. They may be just that.
+fn look_at_the_node(params: &Params, host: &dyn Host, seen: &mut Seen) {
+    // The place itself may be out of reach.
+    let in_reach = |kind: Kind| matches!(kind, Kind::CommandFailed | Kind::CommandNotFound);
+    if !seen.api.failure.is_none_or(in_reach) {
+        return;
+    }
+    let places = Places {
+        data_dir: params.data_dir.clone(),
+        ..Places::default()
+    };
+    match All::of_node(host, Some(&places), &[]) {
+        Ok(all) => seen.certificates = all,
+        Err(error) => seen.certificates.fault(&*params.data_dir, format!("{error:#}")),
+    }
+    if seen.api.version.is_none() {
+        diagnose::service(params, host, &mut seen.api);
+    }
+}
+
 /// What is asked of every server, down or not.
-fn control(kubectl: &Kubectl) -> Result<Answers> {
+fn control(params: &Params, kubectl: &Kubectl) -> Result<Answers> {
     Questions::new(kubectl)
-        .with(ETCD)
+        .with(&format!("data={}\n{ETCD}", quote(&params.data_dir)))
         .path("/readyz?verbose")
         .path("/version")
         .or_end()

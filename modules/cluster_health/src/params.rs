@@ -3,9 +3,12 @@
 use crate::baseline::Baseline;
 use crate::ignore::{Ignore, Rule};
 use host::Host;
+use k3s_certs::rotation::Places;
 use kubectl::Kubectl;
 use serde::Deserialize;
 use std::time::Duration;
+
+const DAY: u32 = 24 * 60 * 60;
 
 /// The options; see `cluster_health.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -22,6 +25,7 @@ pub struct Params {
     pub limits: Limits,
     pub expect: Expected,
     pub request_timeout: Duration,
+    pub data_dir: String,
 }
 
 /// From when on something is trouble.
@@ -32,6 +36,8 @@ pub struct Limits {
     pub not_ready: Duration,
     /// How long a crash counts as recent.
     pub restart_window: Duration,
+    /// How long before its end a certificate is a trouble.
+    pub certificates: Duration,
 }
 
 /// What the caller knows of the cluster.
@@ -90,6 +96,8 @@ struct Options {
     not_ready_limit: u32,
     #[serde(default = "ten_minutes")]
     restart_window: u32,
+    #[serde(default = "thirty")]
+    certificate_warn_days: u32,
     #[serde(default)]
     expect_nodes: Vec<String>,
     expect_version: Option<String>,
@@ -99,6 +107,8 @@ struct Options {
     unanswered: Vec<String>,
     #[serde(default = "ten_seconds")]
     request_timeout: u32,
+    #[serde(default = "data_dir")]
+    data_dir: String,
 }
 
 fn k3s_kubectl() -> Vec<String> {
@@ -115,6 +125,14 @@ fn five_seconds() -> u32 {
 
 fn ten_seconds() -> u32 {
     10
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+fn data_dir() -> String {
+    Places::default().data_dir
 }
 
 fn five_minutes() -> u32 {
@@ -145,6 +163,7 @@ impl TryFrom<Options> for Params {
                 terminating: seconds(options.terminating_limit),
                 not_ready: seconds(options.not_ready_limit),
                 restart_window: seconds(options.restart_window),
+                certificates: seconds(options.certificate_warn_days) * DAY,
             },
             expect: Expected {
                 nodes: options.expect_nodes,
@@ -153,6 +172,7 @@ impl TryFrom<Options> for Params {
                 unanswered: options.unanswered,
             },
             request_timeout: seconds(options.request_timeout),
+            data_dir: options.data_dir,
         })
     }
 }
@@ -169,6 +189,9 @@ fn check(options: &Options) -> Result<(), String> {
     let name = &options.service;
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(letter) {
         return Err(format!("service: {name:?} cannot be the name of a systemd unit"));
+    }
+    if !options.data_dir.starts_with('/') {
+        return Err(format!("data_dir: {:?} is no whole path", options.data_dir));
     }
     let limits = [
         ("interval", options.interval),
@@ -204,6 +227,7 @@ mod tests {
             (json!({"service": "-x"}), "service: "),
             (json!({"service": "k3s agent"}), "service: "),
             (json!({"interval": 0}), "interval: "),
+            (json!({"data_dir": "k3s"}), "data_dir: "),
             (json!({"request_timeout": 0}), "request_timeout: "),
             (json!({"ignore": [{}]}), "ignore: "),
             (json!({"ignore": [{"selector": "a b"}]}), "ignore: "),

@@ -53,6 +53,16 @@ pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
         "Whether the API server calls itself ready.",
         seen.api.ready,
     );
+    let until = seen
+        .leaves_until()
+        .and_then(|until| until.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let until = until.and_then(|until| until.as_secs().try_into().ok());
+    let help = "When the first certificate of the node that was asked ends.";
+    page.metric(
+        "certificate_end_timestamp_seconds",
+        help,
+        until.map(|until| (String::new(), until)),
+    );
     let severities = [Severity::Error, Severity::Warning, Severity::Info];
     let by_severity = severities.map(|severity| (label("severity", severity), health.count(severity)));
     page.metric("verdicts", "Troubles by severity.", by_severity);

@@ -3,9 +3,10 @@
 use crate::judge::{Health, judge};
 use crate::params::Params;
 use crate::state::{Seen, Service, State};
-use crate::verdict::{Severity, Verdict, rfc3339};
+use crate::verdict::{Severity, Verdict};
 use crate::{prometheus, summary};
 use host::Kind;
+use k3s_certs::rfc3339;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -41,6 +42,8 @@ pub(crate) struct Counts {
     pub(crate) pods_in_phase: BTreeMap<String, usize>,
     pub(crate) workloads: usize,
     pub(crate) workloads_available: usize,
+    /// Leaves of the node that was asked.
+    pub(crate) certificates: usize,
     pub(crate) jobs: usize,
     pub(crate) jobs_failed: usize,
 }
@@ -114,6 +117,7 @@ impl Counts {
                 .iter()
                 .filter(|workload| workload.available >= workload.wanted)
                 .count(),
+            certificates: seen.leaves().count(),
             jobs: seen.jobs.len(),
             jobs_failed: seen.jobs.iter().filter(|job| job.is("Failed").is_some()).count(),
         }

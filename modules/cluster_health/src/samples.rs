@@ -18,7 +18,7 @@ pub(crate) fn now() -> SystemTime {
 
 /// The time so many seconds ago, as the API writes it.
 pub(crate) fn ago(seconds: u64) -> String {
-    crate::verdict::rfc3339(now() - Duration::from_secs(seconds))
+    k3s_certs::rfc3339(now() - Duration::from_secs(seconds))
 }
 
 pub(crate) fn params(options: Value) -> Params {
@@ -48,6 +48,7 @@ pub(crate) fn bare() -> Seen {
         addons: Vec::new(),
         charts: Vec::new(),
         etcd: None,
+        certificates: k3s_certs::All::default(),
         unread: BTreeMap::new(),
     }
 }

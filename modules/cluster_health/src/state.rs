@@ -15,6 +15,7 @@ pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
 use host::Host;
+use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -43,6 +44,8 @@ pub struct Seen {
     pub charts: Vec<Chart>,
     /// The member of etcd on this node; none where there is no etcd.
     pub etcd: Option<Etcd>,
+    /// The certificates of this node.
+    pub certificates: All,
     /// What could not be read, and why.
     pub unread: BTreeMap<String, String>,
 }
@@ -61,8 +64,22 @@ impl Seen {
             addons: Vec::new(),
             charts: Vec::new(),
             etcd: None,
+            certificates: All::default(),
             unread: BTreeMap::new(),
         }
+    }
+
+    /// The certificates that k3s renews, in the files that it uses.
+    pub(crate) fn leaves(&self) -> impl Iterator<Item = &Certificate> {
+        let all = &self.certificates;
+        let used = all.found.iter().filter(|found| !all.left_over(&found.file));
+        used.map(|found| &found.certificate)
+            .filter(|certificate| !certificate.is_ca)
+    }
+
+    /// When the first of them ends.
+    pub(crate) fn leaves_until(&self) -> Option<SystemTime> {
+        self.leaves().map(|leaf| leaf.not_after).min()
     }
 
     /// Whether all that there is to read was read.

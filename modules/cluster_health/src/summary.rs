@@ -3,7 +3,8 @@
 use crate::judge::{Health, span};
 use crate::report::Counts;
 use crate::state::Seen;
-use crate::verdict::{Severity, Verdict, rfc3339};
+use crate::verdict::{Severity, Verdict};
+use k3s_certs::rfc3339;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -27,6 +28,7 @@ pub(crate) fn lines(seen: &Seen, health: &Health, counts: &Counts) -> Vec<String
         .filter(|verdict| !verdict.settling)
         .collect();
     told.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
+    lines.extend(certificates(seen, counts));
     lines.extend(told.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
     if let Some(more) = told.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
         lines.push(format!("... and {more} more, in the answer's verdicts"));
@@ -104,6 +106,18 @@ fn numbers(seen: &Seen, counts: &Counts) -> Vec<String> {
         counts.workloads_available, counts.workloads, counts.jobs, counts.jobs_failed
     ));
     lines
+}
+
+fn certificates(seen: &Seen, counts: &Counts) -> Option<String> {
+    let until = seen.leaves_until()?;
+    let first = match until.duration_since(seen.now) {
+        Ok(left) => format!("the first ends in {}", span(left)),
+        Err(_) => "the first has ended".to_owned(),
+    };
+    Some(format!(
+        "certificates of this node: {}, {first}",
+        counts.certificates
+    ))
 }
 
 fn service(seen: &Seen) -> Vec<String> {

@@ -1,12 +1,11 @@
 //! What can be wrong, in types; and many findings of one kind made one verdict.
 
+use k3s_certs::rfc3339;
 use kubectl::Labels;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// Names that a verdict lists; of more, the count tells enough.
 const NAMES: usize = 10;
@@ -27,6 +26,7 @@ pub enum Severity {
 pub enum Kind {
     Api,
     Etcd,
+    Certificate,
     Node,
     Cluster,
     Addon,
@@ -45,6 +45,10 @@ pub enum Reason {
     CheckFailed,
     Unanswered,
     CannotBeRead,
+    // Certificates
+    Expired,
+    ExpiresSoon,
+    NotYetValid,
     // etcd
     NotVoter,
     Unhealthy,
@@ -311,14 +315,6 @@ fn verdict(severity: Severity, identity: Identity, settling: bool, mut findings:
         before: 0,
         identity,
     }
-}
-
-pub fn rfc3339(at: SystemTime) -> String {
-    let at = OffsetDateTime::from(at);
-    at.replace_nanosecond(0)
-        .unwrap_or(at)
-        .format(&Rfc3339)
-        .unwrap_or_default()
 }
 
 #[expect(clippy::ref_option, reason = "serde hands a field over by reference")]

@@ -6,6 +6,7 @@
 )]
 
 use assert_cmd::Command;
+use k3s_certs::testing::{Authority, Leaf};
 use serde_json::{Value, json};
 use testbed::Programs;
 
@@ -49,7 +50,7 @@ fn it_works_in_a_container_and_on_the_host_itself() {
         let answer = answer(
             binary(),
             &programs,
-            &json!({"vmid": vmid, "kubectl": [kubectl, "--context=c"], "request_timeout": 7}),
+            &json!({"vmid": vmid, "kubectl": [kubectl, "--context=c"], "request_timeout": 7, "data_dir": programs.folder()}),
         );
         assert_eq!(
             (&answer["changed"], &answer["failed"], &answer["complete"]),
@@ -81,7 +82,7 @@ fn a_service_that_is_down_is_told_without_its_tokens() {
     let answer = answer(
         binary(),
         &programs,
-        &json!({"kubectl": [kubectl], "service": "k3s-main"}),
+        &json!({"kubectl": [kubectl], "service": "k3s-main", "data_dir": programs.folder()}),
     );
     let msg = answer["msg"].as_str().unwrap();
     assert!(msg.contains("k3s-main is failed (failed), result exit-code, status 1; the API server does not answer: The connection"), "{msg}");
@@ -99,7 +100,11 @@ fn a_service_that_is_down_is_told_without_its_tokens() {
 #[test]
 fn a_kubectl_that_is_not_there_is_told() {
     let programs = Programs::new();
-    let answer = answer(binary(), &programs, &json!({"kubectl": ["/no/such/kubectl"]}));
+    let answer = answer(
+        binary(),
+        &programs,
+        &json!({"kubectl": ["/no/such/kubectl"], "data_dir": programs.folder()}),
+    );
     assert_eq!(answer["api"]["failure"], "command_not_found", "{answer}");
     assert!(
         answer["msg"]
@@ -108,6 +113,30 @@ fn a_kubectl_that_is_not_there_is_told() {
             .contains("/no/such/kubectl cannot be run"),
         "{answer}"
     );
+}
+
+#[test]
+fn the_certificates_are_read_where_the_data_is() {
+    let programs = Programs::new().with("kubectl", DOWN);
+    let tls = programs.folder().join("server/tls");
+    std::fs::create_dir_all(&tls).unwrap();
+    // Of the first days of 2026, and so long over.
+    let leaf = Authority::new("ca").sign(&Leaf::new("system:admin").days(-1, 3));
+    std::fs::write(
+        tls.join("client-admin.crt"),
+        format!("{}{}", leaf.key_pem, leaf.pem),
+    )
+    .unwrap();
+    let arguments = json!({"kubectl": [programs.folder().join("kubectl")], "data_dir": programs.folder()});
+    let answer = answer(binary(), &programs, &arguments);
+    let verdicts = answer["verdicts"].as_array().unwrap();
+    assert_eq!(
+        (&verdicts[0]["reason"], &verdicts[1]["reason"]),
+        (&json!("Unreachable"), &json!("Expired")),
+        "{answer}"
+    );
+    assert_eq!(verdicts[1]["object"], "CN=system:admin");
+    assert!(!answer.to_string().contains("PRIVATE KEY"));
 }
 
 #[test]
@@ -142,7 +171,7 @@ fn a_big_cluster_fits_into_little_memory() {
             .arg(assert_cmd::cargo::cargo_bin!("cluster_health"));
         command
             .env("PATH", programs.path())
-            .arg(programs.arguments(&json!({"kubectl": [kubectl]})));
+            .arg(programs.arguments(&json!({"kubectl": [kubectl], "data_dir": programs.folder()})));
         command.output().unwrap()
     };
     let output = look(64);

@@ -53,7 +53,7 @@ fn a_lease_of_a_real_server() {
         ("n2", Duration::from_secs(40))
     );
     let renewed = SystemTime::from(lease.renewed.unwrap());
-    assert_eq!(crate::verdict::rfc3339(renewed), "2026-11-22T17:16:22Z");
+    assert_eq!(k3s_certs::rfc3339(renewed), "2026-11-22T17:16:22Z");
 }
 
 #[test]

@@ -98,8 +98,14 @@ impl Cluster {
             .clone()
     }
 
-    /// Plays the script of questions.
+    /// Plays the script of questions, or that which reads certificates: there are none.
     fn play(&self, script: &str) -> Output {
+        if script.starts_with("data=") {
+            return Output {
+                stdout: b"end\n".to_vec(),
+                ..Output::default()
+            };
+        }
         let mark = script
             .split("printf '\\n%s %s\\n' ")
             .nth(1)
