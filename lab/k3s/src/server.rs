@@ -94,7 +94,8 @@ async fn work(config: Config, front: Arc<Front>, secret: String, store: Arc<dyn 
     // Unused if set already, which nobody does.
     let _ = front.cluster.set(cluster.clone());
     tokio::spawn(leader.clone().run(cluster.clone()));
-    tokio::spawn(controllers::run(cluster.clone(), leader.clone()));
+    let balances = !config.disables("servicelb");
+    tokio::spawn(controllers::run(cluster.clone(), leader.clone(), balances));
     let has_etcd = front.supervisor.has_etcd;
     if has_etcd {
         tokio::spawn(upkeep::run(cluster, config.clone(), leader));

@@ -1,6 +1,7 @@
 //! The controllers. Each is a pure function from the world to the actions that bring it nearer to what is wanted;
 //! one loop on the leading server runs them until none has anything to do.
 
+pub mod balancers;
 pub mod batch;
 pub mod budgets;
 pub mod daemonsets;
@@ -84,13 +85,13 @@ async fn remove(cluster: &Cluster, kind: &Kind, object: &Value, grace: Option<i6
         .map(drop)
 }
 
-/// Works while `leader` says that this server leads.
-pub async fn run(cluster: Cluster, leader: leader::Leader) {
+/// Works while `leader` says that this server leads; `balances`: with k3s's own load balancer.
+pub async fn run(cluster: Cluster, leader: leader::Leader, balances: bool) {
     let mut events = cluster.registry.events();
     let mut watcher = Watcher::default();
     loop {
         if leader.leads() {
-            settle(&cluster, &mut watcher).await;
+            settle(&cluster, &mut watcher, balances).await;
         }
         let wait = wait_for_change(&mut events);
         // Without a change there are still leases that run out.
@@ -114,10 +115,11 @@ fn is_noise(key: &str) -> bool {
     key.starts_with("/registry/coordination.k8s.io/") || key.starts_with("/registry/core/events/")
 }
 
-async fn settle(cluster: &Cluster, watcher: &mut Watcher) {
+async fn settle(cluster: &Cluster, watcher: &mut Watcher, balances: bool) {
     for _ in 0..ROUNDS {
         let world = World::of(cluster);
-        let actions = actions(&world, watcher);
+        let mut actions = actions(&world, watcher);
+        actions.extend(balancers::actions(&world, balances));
         if actions.is_empty() {
             return;
         }

@@ -65,12 +65,13 @@ impl Lab {
     }
 
     pub(crate) fn start_server(&self, version: &str) {
+        self.start_server_with(version, &[]);
+    }
+
+    pub(crate) fn start_server_with(&self, version: &str, more: &[&str]) {
         let port = self.port.to_string();
-        self.spawn(
-            version,
-            "n1",
-            &["server", "--https-listen-port", &port, "--token", "labtoken"],
-        );
+        let arguments = ["server", "--https-listen-port", &port, "--token", "labtoken"];
+        self.spawn(version, "n1", &[&arguments[..], more].concat());
     }
 
     pub(crate) fn start_agent(&self, version: &str, name: &str) {

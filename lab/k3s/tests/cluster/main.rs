@@ -10,6 +10,7 @@
 
 mod certificates;
 mod command_line;
+mod components;
 mod drain;
 mod health;
 mod lab;

@@ -1,0 +1,259 @@
+//! The packaged components: what `kubectl get all -n kube-system` shows of a fresh cluster, and the objects that they
+//! need. The load balancer's pods come with the Services that want them: see `controllers::balancers`.
+
+use super::SYSTEM;
+use crate::json::{remove, set};
+use crate::version::Version;
+use serde_json::{Value, json};
+
+/// Objects by the plural of their kind.
+type Objects = Vec<(&'static str, Value)>;
+
+/// By the word that `--disable` takes.
+pub(super) fn all() -> Vec<(&'static str, Objects)> {
+    vec![
+        ("coredns", with_addon(coredns(), &["coredns"])),
+        ("local-storage", with_addon(local_storage(), &["local-storage"])),
+        (
+            "metrics-server",
+            with_addon(
+                metrics_server(),
+                &[
+                    "metrics-apiservice",
+                    "metrics-server-deployment",
+                    "metrics-server-service",
+                ],
+            ),
+        ),
+        ("traefik", with_addon(traefik(), &["traefik"])),
+    ]
+}
+
+/// k3s keeps an Addon for each file of its folder of manifests.
+fn with_addon(mut objects: Objects, files: &[&str]) -> Objects {
+    for file in files {
+        let folder = if file.starts_with("metrics-") {
+            "metrics-server/"
+        } else {
+            ""
+        };
+        let source = format!("/var/lib/rancher/k3s/server/manifests/{folder}{file}.yaml");
+        let addon = json!({"metadata": metadata(file), "spec": {"source": source}});
+        objects.push(("addons", addon));
+    }
+    objects
+}
+
+fn metadata(name: &str) -> Value {
+    json!({"name": name, "namespace": SYSTEM})
+}
+
+/// The taints that servers are usually given.
+const SERVERS: &[(&str, &str)] = &[
+    ("CriticalAddonsOnly", ""),
+    ("node-role.kubernetes.io/control-plane", "NoSchedule"),
+    ("node-role.kubernetes.io/master", "NoSchedule"),
+];
+
+fn tolerations(keys: &[(&str, &str)]) -> Value {
+    let toleration = |(key, effect): &(&str, &str)| match *effect {
+        "" => json!({"key": key, "operator": "Exists"}),
+        effect => json!({"key": key, "operator": "Exists", "effect": effect}),
+    };
+    keys.iter().map(toleration).collect()
+}
+
+fn workload(own: &str, label: (&str, &str), image: &str) -> Value {
+    let labels = json!({label.0: label.1});
+    let mut metadata = metadata(own);
+    metadata["labels"] = labels.clone();
+    json!({
+        "metadata": metadata,
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "containers": [{"name": own, "image": format!("rancher/{image}")}],
+                    "tolerations": tolerations(SERVERS), "serviceAccountName": own,
+                    "priorityClassName": "system-cluster-critical", "nodeSelector": {"kubernetes.io/os": "linux"},
+                },
+            },
+        },
+    })
+}
+
+fn account(own: &str) -> (&'static str, Value) {
+    ("serviceaccounts", json!({"metadata": metadata(own)}))
+}
+
+fn asking(mut deployment: Value, cpu: &str, memory: &str) -> Value {
+    let requests = json!({"requests": {"cpu": cpu, "memory": memory}});
+    deployment["spec"]["template"]["spec"]["containers"][0]["resources"] = requests;
+    deployment
+}
+
+fn coredns() -> Objects {
+    let deployment = workload(
+        "coredns",
+        ("k8s-app", "kube-dns"),
+        "mirrored-coredns-coredns:1.11.3",
+    );
+    let mut deployment = asking(deployment, "100m", "70Mi");
+    set(
+        &mut deployment,
+        &["spec", "strategy"],
+        json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}),
+    );
+    let map = json!({"metadata": metadata("coredns"), "data": {"Corefile": ".:53 {\n    errors\n    health\n    ready\n}\n"}});
+    let service = json!({
+        "metadata": metadata("kube-dns"),
+        "spec": {
+            "clusterIP": "10.43.0.10", "selector": {"k8s-app": "kube-dns"},
+            "ports": [
+                {"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53},
+                {"name": "dns-tcp", "port": 53, "protocol": "TCP", "targetPort": 53},
+                {"name": "metrics", "port": 9153, "protocol": "TCP", "targetPort": 9153},
+            ],
+        },
+    });
+    vec![
+        account("coredns"),
+        ("configmaps", map),
+        ("services", service),
+        ("deployments", deployment),
+    ]
+}
+
+fn local_storage() -> Objects {
+    let class = json!({
+        "metadata": {"name": "local-path", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+        "provisioner": "rancher.io/local-path", "reclaimPolicy": "Delete", "volumeBindingMode": "WaitForFirstConsumer",
+    });
+    let own = "local-path-provisioner";
+    let mut deployment = workload(own, ("app", own), "local-path-provisioner:v0.0.30");
+    set(
+        &mut deployment,
+        &["spec", "template", "spec", "serviceAccountName"],
+        json!("local-path-provisioner-service-account"),
+    );
+    let folders = json!({"nodePathMap": [{
+        "node": "DEFAULT_PATH_FOR_NON_LISTED_NODES", "paths": ["/var/lib/rancher/k3s/storage"],
+    }]});
+    let map =
+        json!({"metadata": metadata("local-path-config"), "data": {"config.json": folders.to_string()}});
+    vec![
+        ("storageclasses", class),
+        account("local-path-provisioner-service-account"),
+        ("configmaps", map),
+        ("deployments", deployment),
+    ]
+}
+
+/// Its emptyDir is what makes a plain drain refuse.
+fn metrics_server() -> Objects {
+    let own = "metrics-server";
+    let deployment = workload(own, ("k8s-app", own), "mirrored-metrics-server:v0.7.2");
+    let mut deployment = asking(deployment, "100m", "70Mi");
+    set(
+        &mut deployment,
+        &["spec", "template", "spec", "volumes"],
+        json!([{"name": "tmp-dir", "emptyDir": {}}]),
+    );
+    let service = json!({
+        "metadata": metadata(own),
+        "spec": {"selector": {"k8s-app": own}, "ports": [{"name": "https", "port": 443, "targetPort": "https"}]},
+    });
+    let api = json!({
+        "metadata": {"name": "v1beta1.metrics.k8s.io"},
+        "spec": {
+            "group": "metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "insecureSkipTLSVerify": true, "service": {"name": own, "namespace": SYSTEM, "port": 443},
+        },
+    });
+    vec![
+        account(own),
+        ("services", service),
+        ("apiservices", api),
+        ("deployments", deployment),
+    ]
+}
+
+fn traefik() -> Objects {
+    // Version 3 came with 1.32.
+    let (chart_version, image) = if Version::current().since(32) {
+        ("34.2.1+up34.2.0", "mirrored-library-traefik:3.3.2")
+    } else {
+        ("27.0.201+up27.0.2", "mirrored-library-traefik:2.11.10")
+    };
+    let mut objects = Objects::new();
+    for chart in ["traefik-crd", "traefik"] {
+        let source = format!("https://%{{KUBERNETES_API}}%/static/charts/{chart}-{chart_version}.tgz");
+        let job = format!("helm-install-{chart}");
+        objects.push((
+            "helmcharts",
+            json!({
+                "metadata": metadata(chart), "spec": {"chart": source, "bootstrap": false},
+                "status": {"jobName": job},
+            }),
+        ));
+        objects.push(account(&format!("helm-{chart}")));
+        objects.push(("jobs", install_job(&job, chart)));
+    }
+    objects.push(account("traefik"));
+    let label = ("app.kubernetes.io/name", "traefik");
+    objects.push(("deployments", released(workload("traefik", label, image))));
+    let mut metadata = metadata("traefik");
+    metadata["labels"] = json!({label.0: label.1});
+    let service = json!({
+        "metadata": metadata,
+        "spec": {
+            "type": "LoadBalancer", "selector": {label.0: label.1}, "externalTrafficPolicy": "Cluster",
+            "ports": [
+                {"name": "web", "port": 80, "protocol": "TCP", "targetPort": "web"},
+                {"name": "websecure", "port": 443, "protocol": "TCP", "targetPort": "websecure"},
+            ],
+        },
+    });
+    objects.push(("services", released(service)));
+    let class =
+        json!({"metadata": {"name": "traefik"}, "spec": {"controller": "traefik.io/ingress-controller"}});
+    objects.push(("ingressclasses", released(class)));
+    objects
+}
+
+/// What Helm says of an object that it made.
+fn released(mut object: Value) -> Value {
+    let owner = [
+        ("meta.helm.sh/release-name", "traefik"),
+        ("meta.helm.sh/release-namespace", SYSTEM),
+    ];
+    for (key, value) in owner {
+        set(&mut object, &["metadata", "annotations", key], json!(value));
+    }
+    set(
+        &mut object,
+        &["metadata", "labels", "app.kubernetes.io/managed-by"],
+        json!("Helm"),
+    );
+    object
+}
+
+/// Made and run once by k3s's controller of charts. It tolerates no taint, and is tried again for ever.
+fn install_job(own: &str, chart: &str) -> Value {
+    let mut job = workload(
+        own,
+        ("helmcharts.helm.cattle.io/chart", chart),
+        "klipper-helm:v0.9.3-build20241008",
+    );
+    // Made anew from the job's own uid.
+    remove(&mut job, &["spec", "selector"]);
+    job["spec"]["backoffLimit"] = json!(1000);
+    let spec = &mut job["spec"]["template"]["spec"];
+    remove(spec, &["tolerations"]);
+    remove(spec, &["priorityClassName"]);
+    spec["restartPolicy"] = json!("OnFailure");
+    spec["serviceAccountName"] = json!(format!("helm-{chart}"));
+    spec["containers"][0]["name"] = json!("helm");
+    job
+}
