@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod container;
 pub mod down;
 pub mod fault;
+pub mod history;
 pub mod inventory;
 pub mod layout;
 pub mod namespace;

@@ -6,8 +6,8 @@
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use lab::{
-    cluster, container, down, fault, inventory, layout, namespace, process, release, setup, state, template,
-    up,
+    cluster, container, down, fault, history, inventory, layout, namespace, process, release, setup, state,
+    template, up,
 };
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -32,7 +32,14 @@ enum Verb {
     /// Take it down, whole or half-made
     Down,
     /// Tell what is up
-    Status,
+    Status {
+        /// Instead: when each server's k3s was up, a line of JSON for each change, with those that were up after it
+        #[arg(long)]
+        history: bool,
+    },
+    /// Follow a server's k3s for ever (started by `lab up`)
+    #[command(hide = true)]
+    Record { container: String },
     /// A shell on a Proxmox host
     Shell {
         #[arg(default_value = "pve1")]
@@ -96,7 +103,9 @@ fn run(verb: Verb) -> Result<()> {
             process::stop_listening();
             down::take_down()
         }
-        Verb::Status => status().map(|text| answer(&text)),
+        Verb::Status { history: true } => history::render().map(|text| answer(&text)),
+        Verb::Status { history: false } => status().map(|text| answer(&text)),
+        Verb::Record { container } => history::record(&state::load()?.node(&container)?),
         Verb::Shell { host } => enter(&host, &["bash".to_owned()]),
         Verb::Exec { host, command } => enter(&host, &command),
         Verb::Inventory => {

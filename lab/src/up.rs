@@ -3,6 +3,7 @@
 use crate::cluster;
 use crate::container;
 use crate::down;
+use crate::history;
 use crate::layout::Options;
 use crate::namespace;
 use crate::paths;
@@ -82,6 +83,7 @@ fn build(mut options: Options) -> Result<()> {
     step("containers", || make_containers(&state))?;
     if !state.options.no_cluster {
         step("release server", || release::start(&state, &versions))?;
+        history::start(&state)?;
         cluster::install(&state)?;
     }
     state.ready = true;

@@ -334,6 +334,37 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
 }
 
 #[test]
+fn a_servers_ups_and_downs_are_recorded() {
+    let events = || -> Vec<String> {
+        let told = lab(&["status", "--history"]).stdout;
+        let lines = told
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines
+            .map(|line| {
+                format!(
+                    "{} {}",
+                    line["event"].as_str().unwrap(),
+                    line["up"].as_array().unwrap().len()
+                )
+            })
+            .collect()
+    };
+    let before = events();
+    assert_eq!(before.last().unwrap(), "up 1", "{before:?}");
+    pct(&["exec", "101", "--", "systemctl", "restart", "k3s"]);
+    pct(&["exec", "101", "--", "systemctl", "kill", "-s", "KILL", "k3s"]);
+    let new = || events()[before.len()..].join(", ");
+    wait_for("the new start is recorded", || new().matches("up 1").count() == 2);
+    let told = new();
+    assert!(
+        told.starts_with("stopping 0, down 0, starting 0, up 1, failed 0"),
+        "{told}"
+    );
+    wait_for("the API answers", || lab(&["kubectl", "get", "nodes"]).code == 0);
+}
+
+#[test]
 fn a_check_and_a_condition_fail_when_told() {
     let ready = || lab(&["kubectl", "get", "--raw", "/readyz?verbose"]);
     fault(&["readyz", "etcd"]);
