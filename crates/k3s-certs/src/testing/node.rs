@@ -26,7 +26,7 @@ const MOVED: [&str; 5] = [
 ];
 pub const DATA: &str = "/var/lib/rancher/k3s";
 pub const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
-/// What is between the lines of each key: to be searched for in all that comes out.
+/// What stands before each key: to be searched for in all that comes out.
 pub const KEY_MARK: &str = "private key";
 
 pub struct Node {
@@ -37,6 +37,8 @@ pub struct Node {
     pub times_out: Cell<bool>,
     /// Files that are written while somebody waits.
     pub late: RefCell<Vec<(String, String)>>,
+    /// Whether more than scripts may be run: what a list of processes shows is the module's care then.
+    pub any_program: Cell<bool>,
     /// Standard input of each command.
     pub fed: RefCell<Vec<String>>,
 }
@@ -72,15 +74,16 @@ impl Node {
         let mut files = Vec::new();
         for (file, leaf, authority) in &leaves {
             let file = format!("{tls}/{file}");
-            node.leaf(&file, leaf, authority, until);
+            let keys = node.leaf(&file, leaf, authority, until);
+            if file.ends_with("client-admin.crt") {
+                for (from, key) in ["old", "fresh"].into_iter().zip(keys) {
+                    let yaml = kubeconfig(&server.pem, &node.text(&format!("{from}{file}")), &key);
+                    node.put(&format!("{from}{KUBECONFIG}"), &yaml);
+                }
+            }
             files.push(file);
         }
         node.list("k3s.service.files", &files);
-        for from in ["old", "fresh"] {
-            let admin = node.text(&format!("{from}{tls}/client-admin.crt"));
-            let yaml = kubeconfig(&server.pem, &admin);
-            node.put(&format!("{from}{KUBECONFIG}"), &yaml);
-        }
         node.put(KUBECONFIG, &node.text(&format!("old{KUBECONFIG}")));
         node
     }
@@ -111,6 +114,7 @@ impl Node {
             elapsed: Cell::default(),
             dead: Cell::default(),
             times_out: Cell::default(),
+            any_program: Cell::default(),
             late: RefCell::default(),
             fed: RefCell::default(),
         };
@@ -135,13 +139,14 @@ impl Node {
         node
     }
 
-    /// One leaf as it is, as it was, and as the next renewal makes it.
-    fn leaf(&self, file: &str, leaf: &Leaf, authority: &Authority, until: i64) {
-        let old = authority.sign(&leaf.clone().days(until - 365, until)).pem + &authority.pem;
-        let fresh = authority.sign(&leaf.clone().days(0, 365)).pem + &authority.pem;
-        self.put(&format!("old{file}"), &old);
-        self.put(file, &old);
-        self.put(&format!("fresh{file}"), &fresh);
+    /// One leaf as it is, as it was, and as the next renewal makes it; the keys of the last two.
+    fn leaf(&self, file: &str, leaf: &Leaf, authority: &Authority, until: i64) -> [String; 2] {
+        let old = authority.sign(&leaf.clone().days(until - 365, until));
+        let fresh = authority.sign(&leaf.clone().days(0, 365));
+        self.put(&format!("old{file}"), &(old.pem.clone() + &authority.pem));
+        self.put(file, &(old.pem + &authority.pem));
+        self.put(&format!("fresh{file}"), &(fresh.pem + &authority.pem));
+        [old.key_pem, fresh.key_pem]
     }
 
     fn list(&self, name: &str, files: &[String]) {
@@ -235,9 +240,9 @@ impl Node {
     }
 }
 
-/// As k3s writes it, with a key that is none.
-fn kubeconfig(authority: &str, chain: &str) -> String {
-    let key = format!("-----BEGIN EC PRIVATE KEY-----\n{KEY_MARK}\n-----END EC PRIVATE KEY-----\n");
+/// As k3s writes it, but for a line before the key by which it is found.
+fn kubeconfig(authority: &str, chain: &str, key: &str) -> String {
+    let key = format!("{KEY_MARK}\n{key}");
     let [authority, chain, key] = [authority, chain, &key].map(|pem| STANDARD.encode(pem));
     format!(
         "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {authority}\n    server: https://127.0.0.1:6443\n  name: default\n\
@@ -255,16 +260,17 @@ impl Host for Node {
         if self.dead.get() {
             return Err(anyhow!("the module was killed"));
         }
-        assert_eq!(
-            command.argv,
-            ["/bin/sh", "-s"],
-            "what is no script shows in lists of processes"
+        assert!(
+            self.any_program.get() || command.argv == ["/bin/sh", "-s"],
+            "what is no script shows in lists of processes: {:?}",
+            command.argv
         );
         self.pass(Duration::from_secs(1));
         let script = String::from_utf8(command.stdin.clone()).unwrap();
         let path = format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.path("bin").display());
-        let mut child = std::process::Command::new("/bin/sh")
-            .arg("-s")
+        let argv: Vec<String> = command.argv.iter().map(|word| self.moved(word)).collect();
+        let mut child = std::process::Command::new(&argv[0])
+            .args(&argv[1..])
             .env_clear()
             .env("PATH", path)
             .env("SANDBOX", self.root.path())

@@ -78,7 +78,7 @@ case "$*" in
     fi
     for file in $(cat "$state/k3s.service.files"); do rm -f "$SANDBOX/$file"; done
     ;;
-"kubectl --kubeconfig "*" get --raw /readyz")
+"kubectl --kubeconfig "*" get --raw "*)
     file=$3
     unit=k3s.service
     [ "$file" = "${file%kubelet.kubeconfig}" ] || unit=k3s-agent.service
