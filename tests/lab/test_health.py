@@ -1,0 +1,145 @@
+"""A cluster in trouble: what the checks say, and what an upgrade makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Lab, Run
+
+# Young trouble is given its time; here it is old at once.
+AT_ONCE = [f"-ek3s_health_{limit}_limit=1" for limit in ("pending", "not_ready", "terminating")]
+
+
+@pytest.fixture(autouse=True)
+def intact(lab: Lab):
+    yield
+    lab("fault", "clear")
+    lab.kubectl("delete", "deployment,pod,job", "-n", "default", "--all", "--wait=false", "--grace-period=0")
+
+
+def check(lab: Lab, *arguments: str) -> Run:
+    return lab.play("check-k3s-cluster-health", *AT_ONCE, *arguments)
+
+
+def start(lab: Lab, annotations: dict[str, str], **more: object) -> None:
+    spec = {"containers": [{"name": "web", "image": "web"}]} | more
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}, "annotations": annotations}, "spec": spec},
+        },
+    }
+    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(deployment))
+
+
+def pod(lab: Lab) -> dict:
+    return json.loads(lab.kubectl("get", "pods", "-n", "default", "-l", "app=web", "-o", "json"))["items"][0]
+
+
+def waits_in(lab: Lab, *reasons: str) -> None:
+    def reached() -> bool:
+        status = pod(lab)["status"]
+        states = status.get("containerStatuses", []) + status.get("initContainerStatuses", [])
+        return any(state["state"].get("waiting", {}).get("reason") in reasons for state in states)
+
+    lab.wait_until(f"a container in {reasons}", reached)
+
+
+def test_a_healthy_cluster_is_told_so(lab: Lab, tmp_path: Path) -> None:
+    lab.play("check-k3s-cluster-health", "-e", "k3s_health_wait=60")
+    report = tmp_path / "health.json"
+    run = check(lab, "-e", f"k3s_health_output={report}")
+    run.assert_unchanged()
+    assert json.loads(report.read_text())["counts"]["nodes_ready"] == 3
+    assert "k3s_health_healthy 1" in report.with_suffix(".prom").read_text()
+    check(lab, "--check", "--diff").assert_unchanged()
+
+
+def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -> None:
+    start(lab, {"lab/fails": "crash"})
+    waits_in(lab, "CrashLoopBackOff")
+    assert pod(lab)["status"]["phase"] == "Running"
+    before = tmp_path / "before.json"
+    check(lab, "-e", f"k3s_health_output={before}").assert_failed_with("Deployment/web", "CrashLoopBackOff")
+    lab.play("postcheck-k3s-upgrade", *AT_ONCE, "-e", "k3s_postcheck_wait=1").assert_failed_with("CrashLoopBackOff")
+    known = lab.play("postcheck-k3s-upgrade", *AT_ONCE, "-e", "k3s_postcheck_wait=1", "-e", f"k3s_health_baseline={before}")
+    assert known.status == 0, known.text
+
+
+@pytest.mark.parametrize(
+    ("fails", "reasons", "word"),
+    [
+        ("image", ("ImagePullBackOff", "ErrImagePull"), "ImagePullBackOff"),
+        ("config", ("CreateContainerConfigError",), "CreateContainerConfigError"),
+        ("init", ("CrashLoopBackOff",), "CrashLoopBackOff"),
+        ("oom", ("CrashLoopBackOff",), "OOM"),
+    ],
+)
+def test_pods_in_trouble(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
+    start(lab, {"lab/fails": fails})
+    waits_in(lab, *reasons)
+    check(lab).assert_failed_with("Deployment/web", word)
+
+
+def test_a_pod_without_a_place(lab: Lab) -> None:
+    start(lab, {}, nodeSelector={"disk": "none-such"})
+    lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
+    check(lab, "-e", "k3s_health_wait=2").assert_failed_with("Deployment/web", "Unschedulable")
+
+
+def test_a_pod_that_does_not_end(lab: Lab) -> None:
+    start(lab, {})
+    lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
+    name = pod(lab)["metadata"]["name"]
+    lab.kubectl("patch", "pod", name, "-p", '{"metadata":{"finalizers":["example.org/keep"]}}')
+    lab.kubectl("delete", "pod", name, "--wait=false", "--grace-period=1")
+    try:
+        check(lab, "-e", "k3s_health_wait=4").assert_failed_with("Terminating", name)
+    finally:
+        lab.kubectl("patch", "pod", name, "-p", '{"metadata":{"finalizers":null}}')
+
+
+def test_a_pod_that_recovers_in_time(lab: Lab) -> None:
+    start(lab, {"lab/fails": "crash", "lab/recovers-seconds": "150"})
+    waits_in(lab, "CrashLoopBackOff")
+    run = lab.play("postcheck-k3s-upgrade", "-e", "k3s_postcheck_wait=180", "-e", "k3s_health_restart_window=1")
+    assert run.status == 0, run.text
+
+
+def test_nodes_in_trouble(lab: Lab) -> None:
+    lab("fault", "node-condition", "111", "DiskPressure", "True")
+    lab.inside(112, "systemctl stop k3s-agent")
+    try:
+        lab.wait_until("a node that is not Ready", lambda: "NotReady" in lab.kubectl("get", "nodes"))
+        check(lab, "-e", "k3s_health_wait=5").assert_failed_with("k3s-worker-1", "DiskPressure", "k3s-worker-2", "NotReady")
+    finally:
+        lab.inside(112, "systemctl start --no-block k3s-agent")
+        lab("fault", "clear")
+        lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 3)
+
+
+def test_an_api_that_is_down_is_an_answer(lab: Lab) -> None:
+    lab.inside(101, "systemctl stop k3s")
+    try:
+        check(lab).assert_failed_with("k3s.service", "inactive")
+    finally:
+        lab.inside(101, "systemctl start --no-block k3s")
+        ready = "/usr/local/bin/k3s kubectl get --raw /readyz 2>/dev/null || true"
+        lab.wait_until("the API", lambda: "ok" in lab.inside(101, ready))
+
+
+def test_an_upgrade_tells_old_trouble_and_is_not_stopped_by_it(lab: Lab) -> None:
+    start(lab, {"lab/fails": "crash"})
+    waits_in(lab, "CrashLoopBackOff")
+    version = lab.offer_next()
+    run = lab.upgrade("-e", "k3s_drain_wait_for_timeout=60", "-e", "k3s_upgrade_health_wait=60")
+    assert run.status == 0, run.text
+    assert "CrashLoopBackOff" in run.text
+    assert set(lab.versions().values()) == {version}
+    lab.play("postcheck-k3s-upgrade", *AT_ONCE, "-e", "k3s_postcheck_wait=1").assert_failed_with("CrashLoopBackOff")
