@@ -4,7 +4,7 @@ use crate::health::Health;
 use crate::node::Node;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The options; see `upgrade_plan.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -81,7 +81,7 @@ struct Options {
     #[serde(default)]
     snapshot: bool,
     #[serde(default)]
-    health: Health,
+    health: Map<String, Value>,
     #[serde(default = "yes")]
     fail_on_refusal: bool,
 }
@@ -113,7 +113,7 @@ impl TryFrom<Options> for Params {
             pdb: options.pdb,
             backup: options.backup,
             snapshot: options.snapshot,
-            health: options.health,
+            health: health(options.health)?,
             fail_on_refusal: options.fail_on_refusal,
         })
     }
@@ -126,6 +126,10 @@ fn node((index, value): (usize, Value)) -> Result<Node, String> {
         .unwrap_or_default()
         .to_owned();
     serde_json::from_value(value).map_err(|error| format!("nodes: number {} ({host}): {error}", index + 1))
+}
+
+fn health(answer: Map<String, Value>) -> Result<Health, String> {
+    serde_json::from_value(Value::Object(answer)).map_err(|error| format!("health: {error}"))
 }
 
 /// YAML makes a boolean of `true`, and a variable's default is the word `auto`.

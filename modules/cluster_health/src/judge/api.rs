@@ -36,7 +36,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
 }
 
 fn unanswered(name: &str) -> Finding {
-    let said = "this controller's API server does not answer, or is not ready; another one was asked about the cluster";
+    let said = "the API server of this controller does not answer, or is not ready";
     about(Kind::Api, "", name, Trouble::error(Reason::Unanswered, said))
 }
 
