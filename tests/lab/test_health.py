@@ -82,7 +82,7 @@ def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -
     ],
 )
 def test_pods_in_trouble(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
-    start(lab, {"lab/fails": fails})
+    start(lab, {"lab/fails": fails}, initContainers=[{"name": "first", "image": "first"}])
     waits_in(lab, *reasons)
     check(lab).assert_failed_with("Deployment/web", word)
 
