@@ -17,6 +17,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// After a container went: until then its next start may be over already, but not that of its k3s.
 const RETRY: Duration = Duration::from_millis(300);
 
+/// journalctl waits for ever in a container that has not made its journal yet.
+const FOLLOW: &str =
+    "until journalctl --quiet --lines=1 --output=cat _PID=1 2>/dev/null | grep -q .; do sleep 0.2; done
+exec journalctl --follow --lines=all --output=json UNIT=k3s.service";
+
 /// systemd's own numbers for what it says of a unit, and what becomes of the server then.
 const MESSAGES: &[(&str, &str)] = &[
     ("7d4958e842da4a758f6c1cdc7b36dcc5", "starting"),
@@ -62,13 +67,14 @@ pub fn record(node: &Node) -> Result<()> {
 /// Until the container goes. Whether anything was heard.
 fn follow(node: &Node, last: &mut u64) -> Result<bool> {
     let mut child = Command::new("lxc-attach")
-        .args(["-n", &node.vmid.to_string(), "--clear-env", "--"])
         .args([
-            "journalctl",
-            "--follow",
-            "--lines=all",
-            "--output=json",
-            "UNIT=k3s.service",
+            "-n",
+            &node.vmid.to_string(),
+            "--clear-env",
+            "--",
+            "sh",
+            "-c",
+            FOLLOW,
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

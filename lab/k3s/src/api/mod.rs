@@ -7,6 +7,7 @@ pub mod health;
 pub mod http;
 pub mod page;
 pub mod patch;
+mod pod_cells;
 pub mod protobuf;
 pub mod selectors;
 pub mod status;

@@ -1,9 +1,9 @@
 //! Tables: the server's side of `kubectl get` without `-o`. Kinds that nobody looks at show NAME and AGE.
 
+use crate::api::pod_cells::{pod_status, ready, restarts};
 use crate::clock;
-use crate::json::{condition, flag, is_terminating, items, name, number, pairs, text};
+use crate::json::{condition, flag, items, name, number, pairs, text};
 use crate::kinds::Kind;
-use crate::version::Version;
 use serde_json::{Value, json};
 
 /// Name of a column, whether only `-o wide` shows it, and its cell.
@@ -206,86 +206,7 @@ fn address<'a>(node: &'a Value, kind: &str) -> &'a str {
     found.map_or("<none>", |a| text(a, "/address"))
 }
 
-fn ready(pod: &Value) -> String {
-    let ready = items(pod, "/status/containerStatuses")
-        .iter()
-        .filter(|c| flag(c, "/ready"))
-        .count();
-    format!("{ready}/{}", items(pod, "/spec/containers").len())
-}
-
-/// kubectl's STATUS: the most telling of what the containers say.
-fn pod_status(pod: &Value) -> String {
-    if is_terminating(pod) {
-        return "Terminating".to_owned();
-    }
-    let own = text(pod, "/status/reason");
-    let phase = text(pod, "/status/phase");
-    let basic = if own.is_empty() { phase } else { own };
-    let inits = items(pod, "/status/initContainerStatuses");
-    let open = inits.iter().position(|one| {
-        !one.pointer("/state/terminated/exitCode")
-            .is_some_and(|code| code == 0)
-    });
-    if let Some(at) = open {
-        let told = state_word(&inits[at]).filter(|word| word != "PodInitializing");
-        let count = items(pod, "/spec/initContainers").len();
-        return told.map_or_else(|| format!("Init:{at}/{count}"), |word| format!("Init:{word}"));
-    }
-    let statuses = items(pod, "/status/containerStatuses");
-    // The first one that waits or has ended has the last word.
-    let word = statuses
-        .iter()
-        .find_map(state_word)
-        .unwrap_or_else(|| basic.to_owned());
-    let runs = statuses
-        .iter()
-        .any(|one| flag(one, "/ready") && one.pointer("/state/running").is_some());
-    if word == "Completed" && runs {
-        "NotReady".to_owned()
-    } else {
-        word
-    }
-}
-
-fn state_word(status: &Value) -> Option<String> {
-    let waiting = text(status, "/state/waiting/reason");
-    let ended = text(status, "/state/terminated/reason");
-    if !waiting.is_empty() {
-        return Some(waiting.to_owned());
-    }
-    if !ended.is_empty() {
-        return Some(ended.to_owned());
-    }
-    let code = status.pointer("/state/terminated/exitCode")?;
-    Some(format!("ExitCode:{code}"))
-}
-
-/// Since 1.22 with the time of the last one.
-fn restarts(pod: &Value) -> Value {
-    let inits = items(pod, "/status/initContainerStatuses");
-    let starting = inits.iter().any(|one| {
-        !one.pointer("/state/terminated/exitCode")
-            .is_some_and(|code| code == 0)
-    });
-    let counted = if starting {
-        inits
-    } else {
-        items(pod, "/status/containerStatuses")
-    };
-    let count: i64 = counted.iter().map(|one| number(one, "/restartCount")).sum();
-    let times = counted
-        .iter()
-        .map(|one| text(one, "/lastState/terminated/finishedAt"));
-    match times.max().filter(|time| !time.is_empty()) {
-        Some(time) if count > 0 && Version::current().since(22) => {
-            json!(format!("{count} ({} ago)", age(time)))
-        }
-        _ => json!(count),
-    }
-}
-
-fn age(created: &str) -> String {
+pub(super) fn age(created: &str) -> String {
     if created.is_empty() {
         "<unknown>".to_owned()
     } else {
@@ -327,46 +248,6 @@ mod tests {
         ];
         for (seconds, wanted) in cases {
             assert_eq!(duration(seconds), wanted);
-        }
-    }
-
-    #[test]
-    fn a_pods_status_is_what_its_containers_say() {
-        let waiting = |reason: &str| json!({"state": {"waiting": {"reason": reason}}});
-        let ended =
-            |code: i64, reason: &str| json!({"state": {"terminated": {"exitCode": code, "reason": reason}}});
-        let running = json!({"ready": true, "state": {"running": {}}});
-        let cases = [
-            (
-                json!({"phase": "Running", "containerStatuses": [waiting("CrashLoopBackOff"), running]}),
-                "CrashLoopBackOff",
-            ),
-            (
-                json!({"phase": "Failed", "containerStatuses": [ended(1, "Error")]}),
-                "Error",
-            ),
-            (
-                json!({"phase": "Succeeded", "containerStatuses": [ended(0, "Completed")]}),
-                "Completed",
-            ),
-            (json!({"phase": "Failed", "reason": "Evicted"}), "Evicted"),
-            (
-                json!({"phase": "Pending", "initContainerStatuses": [waiting("CrashLoopBackOff")]}),
-                "Init:CrashLoopBackOff",
-            ),
-            (
-                json!({"phase": "Pending", "initContainerStatuses": [running]}),
-                "Init:0/1",
-            ),
-            (
-                json!({"phase": "Running", "containerStatuses": [running, ended(0, "Completed")]}),
-                "NotReady",
-            ),
-            (json!({"phase": "Pending"}), "Pending"),
-        ];
-        for (status, wanted) in cases {
-            let pod = json!({"spec": {"initContainers": [{}]}, "status": status});
-            assert_eq!(pod_status(&pod), wanted, "{pod}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! It came with the releases of December 2021; `check`, and `rotate` on agents, with those of April 2024.
 
 mod check;
+mod columns;
 mod rotate;
 
 use crate::log;

@@ -1,7 +1,8 @@
 //! The life of one pod: it is created, starts, runs, and does wrong what its annotations say. There is no container.
 
 use super::Kubelet;
-use super::picture::{Container, Picture, State};
+use super::container::{Container, State};
+use super::picture::Picture;
 use super::pods::report;
 use super::trouble::{Behaviour, Trouble, is_job};
 use crate::clock::paced;

@@ -3,6 +3,7 @@
 //! It talks to the API like any client, with the node's certificate, through the agent's load balancer.
 //! A pod's annotations tell what it does wrong; `lab/k3s/README.md` lists them.
 
+mod container;
 mod life;
 pub mod node;
 mod picture;
