@@ -143,3 +143,20 @@ def test_an_upgrade_tells_old_trouble_and_is_not_stopped_by_it(lab: Lab) -> None
     assert "CrashLoopBackOff" in run.text
     assert set(lab.versions().values()) == {version}
     lab.play("postcheck-k3s-upgrade", *AT_ONCE, "-e", "k3s_postcheck_wait=1").assert_failed_with("CrashLoopBackOff")
+
+
+def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
+    before = lab.versions()
+    lab.offer_next()
+    # On the controller, which is upgraded last, so that no drain moves it.
+    start(lab, {}, nodeName="k3s-controller-1")
+    lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
+    run = lab.begin("upgrade-k3s", "-e", "k3s_upgrade_health_wait=10")
+    log = lab.folder / "interrupted.log"
+    lab.wait_until("an installation", lambda: "Install, restart and prove k3s" in log.read_text())
+    lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
+    assert run.wait(300) != 0
+    said = " ".join(log.read_text().split())
+    assert "found trouble after 10 s of waiting: Pod default/Deployment/web: CrashLoopBackOff" in said, said
+    upgraded = [name for name, version in lab.versions().items() if version != before[name]]
+    assert len(upgraded) == 1 and not lab.cordoned(), upgraded

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from conftest import Lab
+import json
+import stat
+from pathlib import Path
+
+from conftest import Lab, Run
 
 # One pod that only worker 2 can run, and a budget that does not let it go.
 PINNED = """
@@ -59,3 +63,36 @@ def test_a_member_of_etcd_that_is_down_keeps_the_others_up(two_hosts: Lab) -> No
         assert lab.versions() == before
     finally:
         lab.inside(103, "systemctl start --no-block k3s")
+
+
+def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_is_said(
+    two_hosts: Lab, tmp_path: Path
+) -> None:
+    lab, report = two_hosts, tmp_path / "k3s.json"
+    controllers = {101: "pve1", 102: "pve2", 103: "pve1"}
+
+    def troubles() -> dict[str, str]:
+        return {verdict["object"]: verdict["reason"] for verdict in json.loads(report.read_text())["verdicts"]}
+
+    def check() -> Run:
+        return lab.play("check-k3s-cluster-health", "-e", f"k3s_health_output={report}")
+
+    lab.inside(101, "systemctl stop k3s")
+    try:
+        check().assert_failed_with("container 102 on pve2", "NOT HEALTHY")
+        assert troubles()["k3s-controller-1"] == "Unanswered"
+        for vmid, host in controllers.items():
+            lab.inside(vmid, "systemctl stop k3s", host)
+        check().assert_failed_with("k3s is inactive (dead)")
+        assert troubles() == {
+            "kube-apiserver": "Unreachable",
+            "k3s-controller-2": "Unanswered",
+            "k3s-controller-3": "Unanswered",
+        }
+        assert "k3s_health_healthy 0\n" in report.with_suffix(".prom").read_text()
+        assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o644}
+    finally:
+        for vmid, host in controllers.items():
+            lab.inside(vmid, "systemctl start --no-block k3s", host)
+    run = lab.play("check-k3s-cluster-health", "-e", "k3s_health_wait=90")
+    run.assert_unchanged()

@@ -32,7 +32,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         more => format!("; and {more} more"),
     };
     let next = if state.seen.api.version.is_some() {
-        "look at what is named with `kubectl describe`, and mend it; what you know of and accept goes into `ignore`"
+        "look at what is named with `kubectl describe`, and mend it; what you know of and accept goes into `ignore` (the playbooks: k3s_health_ignore)"
     } else {
         "see there what `systemctl status` and `journalctl -u` say of k3s; nothing else is known of the cluster"
     };
