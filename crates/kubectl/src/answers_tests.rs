@@ -1,10 +1,9 @@
 //! The script in a real shell, with a program in kubectl's place.
 
 use super::*;
-use host::{Failure, Kind, LocalHost};
+use crate::samples::{with_kubectl, with_program};
+use host::{Failure, Kind};
 use serde_json::Value;
-use std::time::Duration;
-use testbed::Programs;
 
 const PROGRAM: &str = r#"#!/bin/sh
 case "$*" in
@@ -16,17 +15,6 @@ case "$*" in
 *) echo "unexpected: $*" >&2; exit 2;;
 esac
 "#;
-
-fn with_program(text: &str, look: impl FnOnce(&Kubectl)) {
-    let programs = Programs::new().with("kubectl", text);
-    let program = [programs.folder().join("kubectl").display().to_string()];
-    let host = LocalHost::new();
-    look(&Kubectl {
-        host: &host,
-        program: &program,
-        request_timeout: Duration::from_secs(3),
-    });
-}
 
 #[test]
 fn each_question_has_its_own_answer() {
@@ -73,23 +61,14 @@ fn where_the_server_is_down_it_is_not_asked_on_and_on() {
 
 #[test]
 fn a_program_that_is_not_there_is_told_so() {
-    let host = LocalHost::new();
-    let program = ["/no/such/kubectl".to_owned()];
-    let kubectl = Kubectl {
-        host: &host,
-        program: &program,
-        request_timeout: Duration::from_secs(3),
-    };
-    let error = Questions::new(&kubectl)
-        .path("/list")
-        .ask("asking")
-        .err()
-        .unwrap();
-    assert_eq!(Failure::of(&error).unwrap().kind, Kind::CommandNotFound);
-    assert!(
-        error.to_string().contains("/no/such/kubectl cannot be run"),
-        "{error}"
-    );
+    with_kubectl("/no/such/kubectl", |kubectl| {
+        let error = Questions::new(kubectl).path("/list").ask("asking").err().unwrap();
+        assert_eq!(Failure::of(&error).unwrap().kind, Kind::CommandNotFound);
+        assert!(
+            error.to_string().contains("/no/such/kubectl cannot be run"),
+            "{error}"
+        );
+    });
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! The scripts in a real shell, with a program in kubectl's place.
 
 use super::*;
-use host::LocalHost;
+use crate::samples::{with_kubectl, with_program};
 use serde_json::Value;
-use testbed::Programs;
 
 const PROGRAM: &str = r#"#!/bin/sh
 case "$1 $2 $3" in "--request-timeout=3s get --raw") ;; *) echo "unexpected: $*" >&2; exit 2;; esac
@@ -15,20 +14,9 @@ case "$4" in
 esac
 "#;
 
-fn with_program(look: impl FnOnce(&Kubectl)) {
-    let programs = Programs::new().with("kubectl", PROGRAM);
-    let program = [programs.folder().join("kubectl").display().to_string()];
-    let host = LocalHost::new();
-    look(&Kubectl {
-        host: &host,
-        program: &program,
-        request_timeout: Duration::from_secs(3),
-    });
-}
-
 #[test]
 fn documents_come_in_the_order_of_their_paths_and_pages_are_joined() {
-    with_program(|kubectl| {
+    with_program(PROGRAM, |kubectl| {
         let mut documents = kubectl
             .read(&["/a".to_owned(), "/pods?limit=1".to_owned(), "/b".to_owned()])
             .unwrap();
@@ -53,7 +41,7 @@ fn documents_come_in_the_order_of_their_paths_and_pages_are_joined() {
 
 #[test]
 fn one_path_that_fails_fails_the_whole_reading() {
-    with_program(|kubectl| {
+    with_program(PROGRAM, |kubectl| {
         let error = kubectl
             .read(&["/a".to_owned(), "/away".to_owned(), "/b".to_owned()])
             .err()
@@ -70,16 +58,11 @@ fn one_path_that_fails_fails_the_whole_reading() {
 
 #[test]
 fn a_program_that_is_not_there_is_no_passing_trouble() {
-    let host = LocalHost::new();
-    let program = ["/no/such/kubectl".to_owned()];
-    let kubectl = Kubectl {
-        host: &host,
-        program: &program,
-        request_timeout: Duration::from_secs(3),
-    };
-    let error = kubectl.read(&["/a".to_owned()]).err().unwrap();
-    assert!(
-        !passing(&error) && error.to_string().contains("/no/such/kubectl cannot be run"),
-        "{error}"
-    );
+    with_kubectl("/no/such/kubectl", |kubectl| {
+        let error = kubectl.read(&["/a".to_owned()]).err().unwrap();
+        assert!(
+            !passing(&error) && error.to_string().contains("/no/such/kubectl cannot be run"),
+            "{error}"
+        );
+    });
 }

@@ -4,6 +4,8 @@ mod answers;
 mod client;
 mod cordon;
 mod object;
+#[cfg(test)]
+mod samples;
 mod selector;
 
 pub use answers::{Answer, Answers, Questions};

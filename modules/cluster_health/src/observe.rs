@@ -29,7 +29,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
         let wrong = health.failing().next().is_some() || health.settling() > 0;
         Ok(if wrong { Err(String::new()) } else { Ok(()) })
     })?;
-    let mut seen = last.unwrap_or_else(|| Seen::nothing(host));
+    let mut seen = last.unwrap_or_else(|| Seen::nothing(host.place(), host.now()));
     look_at_the_node(params, host, &mut seen);
     Ok(State {
         seen,
@@ -38,7 +38,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
 }
 
 fn look(params: &Params, host: &dyn Host) -> Seen {
-    let mut seen = Seen::nothing(host);
+    let mut seen = Seen::nothing(host.place(), host.now());
     let kubectl = params.kubectl(host);
     let groups = match control(params, &kubectl) {
         Ok(answers) => read_control(&answers, &mut seen),

@@ -4,6 +4,7 @@ use crate::baseline::Baseline;
 use crate::ignore::{Ignore, Rule};
 use host::Host;
 use k3s_certs::rotation::Places;
+use k3s_types::K3sVersion;
 use kubectl::Kubectl;
 use serde::Deserialize;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub struct Limits {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
     pub nodes: Vec<String>,
-    pub version: Option<String>,
+    pub version: Option<K3sVersion>,
     pub same_version: bool,
     /// Controllers that have not answered the caller.
     pub unanswered: Vec<String>,
@@ -100,7 +101,7 @@ struct Options {
     certificate_warn_days: u32,
     #[serde(default)]
     expect_nodes: Vec<String>,
-    expect_version: Option<String>,
+    expect_version: Option<K3sVersion>,
     #[serde(default)]
     same_version: bool,
     #[serde(default)]
@@ -228,6 +229,7 @@ mod tests {
             (json!({"service": "k3s agent"}), "service: "),
             (json!({"interval": 0}), "interval: "),
             (json!({"data_dir": "k3s"}), "data_dir: "),
+            (json!({"expect_version": "1.31"}), "\"1.31\""),
             (json!({"request_timeout": 0}), "request_timeout: "),
             (json!({"ignore": [{}]}), "ignore: "),
             (json!({"ignore": [{"selector": "a b"}]}), "ignore: "),

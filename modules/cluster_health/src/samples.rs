@@ -2,10 +2,9 @@
 
 use crate::judge::{Health, judge};
 use crate::params::Params;
-use crate::state::{Api, Pods, Seen, WorkloadKind, WorkloadObject};
+use crate::state::{Api, Seen, WorkloadKind, WorkloadObject};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -32,24 +31,14 @@ pub(crate) fn cluster() -> Seen {
 
 /// An API server that is well, and no node.
 pub(crate) fn bare() -> Seen {
+    let api = Api {
+        version: Some(VERSION.to_owned()),
+        ready: true,
+        ..Api::default()
+    };
     Seen {
-        place: "container 101 on pve1".to_owned(),
-        now: now(),
-        api: Api {
-            version: Some(VERSION.to_owned()),
-            ready: true,
-            ..Api::default()
-        },
-        nodes: Vec::new(),
-        leases: BTreeMap::new(),
-        pods: Pods::default(),
-        workloads: Vec::new(),
-        jobs: Vec::new(),
-        addons: Vec::new(),
-        charts: Vec::new(),
-        etcd: None,
-        certificates: k3s_certs::All::default(),
-        unread: BTreeMap::new(),
+        api,
+        ..Seen::nothing("container 101 on pve1".to_owned(), now())
     }
 }
 

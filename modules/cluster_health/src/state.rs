@@ -14,7 +14,6 @@ pub use pod::{Container, Pod, Pods, States, Terminated};
 pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
-use host::Host;
 use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -51,10 +50,10 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn nothing(host: &dyn Host) -> Self {
+    pub(crate) fn nothing(place: String, now: SystemTime) -> Self {
         Self {
-            place: host.place(),
-            now: host.now(),
+            place,
+            now,
             api: Api::default(),
             nodes: Vec::new(),
             leases: BTreeMap::new(),

@@ -20,7 +20,8 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     }
     let mut findings = missing(params, seen);
     if let Some(wanted) = &params.expect.version {
-        let other = seen.nodes.iter().filter(|node| node.kubelet != *wanted);
+        let runs_it = |node: &&Node| node.kubelet.parse().is_ok_and(|runs: K3sVersion| runs == *wanted);
+        let other = seen.nodes.iter().filter(|node| !runs_it(node));
         findings.extend(other.map(|node| {
             let message = format!("{} runs, {wanted} is expected", or_none(&node.kubelet));
             about(
