@@ -96,3 +96,29 @@ def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_i
             lab.inside(vmid, "systemctl start --no-block k3s", host)
     run = lab.play("check-k3s-cluster-health", "-e", "k3s_health_wait=90")
     run.assert_unchanged()
+
+
+def test_all_certificates_are_renewed_with_one_server_down_at_a_time(two_hosts: Lab, tmp_path: Path) -> None:
+    lab = two_hosts
+    places = {101: "pve1", 102: "pve2", 103: "pve1", 111: "pve1", 112: "pve2"}
+    tls = "/var/lib/rancher/k3s/{}"
+    files = {vmid: tls.format("server/tls/client-admin.crt" if vmid < 110 else "agent/client-kubelet.crt") for vmid in places}
+
+    def fingerprints() -> dict[int, str]:
+        return {vmid: lab.inside(vmid, f"sha256sum < {files[vmid]}", host) for vmid, host in places.items()}
+
+    def down_by_our_hand() -> list[dict]:
+        return [json.loads(line) for line in lab("status", "--history").splitlines()]
+
+    lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 5)
+    before, begun = fingerprints(), len(down_by_our_hand())
+    arguments = ["-e", "k3s_rotate_all=true", "-e", "k3s_kubeconfig_server=10.99.0.101"]
+    kubeconfig = str(tmp_path / "config")
+    run = lab.play("refresh-k3s-kubeconfig", *arguments, "-e", "k3s_certificates_force=true", KUBECONFIG=kubeconfig)
+    assert run.status == 0, run.text
+    after = fingerprints()
+    assert all(before[vmid] != after[vmid] for vmid in places), run.text
+    events = down_by_our_hand()[begun:]
+    assert {event["server"] for event in events if event["event"] == "stopping"} == {f"k3s-controller-{n}" for n in (1, 2, 3)}
+    assert min(len(event["up"]) for event in events) == 2, events
+    lab.play("refresh-k3s-kubeconfig", *arguments, KUBECONFIG=kubeconfig).assert_unchanged()
