@@ -1,13 +1,12 @@
 //! Waiting for a restarted node: what one look shows, and what is still missing. `Ready` alone proves nothing: the
 //! node object says so for 40 s after its kubelet died, and `/readyz` answers before the new kubelet has spoken.
 
-use crate::facts::{Facts, Show};
 use crate::node::{self, Node};
 use crate::plan::Arrival;
 use crate::script;
-use crate::setup::Role;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};
+use k3s_node::{Facts, Role, Show};
 use k3s_types::K3sVersion;
 use serde::Serialize;
 use std::time::Duration;
@@ -234,8 +233,8 @@ fn look(host: &dyn Host, arrival: &Arrival) -> Result<Result<Look, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::Setup;
     use crate::state::Places;
+    use k3s_node::Setup;
 
     const STARTED: u64 = 1000;
 

@@ -1,13 +1,11 @@
 //! Nodes for the tables of plans: facts as the scripts print them.
 
-use crate::facts::Facts;
 use crate::params::Params;
 use crate::plan::decide;
 use crate::state::{Asked, Places, State};
+use k3s_node::Facts;
+pub(crate) use k3s_node::recorded::{AGENT, SERVER};
 use serde_json::{Value, json};
-
-pub(crate) const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
-pub(crate) const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
 
 pub(crate) const OLD: &str = "v1.31.4+k3s1";
 pub(crate) const NEW: &str = "v1.31.5+k3s1";

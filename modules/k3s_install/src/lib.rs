@@ -5,8 +5,6 @@
 //! restart does not block; what counts is what node and Lease say then.
 
 mod arrival;
-mod env_file;
-mod facts;
 #[cfg(test)]
 mod fixtures;
 mod node;
@@ -17,18 +15,14 @@ mod recovery;
 mod refusals;
 mod report;
 mod script;
-mod settings;
-mod setup;
 mod state;
 mod steps;
-mod unit;
-mod words;
 
+pub use k3s_node::Role;
 pub use params::{Params, Script, Wanted};
 pub use plan::Step;
 pub use refusals::Refusal;
 pub use report::{Journal, Returned};
-pub use setup::Role;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};

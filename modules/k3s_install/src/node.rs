@@ -1,6 +1,6 @@
 //! The node as the API has it: what runs, and whether it is alive.
 
-use crate::facts::rfc3339;
+use k3s_node::facts::rfc3339;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
 //! What the user asks for.
 
-use crate::env_file::{self, Variables};
-use crate::setup::{DEFAULT_BINARY, Role, Setup};
 use host::Secret;
+use k3s_node::env_file::{self, Variables};
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{Role, Setup};
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,14 +1,13 @@
 //! What to do about it. Pure: no host, no clock.
 
-use crate::env_file;
 use crate::params::{Params, Script, Wanted};
 use crate::record::Record;
 use crate::refusals::{self, Refusal};
 use crate::script::{self, Fetch};
-use crate::setup::Setup;
 use crate::state::{Places, State};
 use ansible_module::{Diff, Plan};
 use anyhow::{Result, bail};
+use k3s_node::{Setup, env_file};
 use k3s_types::K3sVersion;
 use k3s_types::mask;
 use std::collections::BTreeMap;
@@ -234,7 +233,7 @@ fn aim(params: &Params, before: Option<Setup>) -> Option<Aim> {
 
 fn install(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     let before = state.record();
-    let on_disk = state.on_disk().ok().flatten();
+    let on_disk = state.units.on_disk().ok().flatten();
     // Without a record the files are what was before, and so they are as they should be.
     let files_stand = match (before, &on_disk) {
         (Some(record), Some(found)) => record.proven_at.is_some() && aim.setup.differences(found).is_empty(),

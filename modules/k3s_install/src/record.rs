@@ -1,7 +1,8 @@
 //! The install record: everything needed to replay, in the container, from before the first change until the
 //! proof. While it is there, it and not the files is what was before.
 
-use crate::setup::{DEFAULT_BINARY, Role, Setup};
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{Role, Setup};
 use serde::Deserialize;
 use serde_json::json;
 

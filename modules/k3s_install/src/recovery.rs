@@ -4,10 +4,10 @@ use crate::params::Params;
 use crate::record;
 use crate::report::Journal;
 use crate::script;
-use crate::setup::DEFAULT_BINARY;
 use crate::state::State;
 use crate::steps;
 use host::Host;
+use k3s_node::setup::DEFAULT_BINARY;
 use k3s_types::mask;
 
 /// A record that we began and that nothing followed would only be in the way.

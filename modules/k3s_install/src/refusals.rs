@@ -3,9 +3,9 @@
 use crate::params::Params;
 use crate::plan::Aim;
 use crate::record;
-use crate::setup::Role;
 use crate::state::{Recorded, State};
-use crate::unit::{self, Unit};
+use k3s_node::Role;
+use k3s_node::unit::{self, Unit};
 use serde::Serialize;
 use std::fmt;
 

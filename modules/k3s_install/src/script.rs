@@ -1,76 +1,36 @@
 //! The programs that run in the container: their input as variables, then their text. All of it travels by
 //! standard input, so no argument, token or record shows in a list of processes, inside or outside.
 
-use crate::env_file;
 use crate::params::{Params, Script};
-use crate::setup::Setup;
 use crate::state::Places;
-use crate::words;
 use host::Command;
+use k3s_node::{Program, Setup, env_file, program, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-const COMMON: &str = include_str!("programs/common.sh");
+const NODE: &str = include_str!("programs/node.sh");
 
 /// The script itself writes a few files; with `prefetch: false` it downloads too, and then gets that time as well.
 const SCRIPT_LIMIT: Duration = Duration::from_mins(2);
 
-/// A program in the making.
-struct Program {
-    text: String,
-}
-
-impl Program {
-    fn new(binary: &str) -> Self {
-        let program = Self { text: String::new() };
-        program.with("binary", binary)
-    }
-
-    fn with(mut self, name: &str, value: &str) -> Self {
-        let _ = writeln!(self.text, "{name}={}", words::shell(value));
-        self
-    }
-
-    fn flag(self, name: &str, value: bool) -> Self {
-        self.with(name, if value { "yes" } else { "no" })
-    }
-
-    /// With the time that an earlier script may still need: what is queued for the lock has to outlast it.
-    fn changing(self, params: &Params) -> Self {
-        self.with("patience", &params.lock_timeout.to_string())
-    }
-
-    fn of_places(places: &Places) -> Self {
-        Self::new(&places.binary)
-            .with("data", &places.data)
-            .with("node", &places.node)
-            .flag("has_agent", places.has_agent)
-    }
-
-    fn end(self, body: &str) -> Command {
-        Command::script(format!("{}{COMMON}{body}", self.text))
-    }
-
-    /// A changing program may have to wait for its turn first.
-    fn end_after_turn(self, params: &Params, body: &str, limit: Duration) -> Command {
-        let limit = limit + Duration::from_secs(params.lock_timeout);
-        self.changing(params).end(body).within(limit)
-    }
+fn of_places(places: &Places) -> Program {
+    Program::new(&places.binary)
+        .with("data", &places.data)
+        .with("node", &places.node)
+        .flag("has_agent", places.has_agent)
 }
 
 pub(crate) fn gather(places: &Places, ask: bool) -> Command {
-    let program = Program::of_places(places)
-        .with("config", &places.config)
-        .flag("ask", ask);
-    program.end(include_str!("programs/gather.sh"))
+    let program = of_places(places).with("config", &places.config).flag("ask", ask);
+    program.end(&[NODE, program::UNITS, include_str!("programs/gather.sh")].concat())
 }
 
 pub(crate) fn look(places: &Places, setup: &Setup) -> Command {
-    let program = Program::of_places(places)
+    let program = of_places(places)
         .with("unit", setup.role.unit())
         .with("role", setup.role.word());
-    program.end(include_str!("programs/look.sh"))
+    program.end(&[NODE, include_str!("programs/look.sh")].concat())
 }
 
 /// What is to be fetched.
@@ -116,21 +76,29 @@ pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Comma
         .flag("want_script", fetch.script)
         .flag("want_binary", fetch.binary);
     for (key, value) in &fetch.proxies {
-        let _ = writeln!(program.text, "export {key}={}", words::shell(value));
+        program = program.export(key, value);
     }
     // Three downloads, each with its own limit, and the sums over what came.
     let limit = Duration::from_secs(3 * params.download_timeout + 60);
-    program.end_after_turn(params, include_str!("programs/fetch.sh"), limit)
+    program.end_after_turn(params.lock_timeout, include_str!("programs/fetch.sh"), limit)
 }
 
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
     let program = Program::new(binary).with("record", record);
-    program.end_after_turn(params, include_str!("programs/save.sh"), Command::USUAL_LIMIT)
+    program.end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/save.sh"),
+        Command::USUAL_LIMIT,
+    )
 }
 
 pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {
     let program = Program::new(binary).with("staged", staged);
-    program.end_after_turn(params, include_str!("programs/swap.sh"), Command::USUAL_LIMIT)
+    program.end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/swap.sh"),
+        Command::USUAL_LIMIT,
+    )
 }
 
 /// The run of the install script. `have_binary`: it is in place, and the script downloads nothing.
@@ -147,7 +115,7 @@ pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool) -> Comm
         2 * params.download_timeout
     };
     let limit = SCRIPT_LIMIT + Duration::from_secs(download);
-    program.end_after_turn(params, include_str!("programs/install.sh"), limit)
+    program.end_after_turn(params.lock_timeout, include_str!("programs/install.sh"), limit)
 }
 
 /// What the script is told, as the first lines of its own program.
@@ -196,7 +164,11 @@ pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> C
     let program = Program::new(&setup.binary)
         .with("unit", setup.role.unit())
         .with("record", record.unwrap_or_default());
-    program.end_after_turn(params, include_str!("programs/restart.sh"), Command::USUAL_LIMIT)
+    program.end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/restart.sh"),
+        Command::USUAL_LIMIT,
+    )
 }
 
 /// `unit` is the unit's text as it was; `intruder` a unit that was not there before.
@@ -208,11 +180,19 @@ pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Opti
         .flag("enabled", setup.enabled)
         .flag("keep_env", setup.env.is_some())
         .with("env_text", setup.env.as_deref().unwrap_or_default());
-    program.end_after_turn(params, include_str!("programs/restore.sh"), Command::USUAL_LIMIT)
+    program.end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/restore.sh"),
+        Command::USUAL_LIMIT,
+    )
 }
 
 pub(crate) fn drop_record(params: &Params, binary: &str) -> Command {
-    Program::new(binary).end_after_turn(params, include_str!("programs/drop.sh"), Command::USUAL_LIMIT)
+    Program::new(binary).end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/drop.sh"),
+        Command::USUAL_LIMIT,
+    )
 }
 
 pub(crate) fn journal(unit: &str) -> Command {
@@ -232,7 +212,7 @@ pub(crate) fn staged_for<'a>(version: &K3sVersion, staged: &'a [String]) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setup::Role;
+    use k3s_node::Role;
     use serde_json::json;
 
     fn params() -> Params {
@@ -283,10 +263,5 @@ set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
             Some(&staged[1])
         );
         assert_eq!(staged_for(&"v1.31.4+k3s1".parse().unwrap(), &staged), None);
-    }
-
-    #[test]
-    fn a_changing_program_outlasts_its_wait_for_the_lock() {
-        assert!(save(&params(), "/usr/local/bin/k3s", "{}").limit > Duration::from_mins(10));
     }
 }

@@ -1,13 +1,12 @@
 //! What is true of the node: read once, before anything is decided.
 
-use crate::env_file::{self, Variables};
-use crate::facts::{Facts, Show, own_addresses};
 use crate::node::{self, Node};
 use crate::record::Record;
-use crate::settings::{self, Config, Settings};
-use crate::setup::{DEFAULT_BINARY, Role, Setup};
-use crate::unit::{ExecStart, Unit};
 use anyhow::{Context, Result};
+use k3s_node::facts::own_addresses;
+use k3s_node::settings;
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{Config, Facts, Role, Settings, Setup, Told, Units};
 use k3s_types::K3sVersion;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -43,58 +42,6 @@ pub(crate) struct Asked {
     /// Seconds since 1970.
     pub(crate) now: u64,
     pub(crate) at: Places,
-}
-
-/// One unit with all that belongs to it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct UnitFiles {
-    pub(crate) text: Option<String>,
-    pub(crate) env: Option<String>,
-    /// The operator's own, by path. Never touched.
-    pub(crate) drop_ins: Vec<(String, String)>,
-    /// `/etc/default/<unit>` and `/etc/sysconfig/<unit>`, which newer units read before the environment file.
-    defaults: Vec<String>,
-    pub(crate) show: Show,
-}
-
-impl UnitFiles {
-    fn read(facts: &Facts, role: Role, shows: &mut BTreeMap<String, Show>) -> Result<Self> {
-        let name = role.unit();
-        let defaults = ["default", "sysconfig"].map(|place| facts.lossy(&format!("{place}:{name}")));
-        Ok(Self {
-            text: facts.text(&format!("unit:{name}"))?,
-            env: facts.text(&format!("env:{name}"))?,
-            drop_ins: facts.below(&format!("dropin:{name}:")),
-            defaults: defaults.into_iter().flatten().collect(),
-            show: shows.remove(name).unwrap_or_default(),
-        })
-    }
-
-    /// What the service sees: drop-ins, then files, the unit's own environment file last.
-    fn environment(&self, env: Option<&str>) -> Variables {
-        let drop_ins = self
-            .drop_ins
-            .iter()
-            .flat_map(|(_, text)| Unit::parse(text).environment());
-        let mut variables: Variables = drop_ins.collect();
-        if self
-            .text
-            .as_deref()
-            .is_some_and(|text| Unit::parse(text).reads_defaults())
-        {
-            variables.extend(self.defaults.iter().flat_map(|text| env_file::parse(text)));
-        }
-        variables.extend(env_file::parse(env.unwrap_or_default()));
-        variables
-    }
-
-    /// The command of a drop-in that replaces the unit's.
-    pub(crate) fn replaced_command(&self) -> Option<ExecStart> {
-        self.drop_ins
-            .iter()
-            .rev()
-            .find_map(|(_, text)| Unit::parse(text).exec_start().ok().flatten())
-    }
 }
 
 /// The record, where there is one.
@@ -136,7 +83,7 @@ pub struct State {
     pub(crate) places: Places,
     /// The node that the API was asked about.
     pub(crate) asked: String,
-    pub(crate) units: BTreeMap<Role, UnitFiles>,
+    pub(crate) units: Units,
     /// Other k3s units: `k3s-<name>.service`.
     pub(crate) other_units: Vec<String>,
     pub(crate) recorded: Recorded,
@@ -157,28 +104,19 @@ pub struct State {
 impl State {
     /// `fresh` is what would be installed where nothing is.
     pub(crate) fn read(facts: &Facts, asked: &Asked, fresh: Option<Setup>) -> Result<Self> {
-        let mut shows = Show::parse(&facts.lossy("show").unwrap_or_default());
-        let mut units = BTreeMap::new();
-        for role in Role::ALL {
-            units.insert(role, UnitFiles::read(facts, role, &mut shows)?);
-        }
         let recorded = match facts.text("record")?.as_deref().map(Record::parse) {
             None => Recorded::Nothing,
             Some(Ok(record)) => Recorded::Install(Box::new(record)),
             Some(Err(why)) => Recorded::Unreadable(why),
         };
-        let config = Config::read(
-            config_files(facts, &asked.at.config)
-                .iter()
-                .map(|(path, text)| (path.as_str(), text.as_str())),
-        );
+        let config = Config::of(facts, &asked.at.config);
         let mut state = Self {
             place: asked.place.clone(),
             now: asked.now,
             systemd: facts.lossy("systemd").is_some(),
             places: asked.at.clone(),
             asked: facts.lossy("asked").unwrap_or_default(),
-            units,
+            units: Units::read(facts)?,
             other_units: facts.below("other:").into_iter().map(|(name, _)| name).collect(),
             recorded,
             config_fault: config.fault.clone(),
@@ -204,18 +142,7 @@ impl State {
     /// Works out what follows from arguments, files and environment together.
     fn settle(&mut self, config: &Config, hostname: &str, node_id: Option<&str>, fresh: Option<Setup>) {
         let setup = self.before().ok().flatten().or(fresh);
-        let files = setup
-            .as_ref()
-            .and_then(|setup| self.units.get(&setup.role))
-            .cloned()
-            .unwrap_or_default();
-        let environment = files.environment(setup.as_ref().and_then(|setup| setup.env.as_deref()));
-        let replaced = files
-            .replaced_command()
-            .and_then(|exec| Some(exec.words.split_first()?.1.to_vec()));
-        let args = replaced
-            .or_else(|| setup.as_ref().map(|setup| setup.args.clone()))
-            .unwrap_or_default();
+        let Told { args, environment } = self.units.told(setup.as_ref());
         let settings = Settings {
             args: &args,
             config,
@@ -237,28 +164,7 @@ impl State {
         if let Recorded::Install(record) = &self.recorded {
             return Ok(Some(record.setup.clone()));
         }
-        self.on_disk()
-    }
-
-    /// What unit and environment file say now. Of two units the agent's, so that a server that an agent has
-    /// grown by mistake is never taken for the node.
-    pub(crate) fn on_disk(&self) -> Result<Option<Setup>, (Role, String)> {
-        let there = |role: &Role| self.units[role].text.is_some();
-        let Some(role) = [Role::Agent, Role::Server].into_iter().find(there) else {
-            return Ok(None);
-        };
-        self.on_disk_of(role).map_err(|why| (role, why))
-    }
-
-    /// What the unit of a role and its environment file say now.
-    pub(crate) fn on_disk_of(&self, role: Role) -> Result<Option<Setup>, String> {
-        let files = &self.units[&role];
-        let enabled = files.show.enabled != "disabled";
-        let setup = files
-            .text
-            .as_deref()
-            .map(|text| Setup::of_unit(role, text, files.env.as_deref(), enabled));
-        setup.transpose()
+        self.units.on_disk()
     }
 
     /// The version that runs, as the API has it.
@@ -275,13 +181,6 @@ impl State {
             _ => None,
         }
     }
-}
-
-/// The file itself, then what is beside it, in the order of their names.
-fn config_files(facts: &Facts, main: &str) -> Vec<(String, String)> {
-    let mut files = facts.below("config:");
-    files.sort_by_key(|(path, _)| (path != main, path.clone()));
-    files
 }
 
 /// The lines of `sha256sum`.

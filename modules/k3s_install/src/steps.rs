@@ -1,16 +1,15 @@
 //! The steps: each hands a program to the node and notes what came of it.
 
 use crate::arrival;
-use crate::facts::Facts;
 use crate::params::{Params, Script};
 use crate::plan::{Arrival, Proof};
 use crate::record::Record;
 use crate::report::{Journal, Phase};
 use crate::script::{self, Fetch};
-use crate::setup::Setup;
 use crate::state::{Asked, Places, State};
 use anyhow::{Context, Result, anyhow, bail};
 use host::{Command, Failure, Host, Kind};
+use k3s_node::{Facts, Setup};
 use k3s_types::mask;
 use std::time::{Duration, SystemTime};
 
@@ -163,7 +162,7 @@ pub(crate) fn prove(params: &Params, host: &dyn Host, proof: &Proof, journal: &m
 }
 
 fn differences(params: &Params, proof: &Proof, found: &State) -> Vec<String> {
-    let mut differences = match found.on_disk_of(proof.setup.role) {
+    let mut differences = match found.units.on_disk_of(proof.setup.role) {
         Err(why) => vec![format!("{} cannot be read: {why}", proof.setup.unit_path())],
         Ok(None) => vec![format!("there is no {}", proof.setup.unit_path())],
         Ok(Some(setup)) => proof.setup.differences(&setup),

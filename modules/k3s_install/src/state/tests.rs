@@ -79,7 +79,7 @@ fn the_record_and_not_the_files_is_what_was_before() {
     let before = state.before().unwrap().unwrap();
     assert_eq!((before.role, before.args), (Role::Agent, vec!["--x".to_owned()]));
     assert_eq!(state.places.node, "kept");
-    assert_eq!(state.on_disk().unwrap().unwrap().role, Role::Server);
+    assert_eq!(state.units.on_disk().unwrap().unwrap().role, Role::Server);
 }
 
 #[test]

@@ -242,7 +242,7 @@ fn what_a_killed_run_left_at_work_is_waited_for() {
     refused(
         &node,
         &json!({"lock_timeout": 0}),
-        &["an earlier install is still at work there"],
+        &["an earlier run is still at work there"],
     );
     drop(lock);
     assert_eq!(call(&node, &json!({"lock_timeout": 0}), false)["failed"], false);

@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 #[derive(Debug, Default)]
-pub(crate) struct Facts {
+pub struct Facts {
     frames: BTreeMap<String, Vec<u8>>,
 }
 
 impl Facts {
     /// Reads all frames; what is cut off or no frame is an error.
-    pub(crate) fn parse(mut bytes: &[u8]) -> Result<Self> {
+    pub fn parse(mut bytes: &[u8]) -> Result<Self> {
         let mut frames = BTreeMap::new();
         while !bytes.is_empty() {
             let (name, content, rest) = frame(bytes).context("the node's answer is cut off or mixed up")?;
@@ -31,7 +31,7 @@ impl Facts {
     }
 
     /// A text that must be exact, because it is written again or decided upon.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<String>> {
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
         let text = self
             .frames
             .get(name)
@@ -42,13 +42,13 @@ impl Facts {
     }
 
     /// A text to be looked at.
-    pub(crate) fn lossy(&self, name: &str) -> Option<String> {
+    pub fn lossy(&self, name: &str) -> Option<String> {
         let text = String::from_utf8_lossy(self.frames.get(name)?).trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
     /// The frames whose names begin with `prefix`, by the rest of their names.
-    pub(crate) fn below(&self, prefix: &str) -> Vec<(String, String)> {
+    pub fn below(&self, prefix: &str) -> Vec<(String, String)> {
         let below = self
             .frames
             .iter()
@@ -71,20 +71,20 @@ fn frame(bytes: &[u8]) -> Option<(String, &[u8], &[u8])> {
 
 /// A unit as `systemctl show` describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Show {
-    pub(crate) load: String,
-    pub(crate) active: String,
-    pub(crate) enabled: String,
-    pub(crate) fragment: String,
-    pub(crate) main_pid: u32,
-    pub(crate) restarts: u32,
+pub struct Show {
+    pub load: String,
+    pub active: String,
+    pub enabled: String,
+    pub fragment: String,
+    pub main_pid: u32,
+    pub restarts: u32,
     /// Seconds since 1970 at which the main process was started; 0: never.
-    pub(crate) started: u64,
+    pub started: u64,
 }
 
 impl Show {
     /// One block a unit, a blank line between them.
-    pub(crate) fn parse(text: &str) -> BTreeMap<String, Self> {
+    pub fn parse(text: &str) -> BTreeMap<String, Self> {
         let mut units = BTreeMap::new();
         for block in text.split("\n\n") {
             let value = |key: &str| {
@@ -108,7 +108,7 @@ impl Show {
     }
 
     /// Whether the service runs or is coming up.
-    pub(crate) fn is_alive(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         matches!(self.active.as_str(), "active" | "activating" | "reloading")
     }
 }
@@ -123,7 +123,7 @@ fn systemd_time(text: &str) -> Option<u64> {
 }
 
 /// Whole seconds since 1970.
-pub(crate) fn rfc3339(text: &str) -> Option<u64> {
+pub fn rfc3339(text: &str) -> Option<u64> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()?
         .unix_timestamp()
@@ -132,7 +132,7 @@ pub(crate) fn rfc3339(text: &str) -> Option<u64> {
 }
 
 /// `/proc/net/fib_trie` and `/proc/net/if_inet6`: the addresses that this machine owns, without any program.
-pub(crate) fn own_addresses(fib_trie: &str, if_inet6: &str) -> Vec<std::net::IpAddr> {
+pub fn own_addresses(fib_trie: &str, if_inet6: &str) -> Vec<std::net::IpAddr> {
     let lines: Vec<&str> = fib_trie.lines().map(str::trim).collect();
     let local = lines
         .windows(2)

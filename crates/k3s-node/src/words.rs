@@ -2,7 +2,7 @@
 //! reaches the unit unharmed through the install script.
 
 /// Splits a command line. An error says what systemd itself would not accept, or what is more than one command.
-pub(crate) fn split(line: &str) -> Result<Vec<String>, String> {
+pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut rest = line.chars().peekable();
     loop {
@@ -96,7 +96,7 @@ fn code(rest: &mut Chars, begun: &str, length: usize, radix: u32) -> Result<char
 /// What the script is given for a word. It puts the word into single quotes and keeps everything but runs of
 /// blanks (it passes words through an unquoted expansion); systemd then reads escapes inside those quotes.
 /// So what is special to either of the two travels as an escape.
-pub(crate) fn for_script(word: &str) -> String {
+pub fn for_script(word: &str) -> String {
     let blanks_suffer = word.starts_with(char::is_whitespace)
         || word.ends_with(char::is_whitespace)
         || word.contains("  ")
@@ -114,7 +114,7 @@ pub(crate) fn for_script(word: &str) -> String {
 }
 
 /// A word as the shell reads it back.
-pub(crate) fn shell(word: &str) -> String {
+pub fn shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 

@@ -4,7 +4,7 @@ use crate::words;
 
 /// A unit file as assignments in their order; comments and blank lines are nobody's loss.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Unit {
+pub struct Unit {
     lines: Vec<Line>,
 }
 
@@ -17,13 +17,13 @@ struct Line {
 
 /// The command of the service: the binary and what it is given.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExecStart {
-    pub(crate) binary: String,
-    pub(crate) words: Vec<String>,
+pub struct ExecStart {
+    pub binary: String,
+    pub words: Vec<String>,
 }
 
 impl Unit {
-    pub(crate) fn parse(text: &str) -> Self {
+    pub fn parse(text: &str) -> Self {
         let mut unit = Self::default();
         let mut section = String::new();
         for line in logical_lines(text) {
@@ -49,7 +49,7 @@ impl Unit {
     }
 
     /// The command, `None` where the file sets none (a drop-in). An error says why it cannot be replayed.
-    pub(crate) fn exec_start(&self) -> Result<Option<ExecStart>, String> {
+    pub fn exec_start(&self) -> Result<Option<ExecStart>, String> {
         // An empty assignment takes back those before it.
         let lines: Vec<&str> = self.values("ExecStart").collect();
         let from = lines
@@ -73,7 +73,7 @@ impl Unit {
     }
 
     /// `Environment=` assignments.
-    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+    pub fn environment(&self) -> Vec<(String, String)> {
         let words = self
             .values("Environment")
             .flat_map(|line| words::split(line).unwrap_or_default());
@@ -86,13 +86,13 @@ impl Unit {
     }
 
     /// Whether the unit reads /etc/default and /etc/sysconfig, as newer scripts write it.
-    pub(crate) fn reads_defaults(&self) -> bool {
+    pub fn reads_defaults(&self) -> bool {
         self.values("EnvironmentFile")
             .any(|value| value == "-/etc/default/%N")
     }
 
     /// Lines that no version of the install script writes. They would be lost with the next install.
-    pub(crate) fn operators_lines(&self, name: &str) -> Vec<String> {
+    pub fn operators_lines(&self, name: &str) -> Vec<String> {
         self.lines
             .iter()
             .filter(|line| !line.is_the_scripts(name))
@@ -152,12 +152,12 @@ impl Line {
 }
 
 /// Where the unit of this name is.
-pub(crate) fn path(name: &str) -> String {
+pub fn path(name: &str) -> String {
     format!("/etc/systemd/system/{name}")
 }
 
 /// Where its environment file is.
-pub(crate) fn env_path(name: &str) -> String {
+pub fn env_path(name: &str) -> String {
     format!("{}.env", path(name))
 }
 

@@ -1,4 +1,4 @@
-# What the scripts of k3s_install share. Their input stands above as variables; they are fed by standard input, so
+# What the programs of modules share. Their input stands above as variables; they are fed by standard input, so
 # nothing of it shows in a list of processes.
 set -u
 LC_ALL=C
@@ -12,12 +12,12 @@ die() {
     exit 1
 }
 
-# One at a time: a script that outlived its module (a killed ansible-playbook) must end before another one begins.
+# One at a time: a program that outlived its module (a killed ansible-playbook) must end before another one begins.
 # The lock is held by the descriptor, which everything started here inherits.
 take_turn() {
     exec 9>/run/homelab-k3s.lock
     command -v flock >/dev/null 2>&1 || return 0
-    flock -w "$patience" 9 || die "an earlier install is still at work there after $patience s: let it end, then run this again"
+    flock -w "$patience" 9 || die "an earlier run is still at work there after $patience s: let it end, then run this again"
 }
 
 # To the disk: a machine that loses power must not find half of it.
@@ -51,18 +51,4 @@ put_file() {
 show() {
     TZ=UTC systemctl show \
         -p Id,LoadState,ActiveState,UnitFileState,FragmentPath,MainPID,NRestarts,ExecMainStartTimestamp "$@" 2>&1
-}
-
-# Asks the API for node and Lease, as the node itself: an agent has no other right than its kubelet's.
-kubectl_as_node() {
-    if [ "$role" = agent ]; then
-        "$binary" kubectl --kubeconfig "$data/agent/kubelet.kubeconfig" --request-timeout=5s "$@" 2>&1
-    else
-        "$binary" kubectl --request-timeout=5s "$@" 2>&1
-    fi
-}
-
-put_node() {
-    [ -x "$binary" ] || return 0
-    put node "$(kubectl_as_node get -n kube-node-lease -o json "nodes/$node" "leases.coordination.k8s.io/$node")"
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-pub(crate) type Variables = BTreeMap<String, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// Reads `KEY=value` lines; a later line wins, as with systemd.
-pub(crate) fn parse(text: &str) -> Variables {
+pub fn parse(text: &str) -> Variables {
     let mut variables = Variables::new();
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.peek() {
@@ -78,7 +78,7 @@ fn double_quoted(rest: &mut std::iter::Peekable<std::str::Chars>, value: &mut St
 }
 
 /// The text for these variables: quoted only where it must be.
-pub(crate) fn render(variables: &Variables) -> String {
+pub fn render(variables: &Variables) -> String {
     let plain = |value: &str| {
         value
             .chars()
@@ -101,7 +101,7 @@ pub(crate) fn render(variables: &Variables) -> String {
 }
 
 /// Whether the script carries a variable over into the file it writes; others it forgets.
-pub(crate) fn is_carried(key: &str) -> bool {
+pub fn is_carried(key: &str) -> bool {
     let upper = key.to_ascii_uppercase();
     key.starts_with("K3S_")
         || key.starts_with("CONTAINERD_")
@@ -111,7 +111,7 @@ pub(crate) fn is_carried(key: &str) -> bool {
 }
 
 /// Whether a variable is a proxy setting, which a download needs too.
-pub(crate) fn is_proxy(key: &str) -> bool {
+pub fn is_proxy(key: &str) -> bool {
     ["no_proxy", "http_proxy", "https_proxy"].contains(&key.to_ascii_lowercase().as_str())
 }
 

@@ -4,29 +4,65 @@
 //! counts where there is no flag: command line, then files, then environment.
 
 use crate::env_file::Variables;
+use crate::facts::Facts;
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 
-pub(crate) const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
-pub(crate) const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
+pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+pub const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
+
+/// What a setting is, and where that is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    pub value: String,
+    /// `the argument --server`, a file, or `the variable K3S_URL`.
+    pub place: String,
+}
+
+impl Given {
+    fn is_true(&self) -> bool {
+        ["true", "yes", "on", "1", "t", "y"].contains(&self.value.to_ascii_lowercase().as_str())
+    }
+}
+
+/// A setting without a value: on or off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    pub on: bool,
+    pub place: String,
+}
 
 /// `config.yaml` and what is beside it in `config.yaml.d`, read as one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Config {
-    values: BTreeMap<String, String>,
+pub struct Config {
+    values: BTreeMap<String, Given>,
     /// The first file that is no YAML dictionary: k3s would not start with it.
-    pub(crate) fault: Option<String>,
+    pub fault: Option<String>,
 }
 
 impl Config {
+    /// Reads what `programs/units.sh` printed: the file `main`, then what is beside it, in the order of their names.
+    pub fn of(facts: &Facts, main: &str) -> Self {
+        let mut files = facts.below("config:");
+        files.sort_by_key(|(path, _)| (path != main, path.clone()));
+        Self::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))
+    }
+
     /// Reads files in the order in which k3s does. The last one wins; of a list, its last item.
-    pub(crate) fn read<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn read<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut config = Self::default();
         for (path, text) in files {
             match serde_yaml_ng::from_str::<Option<BTreeMap<String, Value>>>(text) {
-                Ok(values) => config
-                    .values
-                    .extend(values.into_iter().flatten().filter_map(flag)),
+                Ok(values) => {
+                    let flags = values.into_iter().flatten().filter_map(flag);
+                    let given = |value| Given {
+                        value,
+                        place: path.to_owned(),
+                    };
+                    config
+                        .values
+                        .extend(flags.map(|(key, value)| (key, given(value))));
+                }
                 // The error's own text could repeat a line with a token in it.
                 Err(_) if config.fault.is_none() => config.fault = Some(path.to_owned()),
                 Err(_) => {}
@@ -55,35 +91,65 @@ fn scalar(value: &Value) -> Option<String> {
 }
 
 /// The three sources together.
-pub(crate) struct Settings<'a> {
-    pub(crate) args: &'a [String],
-    pub(crate) config: &'a Config,
-    pub(crate) environment: &'a Variables,
+pub struct Settings<'a> {
+    pub args: &'a [String],
+    pub config: &'a Config,
+    pub environment: &'a Variables,
 }
 
 impl Settings<'_> {
-    fn value(&self, names: &[&str], variable: &str) -> Option<String> {
-        let from_config = || {
-            names
-                .iter()
-                .find_map(|name| self.config.values.get(*name).cloned())
-        };
-        let value = last_flag(self.args, names)
-            .or_else(from_config)
-            .or_else(|| self.environment.get(variable).cloned());
-        value.filter(|value| !value.is_empty())
+    /// A setting by its names as a flag and its variable; one that is given without a value is not given.
+    pub fn given(&self, names: &[&str], variable: &str) -> Option<Given> {
+        let given = self.argument(names).or_else(|| self.in_config(names));
+        let given = given.or_else(|| self.variable(variable));
+        given.filter(|given| !given.value.is_empty())
     }
 
-    fn is_on(&self, name: &str) -> bool {
-        match last_flag(self.args, &[name]) {
-            // A switch needs no value, and the word after it is none.
-            Some(value) => value != "false",
-            None => self.config.values.get(name).is_some_and(|value| value == "true"),
+    fn value(&self, names: &[&str], variable: &str) -> Option<String> {
+        self.given(names, variable).map(|given| given.value)
+    }
+
+    /// A switch, where anything says something about it. Not every one has a variable.
+    pub fn switch(&self, name: &str, variable: Option<&str>) -> Option<Switch> {
+        // On the command line it needs no value, and the word after it is none.
+        if let Some(Given { value, place }) = self.argument(&[name]) {
+            let on = value != "false";
+            return Some(Switch { on, place });
         }
+        let given = self.in_config(&[name]);
+        let given = given.or_else(|| self.variable(variable?))?;
+        Some(Switch {
+            on: given.is_true(),
+            place: given.place,
+        })
+    }
+
+    pub fn is_on(&self, name: &str) -> bool {
+        self.switch(name, None).is_some_and(|switch| switch.on)
+    }
+
+    fn argument(&self, names: &[&str]) -> Option<Given> {
+        Some(Given {
+            value: last_flag(self.args, names)?,
+            place: format!("the argument --{}", names.first()?),
+        })
+    }
+
+    fn in_config(&self, names: &[&str]) -> Option<Given> {
+        names
+            .iter()
+            .find_map(|name| self.config.values.get(*name).cloned())
+    }
+
+    fn variable(&self, name: &str) -> Option<Given> {
+        Some(Given {
+            value: self.environment.get(name)?.clone(),
+            place: format!("the variable {name}"),
+        })
     }
 
     /// The name under which the node registers. k3s writes names in lower case.
-    pub(crate) fn node_name(&self, hostname: &str, node_id: Option<&str>) -> String {
+    pub fn node_name(&self, hostname: &str, node_id: Option<&str>) -> String {
         let name = self
             .value(&["node-name"], "K3S_NODE_NAME")
             .unwrap_or_else(|| hostname.to_owned());
@@ -95,29 +161,33 @@ impl Settings<'_> {
         name
     }
 
-    pub(crate) fn data_dir(&self) -> String {
+    pub fn data_dir(&self) -> String {
         self.value(&["data-dir", "d"], "K3S_DATA_DIR")
             .unwrap_or_else(|| DEFAULT_DATA.to_owned())
     }
 
     /// A server that runs no kubelet has no Node object.
-    pub(crate) fn has_agent(&self) -> bool {
+    pub fn has_agent(&self) -> bool {
         !self.is_on("disable-agent")
     }
 
     /// Whether the node is told which server to join.
-    pub(crate) fn has_server(&self) -> bool {
+    pub fn has_server(&self) -> bool {
         self.value(&["server", "s"], "K3S_URL").is_some()
     }
 }
 
 /// The configuration file that these arguments and variables name; the variable comes first, as in k3s.
-pub(crate) fn config_path(args: &[String], environment: &Variables) -> String {
-    let given = environment.get("K3S_CONFIG_FILE").cloned();
-    let given = given.or_else(|| last_flag(args, &["config", "c"]));
-    given
+pub fn config_path(args: &[String], environment: &Variables) -> String {
+    named_config(args, environment)
         .filter(|path| path.starts_with('/'))
         .unwrap_or_else(|| DEFAULT_CONFIG.to_owned())
+}
+
+/// The same as it is named: k3s takes an address on the network too.
+pub fn named_config(args: &[String], environment: &Variables) -> Option<String> {
+    let given = environment.get("K3S_CONFIG_FILE").cloned();
+    given.or_else(|| last_flag(args, &["config", "c"]))
 }
 
 /// The value of the last occurrence of a flag, in either spelling; empty where it has none.
@@ -227,5 +297,41 @@ mod tests {
         assert!(!settings.has_agent() && settings.has_server());
         assert_eq!(config_path(&args, &environment), "/etc/k3s.yaml");
         assert_eq!(config_path(&[], &environment), DEFAULT_CONFIG);
+        let remote = Variables::from([("K3S_CONFIG_FILE".to_owned(), "https://a/c.yaml".to_owned())]);
+        assert_eq!(config_path(&args, &remote), DEFAULT_CONFIG);
+        assert_eq!(named_config(&args, &remote).as_deref(), Some("https://a/c.yaml"));
+    }
+
+    #[test]
+    fn a_switch_is_told_with_its_place() {
+        let told = |args: &str, file: &str, variable: Option<&str>| {
+            let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+            let config = Config::read(std::iter::once(("/c.yaml", file)));
+            let environment = variable
+                .map(|value| ("K3S_CLUSTER_INIT".to_owned(), value.to_owned()))
+                .into_iter()
+                .collect();
+            let settings = Settings {
+                args: &args,
+                config: &config,
+                environment: &environment,
+            };
+            settings
+                .switch("cluster-init", Some("K3S_CLUSTER_INIT"))
+                .map(|switch| (switch.on, switch.place))
+        };
+        let argument = "the argument --cluster-init".to_owned();
+        assert_eq!(told("", "", None), None);
+        assert_eq!(told("--cluster-init x", "", None), Some((true, argument.clone())));
+        let overruled = told("--cluster-init=false", "cluster-init: true", Some("true"));
+        assert_eq!(overruled, Some((false, argument)));
+        for (file, on) in [("true", true), ("yes", true), ("false", false), ("\"1\"", true)] {
+            let told = told("", &format!("cluster-init: {file}"), Some("x"));
+            assert_eq!(told, Some((on, "/c.yaml".to_owned())), "{file}");
+        }
+        assert_eq!(
+            told("", "", Some("true")),
+            Some((true, "the variable K3S_CLUSTER_INIT".to_owned()))
+        );
     }
 }

@@ -13,10 +13,10 @@ pub enum Role {
 }
 
 impl Role {
-    pub(crate) const ALL: [Self; 2] = [Self::Server, Self::Agent];
+    pub const ALL: [Self; 2] = [Self::Server, Self::Agent];
 
     /// The word that `k3s` and the script are given.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Server => "server",
             Self::Agent => "agent",
@@ -24,14 +24,15 @@ impl Role {
     }
 
     /// The name of the unit that the script gives this role.
-    pub(crate) fn unit(self) -> &'static str {
+    pub fn unit(self) -> &'static str {
         match self {
             Self::Server => "k3s.service",
             Self::Agent => "k3s-agent.service",
         }
     }
 
-    pub(crate) fn other(self) -> Self {
+    #[must_use]
+    pub fn other(self) -> Self {
         match self {
             Self::Server => Self::Agent,
             Self::Agent => Self::Server,
@@ -45,26 +46,26 @@ impl fmt::Display for Role {
     }
 }
 
-pub(crate) const DEFAULT_BINARY: &str = "/usr/local/bin/k3s";
+pub const DEFAULT_BINARY: &str = "/usr/local/bin/k3s";
 
 /// All that the script forgets. It holds secrets (the token), so it shows neither arguments nor environment.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Setup {
-    pub(crate) role: Role,
-    pub(crate) binary: String,
+pub struct Setup {
+    pub role: Role,
+    pub binary: String,
     /// What follows the role, in order.
-    pub(crate) args: Vec<String>,
+    pub args: Vec<String>,
     /// The unit as it was; none where nothing was installed yet.
-    pub(crate) unit: Option<String>,
+    pub unit: Option<String>,
     /// The environment file as it was.
-    pub(crate) env: Option<String>,
+    pub env: Option<String>,
     /// Whether the unit starts with the machine.
-    pub(crate) enabled: bool,
+    pub enabled: bool,
 }
 
 impl Setup {
     /// Reads what the unit of `role` holds. An error says why it cannot be replayed.
-    pub(crate) fn of_unit(role: Role, text: &str, env: Option<&str>, enabled: bool) -> Result<Self, String> {
+    pub fn of_unit(role: Role, text: &str, env: Option<&str>, enabled: bool) -> Result<Self, String> {
         let Some(exec) = Unit::parse(text).exec_start()? else {
             return Err("it has no ExecStart".to_owned());
         };
@@ -86,16 +87,16 @@ impl Setup {
         })
     }
 
-    pub(crate) fn variables(&self) -> Variables {
+    pub fn variables(&self) -> Variables {
         env_file::parse(self.env.as_deref().unwrap_or_default())
     }
 
-    pub(crate) fn unit_path(&self) -> String {
+    pub fn unit_path(&self) -> String {
         unit::path(self.role.unit())
     }
 
     /// What of `self` is not so in `found`; empty: nothing was lost. Values are not told.
-    pub(crate) fn differences(&self, found: &Self) -> Vec<String> {
+    pub fn differences(&self, found: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         if self.role != found.role {
             differences.push(format!("the role was {} and is {}", self.role, found.role));

@@ -1,0 +1,22 @@
+//! How k3s is installed on a node: its unit, environment and configuration files, what follows from them together, and
+//! the scripts by which modules read and change them there.
+
+pub mod env_file;
+pub mod facts;
+pub mod program;
+#[cfg(feature = "testing")]
+pub mod recorded;
+pub mod settings;
+pub mod setup;
+pub mod unit;
+mod units;
+pub mod words;
+
+pub use facts::{Facts, Show};
+pub use program::Program;
+pub use settings::{Config, Settings};
+pub use setup::{Role, Setup};
+pub use units::{Told, UnitFiles, Units};
+
+/// Where modules keep on the node what has to outlive them.
+pub const FOLDER: &str = "/var/lib/homelab-k3s";
