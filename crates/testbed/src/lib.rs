@@ -1,4 +1,5 @@
-//! What the modules' tests share. Fakes, not mocks: a host that follows a transcript, and programs on PATH.
+//! What the modules' tests share. Fakes, not mocks: a host that follows a transcript, a node that is a folder, and
+//! programs on PATH.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,
@@ -10,10 +11,12 @@
 
 mod cases;
 mod programs;
+mod sandbox;
 mod scripted;
 mod sidecar;
 
 pub use cases::run_cases;
 pub use programs::Programs;
+pub use sandbox::Sandbox;
 pub use scripted::{Entry, Scripted};
 pub use sidecar::{Sidecar, assert_sidecar_describes};

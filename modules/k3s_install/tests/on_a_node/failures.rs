@@ -222,7 +222,7 @@ fn a_node_that_does_not_come_up_is_told_with_its_journal_and_taken_up_again() {
 fn a_unit_that_has_failed_for_good_is_not_waited_for() {
     let node = agent("2021");
     node.put("state/active", "failed");
-    let began = host::Host::elapsed(&node);
+    let began = host::Host::elapsed(&*node);
     let answer = call(&node, &json!({}), false);
     assert!(
         answer["msg"]
@@ -231,7 +231,7 @@ fn a_unit_that_has_failed_for_good_is_not_waited_for() {
             .contains("k3s-agent.service has failed"),
         "{answer:#}"
     );
-    assert!(host::Host::elapsed(&node) < began + std::time::Duration::from_mins(1));
+    assert!(host::Host::elapsed(&*node) < began + std::time::Duration::from_mins(1));
 }
 
 #[test]

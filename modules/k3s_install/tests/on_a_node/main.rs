@@ -32,7 +32,7 @@ fn call(node: &Node, arguments: &Value, check: bool) -> Value {
         .extend(arguments.as_object().unwrap().clone());
     let call = Call::parse(&serde_json::to_vec(&all).unwrap()).unwrap();
     let params = params::<K3sInstall>(&call).unwrap();
-    run::<K3sInstall>(&params, &call, node).into_json()
+    run::<K3sInstall>(&params, &call, &**node).into_json()
 }
 
 fn agent(era: &str) -> Node {

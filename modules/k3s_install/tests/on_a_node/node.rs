@@ -1,21 +1,13 @@
-//! A node to install on: a folder as its root, real `/bin/sh`, the lab's install script, and small programs in the
-//! place of systemd, curl and k3s. The module's own programs run as they are, with their paths moved to the folder;
-//! what they print has the paths moved back. Any changing program of theirs can be the one that gets killed.
+//! A node to install on: the lab's install script, and small programs in the place of systemd, curl and k3s.
 
-use anyhow::{Result, anyhow};
-use host::{Command, FileToWrite, Held, Host, LockRequest, Output};
-use std::cell::{Cell, RefCell};
+use host::{Command, Host as _};
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-use tempfile::TempDir;
+use std::ops::Deref;
+use std::time::Duration;
+use testbed::Sandbox;
 
 const PROGRAMS: &str = include_str!("programs.sh");
 const INSTALL_SH: &str = include_str!("../../../../lab/release/files/install.sh");
-const START: u64 = 1_795_366_949;
 
 /// The folders of a node that are moved under the sandbox's root.
 const MOVED: [&str; 10] = [
@@ -31,26 +23,14 @@ const MOVED: [&str; 10] = [
     "/proc/net",
 ];
 
-/// What changes a node: before each of these a kill is tried.
-const CHANGING: [&str; 9] = [
-    "mv", "rm", "rmdir", "chmod", "mkdir", "tee", "install", "ln", "cp",
-];
+pub(crate) struct Node(Sandbox);
 
-pub(crate) struct Node {
-    root: TempDir,
-    elapsed: Cell<Duration>,
-    /// Before which changing program to kill everything; 0: never.
-    pub(crate) kill_at: Cell<u32>,
-    /// After how many commands the module itself is gone; 0: never.
-    pub(crate) die_after: Cell<u32>,
-    runs: Cell<u32>,
-    dead: Cell<bool>,
-    unique: Cell<u32>,
-    bare: Cell<bool>,
-    /// What the node has as /bin/sh.
-    pub(crate) shell: Cell<&'static str>,
-    /// Standard input of each command, for a look at what was asked.
-    pub(crate) fed: RefCell<Vec<String>>,
+impl Deref for Node {
+    type Target = Sandbox;
+
+    fn deref(&self) -> &Sandbox {
+        &self.0
+    }
 }
 
 /// The lab's script with the address of the release server of these tests.
@@ -73,21 +53,8 @@ pub(crate) fn script(era: &str) -> String {
 impl Node {
     /// An empty node, and a release server with these versions. `era` is the install script's.
     pub(crate) fn new(era: &str, versions: &[&str]) -> Self {
-        let node = Self {
-            root: tempfile::tempdir().unwrap(),
-            elapsed: Cell::default(),
-            kill_at: Cell::default(),
-            die_after: Cell::default(),
-            runs: Cell::default(),
-            dead: Cell::default(),
-            unique: Cell::default(),
-            bare: Cell::default(),
-            shell: Cell::new("/bin/sh"),
-            fed: RefCell::default(),
-        };
+        let node = Self(Sandbox::new(&MOVED, PROGRAMS));
         for folder in [
-            "bin",
-            "state",
             "www",
             "usr/local/bin",
             "etc/systemd/system",
@@ -96,112 +63,19 @@ impl Node {
             "proc/net",
             "etc/default",
         ] {
-            fs::create_dir_all(node.path(folder)).unwrap();
+            node.make_folder(folder);
         }
+        // It is a file to be installed, not a program of the node's.
+        fs::rename(node.path("bin/k3s"), node.path("state/k3s")).unwrap();
         node.put(
             "proc/net/fib_trie",
             "     |-- 10.99.0.101\n        /32 host LOCAL\n",
         );
-        node.put("state/count", "0\n");
-        let common = r#"now() { read -r n <"$SANDBOX/state/clock"; echo "$n"; }
-count() {
-    read -r n <"$SANDBOX/state/count"
-    n=$((n + 1))
-    echo "$n" >"$SANDBOX/state/count"
-    [ "$n" != "$KILL_AT" ] || kill -KILL 0
-}
-"#;
-        node.put("state/common", common);
-        node.add_programs();
         node.put("www/install.sh", &node.moved(&script(era)));
         for version in versions {
             node.release(version);
         }
         node
-    }
-
-    fn add_programs(&self) {
-        for part in PROGRAMS.split("\n## ").skip(1) {
-            let (name, text) = part.split_once('\n').unwrap();
-            let place = if name == "k3s" {
-                "state/k3s".to_owned()
-            } else {
-                format!("bin/{name}")
-            };
-            self.put(&place, text);
-            self.make_executable(&place);
-        }
-        for name in CHANGING {
-            let real = ["/usr/bin", "/bin"].map(|folder| format!("{folder}/{name}"));
-            let real = real.iter().find(|path| Path::new(path).exists()).unwrap();
-            let place = format!("bin/{name}");
-            self.put(
-                &place,
-                &format!("#!/bin/sh\n. \"$SANDBOX/state/common\"\ncount\nexec {real} \"$@\"\n"),
-            );
-            self.make_executable(&place);
-        }
-    }
-
-    fn make_executable(&self, place: &str) {
-        fs::set_permissions(self.path(place), fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    pub(crate) fn path(&self, place: &str) -> PathBuf {
-        self.root.path().join(place.trim_start_matches('/'))
-    }
-
-    pub(crate) fn put(&self, place: &str, text: &str) {
-        let path = self.path(place);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// A file of the node as the node itself would see it.
-    pub(crate) fn text(&self, place: &str) -> String {
-        let text = fs::read_to_string(self.path(place)).unwrap_or_default();
-        text.replace(&self.root.path().display().to_string(), "")
-    }
-
-    pub(crate) fn has(&self, place: &str) -> bool {
-        self.path(place).exists()
-    }
-
-    /// The names in a folder of the node.
-    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path(folder)) else {
-            return Vec::new();
-        };
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// Every file below a folder with its content.
-    pub(crate) fn files(&self, folder: &str) -> Vec<(String, String)> {
-        let mut files = Vec::new();
-        for name in self.names(folder) {
-            let place = format!("{folder}/{name}");
-            if self.path(&place).is_dir() {
-                files.extend(self.files(&place));
-            } else {
-                files.push((place.clone(), self.text(&place)));
-            }
-        }
-        files
-    }
-
-    pub(crate) fn remove_file(&self, place: &str) {
-        fs::remove_file(self.path(place)).unwrap();
-    }
-
-    /// Changes a file of the node or of the release server.
-    pub(crate) fn edit(&self, place: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.path(place)).unwrap();
-        assert!(text.contains(from), "{place} has no {from:?}");
-        fs::write(self.path(place), text.replace(from, to)).unwrap();
     }
 
     fn binary(&self, version: &str) -> String {
@@ -257,9 +131,7 @@ count() {
             "touch",
         ];
         for name in needed {
-            let real = ["/usr/bin", "/bin"].map(|folder| format!("{folder}/{name}"));
-            let real = real.iter().find(|path| Path::new(path).exists()).unwrap();
-            std::os::unix::fs::symlink(real, self.path(&format!("bin/{name}"))).unwrap();
+            self.link_program(name);
         }
         self.bare.set(true);
     }
@@ -279,159 +151,9 @@ count() {
             self.put(mark, "");
         }
         if args.starts_with("server") {
-            fs::create_dir_all(self.path("var/lib/rancher/k3s/server/tls")).unwrap();
+            self.make_folder("var/lib/rancher/k3s/server/tls");
         }
         self.pass(Duration::from_mins(10));
         self.forget_counts();
-    }
-
-    /// Alive again, for the next run.
-    pub(crate) fn revive(&self) {
-        self.dead.set(false);
-        self.kill_at.set(0);
-        self.die_after.set(0);
-        self.forget_counts();
-    }
-
-    fn forget_counts(&self) {
-        self.runs.set(0);
-        self.put("state/count", "0\n");
-    }
-
-    pub(crate) fn was_killed(&self) -> bool {
-        self.dead.get()
-    }
-
-    fn moved(&self, text: &str) -> String {
-        let root = self.root.path().display().to_string();
-        MOVED.iter().fold(text.to_owned(), |text, folder| {
-            text.replace(folder, &format!("{root}{folder}"))
-        })
-    }
-
-    fn pass(&self, time: Duration) {
-        self.elapsed.set(self.elapsed.get() + time);
-    }
-
-    /// Frames carry lengths, so each is moved back for itself.
-    fn moved_back(&self, mut bytes: &[u8]) -> Vec<u8> {
-        let root = self.root.path().display().to_string();
-        let back = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&root, "").into_bytes();
-        let mut all = Vec::new();
-        while bytes.starts_with(b"@") {
-            let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
-            let head = String::from_utf8_lossy(&bytes[..end]).replace(&root, "");
-            let (name, length) = head.rsplit_once(' ').unwrap();
-            let length: usize = length.parse().unwrap();
-            let content = back(&bytes[end + 1..end + 1 + length]);
-            all.extend(format!("{name} {}\n", content.len()).into_bytes());
-            all.extend(content);
-            all.push(b'\n');
-            bytes = &bytes[end + 2 + length..];
-        }
-        all.extend(back(bytes));
-        all
-    }
-
-    fn search_path(&self) -> String {
-        let own = self.path("bin").display().to_string();
-        if self.bare.get() {
-            own
-        } else {
-            format!("{own}:/usr/bin:/bin:/usr/sbin:/sbin")
-        }
-    }
-
-    fn gone(&self) -> anyhow::Error {
-        self.dead.set(true);
-        anyhow!("the module was killed")
-    }
-}
-
-impl Host for Node {
-    fn place(&self) -> String {
-        "container 101 on pve1".to_owned()
-    }
-
-    fn run(&self, command: &Command) -> Result<Output> {
-        if self.dead.get() {
-            return Err(self.gone());
-        }
-        // Whatever is in it, a list of processes shows the arguments.
-        let harmless = command.argv == ["/bin/sh", "-s"] || command.argv[0] == "journalctl";
-        assert!(harmless && command.environment.is_empty(), "{:?}", command.argv);
-        self.pass(Duration::from_secs(1));
-        let clock = START + self.elapsed.get().as_secs();
-        self.put("state/clock", &format!("{clock}\n"));
-        let stdin = String::from_utf8(command.stdin.clone()).unwrap();
-        self.fed.borrow_mut().push(stdin.clone());
-        let program = if command.argv[0] == "/bin/sh" {
-            self.shell.get()
-        } else {
-            &command.argv[0]
-        };
-        let mut child = std::process::Command::new(program)
-            .args(&command.argv[1..])
-            .env_clear()
-            .env("PATH", self.search_path())
-            .env("SANDBOX", self.root.path())
-            .env("KILL_AT", self.kill_at.get().to_string())
-            .process_group(0)
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped())
-            .spawn()?;
-        let mut input = child.stdin.take().unwrap();
-        let text = self.moved(&stdin);
-        let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
-        let output = child.wait_with_output()?;
-        let _ = feeder.join();
-        self.runs.set(self.runs.get() + 1);
-        if output.status.signal().is_some() || self.runs.get() == self.die_after.get() {
-            return Err(self.gone());
-        }
-        Ok(Output {
-            status: output.status.code().unwrap(),
-            stdout: self.moved_back(&output.stdout),
-            stderr: self.moved_back(&output.stderr),
-            ..Output::default()
-        })
-    }
-
-    fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        Ok(fs::read(path).ok())
-    }
-
-    fn write(&self, _file: &FileToWrite) -> Result<()> {
-        Err(anyhow!("this module writes by its own programs"))
-    }
-
-    fn remove(&self, _path: &str) -> Result<()> {
-        Err(anyhow!("this module removes by its own programs"))
-    }
-
-    fn now(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(START) + self.elapsed.get()
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.elapsed.get()
-    }
-
-    fn sleep(&self, duration: Duration) {
-        self.pass(duration);
-    }
-
-    fn unique(&self) -> String {
-        self.unique.set(self.unique.get() + 1);
-        format!("unique-{}", self.unique.get())
-    }
-
-    fn outside(&self) -> &dyn Host {
-        self
-    }
-
-    fn lock(&self, _request: &LockRequest) -> Result<Held> {
-        Ok(Held::nothing())
     }
 }
