@@ -1,5 +1,6 @@
 //! The connection, and the three shapes of a call.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -25,6 +26,31 @@ pub struct Tls {
     pub ca: Vec<u8>,
     pub certificate: Vec<u8>,
     pub key: Vec<u8>,
+}
+
+impl Tls {
+    /// What a k3s server has below its data folder `server`. `client.crt` is good on every member: they all have it
+    /// signed by one CA.
+    pub fn of_k3s(server: &Path) -> std::io::Result<Self> {
+        let read = |name: &str| {
+            let path = server.join("tls/etcd").join(name);
+            std::fs::read(&path)
+                .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        };
+        Ok(Self {
+            ca: read("server-ca.crt")?,
+            certificate: read("client.crt")?,
+            key: read("client.key")?,
+        })
+    }
+}
+
+/// Runs work with etcd to its end, for callers without a tokio runtime of their own.
+pub fn block_on<T>(work: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(work))
 }
 
 /// One etcd member. Connects when first used and again whenever the connection broke.

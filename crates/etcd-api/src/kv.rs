@@ -51,6 +51,39 @@ impl Client {
         })
     }
 
+    /// How many keys began with `prefix` at a revision of the past. [`crate::Code::OutOfRange`]: that one is gone.
+    pub async fn count_at(&self, prefix: impl Into<Vec<u8>>, revision: i64) -> Result<i64, Error> {
+        let (key, range_end) = span(prefix.into());
+        let request = RangeRequest {
+            key,
+            range_end,
+            revision,
+            count_only: true,
+            ..RangeRequest::default()
+        };
+        let answer: RangeResponse = self.call("/etcdserverpb.KV/Range", request).await?;
+        Ok(answer.count)
+    }
+
+    /// The next keys from `from` on that begin with `prefix`, as they were at a revision of the past.
+    pub async fn page_at(
+        &self,
+        from: impl Into<Vec<u8>>,
+        prefix: impl Into<Vec<u8>>,
+        limit: i64,
+        revision: i64,
+    ) -> Result<Vec<KeyValue>, Error> {
+        let request = RangeRequest {
+            key: from.into(),
+            range_end: span(prefix.into()).1,
+            limit,
+            revision,
+            ..RangeRequest::default()
+        };
+        let answer: RangeResponse = self.call("/etcdserverpb.KV/Range", request).await?;
+        Ok(answer.kvs)
+    }
+
     /// Writes whatever was there before. Answers the new revision.
     pub async fn put(&self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Result<i64, Error> {
         let request = PutRequest {

@@ -12,7 +12,7 @@ pub mod proto;
 pub mod testing;
 mod watch;
 
-pub use client::{Client, Tls};
+pub use client::{Client, Tls, block_on};
 pub use error::Error;
 pub use kv::Listing;
 pub use maintenance::{Alarm, Status};

@@ -38,6 +38,12 @@ pub(crate) struct RangeRequest {
     /// Empty: this key alone.
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) range_end: Vec<u8>,
+    /// 0: all.
+    #[prost(int64, tag = "3")]
+    pub(crate) limit: i64,
+    /// 0: the newest.
+    #[prost(int64, tag = "4")]
+    pub(crate) revision: i64,
     #[prost(bool, tag = "7")]
     pub(crate) serializable: bool,
     #[prost(bool, tag = "9")]
@@ -50,6 +56,9 @@ pub(crate) struct RangeResponse {
     pub(crate) header: Option<ResponseHeader>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) kvs: Vec<KeyValue>,
+    /// Of all keys in the range, whatever the limit.
+    #[prost(int64, tag = "4")]
+    pub(crate) count: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -41,6 +41,47 @@ impl std::io::Write for Full {
 }
 
 #[tokio::test]
+async fn the_past_is_counted_and_read_in_pages_until_it_is_thrown_away() {
+    let cluster = Cluster::start(1).await;
+    let etcd = cluster.client(0);
+    let mut revision = 0;
+    for key in ["/registry/a", "/registry/b", "/registry/c"] {
+        revision = etcd.put(key, "then").await.unwrap();
+    }
+    etcd.put("/registry/b", "now").await.unwrap();
+    etcd.put("/registry/d", "now").await.unwrap();
+    assert_eq!(etcd.count_at("/registry/", revision).await.unwrap(), 3);
+    assert_eq!(etcd.count_at("/registry/", revision - 1).await.unwrap(), 2);
+    let page = etcd
+        .page_at("/registry/b", "/registry/", 2, revision)
+        .await
+        .unwrap();
+    let page: Vec<_> = page
+        .iter()
+        .map(|entry| (entry.key.as_slice(), entry.value.as_slice()))
+        .collect();
+    assert_eq!(
+        page,
+        [
+            (&b"/registry/b"[..], &b"then"[..]),
+            (&b"/registry/c"[..], &b"then"[..])
+        ]
+    );
+    etcd.compact(revision + 1).await.unwrap();
+    let gone = etcd.count_at("/registry/", revision).await.unwrap_err();
+    assert!(
+        matches!(
+            gone,
+            Error::Etcd {
+                code: Code::OutOfRange,
+                ..
+            }
+        ),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
 async fn keys_are_written_listed_and_removed() {
     let cluster = Cluster::start(1).await;
     let etcd = cluster.client(0);

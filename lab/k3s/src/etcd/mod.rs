@@ -5,7 +5,6 @@ pub mod process;
 pub mod upkeep;
 
 use crate::config::Config;
-use crate::files;
 use anyhow::{Context, Result};
 use etcd_api::{Client, Tls};
 use std::path::{Path, PathBuf};
@@ -29,20 +28,9 @@ pub fn is_wanted(config: &Config) -> bool {
     is_initialized(&config.server_dir()) || flagged
 }
 
-/// The key and certificate of `client.crt`, good on every member.
-pub fn tls(server_dir: &Path) -> Result<Tls> {
-    let folder = server_dir.join("tls/etcd");
-    let read = |name: &str| -> Result<Vec<u8>> { Ok(files::read(&folder.join(name))?.into_bytes()) };
-    Ok(Tls {
-        ca: read("server-ca.crt")?,
-        certificate: read("client.crt")?,
-        key: read("client.key")?,
-    })
-}
-
 pub fn client(server_dir: &Path, endpoint: &str) -> Result<Client> {
-    Client::new(endpoint, &tls(server_dir)?, LIMIT)
-        .with_context(|| format!("preparing to speak to etcd at {endpoint}"))
+    let tls = Tls::of_k3s(server_dir).context("reading etcd's certificates")?;
+    Client::new(endpoint, &tls, LIMIT).with_context(|| format!("preparing to speak to etcd at {endpoint}"))
 }
 
 pub fn own_client(server_dir: &Path) -> Result<Client> {

@@ -86,24 +86,11 @@ fn is_final(error: &Error) -> Option<Code> {
 }
 
 fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("preparing to speak to etcd")?
-        .block_on(work)
+    etcd_api::block_on(work).context("preparing to speak to etcd")?
 }
 
-/// `client.crt` is good on every member: they all have it signed by one CA.
 fn tls(server: &Path) -> Result<Tls> {
-    let read = |name: &str| {
-        let path = server.join("tls/etcd").join(name);
-        std::fs::read(&path).with_context(|| format!("reading {}", path.display()))
-    };
-    Ok(Tls {
-        ca: read("server-ca.crt")?,
-        certificate: read("client.crt")?,
-        key: read("client.key")?,
-    })
+    Tls::of_k3s(server).context("reading etcd's certificates")
 }
 
 fn client(endpoint: &str, tls: &Tls, limit: Duration) -> Result<Client> {
