@@ -11,12 +11,14 @@ mod answer;
 mod call;
 mod cli;
 mod loose;
+mod refusal;
 mod run;
 mod spec;
 
 pub use answer::{Answer, Diff};
 pub use call::Call;
 pub use cli::main;
+pub use refusal::Refusal;
 pub use run::{params, run};
 pub use spec::{OptionKind, OptionSpec, options};
 

@@ -55,6 +55,14 @@ impl Program {
     }
 }
 
+/// Keeps a file below [`crate::FOLDER`], readable by root only and synced.
+pub fn keep(binary: &str, patience: u64, file: &str, content: &str) -> Command {
+    Program::new(binary)
+        .with("file", file)
+        .with("content", content)
+        .end_after_turn(patience, include_str!("programs/keep.sh"), Command::USUAL_LIMIT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

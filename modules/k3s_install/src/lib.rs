@@ -21,7 +21,6 @@ mod steps;
 pub use k3s_node::Role;
 pub use params::{Params, Script, Wanted};
 pub use plan::Step;
-pub use refusals::Refusal;
 pub use report::{Journal, Returned};
 pub use state::State;
 

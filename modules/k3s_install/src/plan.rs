@@ -2,10 +2,10 @@
 
 use crate::params::{Params, Script, Wanted};
 use crate::record::Record;
-use crate::refusals::{self, Refusal};
+use crate::refusals;
 use crate::script::{self, Fetch};
 use crate::state::{Places, State};
-use ansible_module::{Diff, Plan};
+use ansible_module::{Diff, Plan, Refusal};
 use anyhow::{Result, bail};
 use k3s_node::{Setup, env_file};
 use k3s_types::K3sVersion;
@@ -126,8 +126,7 @@ impl Arrival {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let (acts, refusals) = decide(params, state);
     if !refusals.is_empty() {
-        let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        bail!("nothing was touched. {}", told.join(". "));
+        bail!("nothing was touched. {}", Refusal::told(&refusals));
     }
     let mut plan = Plan::of(acts.into_iter().map(Step).collect());
     if !plan.steps.is_empty() && params.state == Wanted::Present {

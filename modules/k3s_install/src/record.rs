@@ -6,6 +6,8 @@ use k3s_node::{Role, Setup};
 use serde::Deserialize;
 use serde_json::json;
 
+pub(crate) const FILE: &str = "install-record.json";
+/// Where it is then.
 pub(crate) const PATH: &str = "/var/lib/homelab-k3s/install-record.json";
 
 /// A newer module may write what this one cannot read.

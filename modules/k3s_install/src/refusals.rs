@@ -4,34 +4,9 @@ use crate::params::Params;
 use crate::plan::Aim;
 use crate::record;
 use crate::state::{Recorded, State};
+use ansible_module::Refusal;
 use k3s_node::Role;
 use k3s_node::unit::{self, Unit};
-use serde::Serialize;
-use std::fmt;
-
-/// One reason why the node is not touched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
-    pub rule: &'static str,
-    pub evidence: String,
-    pub advice: String,
-}
-
-impl Refusal {
-    fn new(rule: &'static str, evidence: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self {
-            rule,
-            evidence: evidence.into(),
-            advice: advice.into(),
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.evidence, self.rule, self.advice)
-    }
-}
 
 /// Whether this is the node that is meant, and one that can be read: asked at every run, also where there is
 /// nothing to do.

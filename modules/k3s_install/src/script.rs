@@ -2,6 +2,7 @@
 //! standard input, so no argument, token or record shows in a list of processes, inside or outside.
 
 use crate::params::{Params, Script};
+use crate::record;
 use crate::state::Places;
 use host::Command;
 use k3s_node::{Program, Setup, env_file, program, words};
@@ -84,12 +85,7 @@ pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Comma
 }
 
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
-    let program = Program::new(binary).with("record", record);
-    program.end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/save.sh"),
-        Command::USUAL_LIMIT,
-    )
+    program::keep(binary, params.lock_timeout, record::FILE, record)
 }
 
 pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {

@@ -1,0 +1,173 @@
+//! `k3s_datastore`: the datastore of a server, from `SQLite` to embedded etcd, with a way back at every moment.
+//!
+//! k3s moves the objects itself when it starts with `cluster-init`. If that fails half-way, its next start takes what is
+//! in etcd for the whole cluster, and kubelets end the pods that are not in it. So the start that migrates is the only
+//! one that systemd may do, the database is copied before it and held against etcd after it, and whatever is not proven
+//! is undone. A record on the server tells the next run what a killed one was about.
+
+mod back;
+#[cfg(test)]
+mod fixtures;
+pub mod inside;
+mod known_bad;
+mod params;
+mod plan;
+mod proof;
+mod record;
+mod refusals;
+mod report;
+mod script;
+mod state;
+mod steps;
+
+pub use params::{Params, Wanted};
+pub use plan::Step;
+pub use report::{Journal, Returned};
+pub use state::{Datastore, State};
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result};
+use host::{Host, stamp};
+use inside::{Looked, Request};
+use k3s_node::Facts;
+use kubectl::{Kubectl, List, Meta, Questions};
+use serde::Deserialize;
+use state::{Api, Places};
+use std::time::{Duration, SystemTime};
+
+pub struct K3sDatastore;
+
+/// Where things are follows from what is read there; twice is enough unless somebody changes it meanwhile.
+const LOOKS: usize = 3;
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// Whoever is a server has this label, from v1.20 on.
+const SERVERS: &str = "/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane";
+
+impl Module for K3sDatastore {
+    const NAME: &'static str = "k3s_datastore";
+    const DOC: &'static str = include_str!("../k3s_datastore.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = Journal;
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        let mut at = Places::default();
+        let mut state = gather(params, host, &at)?;
+        for _ in 1..LOOKS {
+            if state.places == at {
+                break;
+            }
+            at = state.places.clone();
+            state = gather(params, host, &at)?;
+        }
+        // Of a server that has etcd, nothing more is asked.
+        if state.database.is_some() && state.show().is_alive() {
+            state.api = Some(ask_api(host, &state.places));
+        }
+        if state.datastore() == Datastore::Sqlite {
+            state.objects = Some(count(host, &state.places));
+        }
+        Ok(state)
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+        steps::apply(params, host, step, journal)
+    }
+
+    fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
+        report::report(params, before, after, journal)
+    }
+
+    fn recover(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> Option<String> {
+        back::recover(params, host, before, journal)
+    }
+}
+
+fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
+    let output = host
+        .run(&script::gather(at, &params.dest))?
+        .succeed(&host.place(), "looking at k3s")?;
+    let now = host.now();
+    let looked = state::Looked {
+        place: host.place(),
+        now: now
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs(),
+        backup: stamp::stamped("pre-etcd", now)?,
+        at: at.clone(),
+    };
+    Facts::parse(&output.stdout)
+        .and_then(|facts| State::read(&facts, looked))
+        .with_context(|| format!("{}: looking at k3s", host.place()))
+}
+
+/// Whatever goes wrong here is a reason to leave the server alone, and told as one.
+fn ask_api(host: &dyn Host, places: &Places) -> Api {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Version {
+        git_version: String,
+    }
+    #[derive(Deserialize)]
+    struct Node {
+        metadata: Meta,
+    }
+    let program = [places.binary.clone(), "kubectl".to_owned()];
+    let kubectl = Kubectl {
+        host,
+        program: &program,
+        request_timeout: REQUEST_LIMIT,
+    };
+    let answers = Questions::new(&kubectl)
+        .path("/readyz")
+        .or_end()
+        .path("/version")
+        .path(SERVERS)
+        .ask("asking the API server");
+    let answers = match answers {
+        Ok(answers) => answers,
+        Err(error) => {
+            return Api {
+                said: format!("{error:#}"),
+                ..Api::default()
+            };
+        }
+    };
+    let version = answers.get(1).and_then(|answer| answer.parse::<Version>().ok());
+    let servers = answers
+        .get(2)
+        .and_then(|answer| answer.parse::<List<Node>>().ok());
+    Api {
+        ready: answers.get(0).is_some_and(|answer| answer.ok()),
+        said: answers
+            .get(0)
+            .map(|answer| answer.said.to_owned())
+            .unwrap_or_default(),
+        version: version.and_then(|version| version.git_version.parse().ok()),
+        servers: servers.map(|list| list.items.into_iter().map(|node| node.metadata.name).collect()),
+    }
+}
+
+fn count(host: &dyn Host, places: &Places) -> Result<u64, String> {
+    let request = Request::Look {
+        database: places.database().into(),
+    };
+    steps::ask::<Looked>(host, &request, script::COPY_LIMIT, "counting what is in SQLite")
+        .map(|looked| looked.objects)
+        .map_err(|error| format!("{error:#}"))
+}

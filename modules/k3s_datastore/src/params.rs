@@ -1,0 +1,96 @@
+//! What the user asks for.
+
+use crate::known_bad;
+use serde::Deserialize;
+
+/// The options; see `k3s_datastore.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    pub state: Wanted,
+    pub dest: String,
+    pub allow_known_bad: Vec<String>,
+    pub min_free_mb: u64,
+    pub etcd_endpoint: String,
+    pub timeout: u64,
+    pub lock_timeout: u64,
+    pub run_id: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    #[default]
+    Etcd,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    #[serde(default)]
+    state: Wanted,
+    #[serde(default = "own_folder")]
+    dest: String,
+    #[serde(default)]
+    allow_known_bad: Vec<String>,
+    #[serde(default = "quarter_of_a_gigabyte")]
+    min_free_mb: u64,
+    #[serde(default = "on_the_loopback")]
+    etcd_endpoint: String,
+    #[serde(default = "ten_minutes")]
+    timeout: u64,
+    #[serde(default = "ten_minutes")]
+    lock_timeout: u64,
+    run_id: Option<String>,
+}
+
+fn own_folder() -> String {
+    "/var/lib/homelab-k3s/backups".to_owned()
+}
+
+fn quarter_of_a_gigabyte() -> u64 {
+    256
+}
+
+fn on_the_loopback() -> String {
+    "https://127.0.0.1:2379".to_owned()
+}
+
+/// A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
+fn ten_minutes() -> u64 {
+    600
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        if !options.dest.starts_with('/') {
+            return Err(format!("dest: {} is no absolute path", options.dest));
+        }
+        if options.timeout == 0 {
+            return Err("timeout: k3s cannot be back in no time".to_owned());
+        }
+        if !options.etcd_endpoint.starts_with("https://") {
+            return Err(format!(
+                "etcd_endpoint: {} does not begin with https://, and k3s's etcd speaks nothing else",
+                options.etcd_endpoint
+            ));
+        }
+        known_bad::check_names(&options.allow_known_bad)?;
+        Ok(Self {
+            vmid: options.vmid,
+            state: options.state,
+            dest: options.dest.trim_end_matches('/').to_owned(),
+            allow_known_bad: options.allow_known_bad,
+            min_free_mb: options.min_free_mb,
+            etcd_endpoint: options.etcd_endpoint,
+            timeout: options.timeout,
+            lock_timeout: options.lock_timeout,
+            run_id: options.run_id,
+        })
+    }
+}

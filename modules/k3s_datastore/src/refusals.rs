@@ -1,0 +1,336 @@
+//! What is refused before anything is touched, each with its evidence and what to do about it. Pure.
+
+use crate::known_bad;
+use crate::params::Params;
+use crate::record;
+use crate::script;
+use crate::state::{Datastore, Recorded, State};
+use ansible_module::Refusal;
+use k3s_node::settings::Switch;
+use k3s_node::{Role, unit};
+use k3s_types::K3sVersion;
+
+/// The first release that moves what is in `SQLite`; an older one begins with an empty etcd.
+const FIRST: (u32, u32, u32) = (1, 22, 2);
+
+/// etcd sets its log aside ahead, two files of 64 MiB, and grows by what it gets; MiB.
+const ETCD_MB: u64 = 192;
+
+/// Whether this is a server that can be read: asked at every run, also where there is nothing to do.
+pub(crate) fn of_server(state: &State) -> Vec<Refusal> {
+    let checks = [systemd(state), record(state), server(state), config(state)];
+    checks.into_iter().flatten().collect()
+}
+
+/// Whether its datastore may be moved: asked where nothing of ours is under way.
+pub(crate) fn of_migration(params: &Params, state: &State) -> Vec<Refusal> {
+    let hopeless = match state.datastore() {
+        Datastore::External => Some(external(state)),
+        Datastore::Unfinished => Some(failed_migration(state)),
+        Datastore::None => Some(no_datastore(state)),
+        Datastore::Sqlite | Datastore::Etcd => None,
+    };
+    if let Some(refusal) = hopeless {
+        return vec![refusal];
+    }
+    let checks = [
+        joins(state),
+        api_not_ready(state),
+        unsettled_version(state),
+        too_old(state),
+        cluster_init(state),
+        no_etcd(state),
+        odd_config(state),
+        other_servers(state),
+        database(state),
+        space(params, state),
+    ];
+    let known = known_bad(params, state);
+    checks.into_iter().flatten().chain(known).collect()
+}
+
+fn systemd(state: &State) -> Option<Refusal> {
+    let advice = "k3s runs under systemd here; start the machine with it";
+    (!state.systemd).then(|| Refusal::new("no_systemd", "systemd is not the init system there", advice))
+}
+
+fn record(state: &State) -> Option<Refusal> {
+    let why = match &state.recorded {
+        Recorded::Nothing => return None,
+        Recorded::Unreadable(why) => why.clone(),
+        Recorded::Migration(record) if record.data == state.places.data => return None,
+        Recorded::Migration(record) => format!(
+            "it is about the data folder {}, and k3s has {} now",
+            record.data, state.places.data
+        ),
+    };
+    let evidence = format!(
+        "there is a record {} of a migration under way, but {why}",
+        record::path()
+    );
+    let advice = format!(
+        "look at {0}/db: where k3s runs and state.db is there without etcd/member/wal, or the other way round, the record can be removed",
+        state.places.server()
+    );
+    Some(Refusal::new("record", evidence, advice))
+}
+
+fn server(state: &State) -> Option<Refusal> {
+    let path = unit::path(Role::Server.unit());
+    let evidence = match state.setup() {
+        Ok(Some(_)) if state.server => return None,
+        Ok(Some(_)) => format!("{} has no folder {}", state.place, state.places.server()),
+        Ok(None) if state.units[&Role::Agent].text.is_some() => {
+            format!("{} is a k3s agent, which has no datastore", state.place)
+        }
+        Ok(None) => format!(
+            "{} has no {path}: k3s is not installed as a server there",
+            state.place
+        ),
+        Err(why) => {
+            let evidence = format!("{path} cannot be read: {why}");
+            let advice =
+                "mend the unit, or run the install script once by hand with the right role and arguments";
+            return Some(Refusal::new("unit", evidence, advice));
+        }
+    };
+    let advice = "check pct_id and the group in the inventory; a server must have run before its datastore can be moved";
+    Some(Refusal::new("not_a_server", evidence, advice))
+}
+
+fn config(state: &State) -> Option<Refusal> {
+    let evidence = format!("{} is no YAML dictionary", state.config_fault.as_ref()?);
+    Some(Refusal::new(
+        "config",
+        evidence,
+        "k3s would not start with it: mend it first",
+    ))
+}
+
+fn external(state: &State) -> Refusal {
+    let place = state.wishes.endpoint_at.as_deref().unwrap_or_default();
+    Refusal::new(
+        "external",
+        format!("{} keeps its data outside, as {place} says", state.place),
+        "k3s moves only its own SQLite to embedded etcd; an external datastore serves several servers as it is",
+    )
+}
+
+fn failed_migration(state: &State) -> Refusal {
+    let db = format!("{}/db", state.places.server());
+    Refusal::new(
+        "failed_migration",
+        format!(
+            "{db} has etcd/member/wal beside a live state.db, and no record of ours says why: a migration failed there, or somebody put a file back"
+        ),
+        format!(
+            "find out which of the two holds the cluster; k3s starts from etcd and never looks at state.db. If it is SQLite: `systemctl stop k3s`, move {db}/etcd away, take cluster-init out of the configuration, `systemctl start k3s`, and run this again. If it is etcd: move {db}/state.db away"
+        ),
+    )
+}
+
+fn no_datastore(state: &State) -> Refusal {
+    Refusal::new(
+        "no_datastore",
+        format!(
+            "{}/db has neither state.db nor etcd/member/wal",
+            state.places.server()
+        ),
+        "this server has never served a cluster of its own: start it first, or check pct_id and the data-dir of k3s",
+    )
+}
+
+fn joins(state: &State) -> Option<Refusal> {
+    let joins = state.wishes.joins.as_ref()?;
+    Some(Refusal::new(
+        "joined",
+        format!("{} joins {}, as {} says", state.place, joins.value, joins.place),
+        "the datastore is moved on the server that the others join: run this for that one (k3s_primary_controller_host)",
+    ))
+}
+
+fn api_not_ready(state: &State) -> Option<Refusal> {
+    let show = state.show();
+    let said = match &state.api {
+        Some(api) if api.ready => return None,
+        Some(api) => format!("its API is not ready ({})", api.said),
+        None => format!("{} is {}", Role::Server.unit(), show.active),
+    };
+    Some(Refusal::new(
+        "api_not_ready",
+        format!("{}: {said}", state.place),
+        "bring k3s up first; what fails now would fail again after the migration, and could not be told from it",
+    ))
+}
+
+fn installed(state: &State) -> Result<&K3sVersion, Refusal> {
+    state.installed.as_ref().ok_or_else(|| {
+        Refusal::new(
+            "version",
+            format!("{} does not tell its version", state.places.binary),
+            "see what `k3s --version` says there",
+        )
+    })
+}
+
+/// The next start runs the installed binary, and should change one thing only.
+fn unsettled_version(state: &State) -> Option<Refusal> {
+    let installed = match installed(state) {
+        Ok(installed) => installed,
+        Err(refusal) => return Some(refusal),
+    };
+    let running = state.api.as_ref()?.version.as_ref()?;
+    (running != installed).then(|| {
+        Refusal::new(
+            "unsettled_version",
+            format!("{} runs k3s {running}, and {installed} is installed", state.place),
+            "finish the upgrade first: playbook-upgrade-k3s.yaml",
+        )
+    })
+}
+
+fn too_old(state: &State) -> Option<Refusal> {
+    let installed = state.installed.as_ref()?;
+    let version = (installed.major, installed.minor, installed.patch);
+    (version < FIRST).then(|| {
+        Refusal::new(
+            "too_old",
+            format!(
+                "{} has k3s {installed}, which would begin with an empty etcd",
+                state.place
+            ),
+            "k3s moves SQLite to etcd from v1.22.2 on: upgrade first",
+        )
+    })
+}
+
+fn known_bad(params: &Params, state: &State) -> Vec<Refusal> {
+    let Some(installed) = &state.installed else {
+        return Vec::new();
+    };
+    let rules = known_bad::all().unwrap_or_default();
+    let bad = rules
+        .iter()
+        .filter(|rule| rule.is_about(installed) && !params.allow_known_bad.contains(&rule.rule));
+    bad.map(|rule| {
+        let evidence = format!(
+            "{} has k3s {installed}: {} ({})",
+            state.place,
+            rule.why,
+            rule.source.join(", ")
+        );
+        let advice = format!("{}; allow_known_bad={} lifts this", rule.next, rule.rule);
+        Refusal::new("known_bad", evidence, advice)
+    })
+    .collect()
+}
+
+/// Where somebody else has set it, going back would not take it away, and k3s would migrate again.
+fn cluster_init(state: &State) -> Option<Refusal> {
+    let Switch { on, place } = state.wishes.cluster_init.as_ref()?;
+    if *on {
+        return Some(Refusal::new(
+            "cluster_init",
+            format!(
+                "{place} sets cluster-init already, and {} still runs on SQLite: its next start would migrate, with no way back",
+                state.place
+            ),
+            "take it out without restarting k3s (an argument: by `systemctl edit --full k3s`), and run this again, which sets it itself",
+        ));
+    }
+    let ours = format!("{}.d/{}", state.places.config, script::DROP_IN);
+    let stronger = place.starts_with("the argument") || (place.starts_with('/') && *place > ours);
+    stronger.then(|| {
+        Refusal::new(
+            "cluster_init",
+            format!("{place} says that cluster-init is off, which would overrule {ours}"),
+            "take it out",
+        )
+    })
+}
+
+fn no_etcd(state: &State) -> Option<Refusal> {
+    state.wishes.without_etcd.then(|| {
+        Refusal::new(
+            "no_etcd",
+            format!("{} is told disable-etcd", state.place),
+            "take it out: this server is to run etcd",
+        )
+    })
+}
+
+fn odd_config(state: &State) -> Option<Refusal> {
+    let path = state.wishes.odd_config.as_ref()?;
+    Some(Refusal::new(
+        "odd_config",
+        format!(
+            "the configuration of k3s on {} is {path}, which has no folder beside it",
+            state.place
+        ),
+        "give k3s a configuration file by its absolute path: cluster-init is written into the folder beside it",
+    ))
+}
+
+fn other_servers(state: &State) -> Option<Refusal> {
+    let api = state.api.as_ref().filter(|api| api.ready)?;
+    let evidence = match &api.servers {
+        Some(servers) if servers.len() <= 1 => return None,
+        Some(servers) => format!(
+            "the cluster has {} servers: {}",
+            servers.len(),
+            servers.join(", ")
+        ),
+        None => format!(
+            "the servers of the cluster could not be listed through {}",
+            state.place
+        ),
+    };
+    Some(Refusal::new(
+        "other_servers",
+        evidence,
+        "SQLite serves one server: delete the Nodes of servers that are gone (`kubectl delete node`), and run this again",
+    ))
+}
+
+fn database(state: &State) -> Option<Refusal> {
+    let evidence = match state.objects.as_ref()? {
+        Ok(0) => format!("{} holds no object of a cluster", state.places.database()),
+        Ok(_) => return None,
+        Err(why) => format!("{}: {why}", state.places.database()),
+    };
+    Some(Refusal::new(
+        "database",
+        evidence,
+        "what cannot be read cannot be moved: look at the database, or restore a backup of it, first",
+    ))
+}
+
+/// What the copy takes, and what goes where the databases are: the copy put back, and etcd.
+fn space(params: &Params, state: &State) -> Option<Refusal> {
+    let size = state.database?.div_ceil(1 << 20);
+    let (data, dest) = (&state.data_disk, &state.dest_disk);
+    let in_data = 2 * size + ETCD_MB + params.min_free_mb;
+    // A file system shows at each place where it is mounted.
+    let is_one = (&data.device, data.free_mb) == (&dest.device, dest.free_mb);
+    let short = if is_one {
+        (data, in_data + size)
+    } else if dest.free_mb < size + params.min_free_mb {
+        (dest, size + params.min_free_mb)
+    } else {
+        (data, in_data)
+    };
+    let (disk, needed) = short;
+    (disk.free_mb < needed).then(|| {
+        Refusal::new(
+            "no_space",
+            format!(
+                "{} has {} MiB free on {}, and a copy of {size} MiB, the same put back, and etcd want {needed}",
+                state.place, disk.free_mb, disk.mounted
+            ),
+            "make room there, or lower min_free_mb",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! The steps: each hands a program to the server, or asks our own binary there, and notes what came of it.
+
+use crate::inside::{Compared, Copied, INSIDE, Member, Request};
+use crate::params::Params;
+use crate::plan::{Act, Step};
+use crate::proof;
+use crate::record::{CopySeen, Record, Stage};
+use crate::report::{Journal, Phase};
+use crate::script;
+use crate::state::Places;
+use anyhow::{Context, Result, bail};
+use host::{Command, Host, run_ourselves, stamp};
+use k3s_node::Role;
+use serde::de::DeserializeOwned;
+use std::time::{Duration, SystemTime};
+
+/// Walking through a large cluster, page by page, on a busy server.
+const COMPARE_LIMIT: Duration = Duration::from_mins(10);
+
+pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+    let places = &step.places;
+    let record = journal.record.get_or_insert_with(|| step.record.clone());
+    match step.act {
+        Act::Note => {
+            keep(params, host, places, record)?;
+            journal.phase = Phase::Noted;
+            Ok(())
+        }
+        Act::Stop => {
+            journal.phase = Phase::Stopped;
+            journal.stopped_at = Some(host.elapsed());
+            stop(params, host, places)
+        }
+        Act::PutBack => {
+            journal.phase = Phase::Stopped;
+            put_back(params, host, places, record).map(|_| ())
+        }
+        Act::Copy { .. } => copy(params, host, places, record),
+        Act::Enable => {
+            record.stage = Stage::Migrating;
+            let since = record.migrating_since.unwrap_or_else(|| seconds(host));
+            record.migrating_since = Some(since);
+            journal.phase = Phase::Migrating;
+            let command = script::enable(params, places, record);
+            done(host, &command, "preparing the start that migrates").map(|_| ())
+        }
+        Act::Start => {
+            journal.started_at = Some(seconds(host));
+            start(params, host, places)
+        }
+        Act::Prove => prove(params, host, places, journal),
+        Act::Compare => compare(params, host, places, journal),
+        Act::Finish => finish(params, host, places),
+    }
+}
+
+fn seconds(host: &dyn Host) -> u64 {
+    host.now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+}
+
+/// Runs a program that must succeed, and returns what it printed.
+fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
+    let output = host.run(command)?.succeed(&host.place(), doing)?;
+    Ok(output.text().trim().to_owned())
+}
+
+/// Asks our own binary, next to the datastores. What comes back is from the node, and bounded as all output is.
+pub(crate) fn ask<T: DeserializeOwned>(
+    host: &dyn Host,
+    request: &Request,
+    limit: Duration,
+    doing: &str,
+) -> Result<T> {
+    let request = serde_json::to_string(request)?;
+    let output = run_ourselves(host, &[INSIDE, &request], limit)?.succeed(&host.place(), doing)?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{}: {doing}: reading the answer", host.place()))
+}
+
+fn keep(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> Result<()> {
+    let command = script::keep(params, places, record);
+    done(host, &command, "saving the record of the migration").map(|_| ())
+}
+
+pub(crate) fn stop(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
+    let doing = format!("stopping {}", Role::Server.unit());
+    done(host, &script::stop(params, places), &doing)?;
+    proof::stopped(host, places)
+}
+
+pub(crate) fn start(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
+    let doing = format!("starting {}", Role::Server.unit());
+    done(host, &script::start(params, places), &doing).map(|_| ())
+}
+
+/// Answers whether the original had to serve in the copy's place.
+pub(crate) fn put_back(
+    params: &Params,
+    host: &dyn Host,
+    places: &Places,
+    record: &mut Record,
+) -> Result<bool> {
+    let stamp = stamp::stamped("at", host.now())?;
+    let command = script::back(params, places, record, stamp.trim_start_matches("at-"));
+    let said = done(host, &command, "putting SQLite back")?;
+    record.stage = Stage::Begun;
+    Ok(said == "original")
+}
+
+fn copy(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) -> Result<()> {
+    let request = Request::Copy {
+        database: places.database().into(),
+        token: format!("{}/token", places.server()).into(),
+        folder: record.backup.clone().into(),
+    };
+    let copied: Copied = ask(host, &request, script::COPY_LIMIT, "copying SQLite")?;
+    record.copy = Some(CopySeen {
+        sha256: copied.sha256,
+        objects: copied.objects,
+    });
+    record.stage = Stage::Begun;
+    keep(params, host, places, record)
+}
+
+fn prove(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journal) -> Result<()> {
+    journal.phase = Phase::Migrating;
+    let since = journal.started_at.unwrap_or(0);
+    let limit = Duration::from_secs(params.timeout);
+    let request = Request::Member {
+        server: places.server().into(),
+        endpoint: params.etcd_endpoint.clone(),
+    };
+    let member = || -> Result<Member> {
+        ask(
+            host,
+            &request,
+            Command::USUAL_LIMIT,
+            "asking etcd whether it votes",
+        )
+    };
+    journal.member = Some(proof::migrated(host, places, since, limit, member)?);
+    journal.back_at = Some(host.elapsed());
+    Ok(())
+}
+
+fn compare(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journal) -> Result<()> {
+    let record = journal.record.as_ref();
+    let request = Request::Compare {
+        copy: record.map(Record::database).unwrap_or_default().into(),
+        server: places.server().into(),
+        endpoint: params.etcd_endpoint.clone(),
+    };
+    let compared: Compared = ask(
+        host,
+        &request,
+        COMPARE_LIMIT,
+        "holding etcd against the copy of SQLite",
+    )?;
+    let differences = differences(&compared);
+    journal.compared = Some(compared);
+    if !differences.is_empty() {
+        bail!(
+            "{}: etcd does not hold what SQLite held: {}",
+            host.place(),
+            differences.join("; ")
+        );
+    }
+    journal.phase = Phase::Proven;
+    Ok(())
+}
+
+/// Where etcd has thrown that part of its history away, nothing is compared.
+fn differences(compared: &Compared) -> Vec<String> {
+    let Compared {
+        missing,
+        different,
+        added,
+        before,
+        after,
+        ..
+    } = compared;
+    let kinds = [
+        (missing, "are missing"),
+        (different, "have another content"),
+        (added, "were not there before"),
+    ];
+    kinds
+        .iter()
+        .filter(|(keys, _)| keys.count > 0)
+        .map(|(keys, what)| {
+            let (count, names) = (keys.count, keys.names.join(", "));
+            format!("{count} objects {what} ({before} before, {after} after), such as {names}")
+        })
+        .collect()
+}
+
+pub(crate) fn finish(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
+    done(
+        host,
+        &script::finish(params, places),
+        "removing the record of the migration",
+    )
+    .map(|_| ())
+}
