@@ -73,18 +73,17 @@ fn go_back(params: &Params, host: &dyn Host, places: &Places, journal: &mut Jour
         Ok(original) => {
             journal.went_back = true;
             journal.back_at = Some(host.elapsed());
-            let mut told =
-                "SQLite is the datastore as before: k3s was started from it, and its API answers".to_owned();
-            if let Some(folder) = copy {
-                told += &format!("; the copy and the token are in {folder}");
-            }
+            let mut told = vec![
+                "SQLite is the datastore as before: k3s was started from it, and its API answers".to_owned(),
+            ];
+            told.extend(copy.map(|folder| format!("the copy and the token are in {folder}")));
             if original {
-                told += "; the database is the original, since the copy was not usable";
+                told.push("the database is the original, since the copy was not usable".to_owned());
             }
-            match steps::finish(params, host, places) {
-                Ok(()) => told,
-                Err(error) => format!("{told}; the record {} stays ({error:#})", record::path()),
+            if let Err(error) = steps::finish(params, host, places) {
+                told.push(format!("the record {} stays ({error:#})", record::path()));
             }
+            told.join("; ")
         }
         Err(error) => format!(
             "going back to SQLite failed too ({error:#}): k3s may be stopped. Run the same again, which goes on from {}{}",

@@ -7,6 +7,7 @@ use crate::state::{Api, Looked, Places, State};
 use k3s_node::Facts;
 use k3s_node::recorded::SERVER;
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 pub(crate) type Frame<'a> = (&'a str, &'a str);
 
@@ -45,7 +46,7 @@ pub(crate) fn server(changes: &[Frame]) -> State {
         .filter(|(name, _)| changes.iter().all(|(changed, _)| changed != name));
     let mut bytes = String::new();
     for (name, content) in kept.chain(changes).filter(|(_, content)| *content != GONE) {
-        bytes += &format!("@{name} {}\n{content}\n", content.len());
+        let _ = write!(bytes, "@{name} {}\n{content}\n", content.len());
     }
     let looked = Looked {
         place: "container 101 on pve1".to_owned(),

@@ -8,7 +8,7 @@ const RELEASES: &str = include_str!("../known_bad.json");
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
+pub(crate) struct KnownBad {
     /// The name by which a user lifts it.
     pub(crate) rule: String,
     releases: Vec<Range>,
@@ -25,7 +25,7 @@ struct Range {
     before: K3sVersion,
 }
 
-pub(crate) fn all() -> Result<Vec<Rule>> {
+pub(crate) fn all() -> Result<Vec<KnownBad>> {
     serde_json::from_str(RELEASES).context("reading the list of releases with a known fault")
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), String> {
     }
 }
 
-impl Rule {
+impl KnownBad {
     pub(crate) fn is_about(&self, version: &K3sVersion) -> bool {
         self.releases
             .iter()

@@ -157,9 +157,12 @@ fn blamed(host: &dyn Host) -> String {
         .collect();
     let last = &lines[lines.len().saturating_sub(LINES)..];
     if last.is_empty() {
-        "k3s did not migrate, and its journal names no error".to_owned()
+        "the move to etcd is not proven, and the journal of k3s names no error".to_owned()
     } else {
-        format!("k3s did not migrate; its journal ends with {}", last.join(" | "))
+        format!(
+            "the move to etcd is not proven; the errors in k3s's journal end with {}",
+            last.join(" | ")
+        )
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
             (
                 with(|look| {
                     (look.show.active, look.show.started, look.ready) =
-                        ("inactive".to_owned(), SINCE - 1, false)
+                        ("inactive".to_owned(), SINCE - 1, false);
                 }),
                 "is inactive",
             ),

@@ -96,9 +96,7 @@ fn signed(count: u64) -> i64 {
 /// Both sides in the order of their keys, side by side.
 async fn walk(copy: &Kine, etcd: &Client, revision: i64, compared: &mut Compared) -> Result<()> {
     let mut statement = copy.ordered()?;
-    let mut objects = statement
-        .query_map([], |row| Object::of(row))
-        .context("reading the copy")?;
+    let mut objects = statement.query_map([], Object::of).context("reading the copy")?;
     let mut next = || objects.next().transpose().context("reading the copy");
     let mut pages = Pages {
         etcd,

@@ -64,8 +64,8 @@ fn a_configuration_elsewhere_has_its_own_folder_of_files() {
 }
 
 /// The first steps of what is planned where this is found with a record of this stage.
-fn begins(stage: Stage, found: &[Frame], ready: bool) -> Vec<Act> {
-    let record = record(stage).to_text();
+fn begins(at: Stage, found: &[Frame], ready: bool) -> Vec<Act> {
+    let record = record(at).to_text();
     let mut state = server(&[found, &[("record", &record)]].concat());
     if let Some(api) = &mut state.api {
         api.ready = ready;
