@@ -2,9 +2,12 @@
 //! and no database leaves the node, and nothing is installed on it.
 
 use crate::{Command, Host, Output};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// Puts the binary (standard input) into a fresh folder that only root enters, on a mount from which programs
@@ -59,9 +62,84 @@ pub fn carried(command: &Command) -> Option<&[String]> {
     }
 }
 
+/// The first argument by which a module calls itself inside; the second is what it asks, in JSON.
+const INSIDE: &str = "--inside";
+/// What comes back is from a container, and untrusted. No answer of ours is nearly as large.
+const ANSWER: usize = 4 << 20;
+
+/// Asks our own binary in the place itself, which answers by [`asked_inside`].
+pub fn ask_ourselves<Q: Serialize, A: DeserializeOwned>(
+    host: &dyn Host,
+    request: &Q,
+    limit: Duration,
+    doing: &str,
+) -> Result<A> {
+    let request = serde_json::to_string(request)?;
+    let output = run_ourselves(host, &[INSIDE, &request], limit)?.succeed(&host.place(), doing)?;
+    parse(&output).with_context(|| format!("{}: {doing}", host.place()))
+}
+
+fn parse<A: DeserializeOwned>(output: &Output) -> Result<A> {
+    ensure!(
+        !output.truncated && output.stdout.len() <= ANSWER,
+        "reading the answer: more than {ANSWER} bytes came back"
+    );
+    serde_json::from_slice(&output.stdout).context("reading the answer")
+}
+
+/// Answers what was asked, where something was: one JSON line on standard output and status 0, or the fault on standard
+/// error and status 1. `None`: this is a call of the module.
+#[allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the far end of a Host: its output is its answer"
+)]
+pub fn asked_inside(answer: impl FnOnce(&str) -> Result<String>) -> Option<ExitCode> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [inside, request] = arguments.as_slice() else {
+        return None;
+    };
+    if inside != INSIDE {
+        return None;
+    }
+    Some(match answer(request) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_bounded_and_read_strictly() {
+        let cases = [
+            (b"7".to_vec(), false, true),
+            (b"{".to_vec(), false, false),
+            (b"7".to_vec(), true, false),
+            (vec![b' '; ANSWER + 1], false, false),
+        ];
+        for (stdout, truncated, fine) in cases {
+            let output = Output {
+                stdout,
+                truncated,
+                ..Output::default()
+            };
+            assert_eq!(parse::<u8>(&output).is_ok(), fine);
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub mod stamp;
 mod wait;
 mod wrapper;
 
-pub use carry::{carried, run_ourselves};
+pub use carry::{ask_ourselves, asked_inside, carried, run_ourselves};
 pub use command::{Command, Output};
 pub use container::InContainer;
 pub use failure::{Failure, Kind};

@@ -1,11 +1,4 @@
 //! What runs next to etcd: asking it, and removing a member.
-//!
-//! One JSON line on standard output and status 0, or the fault on standard error and status 1.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the far end of a Host: its output is its answer"
-)]
 
 mod etcd;
 mod nodes;
@@ -16,9 +9,6 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread;
-
-/// The first argument by which the module calls itself; the second is a [`Request`].
-pub(crate) const INSIDE: &str = "--inside";
 
 /// What is asked of the program inside. Keys are not in it: it reads them where they are.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,23 +28,7 @@ pub(crate) enum Request {
 
 /// Does what was asked for, where something was; `None`: this is a call of the module.
 pub fn asked() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [inside, request] = arguments.as_slice() else {
-        return None;
-    };
-    if inside != INSIDE {
-        return None;
-    }
-    Some(match answer(request) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    })
+    host::asked_inside(answer)
 }
 
 fn answer(request: &str) -> Result<String> {

@@ -21,8 +21,8 @@ pub use state::{Datastore, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
-use host::{Command, Host, Waited, run_ourselves, wait_until};
-use inside::{INSIDE, Request};
+use host::{Command, Host, Waited, ask_ourselves, wait_until};
+use inside::Request;
 use serde::de::DeserializeOwned;
 use state::{Removal, Seen};
 use std::time::Duration;
@@ -112,9 +112,7 @@ fn look(params: &Params, host: &dyn Host) -> Result<State> {
 }
 
 fn ask<T: DeserializeOwned>(host: &dyn Host, request: &Request, doing: &str) -> Result<T> {
-    let request = serde_json::to_string(request)?;
-    let output = run_ourselves(host, &[INSIDE, &request], Command::USUAL_LIMIT)?;
-    state::parse(&output.succeed(&host.place(), doing)?).with_context(|| host.place())
+    ask_ourselves(host, request, Command::USUAL_LIMIT, doing)
 }
 
 fn remove(params: &Params, host: &dyn Host, id: u64, title: &str, journal: &mut Journal) -> Result<()> {

@@ -3,13 +3,7 @@
 //! The program that was carried inside answers this as JSON. It comes from a container, so it is bounded and
 //! nothing in it is taken for granted.
 
-use anyhow::{Context, Result, ensure};
-use host::Output;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-/// Far more than a cluster of any size answers: of a Node only its name and addresses travel.
-const LIMIT: usize = 4 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,15 +118,6 @@ pub(crate) enum Removal {
     /// Nobody said no: it is worth another attempt.
     Again(String),
     Refused(String),
-}
-
-/// Reads what the program inside has answered.
-pub(crate) fn parse<T: DeserializeOwned>(output: &Output) -> Result<T> {
-    ensure!(
-        !output.truncated && output.stdout.len() <= LIMIT,
-        "reading what was seen: more than {LIMIT} bytes came back"
-    );
-    serde_json::from_slice(&output.stdout).context("reading what was seen")
 }
 
 impl Nodes {
@@ -321,23 +306,5 @@ mod tests {
             ..member(4, "n4")
         });
         assert_eq!((seen.quorum(), seen.learners().count()), (2, 1));
-    }
-
-    #[test]
-    fn what_comes_back_is_bounded() {
-        let output = |stdout: Vec<u8>, truncated| Output {
-            stdout,
-            truncated,
-            ..Output::default()
-        };
-        assert!(parse::<Removal>(&output(b"\"gone\"".to_vec(), false)).is_ok());
-        for (stdout, truncated) in [
-            (b"\"gone\"".to_vec(), true),
-            (vec![b' '; LIMIT + 1], false),
-            (b"{}".to_vec(), false),
-            (Vec::new(), false),
-        ] {
-            assert!(parse::<Removal>(&output(stdout, truncated)).is_err());
-        }
     }
 }

@@ -1,11 +1,7 @@
 //! What runs next to the datastores: counting and copying `SQLite`, asking etcd, and holding one against the other.
-//!
-//! One JSON line on standard output and status 0, or the fault on standard error and status 1.
 #![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "this is the far end of a Host: it has no Host of its own, and its output is its answer"
+    reason = "this is the far end of a Host: it has no Host of its own"
 )]
 
 mod compare;
@@ -22,9 +18,6 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-
-/// The first argument by which the module calls itself; the second is a [`Request`].
-pub(crate) const INSIDE: &str = "--inside";
 
 /// One answer of etcd; a page of large objects on a slow disk takes a second.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -74,23 +67,7 @@ pub struct Member {
 
 /// Does what was asked for, where something was; `None`: this is a call of the module.
 pub fn asked() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [inside, request] = arguments.as_slice() else {
-        return None;
-    };
-    if inside != INSIDE {
-        return None;
-    }
-    Some(match answer(request) {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    })
+    host::asked_inside(answer)
 }
 
 /// The answer to a [`Request`] in JSON.

@@ -27,7 +27,7 @@ pub use state::{Datastore, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
-use host::{Host, stamp};
+use host::{Host, ask_ourselves, stamp};
 use inside::{Looked, Request};
 use k3s_node::Facts;
 use kubectl::{Kubectl, List, Meta, Questions};
@@ -167,7 +167,7 @@ fn count(host: &dyn Host, places: &Places) -> Result<u64, String> {
     let request = Request::Look {
         database: places.database().into(),
     };
-    steps::ask::<Looked>(host, &request, script::COPY_LIMIT, "counting what is in SQLite")
+    ask_ourselves::<_, Looked>(host, &request, script::COPY_LIMIT, "counting what is in SQLite")
         .map(|looked| looked.objects)
         .map_err(|error| format!("{error:#}"))
 }

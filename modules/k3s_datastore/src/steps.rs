@@ -1,6 +1,6 @@
 //! The steps: each hands a program to the server, or asks our own binary there, and notes what came of it.
 
-use crate::inside::{Compared, Copied, INSIDE, Member, Request};
+use crate::inside::{Compared, Copied, Member, Request};
 use crate::params::Params;
 use crate::plan::{Act, Step};
 use crate::proof;
@@ -8,10 +8,9 @@ use crate::record::{CopySeen, Record, Stage};
 use crate::report::{Journal, Phase};
 use crate::script;
 use crate::state::Places;
-use anyhow::{Context, Result, bail};
-use host::{Command, Host, run_ourselves, stamp};
+use anyhow::{Result, bail};
+use host::{Command, Host, ask_ourselves, stamp};
 use k3s_node::Role;
-use serde::de::DeserializeOwned;
 use std::time::{Duration, SystemTime};
 
 /// Walking through a large cluster, page by page, on a busy server.
@@ -67,19 +66,6 @@ fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
     Ok(output.text().trim().to_owned())
 }
 
-/// Asks our own binary, next to the datastores. What comes back is from the node, and bounded as all output is.
-pub(crate) fn ask<T: DeserializeOwned>(
-    host: &dyn Host,
-    request: &Request,
-    limit: Duration,
-    doing: &str,
-) -> Result<T> {
-    let request = serde_json::to_string(request)?;
-    let output = run_ourselves(host, &[INSIDE, &request], limit)?.succeed(&host.place(), doing)?;
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{}: {doing}: reading the answer", host.place()))
-}
-
 fn keep(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> Result<()> {
     let command = script::keep(params, places, record);
     done(host, &command, "saving the record of the migration").map(|_| ())
@@ -116,7 +102,7 @@ fn copy(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) 
         token: format!("{}/token", places.server()).into(),
         folder: record.backup.clone().into(),
     };
-    let copied: Copied = ask(host, &request, script::COPY_LIMIT, "copying SQLite")?;
+    let copied: Copied = ask_ourselves(host, &request, script::COPY_LIMIT, "copying SQLite")?;
     record.copy = Some(CopySeen {
         sha256: copied.sha256,
         objects: copied.objects,
@@ -134,7 +120,7 @@ fn prove(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journa
         endpoint: params.etcd_endpoint.clone(),
     };
     let member = || -> Result<Member> {
-        ask(
+        ask_ourselves(
             host,
             &request,
             Command::USUAL_LIMIT,
@@ -153,7 +139,7 @@ fn compare(params: &Params, host: &dyn Host, places: &Places, journal: &mut Jour
         server: places.server().into(),
         endpoint: params.etcd_endpoint.clone(),
     };
-    let compared: Compared = ask(
+    let compared: Compared = ask_ourselves(
         host,
         &request,
         COMPARE_LIMIT,
