@@ -4,8 +4,11 @@
 //! {"requests": [{"verb": "create", "resource": "pods/eviction", "status": 429},
 //!               {"resource": "readyz", "status": 500}, {"verb": "list", "resource": "nodes", "hang": 30}],
 //!  "checks": ["etcd", "poststarthook/rbac/bootstrap-roles"],
-//!  "conditions": {"MemoryPressure": "True"}}
+//!  "conditions": {"MemoryPressure": "True"},
+//!  "migration": {"after": 100, "hang": true}}
 //! ```
+//!
+//! `migration`: the next move from SQLite to etcd fails after so many objects, or hangs there.
 //!
 //! `checks` fail in `/readyz` and `/livez`; `conditions` are what this node's kubelet reports.
 //!
@@ -14,7 +17,8 @@
 //! `status` the request goes on afterwards. What a pod does wrong is told by its annotations instead: see `kubelet`.
 
 use crate::api::status::Refusal;
-use crate::json::{items, pairs, text};
+use crate::etcd::migrate::Trouble;
+use crate::json::{flag, items, pairs, text};
 use crate::paths;
 use serde_json::Value;
 use std::time::Duration;
@@ -61,6 +65,15 @@ fn all() -> Value {
     file.ok()
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
+}
+
+pub fn migration() -> Option<Trouble> {
+    let all = all();
+    let trouble = all.get("migration")?;
+    Some(Trouble {
+        after: usize::try_from(trouble["after"].as_u64()?).ok()?,
+        hang: flag(trouble, "/hang"),
+    })
 }
 
 pub fn failing_checks() -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::clock::paced;
 use crate::cluster::{Cluster, Part};
 use crate::config::Config;
 use crate::controllers::{self, leader::Leader};
-use crate::etcd::{self, process, upkeep};
+use crate::etcd::{self, migrate, process, upkeep};
 use crate::files;
 use crate::join::{Door, fetch_identity, kubelet_client};
 use crate::kinds;
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Recorded second of a server's start at which its new Node first shows.
@@ -52,7 +53,7 @@ pub async fn run(config: Config) -> Result<()> {
     let mut child = None;
     let store = if has_etcd {
         child = Some(
-            process::start(&config, &secret)
+            start_etcd(&config, &secret)
                 .await
                 .context("starting kubernetes: preparing server")?,
         );
@@ -74,6 +75,16 @@ pub async fn run(config: Config) -> Result<()> {
         process::stop(child).await;
     }
     result
+}
+
+/// With what was in `SQLite`, where a new cluster begins.
+async fn start_etcd(config: &Config, secret: &str) -> Result<Child> {
+    let begins = !etcd::is_initialized(&config.server_dir()) && config.flags.value("server").is_none();
+    let child = process::start(config, secret).await?;
+    if begins {
+        migrate::run(config).await.context("start managed database")?;
+    }
+    Ok(child)
 }
 
 /// Everything above the datastore, as soon as that answers.

@@ -133,6 +133,8 @@ pub enum Fault {
         #[arg(default_value = "all")]
         container: String,
     },
+    /// The stand-in's next move from SQLite to etcd fails (or, with `--hang`, stands still) after so many objects
+    Migration(standin::Migration),
     /// The stand-in's kubelet reports a condition of its node
     NodeCondition(standin::Report),
     /// Certificates of a node are over, as after a year without a restart; the next start renews them
@@ -227,6 +229,7 @@ pub fn apply(state: &State, fault: &Fault) -> Result<()> {
             &json!({"verb": verb, "resource": resource, "status": status, "hang": hang}),
         ),
         Fault::Readyz { check, container } => standin::check(state, container, unless_none(check)),
+        Fault::Migration(trouble) => standin::migration(state, trouble),
         Fault::NodeCondition(report) => standin::condition(state, report),
         Fault::CertExpired(expiry) => certificates::expire(state, expiry),
         Fault::Kubeconfig { container, what } => {

@@ -1,10 +1,11 @@
 //! Troubles that the stand-in k3s makes itself, as its `/etc/lab/faults.json` tells it.
 
 use super::network::controllers;
+use super::unless_none;
 use crate::container::exec;
 use crate::layout::Node;
 use crate::state::State;
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -34,6 +35,15 @@ pub struct Report {
     condition: Condition,
     #[arg(value_enum)]
     status: Status,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Migration {
+    container: String,
+    /// A number of objects; `none`: it goes well
+    after: String,
+    #[arg(long)]
+    hang: bool,
 }
 
 fn change(node: &Node, change: impl FnOnce(&mut Value)) -> Result<()> {
@@ -95,4 +105,16 @@ pub(super) fn condition(state: &State, report: &Report) -> Result<()> {
         );
     }
     change(&node, |faults| faults["conditions"][condition] = json!(status))
+}
+
+pub(super) fn migration(state: &State, trouble: &Migration) -> Result<()> {
+    let node = state.node(&trouble.container)?;
+    let after = match unless_none(&trouble.after) {
+        Some(after) => Some(after.parse::<u64>().context("reading a number of objects")?),
+        None => None,
+    };
+    change(&node, |faults| {
+        faults["migration"] =
+            after.map_or(Value::Null, |after| json!({"after": after, "hang": trouble.hang}));
+    })
 }

@@ -1,6 +1,7 @@
 //! Embedded etcd: a real etcd, run as a child with k3s's files, names and certificates.
 
 pub mod membership;
+pub mod migrate;
 pub mod process;
 pub mod upkeep;
 

@@ -10,5 +10,6 @@
 )]
 
 mod etcd;
+mod migrate;
 mod promises;
 mod sqlite;
