@@ -36,21 +36,28 @@ echo "no folder from which a program may be started (tried /var/lib, /usr/local/
 exit 120
 "#;
 
-/// Runs our own binary with `arguments` in the place itself: on this machine directly, in a container carried
-/// into it.
-pub fn run_ourselves(host: &dyn Host, arguments: &[&str], limit: Duration) -> Result<Output> {
+/// The command that runs our own binary with `arguments` in the place itself: on this machine directly, in a
+/// container carried into it.
+pub fn ourselves(host: &dyn Host, arguments: &[&str]) -> Result<Command> {
     const OURSELVES: &str = "/proc/self/exe";
     if host.place() == host.outside().place() {
         let path = std::fs::read_link(OURSELVES).context("finding our own binary")?;
         let argv = std::iter::once(path.to_string_lossy().into_owned());
-        return host.run(&Command::new(argv.chain(arguments.iter().map(ToString::to_string))).within(limit));
+        return Ok(Command::new(
+            argv.chain(arguments.iter().map(ToString::to_string)),
+        ));
     }
     let binary = std::fs::read(OURSELVES).context("reading our own binary")?;
     let hash = hex(&Sha256::digest(&binary));
     let argv = ["/bin/sh", "-c", SCRIPT, "sh", &hash]
         .into_iter()
         .chain(arguments.iter().copied());
-    host.run(&Command::new(argv).stdin(binary).within(limit))
+    Ok(Command::new(argv).stdin(binary))
+}
+
+/// Runs [`ourselves`].
+pub fn run_ourselves(host: &dyn Host, arguments: &[&str], limit: Duration) -> Result<Output> {
+    host.run(&ourselves(host, arguments)?.within(limit))
 }
 
 /// The arguments of a command that carries us inside; `None`: it is another command. For hosts in tests, which have

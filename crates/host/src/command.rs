@@ -1,6 +1,6 @@
 //! What to run, and what came of it.
 
-use crate::{Failure, Kind, Secret};
+use crate::{Failure, Kind, Save, Saved, Secret};
 use anyhow::Result;
 use std::time::Duration;
 
@@ -14,6 +14,10 @@ pub struct Command {
     pub environment: Vec<(String, Secret)>,
     pub chdir: Option<String>,
     pub limit: Duration,
+    /// A file of the machine that we run on, whose content follows `stdin`.
+    pub send: Option<String>,
+    /// Where the output goes, if not into memory.
+    pub save: Option<Save>,
 }
 
 impl Command {
@@ -27,6 +31,8 @@ impl Command {
             environment: Vec::new(),
             chdir: None,
             limit: Self::USUAL_LIMIT,
+            send: None,
+            save: None,
         }
     }
 
@@ -59,6 +65,24 @@ impl Command {
         self
     }
 
+    /// Gives it the content of this file, of the machine that we run on.
+    #[must_use]
+    pub fn send(mut self, path: impl Into<String>) -> Self {
+        self.send = Some(path.into());
+        self
+    }
+
+    /// Writes what it prints to this private file of the machine that we run on, in place of [`Output::stdout`]. An
+    /// error leaves no file; what a command that ended with another status than 0 has printed is there.
+    #[must_use]
+    pub fn save(mut self, path: impl Into<String>, most: u64) -> Self {
+        self.save = Some(Save {
+            path: path.into(),
+            most,
+        });
+        self
+    }
+
     /// The program's name, for messages; arguments may hold what must not be repeated.
     pub fn program(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
@@ -75,6 +99,8 @@ pub struct Output {
     /// Whether output beyond [`crate::capture::LIMIT`] was dropped.
     pub truncated: bool,
     pub took: Duration,
+    /// What [`Command::save`] has brought.
+    pub saved: Option<Saved>,
 }
 
 impl Output {

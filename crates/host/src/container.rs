@@ -39,6 +39,11 @@ impl<H: Host> InContainer<H> {
         let outer = pct::exec(self.vmid, self.keep_env_known.get(), LOADER)
             .stdin(wrapper::stdin(command, &mark)?)
             .within(command.limit);
+        let outer = Command {
+            send: command.send.clone(),
+            save: command.save.clone(),
+            ..outer
+        };
         match self.outside.run(&outer) {
             Ok(output) => Ok(wrapper::interpret(output, &mark)),
             Err(error) => Err(self.stopped(command, &mark, error)),

@@ -19,10 +19,11 @@ mod lock;
 pub mod pct;
 mod secret;
 pub mod stamp;
+mod transfer;
 mod wait;
 mod wrapper;
 
-pub use carry::{ask_ourselves, asked_inside, carried, run_ourselves};
+pub use carry::{ask_ourselves, asked_inside, carried, ourselves, run_ourselves};
 pub use command::{Command, Output};
 pub use container::InContainer;
 pub use failure::{Failure, Kind};
@@ -30,6 +31,7 @@ pub use files::FileToWrite;
 pub use local::LocalHost;
 pub use lock::{Held, LockRequest};
 pub use secret::Secret;
+pub use transfer::{Save, Saved};
 pub use wait::{Waited, wait_until};
 
 use anyhow::Result;

@@ -1,10 +1,12 @@
 //! The machine that the module runs on.
 
 use crate::capture::{Captured, Collector, drain};
+use crate::transfer::{Receiver as Saving, Work};
 use crate::{Command, Failure, FileToWrite, Held, Host, Kind, LockRequest, Output, files, lock};
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::cell::Cell;
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, ChildStdin, Stdio};
@@ -50,35 +52,22 @@ impl Host for LocalHost {
     }
 
     fn run(&self, command: &Command) -> Result<Output> {
-        let started = Instant::now();
-        let mut child = spawn(command).map_err(|error| self.cannot_start(command, &error))?;
-        if let Some(stdin) = child.stdin.take() {
-            feed(stdin, command.stdin.clone());
+        let Some(save) = &command.save else {
+            return self.run_to_end(command, None);
+        };
+        let saving = Saving::open(save).with_context(|| self.place())?;
+        let done = self.run_to_end(command, Some(&saving)).and_then(|output| {
+            let failed = |error| Failure::new(Kind::CommandFailed, self.place(), format!("{error:#}"));
+            let saved = saving.finish().map_err(failed)?;
+            Ok(Output {
+                saved: Some(saved),
+                ..output
+            })
+        });
+        if done.is_err() {
+            let _ = files::remove(&save.path);
         }
-        let streams = Streams::of(&mut child);
-        let status = wait(&mut child, &streams.ended, command.limit)?;
-        let (stdout, stderr) = streams.finish();
-        let mut output = Output {
-            truncated: stdout.truncated || stderr.truncated,
-            stdout: stdout.bytes,
-            stderr: stderr.bytes,
-            took: started.elapsed(),
-            status: 0,
-        };
-        let Some(status) = status else {
-            let detail = format!(
-                "{} did not end within {} s and was stopped",
-                command.program(),
-                command.limit.as_secs()
-            );
-            return Err(Failure::new(Kind::TimedOut, self.place(), detail)
-                .with_output(output)
-                .into());
-        };
-        output.status = status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
-        Ok(output)
+        done
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
@@ -128,6 +117,41 @@ impl Host for LocalHost {
 }
 
 impl LocalHost {
+    fn run_to_end(&self, command: &Command, saving: Option<&Saving>) -> Result<Output> {
+        let started = Instant::now();
+        let source = command.send.as_deref().map(source).transpose();
+        let source = source.with_context(|| self.place())?;
+        let receive = saving.map(Saving::work).transpose()?;
+        let mut child = spawn(command).map_err(|error| self.cannot_start(command, &error))?;
+        if let Some(stdin) = child.stdin.take() {
+            feed(stdin, command.stdin.clone(), source);
+        }
+        let streams = Streams::of(&mut child, receive);
+        let status = wait(&mut child, &streams.ended, command.limit, saving.is_some())?;
+        let (stdout, stderr) = streams.finish();
+        let mut output = Output {
+            truncated: stdout.truncated || stderr.truncated,
+            stdout: stdout.bytes,
+            stderr: stderr.bytes,
+            took: started.elapsed(),
+            ..Output::default()
+        };
+        let Some(status) = status else {
+            let detail = format!(
+                "{} did not end within {} s and was stopped",
+                command.program(),
+                command.limit.as_secs()
+            );
+            return Err(Failure::new(Kind::TimedOut, self.place(), detail)
+                .with_output(output)
+                .into());
+        };
+        output.status = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+        Ok(output)
+    }
+
     fn cannot_start(&self, command: &Command, error: &std::io::Error) -> Failure {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => Kind::CommandNotFound,
@@ -177,11 +201,17 @@ fn search_path() -> String {
     }
 }
 
+fn source(path: &str) -> Result<File> {
+    File::open(path).with_context(|| format!("reading {path}"))
+}
+
 /// Writes from a thread: a child that prints before it has read all would otherwise block both.
-fn feed(mut stdin: ChildStdin, content: Vec<u8>) {
+fn feed(mut stdin: ChildStdin, content: Vec<u8>, file: Option<File>) {
     thread::spawn(move || {
         // A child that ends without reading its input is its own business.
-        let _ = stdin.write_all(&content);
+        let _ = stdin
+            .write_all(&content)
+            .and_then(|()| file.map_or(Ok(0), |mut file| std::io::copy(&mut file, &mut stdin)));
     });
 }
 
@@ -192,11 +222,19 @@ struct Streams {
 }
 
 impl Streams {
-    fn of(child: &mut Child) -> Self {
+    fn of(child: &mut Child, receive: Option<Work>) -> Self {
         let (tell, ended) = mpsc::channel();
         let collected = [Arc::default(), Arc::default()];
-        if let Some(stdout) = child.stdout.take() {
-            collect(stdout, &collected[0], &tell);
+        match (child.stdout.take(), receive) {
+            (Some(stdout), Some(receive)) => {
+                let tell = tell.clone();
+                thread::spawn(move || {
+                    receive(stdout);
+                    let _ = tell.send(());
+                });
+            }
+            (Some(stdout), None) => collect(stdout, &collected[0], &tell),
+            (None, _) => {}
         }
         if let Some(stderr) = child.stderr.take() {
             collect(stderr, &collected[1], &tell);
@@ -230,18 +268,21 @@ fn collect(
 }
 
 /// Waits for both streams to end and the child to be gone. A child that is gone while a daemon it left holds
-/// a stream is not waited for; a child that outlives `limit` is ended with its whole group (`None`).
+/// a stream is not waited for, unless it is `saving` to a slow disk; a child that outlives `limit` is ended with its
+/// whole group (`None`).
 fn wait(
     child: &mut Child,
     ended: &Receiver<()>,
     limit: Duration,
+    saving: bool,
 ) -> Result<Option<std::process::ExitStatus>> {
     let deadline = Instant::now() + limit;
+    let left_open = if saving { limit } else { LEFT_OPEN };
     let mut open = 2;
     let mut gone = None;
     while open > 0 {
         let step = if gone.is_some() {
-            LEFT_OPEN
+            left_open
         } else {
             next_look(deadline)
         };

@@ -271,3 +271,26 @@ fn a_second_holder_of_a_lock_is_told_who_has_it() {
     drop(held);
     host.lock(&request("k3s_install, process 8")).unwrap();
 }
+
+#[test]
+fn files_pass_in_and_out_of_a_container() {
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    let content: Vec<u8> = (0..=255_u8).cycle().take(3_000_000).collect();
+    std::fs::write(&from, &content).unwrap();
+    // The first attach fails, as just after a start: the file is begun anew.
+    let flaky = format!(
+        "[ -e {0}/once ] || {{ touch {0}/once; echo 'some noise'; echo 'lxc-attach: failed' >&2; exit 1; }}",
+        folder.path().display()
+    );
+    let host = container(&folder, 101, &flaky);
+    let command = Command::new(["sh", "-c", "cat; echo said >&2"]).send(from.display().to_string());
+    let output = host
+        .run(&command.save(to.display().to_string(), 1 << 30))
+        .unwrap();
+    assert_eq!(
+        (output.error_text().as_str(), output.saved.unwrap().bytes),
+        ("said\n", 3_000_000)
+    );
+    assert!(std::fs::read(&to).unwrap() == content);
+}

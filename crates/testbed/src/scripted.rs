@@ -198,8 +198,8 @@ impl Host for Scripted {
                 .content(Some(&entry.stdout), entry.stdout_file.as_ref())
                 .unwrap_or_default(),
             stderr: entry.stderr.clone().into_bytes(),
-            truncated: false,
             took: Duration::from_secs_f64(entry.takes),
+            ..Output::default()
         };
         match entry.fails {
             Some(kind) => Err(Failure::new(kind.into(), self.place(), entry.stderr)
