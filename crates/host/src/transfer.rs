@@ -4,7 +4,6 @@
 use anyhow::{Context, Result};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::process::ChildStdout;
@@ -25,14 +24,6 @@ pub struct Saved {
     pub bytes: u64,
     /// In hex.
     pub sha256: String,
-}
-
-/// The bytes in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 pub(crate) type Work = Box<dyn FnOnce(ChildStdout) + Send>;
@@ -97,7 +88,7 @@ fn receive(mut stream: impl Read, mut file: File, most: u64) -> io::Result<Saved
     loop {
         let count = stream.read(&mut buffer)?;
         if count == 0 {
-            let sha256 = hex(&hasher.finalize());
+            let sha256 = format!("{:x}", hasher.finalize());
             return Ok(Saved { bytes, sha256 });
         }
         bytes += count as u64;

@@ -1,18 +1,17 @@
 //! `k3s_backup`: a consistent copy of a server's datastore before something risky, checked, with the token.
 
-pub mod inside;
 mod params;
 mod plan;
 mod state;
 
 pub use params::Params;
 pub use plan::Step;
-pub use state::{Datastore, State};
+pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, Output, run_ourselves};
-use inside::Verified;
+use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Verified};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -55,7 +54,14 @@ impl Module for K3sBackup {
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
-        let command = Command::new(["/bin/sh", "-c", state::LOOK, "sh", &params.data_dir, &params.dest]);
+        let command = Command::new([
+            "/bin/sh",
+            "-c",
+            &state::look(),
+            "sh",
+            &params.data_dir,
+            &params.dest,
+        ]);
         let output = host
             .run(&command)?
             .succeed(&host.place(), "looking for the datastore")?;
@@ -72,9 +78,13 @@ impl Module for K3sBackup {
             Step::CopySqlite { source, folder } => copy_sqlite(host, source, folder, limit, journal),
             Step::SaveSnapshot {
                 name,
-                snapshots,
                 folder,
-            } => save_snapshot(host, name, snapshots, folder, limit, journal),
+                snapshots,
+                data_dir,
+            } => {
+                let path = server_archive::save_snapshot(host, name, folder, snapshots, data_dir, limit)?;
+                check(host, path, limit, journal)
+            }
             Step::CopyToken { source, folder } => copy_token(host, source, folder),
             Step::Remove { folder } => remove(host, folder, journal),
         }
@@ -115,7 +125,7 @@ fn copy_sqlite(
         limit,
     )?;
     let target = format!("{folder}/state.db");
-    let output = run_ourselves(host, &[inside::COPY_SQLITE, source, &target], limit)?;
+    let output = run_ourselves(host, &[COPY_SQLITE, source, &target], limit)?;
     note(
         host,
         &output.succeed(&host.place(), "copying the SQLite datastore")?,
@@ -124,40 +134,8 @@ fn copy_sqlite(
     )
 }
 
-/// k3s decides the file's name, and may fail with status 0: what counts is the file that was not there before.
-fn save_snapshot(
-    host: &dyn Host,
-    name: &str,
-    snapshots: &str,
-    folder: &str,
-    limit: Duration,
-    journal: &mut Journal,
-) -> Result<()> {
-    const SAVE: &str = r#"umask 077
-mkdir -p -- "$3" || exit 1
-ls -1 -- "$2" 2>/dev/null | sort > "$3/.before"
-k3s etcd-snapshot save --name "$1" >"$3/.said" 2>&1 </dev/null
-r=$?
-new=$(ls -1 -- "$2" 2>/dev/null | sort | comm -13 "$3/.before" - | grep -v '\.part$' | head -n 1)
-if [ "$new" ]; then
-  case $new in *.zip) to=$3/snapshot.zip;; *) to=$3/snapshot;; esac
-  cp -- "$2/$new" "$to" && sync && rm -f -- "$2/$new" "$3/.before" "$3/.said" && echo "$to"
-  exit
-fi
-tail -n 5 "$3/.said" >&2
-rm -rf -- "$3"
-echo "k3s etcd-snapshot ended with status $r and left no new file in $2" >&2
-exit 1
-"#;
-    let output = script(
-        host,
-        "saving an etcd snapshot",
-        SAVE,
-        &[name, snapshots, folder],
-        limit,
-    )?;
-    let path = output.text().trim().to_owned();
-    let output = run_ourselves(host, &[inside::CHECK_SNAPSHOT, &path], limit)?;
+fn check(host: &dyn Host, path: String, limit: Duration, journal: &mut Journal) -> Result<()> {
+    let output = run_ourselves(host, &[CHECK_SNAPSHOT, &path], limit)?;
     note(
         host,
         &output.succeed(&host.place(), "checking the etcd snapshot")?,

@@ -1,10 +1,11 @@
 //! What to copy, and which old copies to remove. Pure.
 
 use crate::params::Params;
-use crate::state::{Datastore, State};
+use crate::state::State;
 use ansible_module::Plan;
 use anyhow::Result;
 use host::stamp;
+use server_archive::Datastore;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +16,9 @@ pub enum Step {
     },
     SaveSnapshot {
         name: String,
-        snapshots: String,
         folder: String,
+        snapshots: String,
+        data_dir: String,
     },
     /// Without it nobody can read what is encrypted in the datastore.
     CopyToken {
@@ -57,8 +59,9 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         },
         Datastore::Etcd => Step::SaveSnapshot {
             name: params.name.clone(),
-            snapshots: format!("{server}/db/snapshots"),
             folder: folder.clone(),
+            snapshots: format!("{server}/db/snapshots"),
+            data_dir: params.data_dir.clone(),
         },
     };
     let mut steps = vec![

@@ -1,18 +1,9 @@
 //! What datastore a server has, and which backups of it are there.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use host::stamp;
-use serde::Serialize;
+use server_archive::{Datastore, WHICH_DATASTORE};
 use std::time::SystemTime;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Datastore {
-    Sqlite,
-    Etcd,
-    /// `PostgreSQL`, `MySQL` or an etcd of its own: its keeper backs it up.
-    External,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
@@ -24,18 +15,17 @@ pub struct State {
     pub now: SystemTime,
 }
 
-/// Answers one line a fact. `member/wal`, not the folder, tells that etcd is in use: the folder and the
-/// certificates are there on SQLite servers too.
-pub(crate) const LOOK: &str = r#"set -u
+/// Answers one line a fact.
+pub(crate) fn look() -> String {
+    format!(
+        r#"set -u
 s=$1/server
-if [ -d "$s/db/etcd/member/wal" ]; then echo "datastore etcd"
-elif [ -f "$s/db/state.db" ]; then echo "datastore sqlite"
-elif [ -d "$s" ]; then echo "datastore external"
-else echo "datastore none"; fi
-[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
+{WHICH_DATASTORE}[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
 [ -d "$s/db/snapshots" ] && ls -1 -- "$s/db/snapshots" | sed 's/^/snapshot /'
 exit 0
-"#;
+"#
+    )
+}
 
 pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
     let of = |key: &str| {
@@ -46,13 +36,7 @@ pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
         values.sort();
         values
     };
-    let datastore = match of("datastore ").first().map(String::as_str) {
-        Some("sqlite") => Datastore::Sqlite,
-        Some("etcd") => Datastore::Etcd,
-        Some("external") => Datastore::External,
-        Some("none") => bail!("there is no k3s server here: data_dir has no folder `server`"),
-        other => bail!("looking for the datastore: unexpected answer {other:?}"),
-    };
+    let datastore = Datastore::of(of("datastore ").first().map(String::as_str))?;
     let ours = |backup: &String| stamp::is_stamped(backup, name);
     Ok(State {
         datastore,

@@ -1,24 +1,14 @@
 //! What runs next to the datastore: copying `SQLite` by its backup interface, and checking snapshots.
-//!
-//! One JSON line on standard output and status 0, or the fault on standard error and status 1.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::disallowed_methods,
-    reason = "this is the far end of a Host: it has no Host of its own"
-)]
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
-use std::process::ExitCode;
 
-/// The first argument by which the module calls itself.
-pub(crate) const COPY_SQLITE: &str = "--inside-copy-sqlite";
-pub(crate) const CHECK_SNAPSHOT: &str = "--inside-check-snapshot";
+/// The first argument by which a module asks its own binary for it.
+pub const COPY_SQLITE: &str = "--inside-copy-sqlite";
+pub const CHECK_SNAPSHOT: &str = "--inside-check-snapshot";
 
 /// etcd ends a snapshot with the SHA-256 of all that is before it.
 const HASH: usize = 32;
@@ -31,40 +21,29 @@ pub struct Verified {
     pub sha256: String,
 }
 
-/// Does what was asked for, where something was; `None`: this is a call of the module.
-pub fn asked() -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let done = match words.as_slice() {
-        [COPY_SQLITE, source, target] => copy_sqlite(Path::new(source), Path::new(target)),
-        [CHECK_SNAPSHOT, path] => check_snapshot(Path::new(path)),
-        _ => return None,
+/// `source`, `target`
+pub fn copy_sqlite(arguments: &[String]) -> Result<()> {
+    let [source, target] = arguments else {
+        bail!("copying SQLite takes two paths")
     };
-    Some(
-        match done.and_then(|verified| Ok(serde_json::to_string(&verified)?)) {
-            Ok(line) => {
-                println!("{line}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                eprintln!("{error:#}");
-                ExitCode::FAILURE
-            }
-        },
-    )
-}
-
-fn copy_sqlite(source: &Path, target: &Path) -> Result<Verified> {
-    let copied = sqlite_backup::backup(source, target)?;
-    Ok(Verified {
+    let copied = sqlite_backup::backup(Path::new(source), Path::new(target))?;
+    crate::tell(&Verified {
         bytes: copied.bytes,
         sha256: copied.sha256,
     })
 }
 
+/// `path`
+pub fn check_snapshot(arguments: &[String]) -> Result<()> {
+    let [path] = arguments else {
+        bail!("checking a snapshot takes one path")
+    };
+    crate::tell(&check(Path::new(path))?)
+}
+
 /// Compares a snapshot with the hash at its end. A compressed one (zip) carries no such hash and is only
 /// measured.
-fn check_snapshot(path: &Path) -> Result<Verified> {
+fn check(path: &Path) -> Result<Verified> {
     let mut file =
         std::fs::File::open(path).with_context(|| format!("opening the snapshot {}", path.display()))?;
     let bytes = file.metadata()?.len();
@@ -100,11 +79,10 @@ fn check_snapshot(path: &Path) -> Result<Verified> {
             path.display()
         );
     }
-    let sha256 = whole.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    Ok(Verified { bytes, sha256 })
+    Ok(Verified {
+        bytes,
+        sha256: format!("{:x}", whole.finalize()),
+    })
 }
 
 #[cfg(test)]
@@ -124,7 +102,7 @@ mod tests {
     fn a_whole_snapshot_is_measured() {
         let folder = tempfile::tempdir().unwrap();
         for pages in [1, 2048, 5000] {
-            let verified = check_snapshot(&snapshot(&folder, pages)).unwrap();
+            let verified = check(&snapshot(&folder, pages)).unwrap();
             assert_eq!(verified.bytes, pages as u64 * 512 + 32);
             assert_eq!(verified.sha256.len(), 64);
         }
@@ -137,10 +115,10 @@ mod tests {
         let mut content = std::fs::read(&path).unwrap();
         content[100] ^= 1;
         std::fs::write(&path, &content).unwrap();
-        assert!(check_snapshot(&path).unwrap_err().to_string().contains("damaged"));
+        assert!(check(&path).unwrap_err().to_string().contains("damaged"));
         std::fs::write(&path, &content[..700]).unwrap();
-        assert!(check_snapshot(&path).unwrap_err().to_string().contains("cut off"));
+        assert!(check(&path).unwrap_err().to_string().contains("cut off"));
         std::fs::write(&path, "").unwrap();
-        assert!(check_snapshot(&path).unwrap_err().to_string().contains("empty"));
+        assert!(check(&path).unwrap_err().to_string().contains("empty"));
     }
 }

@@ -1,0 +1,160 @@
+//! `k3s_archive`: all that a restore of a server needs, as one file on the Proxmox host.
+
+mod params;
+mod plan;
+mod state;
+mod take;
+
+pub use params::{Params, Taking, Wanted};
+pub use plan::Step;
+pub use state::{Dest, Server, State};
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result};
+use host::{Command, Host, run_ourselves};
+use serde::Serialize;
+use server_archive::{CHECK, Checked, Datastore, Objects};
+use std::time::Duration;
+
+pub struct K3sArchive;
+
+/// What was made and removed.
+#[derive(Default)]
+pub struct Journal {
+    /// The folder in the container that holds the copy, and the copy.
+    work: Option<String>,
+    copy: Option<String>,
+    /// The archive in the making.
+    part: Option<String>,
+    path: Option<String>,
+    checked: Option<Checked>,
+    removed: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Returned {
+    path: Option<String>,
+    name: Option<String>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    datastore: Option<Datastore>,
+    node: Option<String>,
+    k3s_version: Option<String>,
+    taken_at: Option<String>,
+    objects: Objects,
+    files: Vec<String>,
+    removed: Vec<String>,
+}
+
+impl Module for K3sArchive {
+    const NAME: &'static str = "k3s_archive";
+    const DOC: &'static str = include_str!("../k3s_archive.yml");
+    /// Looking again would plan the next backup.
+    const OBSERVE_AGAIN: bool = false;
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = Journal;
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        let changes = matches!(params.wanted, Wanted::Taken(_));
+        Target {
+            vmid: params.vmid,
+            lock_timeout: changes.then_some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        match &params.wanted {
+            Wanted::Taken(taking) => look(taking, host).map(|server| State::Server(Box::new(server))),
+            Wanted::Verified { path, .. } => {
+                check(host, path, Duration::from_secs(params.timeout)).map(|it| State::Archive(Box::new(it)))
+            }
+        }
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+        take::apply(host, step, Duration::from_secs(params.timeout), journal)
+    }
+
+    fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
+        let path = match &params.wanted {
+            Wanted::Taken(_) => journal.path.clone(),
+            Wanted::Verified { path, .. } => Some(path.clone()),
+        };
+        let archive = match before {
+            State::Archive(archive) => Some(archive.as_ref()),
+            State::Server(_) => journal.checked.as_ref(),
+        };
+        let about = archive.map(|archive| &archive.manifest.about);
+        let datastore = match before {
+            State::Server(server) => Some(server.datastore),
+            State::Archive(archive) => Some(archive.manifest.about.datastore),
+        };
+        Returned {
+            path,
+            name: about.map(|about| about.name.clone()),
+            bytes: archive.map(|archive| archive.bytes),
+            sha256: archive.map(|archive| archive.sha256.clone()),
+            datastore,
+            node: about.map(|about| about.node.clone()),
+            k3s_version: about.map(|about| about.k3s_version.clone()),
+            taken_at: about.map(|about| about.taken_at.clone()),
+            objects: about.map(|about| about.objects.clone()).unwrap_or_default(),
+            files: archive
+                .map(|archive| {
+                    archive
+                        .manifest
+                        .files
+                        .iter()
+                        .map(|file| file.path.clone())
+                        .collect()
+                })
+                .unwrap_or_default(),
+            removed: journal.removed.clone(),
+        }
+    }
+
+    fn recover(_: &Params, host: &dyn Host, _: &State, journal: &mut Journal) -> Option<String> {
+        take::give_up(host, journal)
+    }
+}
+
+fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
+    let outside = host.outside();
+    let argv = ["/bin/sh", "-c", &state::look_outside(), "sh", &taking.dest];
+    let looking = format!("looking at the folder {}", taking.dest);
+    let output = outside
+        .run(&Command::new(argv))?
+        .succeed(&outside.place(), &looking)?;
+    let dest = state::parse_outside(&output.text(), taking).with_context(|| outside.place())?;
+
+    let script = state::look_inside();
+    let argv = [
+        "/bin/sh",
+        "-c",
+        &script,
+        "sh",
+        &taking.data_dir,
+        state::WORK,
+        state::SNAPSHOT,
+    ];
+    let output = host
+        .run(&Command::new(argv))?
+        .succeed(&host.place(), "looking for the datastore")?;
+    state::parse_inside(&output.text(), dest, host.now()).with_context(|| host.place())
+}
+
+/// Has our own binary read every byte of an archive, on the machine that we run on.
+fn check(host: &dyn Host, path: &str, limit: Duration) -> Result<Checked> {
+    let outside = host.outside();
+    let output = run_ourselves(outside, &[CHECK, path], limit)?;
+    let output = output.succeed(&outside.place(), "checking a backup")?;
+    serde_json::from_slice(&output.stdout).context("reading what the check of a backup found")
+}
