@@ -59,7 +59,7 @@ impl Module for K3sArchive {
     type Returned = Returned;
 
     fn target(params: &Params) -> Target {
-        let changes = matches!(params.wanted, Wanted::Taken(_));
+        let changes = !matches!(params.wanted, Wanted::Verified { .. });
         Target {
             vmid: params.vmid,
             lock_timeout: changes.then_some(params.lock_timeout),
@@ -69,6 +69,7 @@ impl Module for K3sArchive {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         match &params.wanted {
             Wanted::Taken(taking) => look(taking, host).map(|server| State::Server(Box::new(server))),
+            Wanted::Pruned(taking) => look_at_folder(taking, host).map(State::Folder),
             Wanted::Verified { path, .. } => {
                 check(host, path, Duration::from_secs(params.timeout)).map(|it| State::Archive(Box::new(it)))
             }
@@ -85,17 +86,17 @@ impl Module for K3sArchive {
 
     fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
         let path = match &params.wanted {
-            Wanted::Taken(_) => journal.path.clone(),
+            Wanted::Taken(_) | Wanted::Pruned(_) => journal.path.clone(),
             Wanted::Verified { path, .. } => Some(path.clone()),
         };
         let archive = match before {
             State::Archive(archive) => Some(archive.as_ref()),
-            State::Server(_) => journal.checked.as_ref(),
+            State::Server(_) | State::Folder(_) => journal.checked.as_ref(),
         };
         let about = archive.map(|archive| &archive.manifest.about);
         let datastore = match before {
             State::Server(server) => Some(server.datastore),
-            State::Archive(archive) => Some(archive.manifest.about.datastore),
+            State::Archive(_) | State::Folder(_) => about.map(|about| about.datastore),
         };
         Returned {
             path,
@@ -126,15 +127,18 @@ impl Module for K3sArchive {
     }
 }
 
-fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
+fn look_at_folder(taking: &Taking, host: &dyn Host) -> Result<Dest> {
     let outside = host.outside();
     let argv = ["/bin/sh", "-c", &state::look_outside(), "sh", &taking.dest];
     let looking = format!("looking at the folder {}", taking.dest);
     let output = outside
         .run(&Command::new(argv))?
         .succeed(&outside.place(), &looking)?;
-    let dest = state::parse_outside(&output.text(), taking).with_context(|| outside.place())?;
+    state::parse_outside(&output.text(), taking).with_context(|| outside.place())
+}
 
+fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
+    let dest = look_at_folder(taking, host)?;
     let script = state::look_inside();
     let argv = [
         "/bin/sh",

@@ -15,6 +15,8 @@ pub struct Params {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
     Taken(Taking),
+    /// Of what is in the folder, only the newest are to be left.
+    Pruned(Taking),
     /// This file is to be an archive that is whole; the hash, where it is known, that of the file.
     Verified {
         path: String,
@@ -22,7 +24,7 @@ pub enum Wanted {
     },
 }
 
-/// How an archive is to be made.
+/// How an archive is to be made, or which are to be left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taking {
     pub dest: String,
@@ -37,6 +39,7 @@ pub struct Taking {
 #[serde(rename_all = "snake_case")]
 enum Goal {
     Taken,
+    Pruned,
     Verified,
 }
 
@@ -100,6 +103,8 @@ impl TryFrom<Options> for Params {
             lock_timeout: options.lock_timeout,
             wanted: match options.state {
                 Goal::Taken => Wanted::Taken(taking(options)?),
+                Goal::Pruned if options.vmid.is_some() => return Err(here("pruned")),
+                Goal::Pruned => Wanted::Pruned(taking(options)?),
                 Goal::Verified => verified(options)?,
             },
         })
@@ -107,9 +112,8 @@ impl TryFrom<Options> for Params {
 }
 
 fn taking(options: Options) -> Result<Taking, String> {
-    let needed = |name: &str, value: Option<String>| {
-        value.ok_or_else(|| format!("{name}: is needed to take a backup"))
-    };
+    let needed =
+        |name: &str, value: Option<String>| value.ok_or_else(|| format!("{name}: is needed with this state"));
     for (name, given) in [("path", &options.path), ("sha256", &options.sha256)] {
         if given.is_some() {
             return Err(format!("{name}: belongs to state=verified"));
@@ -149,7 +153,7 @@ fn verified(options: Options) -> Result<Wanted, String> {
     };
     absolute("path", &path)?;
     if options.vmid.is_some() {
-        return Err("vmid: state=verified looks at a file of the machine that the task runs on".to_owned());
+        return Err(here("verified"));
     }
     let sha256 = options.sha256.map(|hash| hash.trim().to_lowercase());
     if sha256
@@ -159,6 +163,10 @@ fn verified(options: Options) -> Result<Wanted, String> {
         return Err("sha256: 64 hexadecimal digits are wanted".to_owned());
     }
     Ok(Wanted::Verified { path, sha256 })
+}
+
+fn here(state: &str) -> String {
+    format!("vmid: state={state} works on the machine that the task runs on")
 }
 
 fn absolute(option: &str, path: &str) -> Result<(), String> {

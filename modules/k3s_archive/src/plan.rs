@@ -67,6 +67,10 @@ impl fmt::Display for Step {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     match (&params.wanted, state) {
         (Wanted::Taken(taking), State::Server(server)) => take(taking, server).map(Plan::of),
+        (Wanted::Pruned(taking), State::Folder(dest)) => {
+            let surplus = dest.archives.len().saturating_sub(taking.keep);
+            Ok(Plan::of(removals(taking, &dest.archives[..surplus])))
+        }
         (Wanted::Verified { path, sha256 }, State::Archive(archive)) => match sha256 {
             Some(wanted) if *wanted != archive.sha256 => bail!(
                 "{path} is another file than the one that was backed up: its SHA-256 is {}, where {wanted} is wanted. Copy it again",
@@ -121,12 +125,13 @@ fn take(taking: &Taking, server: &Server) -> Result<Vec<Step>> {
     });
     steps.push(Step::Tidy);
     let surplus = (archives.len() + 1).saturating_sub(taking.keep);
-    steps.extend(
-        archives[..surplus]
-            .iter()
-            .map(|old| Step::Remove { path: at(old) }),
-    );
+    steps.extend(removals(taking, &archives[..surplus]));
     Ok(steps)
+}
+
+fn removals(taking: &Taking, old: &[String]) -> Vec<Step> {
+    let path = |name| format!("{}/{name}", taking.dest);
+    old.iter().map(|name| Step::Remove { path: path(name) }).collect()
 }
 
 fn about(taking: &Taking, server: &Server) -> Result<About> {

@@ -163,3 +163,19 @@ fn what_cannot_be_backed_up_here_is_refused() {
     };
     assert!(refusal(json!({}), unknown).contains("asking k3s for its version"));
 }
+
+#[test]
+fn pruning_leaves_the_newest() {
+    let params: Params =
+        serde_json::from_value(json!({"state": "pruned", "node_name": "n1", "dest": "/b", "keep": 2}))
+            .unwrap();
+    let dest = |count| Dest {
+        archives: archives(count),
+        ..server().dest
+    };
+    let steps = plan(&params, &State::Folder(dest(3))).unwrap().steps;
+    let path = "/b/k3s-n1-20251201T000000Z.tar.gz".to_owned();
+    assert_eq!(steps, [Step::Remove { path }]);
+    assert!(plan(&params, &State::Folder(dest(2))).unwrap().steps.is_empty());
+    assert!(plan(&params, &State::Folder(dest(0))).unwrap().steps.is_empty());
+}

@@ -19,6 +19,7 @@ pub(crate) const SNAPSHOT: &str = "homelab-archive";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     Server(Box<Server>),
+    Folder(Dest),
     /// The archive to be verified.
     Archive(Box<Checked>),
 }
