@@ -7,7 +7,7 @@ use crate::clock::paced;
 use crate::cluster::{Cluster, Part};
 use crate::config::Config;
 use crate::controllers::{self, leader::Leader};
-use crate::etcd::{self, migrate, process, upkeep};
+use crate::etcd::{self, bootstrap, migrate, process, reset, upkeep};
 use crate::files;
 use crate::join::{Door, fetch_identity, kubelet_client};
 use crate::kinds;
@@ -44,10 +44,15 @@ const RELEASE: Duration = Duration::from_millis(500);
 pub async fn run(config: Config) -> Result<()> {
     let version = Version::current();
     log::info(&format!("Starting k3s {version} ({})", version.commit()));
+    reset::check(&config)?;
     let has_etcd = etcd::is_wanted(&config);
     let phase = Phase::begin(if has_etcd { phase::ETCD } else { phase::SQLITE });
     let (front, secret) = prepare(&config, phase, has_etcd).await?;
     write_kubeconfig(&config, &front)?;
+    if reset::is_asked(&config) {
+        return reset::run(&config, &secret).await;
+    }
+    reset::forget(&config);
     phase.reach(phase.delays.listen).await;
     listen(&config, &front).await?;
     let mut child = None;
@@ -57,6 +62,7 @@ pub async fn run(config: Config) -> Result<()> {
                 .await
                 .context("starting kubernetes: preparing server")?,
         );
+        tokio::spawn(bootstrap::keep(config.clone(), secret.clone()));
         tokio::spawn(upkeep::promote(config.clone()));
         store::open_etcd(&config.server_dir())?
     } else {

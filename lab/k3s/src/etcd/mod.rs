@@ -1,8 +1,10 @@
 //! Embedded etcd: a real etcd, run as a child with k3s's files, names and certificates.
 
+pub mod bootstrap;
 pub mod membership;
 pub mod migrate;
 pub mod process;
+pub mod reset;
 pub mod upkeep;
 
 use crate::config::Config;

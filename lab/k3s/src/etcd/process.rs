@@ -38,6 +38,18 @@ pub async fn start(config: &Config, secret: &str) -> Result<Child> {
     spawn(&folder.join("config"))
 }
 
+/// The only member of its cluster, whatever was before: for a moment, to be stopped again.
+pub fn start_alone(config: &Config) -> Result<Child> {
+    let folder = folder(config);
+    let name = name(config, &folder)?;
+    let own = format!("{name}={}", peer_url(config));
+    let text = configuration(config, &name, &own, "new");
+    let alone = folder.join("config-reset");
+    files::write(&alone, &format!("{text}force-new-cluster: true\n"), 0o600)?;
+    files::write(&folder.join("config"), &text, 0o600)?;
+    spawn(&alone)
+}
+
 /// The name is made once and kept, without a newline, as recorded.
 fn name(config: &Config, folder: &Path) -> Result<String> {
     let file = folder.join("name");

@@ -46,13 +46,18 @@ impl Lab {
         Self::at_pace(PACE, version, nodes)
     }
 
-    pub(crate) fn at_pace(pace: &'static str, version: &str, nodes: usize) -> Self {
-        let lab = Self {
+    /// Nothing runs yet.
+    pub(crate) fn empty(pace: &'static str) -> Self {
+        Self {
             folder: TempDir::new().unwrap(),
             port: free_port(),
             pace,
             nodes: RefCell::default(),
-        };
+        }
+    }
+
+    pub(crate) fn at_pace(pace: &'static str, version: &str, nodes: usize) -> Self {
+        let lab = Self::empty(pace);
         lab.start_server(version);
         lab.wait_for("an answer", || lab.kubectl(&["get", "nodes"]).status.success());
         for number in 2..=nodes {

@@ -14,6 +14,7 @@ mod components;
 mod drain;
 mod health;
 mod lab;
+mod reset;
 mod restart;
 mod trouble;
 mod workloads;
