@@ -56,12 +56,15 @@ pub fn pack(arguments: &[String]) -> Result<()> {
     write::write(packing, BufWriter::new(io::stdout().lock())).map(|_| ())
 }
 
-/// `path`: answers what an archive is, where it is whole.
+/// `path`: answers what an archive is, where it is whole. With a second word, the lines of standard input are tokens to
+/// be compared with the one in it.
 pub fn check(arguments: &[String]) -> Result<()> {
-    let [path] = arguments else {
-        bail!("checking an archive takes its path")
+    let (path, tokens) = match arguments {
+        [path] => (path, String::new()),
+        [path, _] => (path, io::read_to_string(io::stdin()).context("reading tokens")?),
+        _ => bail!("checking an archive takes its path"),
     };
-    tell(&read_file(path, |file| read::check(file))?)
+    tell(&read_file(path, &tokens, |file| read::check(file))?)
 }
 
 /// `path`, `folder`: lays an archive down, and answers what it is.
@@ -69,24 +72,46 @@ pub fn unpack(arguments: &[String]) -> Result<()> {
     let [path, folder] = arguments else {
         bail!("unpacking an archive takes its path and a folder")
     };
-    tell(&read_file(path, |file| read::unpack(file, Path::new(folder)))?)
+    let unpack = |file: &mut Hashed| Ok((read::unpack(file, Path::new(folder))?, Vec::new()));
+    tell(&read_file(path, "", unpack)?)
 }
 
-fn read_file(path: &str, work: impl FnOnce(&mut Hashed) -> Result<Manifest>) -> Result<Checked> {
+fn read_file(
+    path: &str,
+    tokens: &str,
+    work: impl FnOnce(&mut Hashed) -> Result<(Manifest, Vec<u8>)>,
+) -> Result<Checked> {
     let read = || {
         let mut file = Hashed {
             file: read::open(Path::new(path))?,
             hasher: Sha256::new(),
             bytes: 0,
         };
-        let manifest = work(&mut file)?;
+        let (manifest, own) = work(&mut file)?;
+        let own = String::from_utf8_lossy(&own).into_owned();
         anyhow::Ok(Checked {
             bytes: file.bytes,
             sha256: format!("{:x}", file.hasher.finalize()),
             manifest,
+            tokens: tokens
+                .lines()
+                .map(|token| password(token) == password(&own))
+                .collect(),
         })
     };
     read().with_context(|| format!("the archive {path}"))
+}
+
+/// Of a token in any form the part that is secret: `K10<hash>::server:<password>`, or the password alone.
+pub fn password(token: &str) -> &str {
+    let token = token.trim();
+    let login = token
+        .strip_prefix("K10")
+        .and_then(|full| full.split_once("::"))
+        .map(|(_, login)| login);
+    login.map_or(token, |login| {
+        login.split_once(':').map_or(login, |(_, password)| password)
+    })
 }
 
 /// The bytes as they are read, which is all of them where the archive is whole.
@@ -102,5 +127,25 @@ impl Read for Hashed {
         self.hasher.update(&buffer[..count]);
         self.bytes += count as u64;
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::password;
+
+    #[test]
+    fn a_token_has_its_password_in_every_form() {
+        for token in [
+            "s3cr3t",
+            "s3cr3t\n",
+            "K10abc::server:s3cr3t\n",
+            "K10abc::s3cr3t",
+            "K10abc::node:s3cr3t",
+        ] {
+            assert_eq!(password(token), "s3cr3t");
+        }
+        assert_eq!(password("a:b"), "a:b");
+        assert_eq!(password("K10abc::server:a:b"), "a:b");
     }
 }

@@ -32,6 +32,9 @@ pub struct Checked {
     /// Of the archive's file.
     pub sha256: String,
     pub manifest: Manifest,
+    /// Of the tokens that were asked about, in their order, whether the server's was the same.
+    #[serde(default)]
+    pub tokens: Vec<bool>,
 }
 
 /// What was backed up: all that the module knows before the files are read.

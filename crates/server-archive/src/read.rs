@@ -7,25 +7,28 @@ use flate2::bufread::GzDecoder;
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// The list of some hundred files has some ten KiB.
 const LARGEST_MANIFEST: u64 = 8 << 20;
+/// The server's own token.
+const TOKEN: &str = "server/token";
+const LONGEST_TOKEN: u64 = 16 << 10;
 /// What a tar may end with: zeros up to the end of a record.
 const LONGEST_END: u64 = 1 << 20;
 
-/// Reads every byte of it and holds it against its manifest.
-pub(crate) fn check(archive: impl Read) -> Result<Manifest> {
+/// Reads every byte of it and holds it against its manifest. With the server's token, which is told to nobody.
+pub(crate) fn check(archive: impl Read) -> Result<(Manifest, Vec<u8>)> {
     walk(archive, |_| Ok(None))
 }
 
-/// Lays the files down below `folder`, which must not be there yet; whatever their own mode, only root reads them.
+/// Lays the files down below `folder`, which must not be there yet and which only root enters, with their own modes.
 /// What has been laid down is whole only where no error is answered.
 pub(crate) fn unpack(archive: impl Read, folder: &Path) -> Result<Manifest> {
     let made = DirBuilder::new().mode(0o700).create(folder);
     made.with_context(|| format!("making {}", folder.display()))?;
-    walk(archive, |entry| lay_down(&folder.join(&entry.path)).map(Some))
+    walk(archive, |entry| lay_down(&folder.join(&entry.path)).map(Some)).map(|(manifest, _)| manifest)
 }
 
 fn lay_down(path: &Path) -> Result<File> {
@@ -43,7 +46,10 @@ fn lay_down(path: &Path) -> Result<File> {
 }
 
 /// Goes through the files in the manifest's order, writing each where `place` says.
-fn walk(archive: impl Read, mut place: impl FnMut(&Entry) -> Result<Option<File>>) -> Result<Manifest> {
+fn walk(
+    archive: impl Read,
+    mut place: impl FnMut(&Entry) -> Result<Option<File>>,
+) -> Result<(Manifest, Vec<u8>)> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     let mut entries = tar
         .entries()
@@ -51,19 +57,22 @@ fn walk(archive: impl Read, mut place: impl FnMut(&Entry) -> Result<Option<File>
         .raw(true)
         .map(|entry| entry.context("reading the archive: it is damaged, or no archive of this collection"));
     let manifest = manifest(entries.next())?;
+    let mut token = Vec::new();
     for wanted in &manifest.files {
         let Some(entry) = entries.next() else {
             bail!("the archive is cut off before {}", wanted.path)
         };
         let file = place(wanted)?;
-        compare(entry?, wanted, file).with_context(|| format!("reading {} in the archive", wanted.path))?;
+        let copy = (wanted.path == TOKEN).then_some(&mut token);
+        compare(entry?, wanted, file, copy)
+            .with_context(|| format!("reading {} in the archive", wanted.path))?;
     }
     if entries.next().transpose()?.is_some() {
         bail!("the archive holds more files than its manifest lists");
     }
     drop(entries);
     end(tar.into_inner())?;
-    Ok(manifest)
+    Ok((manifest, token))
 }
 
 fn manifest<R: Read>(first: Option<Result<tar::Entry<R>>>) -> Result<Manifest> {
@@ -79,7 +88,12 @@ fn manifest<R: Read>(first: Option<Result<tar::Entry<R>>>) -> Result<Manifest> {
     Ok(manifest)
 }
 
-fn compare<R: Read>(mut entry: tar::Entry<R>, wanted: &Entry, file: Option<File>) -> Result<()> {
+fn compare<R: Read>(
+    mut entry: tar::Entry<R>,
+    wanted: &Entry,
+    file: Option<File>,
+    copy: Option<&mut Vec<u8>>,
+) -> Result<()> {
     ensure!(
         entry.header().entry_type() == tar::EntryType::Regular
             && entry.path_bytes().as_ref() == wanted.path.as_bytes(),
@@ -91,9 +105,14 @@ fn compare<R: Read>(mut entry: tar::Entry<R>, wanted: &Entry, file: Option<File>
         "it has {size} bytes, where the manifest has {}",
         wanted.bytes
     );
+    ensure!(
+        copy.is_none() || size <= LONGEST_TOKEN,
+        "it has {size} bytes, more than a token"
+    );
     let mut both = Both {
         hasher: Sha256::new(),
         file,
+        copy,
     };
     io::copy(&mut entry, &mut both)?;
     let found = format!("{:x}", both.hasher.finalize());
@@ -103,6 +122,7 @@ fn compare<R: Read>(mut entry: tar::Entry<R>, wanted: &Entry, file: Option<File>
         wanted.sha256
     );
     if let Some(file) = both.file {
+        file.set_permissions(fs::Permissions::from_mode(wanted.mode & 0o777))?;
         file.sync_all()?;
     }
     Ok(())
@@ -121,15 +141,19 @@ fn end(mut gzip: GzDecoder<impl io::BufRead>) -> Result<()> {
     Ok(())
 }
 
-struct Both {
+struct Both<'a> {
     hasher: Sha256,
     file: Option<File>,
+    copy: Option<&'a mut Vec<u8>>,
 }
 
-impl Write for Both {
+impl Write for Both<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(file) = &mut self.file {
             file.write_all(bytes)?;
+        }
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(bytes);
         }
         self.hasher.update(bytes);
         Ok(bytes.len())

@@ -1,0 +1,109 @@
+//! Looking at a server, at the backup beside it, and at the cluster as far as it answers.
+
+use crate::params::{Params, Wanted};
+use crate::record::Stage;
+use crate::seen::NodeSeen;
+use crate::state::Server;
+use crate::{ASKING, View};
+use anyhow::{Context, Result};
+use host::{Command, Host, ourselves};
+use serde_json::Value;
+use server_archive::{CHECK, Checked, Objects, count};
+use std::time::Duration;
+
+const CONTROL_PLANE: [&str; 2] = [
+    "node-role.kubernetes.io/control-plane",
+    "node-role.kubernetes.io/master",
+];
+
+pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<View> {
+    let server = Server::look(host)?;
+    let archive = match &params.wanted {
+        Wanted::Inspected { archive, .. } => check(params, host, archive, &server)?,
+        // What is replaced already needs no backup any more.
+        Wanted::Reset { archive, .. } if is_open(&server) => check(params, host, archive, &server)?,
+        _ => None,
+    };
+    let counts = match &params.wanted {
+        Wanted::Inspected { count, .. } => *count,
+        Wanted::Started { .. } => server.record.as_ref().is_some_and(|record| record.first),
+        _ => false,
+    };
+    let (objects, nodes) = if counts && server.ready {
+        (objects(host), nodes(host, &server)?)
+    } else {
+        Default::default()
+    };
+    Ok(View {
+        server,
+        archive,
+        objects,
+        nodes,
+        now: host.now(),
+    })
+}
+
+fn is_open(server: &Server) -> bool {
+    server
+        .record
+        .as_ref()
+        .is_none_or(|record| record.stage < Stage::Replaced)
+}
+
+/// Has our own binary read every byte of the backup, on the Proxmox host, and compare the token. `None`: it is not there.
+fn check(params: &Params, host: &dyn Host, archive: &str, server: &Server) -> Result<Option<Checked>> {
+    let outside = host.outside();
+    let there = outside.run(&Command::new(["test", "-e", archive]))?;
+    if !there.ok() {
+        return Ok(None);
+    }
+    let token = server.token.as_ref().map_or("", |token| token.password.expose());
+    let command = ourselves(outside, &[CHECK, archive, "tokens"])?
+        .stdin(format!("{token}\n"))
+        .within(Duration::from_secs(params.timeout));
+    let output = outside
+        .run(&command)?
+        .succeed(&outside.place(), "checking the backup")?;
+    let checked =
+        serde_json::from_slice(&output.stdout).context("reading what the check of the backup found")?;
+    Ok(Some(checked))
+}
+
+/// They are told, not decided upon.
+fn objects(host: &dyn Host) -> Objects {
+    count(host, ASKING)
+        .ok()
+        .flatten()
+        .map(|(objects, _)| objects)
+        .unwrap_or_default()
+}
+
+fn nodes(host: &dyn Host, server: &Server) -> Result<Vec<NodeSeen>> {
+    let argv = [
+        server.binary.as_str(),
+        "kubectl",
+        "--request-timeout=30s",
+        "get",
+        "--raw",
+        "/api/v1/nodes",
+    ];
+    let output = host.run(&Command::new(argv).within(ASKING))?;
+    let output = output.succeed(&host.place(), "asking for the cluster's nodes")?;
+    let list: Value = serde_json::from_slice(&output.stdout)
+        .context("reading the cluster's nodes as kubectl printed them")?;
+    Ok(list["items"].as_array().into_iter().flatten().map(node).collect())
+}
+
+fn node(object: &Value) -> NodeSeen {
+    let conditions = object["status"]["conditions"].as_array();
+    NodeSeen {
+        name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+        server: CONTROL_PLANE
+            .iter()
+            .any(|label| object["metadata"]["labels"].get(label).is_some()),
+        ready: conditions.is_some_and(|all| {
+            all.iter()
+                .any(|it| it["type"] == "Ready" && it["status"] == "True")
+        }),
+    }
+}

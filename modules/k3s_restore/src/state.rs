@@ -1,0 +1,245 @@
+//! A server as it is: how it is installed, what it holds, how far a restore of it has come. Secrets stay in here.
+
+use crate::record::{Done, Record};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host, Secret};
+use k3s_node::facts::Facts;
+use k3s_node::settings::{self, DEFAULT_CONFIG, Given};
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{Config, Program, Role, Settings, Show, Told, Units, program};
+use k3s_types::K3sVersion;
+use server_archive::{Checked, Datastore, password};
+use std::collections::BTreeMap;
+
+const LOOK: &str = include_str!("programs/look.sh");
+
+/// The files that make a cluster what it is, below the server's folder: its authorities, and the keys by which its
+/// Secrets are encrypted. They are in the datastore too, and k3s compares the two at each start.
+pub(crate) const IDENTITY: [&str; 13] = [
+    "tls/client-ca.crt",
+    "tls/client-ca.key",
+    "tls/server-ca.crt",
+    "tls/server-ca.key",
+    "tls/request-header-ca.crt",
+    "tls/request-header-ca.key",
+    "tls/service.key",
+    "tls/etcd/peer-ca.crt",
+    "tls/etcd/peer-ca.key",
+    "tls/etcd/server-ca.crt",
+    "tls/etcd/server-ca.key",
+    "cred/encryption-config.json",
+    "cred/ipsec.psk",
+];
+
+pub(crate) struct Server {
+    pub(crate) node: String,
+    pub(crate) binary: String,
+    pub(crate) data_dir: String,
+    pub(crate) version: Option<K3sVersion>,
+    pub(crate) told: Told,
+    /// k3s's configuration, the main file first. It may hold the token.
+    pub(crate) config: Vec<(String, String)>,
+    pub(crate) config_fault: Option<String>,
+    pub(crate) joins: Option<Given>,
+    pub(crate) external: Option<Given>,
+    pub(crate) cluster_init: bool,
+    pub(crate) s3: bool,
+    pub(crate) datastore: Option<Datastore>,
+    pub(crate) token: Option<Token>,
+    pub(crate) identity: BTreeMap<String, String>,
+    pub(crate) free: u64,
+    pub(crate) show: Show,
+    pub(crate) record: Option<Record>,
+    pub(crate) done: Option<Done>,
+    /// Whether the backup lies unpacked in the container.
+    pub(crate) unpacked: bool,
+    pub(crate) ready: bool,
+}
+
+/// The token that the server starts with.
+pub(crate) struct Token {
+    pub(crate) password: Secret,
+    /// Where it is set; none: in the server's own file, which a restore may replace.
+    pub(crate) place: Option<String>,
+}
+
+/// Where to look, which follows from what was read there the time before.
+#[derive(Clone, PartialEq, Eq)]
+struct Places {
+    binary: String,
+    config: String,
+    data_dir: String,
+    token_file: String,
+}
+
+impl Places {
+    fn usual() -> Self {
+        Self {
+            binary: DEFAULT_BINARY.to_owned(),
+            config: DEFAULT_CONFIG.to_owned(),
+            data_dir: settings::DEFAULT_DATA.to_owned(),
+            token_file: String::new(),
+        }
+    }
+
+    fn look(&self, ask: bool) -> Command {
+        let program = Program::new(&self.binary)
+            .with("config", &self.config)
+            .with("data", &self.data_dir)
+            .with("token_file", &self.token_file)
+            .with("identity_files", &IDENTITY.join(" "))
+            .flag("ask", ask);
+        program.end(&[program::UNITS, LOOK].concat())
+    }
+}
+
+impl Server {
+    /// Twice: the first look tells where the second one has to look.
+    pub(crate) fn look(host: &dyn Host) -> Result<Self> {
+        let (_, places) = Self::look_at(host, &Places::usual(), false)?;
+        Self::look_at(host, &places, true).map(|(server, _)| server)
+    }
+
+    fn look_at(host: &dyn Host, places: &Places, ask: bool) -> Result<(Self, Places)> {
+        let output = host
+            .run(&places.look(ask))?
+            .succeed(&host.place(), "looking at the server")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+        Self::read(&facts, places).with_context(|| host.place())
+    }
+
+    fn read(facts: &Facts, at: &Places) -> Result<(Self, Places)> {
+        let units = Units::read(facts)?;
+        let setup = match units.on_disk_of(Role::Server) {
+            Ok(Some(setup)) => setup,
+            Ok(None) => bail!("there is no k3s server here: no unit k3s.service"),
+            Err(why) => bail!("the unit k3s.service cannot be read: {why}"),
+        };
+        let told = units.told(Some(&setup));
+        let config = Config::of(facts, &at.config);
+        let settings = Settings {
+            args: &told.args,
+            config: &config,
+            environment: &told.environment,
+        };
+        let given = |names: &[&str], variable: &str| settings.given(names, variable);
+        let token_file = given(&["token-file"], "K3S_TOKEN_FILE");
+        let places = Places {
+            binary: setup.binary.clone(),
+            config: settings::config_path(&told.args, &told.environment),
+            data_dir: settings.data_dir(),
+            token_file: token_file
+                .as_ref()
+                .map(|given| given.value.clone())
+                .unwrap_or_default(),
+        };
+        let record = facts
+            .lossy("record")
+            .map(|text| Record::parse(&text))
+            .transpose()?;
+        let server = Self {
+            node: settings.node_name(
+                &facts.lossy("hostname").unwrap_or_default(),
+                facts.lossy("node-id").as_deref(),
+            ),
+            binary: setup.binary.clone(),
+            data_dir: settings.data_dir(),
+            version: facts
+                .lossy("binary-version")
+                .and_then(|text| K3sVersion::from_version_output(&text).ok()),
+            config: config_files(facts, &at.config),
+            config_fault: config.fault.clone(),
+            joins: given(&["server", "s"], "K3S_URL"),
+            external: given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT"),
+            cluster_init: settings
+                .switch("cluster-init", Some("K3S_CLUSTER_INIT"))
+                .is_some_and(|switch| switch.on),
+            s3: settings.is_on("etcd-s3"),
+            datastore: facts
+                .lossy("datastore")
+                .and_then(|word| Datastore::of(Some(&word)).ok()),
+            token: token(facts, &settings, token_file),
+            identity: hashes(&facts.lossy("identity").unwrap_or_default()),
+            free: free(facts)?,
+            show: units[&Role::Server].show.clone(),
+            record,
+            done: facts
+                .lossy("done")
+                .and_then(|text| serde_json::from_str(&text).ok()),
+            unpacked: facts.lossy("unpacked").is_some(),
+            ready: facts.lossy("readyz").as_deref() == Some("ok"),
+            told,
+        };
+        Ok((server, places))
+    }
+
+    pub(crate) fn server_dir(&self) -> String {
+        format!("{}/server", self.data_dir)
+    }
+
+    /// Whether it has the authorities and keys of the backup; `None`: it has none at all.
+    pub(crate) fn has_identity_of(&self, wanted: &BTreeMap<String, String>) -> Option<bool> {
+        let same = |path: &&str| wanted.get(*path) == self.identity.get(*path);
+        (!self.identity.is_empty()).then(|| IDENTITY.iter().all(same))
+    }
+
+    /// All that must not be repeated from what other programs print.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let mut secrets = k3s_types::mask::values(&self.told.args, self.told.environment.iter());
+        secrets.extend(self.token.iter().map(|token| token.password.expose().to_owned()));
+        secrets
+    }
+}
+
+/// The identity of an archive, by the same paths.
+pub(crate) fn identity_of(archive: &Checked) -> BTreeMap<String, String> {
+    let files = &archive.manifest.files;
+    let hash = |path: &&str| files.iter().find(|file| file.path == format!("server/{path}"));
+    IDENTITY
+        .iter()
+        .filter_map(|path| Some(((*path).to_owned(), hash(path)?.sha256.clone())))
+        .collect()
+}
+
+/// As k3s finds it: given by itself, by a file, or in the server's own file.
+fn token(facts: &Facts, settings: &Settings, file: Option<Given>) -> Option<Token> {
+    let of = |text: &str, place: Option<String>| Token {
+        password: Secret::new(password(text)),
+        place,
+    };
+    if let Some(given) = settings.given(&["token", "t"], "K3S_TOKEN") {
+        return Some(of(&given.value, Some(given.place)));
+    }
+    if let Some(file) = file {
+        let text = facts.lossy("token-file").unwrap_or_default();
+        return Some(of(
+            &text,
+            Some(format!("the file {} ({})", file.value, file.place)),
+        ));
+    }
+    facts.lossy("token").map(|text| of(&text, None))
+}
+
+fn config_files(facts: &Facts, main: &str) -> Vec<(String, String)> {
+    let mut files = facts.below("config:");
+    files.sort_by_key(|(path, _)| (path != main, path.clone()));
+    files
+}
+
+/// Lines of `sha256sum`.
+fn hashes(text: &str) -> BTreeMap<String, String> {
+    let line = |line: &str| {
+        let (hash, path) = line.split_once("  ")?;
+        Some((path.trim().to_owned(), hash.to_owned()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// The least of what `df` says.
+fn free(facts: &Facts) -> Result<u64> {
+    let kib = |(_, line): &(String, String)| line.split_whitespace().nth(3)?.parse::<u64>().ok();
+    let least = facts.below("free:").iter().map(kib).min().flatten();
+    Ok(least
+        .context("asking how much of the disk is free: df gave no number")?
+        .saturating_mul(1024))
+}

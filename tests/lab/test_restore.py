@@ -1,0 +1,77 @@
+"""Backups restored in the lab: what is lost is said before, what is there afterwards is what was there then."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import Lab, Run
+from test_backup import FOLDER, backup, many, on_host
+
+THEN, LATER = 300, 40
+
+
+def restore(lab: Lab, name: str, *arguments: str, confirm: bool = True) -> Run:
+    given = ["-e", f"k3s_backup_dir={FOLDER}", "-e", f"k3s_restore_backup={name}"]
+    if confirm:
+        given += ["-e", f"k3s_restore_confirm={name}"]
+    return lab.play("restore-k3s", *given, *arguments)
+
+
+def take(lab: Lab) -> str:
+    """The name of a new backup."""
+    run = backup(lab, "-e", "k3s_backup_keep=1")
+    assert run.status == 0, run.text
+    return on_host(lab, f"cd {FOLDER} && ls *.tar.gz").strip().removesuffix(".tar.gz")
+
+
+def kept(lab: Lab) -> set[str]:
+    names = lab.kubectl("get", "configmaps", "-o", "name").split()
+    return {name for name in names if "/kept-" in name or "/later-" in name}
+
+
+def add_later(lab: Lab) -> None:
+    lab.kubectl("create", "--validate=false", "-f", "-", stdin=many(LATER).replace("kept-", "later-"))
+
+
+def assert_restored(lab: Lab, run: Run, vmids: dict[int, str]) -> None:
+    assert run.status == 0, run.text
+    assert kept(lab) == {f"configmap/kept-{number}" for number in range(THEN)}
+    for vmid, host in vmids.items():
+        state = lab.inside(vmid, "systemctl is-enabled k3s; systemctl is-active k3s; ls /var/lib/homelab-k3s", host)
+        assert state.split()[:2] == ["enabled", "active"], state
+        assert "restore.json" not in state and "restore\n" not in state, state
+    ready = {name: node["status"]["conditions"] for name, node in lab.nodes().items()}
+    for name, conditions in ready.items():
+        assert [it["status"] for it in conditions if it["type"] == "Ready"] == ["True"], name
+
+
+@pytest.fixture(scope="module")
+def one(lab: Lab) -> Lab:
+    lab.kubectl("create", "--validate=false", "-f", "-", stdin=many(THEN))
+    return lab
+
+
+def test_nothing_is_touched_before_somebody_has_confirmed(one: Lab) -> None:
+    name = take(one)
+    add_later(one)
+    for run in (restore(one, name, confirm=False), restore(one, name, "-e", "k3s_restore_confirm=something")):
+        run.assert_failed_with("Nothing was touched", "configmap 3", f"k3s_restore_confirm={name}")
+    check = restore(one, name, "--check")
+    assert check.status == 0 and "gets the backup" in check.text, check.text
+    assert len(kept(one)) == THEN + LATER
+    restore(one, "no-such-backup").assert_failed_with("there is no backup no-such-backup")
+
+
+def test_sqlite_is_put_back_after_its_data_is_gone(one: Lab) -> None:
+    name = on_host(one, f"cd {FOLDER} && ls *.tar.gz").strip().removesuffix(".tar.gz")
+    one.inside(101, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server")
+    before = one.installation(101)
+    run = restore(one, name)
+    assert_restored(one, run, {101: "pve1"})
+    assert "No API is ready" in run.text
+    after = one.installation(101)
+    # The token was gone, and is back; nothing else has changed.
+    assert [line for line in after.splitlines() if line not in before.splitlines()][-1].startswith("K10"), after
+    again = restore(one, name)
+    again.assert_failed_with("was restored already")
