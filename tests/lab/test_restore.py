@@ -75,3 +75,40 @@ def test_sqlite_is_put_back_after_its_data_is_gone(one: Lab) -> None:
     assert [line for line in after.splitlines() if line not in before.splitlines()][-1].startswith("K10"), after
     again = restore(one, name)
     again.assert_failed_with("was restored already")
+
+
+SERVERS = {101: "pve1", 102: "pve2", 103: "pve1"}
+
+
+@pytest.fixture(scope="module")
+def three(two_hosts: Lab) -> Lab:
+    for vmid, host in SERVERS.items():
+        two_hosts("exec", "--host", host, "--", "pct", "push", str(vmid), "/usr/bin/etcdctl", "/usr/bin/etcdctl", "--perms", "755")
+    two_hosts.kubectl("create", "--validate=false", "-f", "-", stdin=many(THEN))
+    return two_hosts
+
+
+def members(lab: Lab) -> list[str]:
+    """The servers that vote, as etcd's Nodes say."""
+    voting = []
+    for name, node in lab.nodes().items():
+        conditions = {it["type"]: it["status"] for it in node["status"]["conditions"]}
+        if conditions.get("EtcdIsVoter") == "True":
+            voting.append(name)
+    return sorted(voting)
+
+
+CONTROLLERS = [f"k3s-controller-{number}" for number in (1, 2, 3)]
+
+
+def test_three_servers_are_put_back(three: Lab) -> None:
+    name = take(three)
+    add_later(three)
+    configs = {vmid: three.installation(vmid, host) for vmid, host in SERVERS.items()}
+    run = restore(three, name)
+    assert_restored(three, run, SERVERS)
+    assert members(three) == CONTROLLERS
+    assert {vmid: three.installation(vmid, host) for vmid, host in SERVERS.items()} == configs
+    for vmid, host in SERVERS.items():
+        kept_aside = three.inside(vmid, "cd /var/lib/rancher/k3s/server; ls -d before-restore-*/etcd db/etcd-old-* 2>/dev/null || true", host)
+        assert "etcd" in kept_aside, f"the old database of {vmid} is gone"

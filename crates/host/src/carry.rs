@@ -41,8 +41,8 @@ exit 120
 pub fn ourselves(host: &dyn Host, arguments: &[&str]) -> Result<Command> {
     const OURSELVES: &str = "/proc/self/exe";
     if host.place() == host.outside().place() {
-        let path = std::fs::read_link(OURSELVES).context("finding our own binary")?;
-        let argv = std::iter::once(path.to_string_lossy().into_owned());
+        // By the process, not by its path: a task beside us may just have put a new file in our place.
+        let argv = std::iter::once(format!("/proc/{}/exe", std::process::id()));
         return Ok(Command::new(
             argv.chain(arguments.iter().map(ToString::to_string)),
         ));
