@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import pytest
 from conftest import Lab, Run
@@ -112,3 +113,54 @@ def test_three_servers_are_put_back(three: Lab) -> None:
     for vmid, host in SERVERS.items():
         kept_aside = three.inside(vmid, "cd /var/lib/rancher/k3s/server; ls -d before-restore-*/etcd db/etcd-old-* 2>/dev/null || true", host)
         assert "etcd" in kept_aside, f"the old database of {vmid} is gone"
+
+
+def stage(lab: Lab, vmid: int) -> str:
+    record = lab.inside(vmid, "cat /var/lib/homelab-k3s/restore.json 2>/dev/null || true", SERVERS[vmid])
+    return json.loads(record)["stage"] if record else ""
+
+
+def begin(lab: Lab, name: str) -> subprocess.Popen[str]:
+    names = [f"k3s_restore_backup={name}", f"k3s_restore_confirm={name}", "k3s_restore_again=true"]
+    given = [word for it in (f"k3s_backup_dir={FOLDER}", *names) for word in ("-e", it)]
+    return lab.begin("restore-k3s", *given)
+
+
+@pytest.mark.parametrize(
+    ("vmid", "until", "remote_too"), [(103, "stopped", True), (101, "replacing", False), (102, "started", True)]
+)
+def test_a_killed_restore_is_taken_up(three: Lab, vmid: int, until: str, remote_too: bool) -> None:
+    name = take(three)
+    add_later(three)
+    run = begin(three, name)
+    three.wait_until(f"{until} in {vmid}", lambda: stage(three, vmid) == until)
+    three.kill(run, remote_too)
+    again = restore(three, name, "-e", "k3s_restore_again=true")
+    assert "An unfinished restore of this backup" in " ".join(again.text.split()), again.text
+    assert_restored(three, again, SERVERS)
+    assert members(three) == CONTROLLERS
+
+
+def test_a_failed_reset_leaves_no_old_data_in_place_and_is_taken_up(three: Lab) -> None:
+    name = take(three)
+    add_later(three)
+    three.inside(101, "mv /usr/bin/etcdctl /root/etcdctl")
+    run = restore(three, name)
+    three.inside(101, "mv /root/etcdctl /usr/bin/etcdctl")
+    run.assert_failed_with("letting k3s replace its etcd", "datastore of the server that gets the backup was touched")
+    for vmid, host in SERVERS.items():
+        enabled = three.inside(vmid, "systemctl is-enabled k3s; systemctl is-active k3s || true", host).split()
+        assert enabled == ["enabled", "inactive"], (vmid, enabled)
+        if vmid != 101:
+            assert three.inside(vmid, "ls /var/lib/rancher/k3s/server/db", host).split() == [], "the old data could come up"
+    assert_restored(three, restore(three, name), SERVERS)
+
+
+def test_all_is_lost_and_comes_back(three: Lab) -> None:
+    """Every server has lost all that k3s keeps; what is left is how it was installed."""
+    name = take(three)
+    for vmid, host in SERVERS.items():
+        three.inside(vmid, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server /etc/rancher/node", host)
+    run = restore(three, name)
+    assert_restored(three, run, SERVERS)
+    assert members(three) == CONTROLLERS

@@ -4,9 +4,9 @@
 //! a run that was cut off is taken up by the same states in the same order. `state=planned` speaks for all servers: it
 //! reads nothing but what the others have seen.
 
-mod agent;
 mod cluster;
 mod look;
+mod node;
 mod params;
 mod plan;
 mod record;
@@ -23,10 +23,11 @@ pub use record::{Done, Record, Stage};
 pub use report::Returned;
 pub use seen::{Answer, ArchiveSeen, Host as SeenHost, NodeSeen, Same, Seen};
 
-use agent::Agent;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
 use host::{Host, stamp};
+use k3s_node::Role;
+use node::Node;
 use plan::Act;
 use server_archive::{Checked, Objects};
 use state::Server;
@@ -38,7 +39,7 @@ pub struct K3sRestore;
 
 pub enum State {
     Server(Box<View>),
-    Agent(Agent),
+    Node(Node),
     /// All that is to be known is in the arguments.
     Planning,
 }
@@ -49,6 +50,8 @@ pub struct View {
     pub(crate) archive: Option<Checked>,
     pub(crate) objects: Objects,
     pub(crate) nodes: Vec<NodeSeen>,
+    /// Secrets with passwords of nodes that are to register again.
+    pub(crate) passwords: Vec<String>,
     pub(crate) now: SystemTime,
 }
 
@@ -73,7 +76,9 @@ impl Module for K3sRestore {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         match &params.wanted {
             Wanted::Planned(_) => Ok(State::Planning),
-            Wanted::AgentBack { node } => agent::look(host, node).map(State::Agent),
+            Wanted::NodeBack { node, wait } => {
+                node::look(host, node, Duration::from_secs(*wait)).map(State::Node)
+            }
             _ => look::look(params, host).map(|view| State::Server(Box::new(view))),
         }
     }
@@ -81,8 +86,7 @@ impl Module for K3sRestore {
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         let steps = match state {
             State::Planning => Vec::new(),
-            State::Agent(Agent { missing: None }) => Vec::new(),
-            State::Agent(Agent { missing: Some(_) }) => vec![Step(Act::RestartAgent)],
+            State::Node(node) => back(node)?,
             State::Server(view) => steps_of(&params.wanted, view)?,
         };
         Ok(Plan::of(steps))
@@ -97,6 +101,17 @@ impl Module for K3sRestore {
     }
 }
 
+/// A server has just been started; another start would tell no more.
+fn back(node: &Node) -> Result<Vec<Step>> {
+    match (&node.missing, node.role) {
+        (None, _) => Ok(Vec::new()),
+        (Some(_), Role::Agent) => Ok(vec![Step(Act::RestartAgent)]),
+        (Some(missing), Role::Server) => {
+            bail!("the node of this server is not back: {missing}. The journal of k3s.service says why")
+        }
+    }
+}
+
 fn steps_of(wanted: &Wanted, view: &View) -> Result<Vec<Step>> {
     let server = &view.server;
     match wanted {
@@ -104,15 +119,17 @@ fn steps_of(wanted: &Wanted, view: &View) -> Result<Vec<Step>> {
             let stamp = stamp::stamped("", view.now)?;
             plan::stop(server, backup, *first, stamp.trim_start_matches('-'))
         }
-        Wanted::Reset { backup, archive } => match &view.archive {
-            Some(checked) => plan::reset(server, backup, archive, checked),
-            None => bail!("the backup {archive} is not on this Proxmox host any more"),
-        },
+        Wanted::Reset { backup, archive } => plan::reset(server, backup, archive, view.archive.as_ref()),
         Wanted::Aside { backup, identity } => plan::set_aside(server, backup, identity),
         Wanted::Started { backup } => plan::start(server, backup),
         Wanted::Finished { backup } => plan::finish(server, backup, rfc3339(view.now)?),
         Wanted::GivenBack { backup, touched } => plan::give_back(server, backup, *touched),
-        Wanted::Inspected { .. } | Wanted::Planned(_) | Wanted::AgentBack { .. } => Ok(Vec::new()),
+        Wanted::Admitted { .. } if view.passwords.is_empty() => Ok(Vec::new()),
+        Wanted::Admitted { .. } => Ok(vec![Step(Act::ForgetPasswords {
+            binary: server.binary.clone(),
+            secrets: view.passwords.clone(),
+        })]),
+        Wanted::Inspected { .. } | Wanted::Planned(_) | Wanted::NodeBack { .. } => Ok(Vec::new()),
     }
 }
 

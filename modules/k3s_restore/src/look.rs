@@ -4,7 +4,7 @@ use crate::params::{Params, Wanted};
 use crate::record::Stage;
 use crate::seen::NodeSeen;
 use crate::state::Server;
-use crate::{ASKING, View};
+use crate::{ASKING, View, node};
 use anyhow::{Context, Result};
 use host::{Command, Host, ourselves};
 use serde_json::Value;
@@ -34,11 +34,16 @@ pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<View> {
     } else {
         Default::default()
     };
+    let passwords = match &params.wanted {
+        Wanted::Admitted { nodes } => node::passwords(host, &server.binary, nodes)?,
+        _ => Vec::new(),
+    };
     Ok(View {
         server,
         archive,
         objects,
         nodes,
+        passwords,
         now: host.now(),
     })
 }
@@ -91,19 +96,15 @@ fn nodes(host: &dyn Host, server: &Server) -> Result<Vec<NodeSeen>> {
     let output = output.succeed(&host.place(), "asking for the cluster's nodes")?;
     let list: Value = serde_json::from_slice(&output.stdout)
         .context("reading the cluster's nodes as kubectl printed them")?;
-    Ok(list["items"].as_array().into_iter().flatten().map(node).collect())
+    Ok(list["items"].as_array().into_iter().flatten().map(seen).collect())
 }
 
-fn node(object: &Value) -> NodeSeen {
-    let conditions = object["status"]["conditions"].as_array();
+fn seen(object: &Value) -> NodeSeen {
     NodeSeen {
         name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
         server: CONTROL_PLANE
             .iter()
             .any(|label| object["metadata"]["labels"].get(label).is_some()),
-        ready: conditions.is_some_and(|all| {
-            all.iter()
-                .any(|it| it["type"] == "Ready" && it["status"] == "True")
-        }),
+        ready: node::is_ready(object),
     }
 }

@@ -37,8 +37,12 @@ pub enum Wanted {
     Started {
         backup: String,
     },
-    AgentBack {
+    Admitted {
+        nodes: Vec<String>,
+    },
+    NodeBack {
         node: String,
+        wait: u64,
     },
     Finished {
         backup: String,
@@ -69,7 +73,8 @@ enum Goal {
     Reset,
     Aside,
     Started,
-    AgentBack,
+    Admitted,
+    NodeBack,
     Finished,
     GivenBack,
 }
@@ -98,10 +103,19 @@ struct Options {
     again: bool,
     on: Option<String>,
     node_name: Option<String>,
+    #[serde(default)]
+    nodes: Vec<String>,
+    #[serde(default = "ninety_seconds")]
+    wait: u64,
     #[serde(default = "ten_minutes")]
     timeout: u64,
     #[serde(default = "ten_minutes")]
     lock_timeout: u64,
+}
+
+/// A node finds its servers again within seconds; a server's kubelet comes up 20 s after it.
+fn ninety_seconds() -> u64 {
+    90
 }
 
 fn ten_minutes() -> u64 {
@@ -151,8 +165,10 @@ fn wanted(options: Options) -> Result<Wanted, String> {
             identity: options.identity,
         },
         Goal::Started => Wanted::Started { backup: backup? },
-        Goal::AgentBack => Wanted::AgentBack {
+        Goal::Admitted => Wanted::Admitted { nodes: options.nodes },
+        Goal::NodeBack => Wanted::NodeBack {
             node: needed("node_name", options.node_name)?,
+            wait: options.wait,
         },
         Goal::Finished => Wanted::Finished { backup: backup? },
         Goal::GivenBack => Wanted::GivenBack {

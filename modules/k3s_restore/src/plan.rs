@@ -2,7 +2,7 @@
 
 use crate::record::{Done, Record, Stage};
 use crate::reset::{self, Reset};
-use crate::state::{Server, identity_of};
+use crate::state::Server;
 use anyhow::{Context, Result, bail};
 use server_archive::{Checked, Datastore};
 use std::collections::BTreeMap;
@@ -59,6 +59,10 @@ pub(crate) enum Act {
         secrets: Vec<String>,
     },
     RestartAgent,
+    ForgetPasswords {
+        binary: String,
+        secrets: Vec<String>,
+    },
     Enable {
         at: At,
     },
@@ -99,6 +103,9 @@ impl fmt::Display for Step {
             Act::Start { .. } => write!(f, "start k3s"),
             Act::Wait { .. } => write!(f, "wait until its API is ready"),
             Act::RestartAgent => write!(f, "restart k3s-agent, and wait until the node is back"),
+            Act::ForgetPasswords { secrets, .. } => {
+                write!(f, "let nodes register again: forget {}", secrets.join(", "))
+            }
             Act::Enable { .. } => write!(f, "let k3s start with the machine again"),
             Act::Finish { done: Some(_), .. } => {
                 write!(f, "remove what was unpacked, and note that the restore is done")
@@ -154,7 +161,12 @@ pub(crate) fn stop(server: &Server, backup: &str, first: bool, stamp: &str) -> R
     })])
 }
 
-pub(crate) fn reset(server: &Server, backup: &str, archive: &str, checked: &Checked) -> Result<Vec<Step>> {
+pub(crate) fn reset(
+    server: &Server,
+    backup: &str,
+    archive: &str,
+    checked: Option<&Checked>,
+) -> Result<Vec<Step>> {
     let record = begun(server, backup)?;
     if record.stage >= Stage::Replaced {
         return Ok(Vec::new());
@@ -162,6 +174,8 @@ pub(crate) fn reset(server: &Server, backup: &str, archive: &str, checked: &Chec
     if server.show.is_alive() {
         bail!("k3s runs: state=stopped comes first");
     }
+    let checked =
+        checked.with_context(|| format!("the backup {archive} is not on this Proxmox host any more"))?;
     let about = &checked.manifest.about;
     if about.name != backup {
         bail!("{archive} holds the backup {}, not {backup}", about.name);
@@ -173,8 +187,7 @@ pub(crate) fn reset(server: &Server, backup: &str, archive: &str, checked: &Chec
         });
     }
     let version = server.version.as_ref().map(ToString::to_string);
-    let keys = version.as_deref() != Some(about.k3s_version.as_str())
-        || server.has_identity_of(&identity_of(checked)) != Some(true);
+    let keys = version.as_deref() != Some(about.k3s_version.as_str()) || !server.has_keys_of(checked);
     let is_its_own = server.token.as_ref().is_none_or(|token| token.place.is_none());
     let token = is_its_own && checked.tokens.first() != Some(&true);
     if keys || token {

@@ -31,6 +31,9 @@ pub(crate) const IDENTITY: [&str; 13] = [
     "cred/ipsec.psk",
 ];
 
+/// What the port 6443 answers with: kept in the cluster too, and written anew whenever an address is added.
+const LISTENER: &str = "tls/dynamic-cert.json";
+
 pub(crate) struct Server {
     pub(crate) node: String,
     pub(crate) binary: String,
@@ -46,7 +49,8 @@ pub(crate) struct Server {
     pub(crate) s3: bool,
     pub(crate) datastore: Option<Datastore>,
     pub(crate) token: Option<Token>,
-    pub(crate) identity: BTreeMap<String, String>,
+    /// The hashes of all that is below `tls` and `cred`.
+    pub(crate) keys: BTreeMap<String, String>,
     pub(crate) free: u64,
     pub(crate) show: Show,
     pub(crate) record: Option<Record>,
@@ -87,7 +91,6 @@ impl Places {
             .with("config", &self.config)
             .with("data", &self.data_dir)
             .with("token_file", &self.token_file)
-            .with("identity_files", &IDENTITY.join(" "))
             .flag("ask", ask);
         program.end(&[program::UNITS, LOOK].concat())
     }
@@ -159,7 +162,7 @@ impl Server {
                 .lossy("datastore")
                 .and_then(|word| Datastore::of(Some(&word)).ok()),
             token: token(facts, &settings, token_file),
-            identity: hashes(&facts.lossy("identity").unwrap_or_default()),
+            keys: hashes(&facts.lossy("keys").unwrap_or_default()),
             free: free(facts)?,
             show: units[&Role::Server].show.clone(),
             record,
@@ -179,8 +182,20 @@ impl Server {
 
     /// Whether it has the authorities and keys of the backup; `None`: it has none at all.
     pub(crate) fn has_identity_of(&self, wanted: &BTreeMap<String, String>) -> Option<bool> {
-        let same = |path: &&str| wanted.get(*path) == self.identity.get(*path);
-        (!self.identity.is_empty()).then(|| IDENTITY.iter().all(same))
+        let has = |path: &&str| self.keys.contains_key(*path);
+        let same = |path: &&str| wanted.get(*path) == self.keys.get(*path);
+        IDENTITY.iter().any(has).then(|| IDENTITY.iter().all(same))
+    }
+
+    /// Whether it has all certificates and keys of the backup, those of its own among them. Another version of k3s may
+    /// have renamed whom they are for.
+    pub(crate) fn has_keys_of(&self, archive: &Checked) -> bool {
+        let files = archive.manifest.files.iter();
+        let mut of_keys = files.filter_map(|file| Some((file.path.strip_prefix("server/")?, &file.sha256)));
+        of_keys.all(|(path, hash)| {
+            let is_key = path.starts_with("tls/") || path.starts_with("cred/");
+            !is_key || path == LISTENER || self.keys.get(path) == Some(hash)
+        })
     }
 
     /// All that must not be repeated from what other programs print.

@@ -2,7 +2,7 @@
 
 use crate::plan::{Act, At, Step};
 use crate::record::{Record, Stage};
-use crate::{Params, agent, params::Wanted};
+use crate::{Params, node, params::Wanted};
 use anyhow::{Result, bail};
 use host::{Command, Host, Output, run_ourselves, wait_until};
 use k3s_node::facts::Facts;
@@ -68,9 +68,10 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step) -> Result<()>
         Act::Enable { at } => run.start(at, "", true, false),
         Act::Wait { at, secrets } => run.wait(at, secrets),
         Act::RestartAgent => match &params.wanted {
-            Wanted::AgentBack { node } => agent::restart(host, node, limit),
-            _ => bail!("this is a fault in the module: an agent is restarted by state=agent_back only"),
+            Wanted::NodeBack { node, .. } => node::restart_agent(host, node, limit),
+            _ => bail!("this is a fault in the module: an agent is restarted by state=node_back only"),
         },
+        Act::ForgetPasswords { binary, secrets } => node::forget_passwords(host, binary, secrets),
         Act::Finish { at, done } => {
             let text = done
                 .as_ref()

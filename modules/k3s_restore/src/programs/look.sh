@@ -5,7 +5,7 @@ if [ -d "$server/db/etcd/member/wal" ]; then
 elif [ -f "$server/db/state.db" ]; then
     put datastore sqlite
 fi
-put identity "$(cd "$server" 2>/dev/null && sha256sum $identity_files 2>/dev/null)"
+put keys "$(cd "$server" 2>/dev/null && find tls cred -type f -exec sha256sum {} + 2>/dev/null)"
 put_file token "$server/token"
 [ -z "$token_file" ] || put_file token-file "$token_file"
 put_file record "$folder/restore.json"

@@ -35,5 +35,6 @@ if [ ! -d "$server/db/etcd/member/wal" ]; then
     tail -n 20 "$kept/said" >&2
     die "k3s server --cluster-reset ended well, and left no etcd in $server/db"
 fi
+rmdir "$old" 2>/dev/null
 settle "$server/db"
 write "$folder/restore.json" 600 "$replaced"
