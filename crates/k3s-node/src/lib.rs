@@ -3,6 +3,7 @@
 
 pub mod env_file;
 pub mod facts;
+mod installed;
 pub mod program;
 #[cfg(feature = "testing")]
 pub mod recorded;
@@ -13,6 +14,7 @@ mod units;
 pub mod words;
 
 pub use facts::{Facts, Show};
+pub use installed::Installed;
 pub use program::Program;
 pub use settings::{Config, Settings};
 pub use setup::{Role, Setup};

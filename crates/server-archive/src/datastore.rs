@@ -49,13 +49,13 @@ impl Datastore {
 /// k3s decides the file's name, and may fail with status 0: what counts is the file that was not there before. One
 /// that k3s saves by its own timetable meanwhile has another name.
 const SAVE: &str = r#"umask 077
-name=$1 folder=$2 snapshots=$3 data=$4
+name=$1 folder=$2 snapshots=$3 data=$4 k3s=$5
 mkdir -p -- "$folder" || exit 1
 list() { ls -1 -- "$snapshots" 2>/dev/null | grep -v '\.part$' | grep -e "^$name-" -e '^on-demand-' | sort; }
 list > "$folder/.before"
 set -- --name "$name"
 [ "$data" = /var/lib/rancher/k3s ] || set -- "$@" --data-dir "$data"
-k3s etcd-snapshot save "$@" >"$folder/.said" 2>&1 </dev/null
+"$k3s" etcd-snapshot save "$@" >"$folder/.said" 2>&1 </dev/null
 r=$?
 new=$(list | comm -13 "$folder/.before" - | head -n 1)
 if [ "$new" ]; then
@@ -69,16 +69,46 @@ echo "k3s etcd-snapshot ended with status $r and left no new file in $snapshots"
 exit 1
 "#;
 
+/// Where k3s keeps what, on one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// k3s itself.
+    pub binary: String,
+    pub data_dir: String,
+    /// Where it saves its snapshots.
+    pub snapshots: String,
+}
+
+impl Places {
+    /// As they are where nobody says otherwise.
+    pub fn of(data_dir: &str) -> Self {
+        Self {
+            binary: "k3s".to_owned(),
+            data_dir: data_dir.to_owned(),
+            snapshots: format!("{data_dir}/server/db/snapshots"),
+        }
+    }
+}
+
 /// Has k3s save a snapshot of etcd, and moves it to `folder`. Answers its path.
 pub fn save_snapshot(
     host: &dyn Host,
+    at: &Places,
     name: &str,
     folder: &str,
-    snapshots: &str,
-    data_dir: &str,
     limit: Duration,
 ) -> Result<String> {
-    let argv = ["/bin/sh", "-c", SAVE, "sh", name, folder, snapshots, data_dir];
+    let argv = [
+        "/bin/sh",
+        "-c",
+        SAVE,
+        "sh",
+        name,
+        folder,
+        &at.snapshots,
+        &at.data_dir,
+        &at.binary,
+    ];
     let output = host
         .run(&Command::new(argv).within(limit))?
         .succeed(&host.place(), "saving an etcd snapshot")?;

@@ -11,7 +11,7 @@ pub type Objects = BTreeMap<String, u64>;
 /// Kinds that come and go by themselves, or are no objects at all, are left out. That one group of the API is away
 /// (metrics) does not keep the others from being told. Nodes are told by name as well.
 const COUNT: &str = r#"set -u
-k() { k3s kubectl --request-timeout=30s "$@" 2>/dev/null </dev/null; }
+k() { "$k3s" kubectl --request-timeout=30s "$@" 2>/dev/null </dev/null; }
 kinds=$(k api-resources --verbs=list -o name | grep -v -e '^events' -e '\.metrics\.k8s\.io$' -e '^componentstatuses' -e '^leases\.' | paste -sd, -)
 [ "$kinds" ] || exit 1
 all=$(k get "$kinds" -A -o name --ignore-not-found) || exit 1
@@ -20,8 +20,9 @@ printf '%s\n' "$all" | sed 's|/.*||' | sort | uniq -c
 "#;
 
 /// Asks the API for the objects of each kind and the names of the nodes; `None` where it does not answer.
-pub fn count(host: &dyn Host, limit: Duration) -> Result<Option<(Objects, Vec<String>)>> {
-    let output = host.run(&Command::script(COUNT).within(limit))?;
+pub fn count(host: &dyn Host, k3s: &str, limit: Duration) -> Result<Option<(Objects, Vec<String>)>> {
+    let script = format!("k3s='{}'\n{COUNT}", k3s.replace('\'', "'\\''"));
+    let output = host.run(&Command::script(script).within(limit))?;
     Ok(output.ok().then(|| parse(&output.text())))
 }
 

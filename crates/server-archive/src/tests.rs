@@ -127,7 +127,11 @@ fn it_is_laid_down_as_it_was_where_only_root_enters() {
     for (from, at) in same {
         let read = |path: std::path::PathBuf| std::fs::read(path).unwrap();
         assert!(read(folder.path().join(from)) == read(to.join(at)), "{at}");
-        let mode = if at == "server/tls/server-ca.crt" { 0o644 } else { 0o600 };
+        let mode = if at == "server/tls/server-ca.crt" {
+            0o644
+        } else {
+            0o600
+        };
         assert_eq!(
             std::fs::metadata(to.join(at)).unwrap().mode() & 0o777,
             mode,

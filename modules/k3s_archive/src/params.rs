@@ -31,7 +31,8 @@ pub struct Taking {
     pub name: String,
     pub node_name: String,
     pub keep: usize,
-    pub data_dir: String,
+    /// The server's own configuration says it, where it is not given.
+    pub data_dir: Option<String>,
     pub most: u64,
 }
 
@@ -56,8 +57,7 @@ struct Options {
     node_name: Option<String>,
     #[serde(default = "two_weeks")]
     keep: usize,
-    #[serde(default = "data_dir")]
-    data_dir: String,
+    data_dir: Option<String>,
     #[serde(default = "four_gib")]
     max_mb: u64,
     path: Option<String>,
@@ -78,10 +78,6 @@ fn k3s() -> String {
 
 fn two_weeks() -> usize {
     14
-}
-
-fn data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
 }
 
 /// Twice what etcd takes before it refuses to grow.
@@ -132,7 +128,9 @@ fn taking(options: Options) -> Result<Taking, String> {
     }
     let dest = needed("dest", options.dest)?;
     absolute("dest", &dest)?;
-    absolute("data_dir", &options.data_dir)?;
+    if let Some(data_dir) = &options.data_dir {
+        absolute("data_dir", data_dir)?;
+    }
     if options.keep == 0 {
         return Err("keep: must be at least 1: the backup just taken is one".to_owned());
     }

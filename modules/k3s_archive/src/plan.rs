@@ -1,11 +1,11 @@
 //! What to copy, where it goes, and which old archives make room. Pure.
 
 use crate::params::{Params, Taking, Wanted};
-use crate::state::{Dest, SNAPSHOT, SUFFIX, Server, State, WORK};
+use crate::state::{Dest, SUFFIX, Server, State, WORK};
 use ansible_module::Plan;
 use anyhow::{Context, Result, bail};
 use host::stamp;
-use server_archive::{About, Datastore, Objects};
+use server_archive::{About, Datastore, Objects, Places};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -27,14 +27,13 @@ pub enum Step {
         source: String,
     },
     SaveSnapshot {
-        name: &'static str,
-        snapshots: String,
-        data_dir: String,
+        at: Places,
     },
     /// Into a file beside its place, checked there, then put in its place.
     Pack {
         path: String,
         about: Box<About>,
+        binary: String,
         most: u64,
     },
     /// The copy in the container.
@@ -105,22 +104,20 @@ fn take(taking: &Taking, server: &Server) -> Result<Vec<Step>> {
             folder: taking.dest.clone(),
         });
     }
-    let db = format!("{}/server/db", taking.data_dir);
     steps.push(if server.datastore == Datastore::Etcd {
         Step::SaveSnapshot {
-            name: SNAPSHOT,
-            snapshots: format!("{db}/snapshots"),
-            data_dir: taking.data_dir.clone(),
+            at: server.at.clone(),
         }
     } else {
         Step::CopySqlite {
-            source: format!("{db}/state.db"),
+            source: format!("{}/server/db/state.db", server.at.data_dir),
         }
     });
     let about = about(taking, server)?;
     steps.push(Step::Pack {
         path: format!("{}/{}{SUFFIX}", taking.dest, about.name),
         about: Box::new(about),
+        binary: server.at.binary.clone(),
         most: taking.most,
     });
     steps.push(Step::Tidy);
@@ -145,7 +142,7 @@ fn about(taking: &Taking, server: &Server) -> Result<About> {
         node: taking.node_name.clone(),
         k3s_version: version.to_string(),
         datastore: server.datastore,
-        data_dir: taking.data_dir.clone(),
+        data_dir: server.at.data_dir.clone(),
         objects: Objects::new(),
         nodes: Vec::new(),
     })

@@ -14,6 +14,7 @@ fn params(more: serde_json::Value) -> Params {
 
 fn server() -> Server {
     Server {
+        at: Places::of("/data"),
         datastore: Datastore::Etcd,
         version: Some("v1.31.4+k3s1".parse().unwrap()),
         bytes: 100 * MIB,
@@ -65,7 +66,7 @@ fn copy_pack_tidy_in_this_order() {
         ..server()
     };
     assert_eq!(
-        planned(json!({"data_dir": "/data"}), sqlite).unwrap()[0],
+        planned(json!({}), sqlite).unwrap()[0],
         Step::CopySqlite {
             source: "/data/server/db/state.db".to_owned()
         }
@@ -75,7 +76,10 @@ fn copy_pack_tidy_in_this_order() {
 #[test]
 fn the_manifest_tells_what_and_when() {
     let steps = planned(json!({"name": "nightly", "max_mb": 200}), server()).unwrap();
-    let Step::Pack { about, most, path } = &steps[1] else {
+    let Step::Pack {
+        about, most, path, ..
+    } = &steps[1]
+    else {
         panic!("{steps:?}")
     };
     assert_eq!(about.name, "nightly-n1-20260101T000000Z");

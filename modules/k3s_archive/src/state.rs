@@ -4,7 +4,7 @@ use crate::params::Taking;
 use anyhow::{Context, Result};
 use host::stamp;
 use k3s_types::K3sVersion;
-use server_archive::{Checked, Datastore, WHICH_DATASTORE};
+use server_archive::{Checked, Datastore, Places, WHICH_DATASTORE};
 use std::time::SystemTime;
 
 /// What an archive's name ends with, and that of one in the making.
@@ -26,6 +26,7 @@ pub enum State {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
+    pub at: Places,
     pub datastore: Datastore,
     /// What is installed: what runs may be older, and never newer.
     pub version: Option<K3sVersion>,
@@ -57,7 +58,7 @@ const FREE: &str = r#"free() {
 }
 "#;
 
-/// In the container: `$1` is the data folder, `$2` the folder for copies, `$3` the name of snapshots.
+/// In the container: `$1` is the data folder, `$2` k3s, `$3` the folder for copies, `$4` what begins as our snapshots do.
 pub(crate) fn look_inside() -> String {
     format!(
         r#"set -u
@@ -65,10 +66,10 @@ s=$1/server
 {FREE}{WHICH_DATASTORE}for file in "$s/db/etcd/member/snap/db" "$s/db/state.db" "$s/db/state.db-wal"; do
   [ ! -f "$file" ] || stat -L -c 'bytes %s' "$file"
 done
-k3s --version 2>/dev/null | sed 's/^/version /'
+"$2" --version 2>/dev/null | sed 's/^/version /'
 free "$s"
-free "$2"
-for left in "$2".* "$s/db/snapshots/$3"-*; do
+free "$3"
+for left in "$3".* "$4"-*; do
   [ ! -e "$left" ] || printf 'left %s\n' "$left"
 done
 exit 0
@@ -105,13 +106,14 @@ fn free(text: &str) -> Result<u64> {
         .saturating_mul(1024))
 }
 
-pub(crate) fn parse_inside(text: &str, dest: Dest, now: SystemTime) -> Result<Server> {
+pub(crate) fn parse_inside(text: &str, at: Places, dest: Dest, now: SystemTime) -> Result<Server> {
     let datastore = Datastore::of(of(text, "datastore").first().copied())?;
     let bytes = of(text, "bytes")
         .into_iter()
         .filter_map(|bytes| bytes.parse::<u64>().ok());
     let version = of(text, "version").join("\n");
     Ok(Server {
+        at,
         datastore,
         version: K3sVersion::from_version_output(&version).ok(),
         bytes: bytes.sum(),
@@ -158,7 +160,7 @@ mod tests {
             name: "k3s".to_owned(),
             node_name: "n1".to_owned(),
             keep: 2,
-            data_dir: "/d".to_owned(),
+            data_dir: None,
             most: 1,
         }
     }
@@ -185,14 +187,19 @@ mod tests {
         let dest = parse_outside("free 5\n", &taking()).unwrap();
         let text = "datastore sqlite\nbytes 4096\nbytes 8192\nversion k3s version v1.31.4+k3s1 (abc)\n\
                     version go version go1.22\nfree 7\nleft /var/lib/homelab-k3s/outgoing.a b\n";
-        let server = parse_inside(text, dest.clone(), SystemTime::UNIX_EPOCH).unwrap();
+        let server = parse_inside(text, Places::of("/d"), dest.clone(), SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(
             (server.datastore, server.bytes, server.free),
             (Datastore::Sqlite, 12_288, 7168)
         );
         assert_eq!(server.version.unwrap().to_string(), "v1.31.4+k3s1");
         assert_eq!(server.left, ["/var/lib/homelab-k3s/outgoing.a b"]);
-        let none = parse_inside("datastore none\nfree 7\n", dest, SystemTime::UNIX_EPOCH);
+        let none = parse_inside(
+            "datastore none\nfree 7\n",
+            Places::of("/d"),
+            dest,
+            SystemTime::UNIX_EPOCH,
+        );
         assert!(none.unwrap_err().to_string().contains("no k3s server here"));
     }
 }

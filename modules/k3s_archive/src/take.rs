@@ -33,19 +33,30 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, limit: Duration, journal: &mut
             journal.copy = Some(target);
             Ok(())
         }
-        Step::SaveSnapshot {
-            name,
-            snapshots,
-            data_dir,
-        } => {
+        Step::SaveSnapshot { at } => {
             let work = make_work(host, journal)?;
-            let copy = save_snapshot(host, name, &work, snapshots, data_dir, limit)?;
+            let copy = save_snapshot(host, at, state::SNAPSHOT, &work, limit)?;
             let output = run_ourselves(host, &[CHECK_SNAPSHOT, &copy], limit)?;
             output.succeed(&host.place(), "checking the etcd snapshot")?;
             journal.copy = Some(copy);
             Ok(())
         }
-        Step::Pack { path, about, most } => pack(host, path, about, *most, limit, journal),
+        Step::Pack {
+            path,
+            about,
+            binary,
+            most,
+        } => {
+            // An API that does not answer is no reason to have no backup.
+            let counted = count(host, binary, COUNTING).ok().flatten();
+            let (objects, nodes) = counted.unwrap_or_default();
+            let about = About {
+                objects,
+                nodes,
+                ..about.as_ref().clone()
+            };
+            pack(host, path, &about, *most, limit, journal)
+        }
         Step::Tidy => {
             remove(host, journal.work.as_slice())?;
             journal.work = None;
@@ -108,15 +119,9 @@ fn pack(
         .copy
         .clone()
         .context("packing: nothing was copied before")?;
-    let mut about = about.clone();
-    // An API that does not answer is no reason to have no backup.
-    if let Ok(Some((objects, nodes))) = count(host, COUNTING) {
-        about.objects = objects;
-        about.nodes = nodes;
-    }
     let part = format!("{path}.part");
     journal.part = Some(part.clone());
-    let described = serde_json::to_string(&about)?;
+    let described = serde_json::to_string(about)?;
     let packing = ourselves(host, &[PACK, &copy, &described])?.save(&part, most);
     let output = host.run(&packing.within(limit))?;
     let output = output.succeed(&host.place(), "packing the backup")?;
@@ -124,7 +129,7 @@ fn pack(
 
     let checked = check(host, &part, limit)?;
     ensure!(
-        checked.sha256 == saved.sha256 && checked.manifest.about == about,
+        checked.sha256 == saved.sha256 && checked.manifest.about == *about,
         "{}: {part} is not what the container has sent: is the disk sound?",
         host.outside().place()
     );

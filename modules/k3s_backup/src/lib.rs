@@ -11,8 +11,8 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, Output, run_ourselves};
-use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Verified};
 use serde::Serialize;
+use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Verified};
 use std::time::Duration;
 
 pub struct K3sBackup;
@@ -76,13 +76,8 @@ impl Module for K3sBackup {
         let limit = Duration::from_secs(params.timeout);
         match step {
             Step::CopySqlite { source, folder } => copy_sqlite(host, source, folder, limit, journal),
-            Step::SaveSnapshot {
-                name,
-                folder,
-                snapshots,
-                data_dir,
-            } => {
-                let path = server_archive::save_snapshot(host, name, folder, snapshots, data_dir, limit)?;
+            Step::SaveSnapshot { name, folder, at } => {
+                let path = server_archive::save_snapshot(host, at, name, folder, limit)?;
                 check(host, path, limit, journal)
             }
             Step::CopyToken { source, folder } => copy_token(host, source, folder),

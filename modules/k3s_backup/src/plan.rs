@@ -5,7 +5,7 @@ use crate::state::State;
 use ansible_module::Plan;
 use anyhow::Result;
 use host::stamp;
-use server_archive::Datastore;
+use server_archive::{Datastore, Places};
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +17,7 @@ pub enum Step {
     SaveSnapshot {
         name: String,
         folder: String,
-        snapshots: String,
-        data_dir: String,
+        at: Places,
     },
     /// Without it nobody can read what is encrypted in the datastore.
     CopyToken {
@@ -60,8 +59,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         Datastore::Etcd => Step::SaveSnapshot {
             name: params.name.clone(),
             folder: folder.clone(),
-            snapshots: format!("{server}/db/snapshots"),
-            data_dir: params.data_dir.clone(),
+            at: Places::of(&params.data_dir),
         },
     };
     let mut steps = vec![

@@ -30,7 +30,7 @@ pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<View> {
         _ => false,
     };
     let (objects, nodes) = if counts && server.ready {
-        (objects(host), nodes(host, &server)?)
+        (objects(host, &server), nodes(host, &server)?)
     } else {
         Default::default()
     };
@@ -75,8 +75,8 @@ fn check(params: &Params, host: &dyn Host, archive: &str, server: &Server) -> Re
 }
 
 /// They are told, not decided upon.
-fn objects(host: &dyn Host) -> Objects {
-    count(host, ASKING)
+fn objects(host: &dyn Host, server: &Server) -> Objects {
+    count(host, &server.binary, ASKING)
         .ok()
         .flatten()
         .map(|(objects, _)| objects)

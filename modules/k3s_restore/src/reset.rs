@@ -51,7 +51,7 @@ pub(crate) fn prepare(server: &Server) -> Result<Reset> {
     // There has to be a main one: k3s does not pass over a file that it was told.
     let mut config = vec![(String::new(), "{}\n".to_owned())];
     for (number, (path, text)) in server.config.iter().enumerate() {
-        if number == 0 && !path.contains(".d/") {
+        if *path == server.config_path {
             config[0].1 = copy(path, text)?;
         } else {
             // Only the order of their names counts.

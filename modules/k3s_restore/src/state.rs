@@ -1,12 +1,11 @@
 //! A server as it is: how it is installed, what it holds, how far a restore of it has come. Secrets stay in here.
 
 use crate::record::{Done, Record};
-use anyhow::{Context, Result, bail};
-use host::{Command, Host, Secret};
+use anyhow::{Context, Result};
+use host::{Host, Secret};
 use k3s_node::facts::Facts;
-use k3s_node::settings::{self, DEFAULT_CONFIG, Given};
-use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{Config, Program, Role, Settings, Show, Told, Units, program};
+use k3s_node::settings::Given;
+use k3s_node::{Installed, Program, Role, Settings, Show, Told};
 use k3s_types::K3sVersion;
 use server_archive::{Checked, Datastore, password};
 use std::collections::BTreeMap;
@@ -42,6 +41,7 @@ pub(crate) struct Server {
     pub(crate) told: Told,
     /// k3s's configuration, the main file first. It may hold the token.
     pub(crate) config: Vec<(String, String)>,
+    pub(crate) config_path: String,
     pub(crate) config_fault: Option<String>,
     pub(crate) joins: Option<Given>,
     pub(crate) external: Option<Given>,
@@ -67,93 +67,42 @@ pub(crate) struct Token {
     pub(crate) place: Option<String>,
 }
 
-/// Where to look, which follows from what was read there the time before.
-#[derive(Clone, PartialEq, Eq)]
-struct Places {
-    binary: String,
-    config: String,
-    data_dir: String,
-    token_file: String,
-}
-
-impl Places {
-    fn usual() -> Self {
-        Self {
-            binary: DEFAULT_BINARY.to_owned(),
-            config: DEFAULT_CONFIG.to_owned(),
-            data_dir: settings::DEFAULT_DATA.to_owned(),
-            token_file: String::new(),
-        }
-    }
-
-    fn look(&self, ask: bool) -> Command {
-        let program = Program::new(&self.binary)
-            .with("config", &self.config)
-            .with("data", &self.data_dir)
-            .with("token_file", &self.token_file)
-            .flag("ask", ask);
-        program.end(&[program::UNITS, LOOK].concat())
-    }
-}
-
 impl Server {
-    /// Twice: the first look tells where the second one has to look.
+    /// How it is installed tells where its data is.
     pub(crate) fn look(host: &dyn Host) -> Result<Self> {
-        let (_, places) = Self::look_at(host, &Places::usual(), false)?;
-        Self::look_at(host, &places, true).map(|(server, _)| server)
-    }
-
-    fn look_at(host: &dyn Host, places: &Places, ask: bool) -> Result<(Self, Places)> {
+        let installed = Installed::look(host, Role::Server)?;
+        let settings = installed.settings();
+        let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
+        let program = Program::new(&installed.binary)
+            .with("data", &settings.data_dir())
+            .with(
+                "token_file",
+                token_file.as_ref().map_or("", |given| given.value.as_str()),
+            );
         let output = host
-            .run(&places.look(ask))?
+            .run(&program.end(LOOK))?
             .succeed(&host.place(), "looking at the server")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-        Self::read(&facts, places).with_context(|| host.place())
+        Self::read(&installed, &facts, token_file).with_context(|| host.place())
     }
 
-    fn read(facts: &Facts, at: &Places) -> Result<(Self, Places)> {
-        let units = Units::read(facts)?;
-        let setup = match units.on_disk_of(Role::Server) {
-            Ok(Some(setup)) => setup,
-            Ok(None) => bail!("there is no k3s server here: no unit k3s.service"),
-            Err(why) => bail!("the unit k3s.service cannot be read: {why}"),
-        };
-        let told = units.told(Some(&setup));
-        let config = Config::of(facts, &at.config);
-        let settings = Settings {
-            args: &told.args,
-            config: &config,
-            environment: &told.environment,
-        };
-        let given = |names: &[&str], variable: &str| settings.given(names, variable);
-        let token_file = given(&["token-file"], "K3S_TOKEN_FILE");
-        let places = Places {
-            binary: setup.binary.clone(),
-            config: settings::config_path(&told.args, &told.environment),
-            data_dir: settings.data_dir(),
-            token_file: token_file
-                .as_ref()
-                .map(|given| given.value.clone())
-                .unwrap_or_default(),
-        };
+    fn read(installed: &Installed, facts: &Facts, token_file: Option<Given>) -> Result<Self> {
+        let settings = installed.settings();
         let record = facts
             .lossy("record")
             .map(|text| Record::parse(&text))
             .transpose()?;
-        let server = Self {
-            node: settings.node_name(
-                &facts.lossy("hostname").unwrap_or_default(),
-                facts.lossy("node-id").as_deref(),
-            ),
-            binary: setup.binary.clone(),
+        Ok(Self {
+            node: installed.node_name(),
+            binary: installed.binary.clone(),
             data_dir: settings.data_dir(),
-            version: facts
-                .lossy("binary-version")
-                .and_then(|text| K3sVersion::from_version_output(&text).ok()),
-            config: config_files(facts, &at.config),
-            config_fault: config.fault.clone(),
-            joins: given(&["server", "s"], "K3S_URL"),
-            external: given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT"),
+            version: installed.version.clone(),
+            told: installed.told.clone(),
+            config: installed.config_files.clone(),
+            config_path: installed.config_path.clone(),
+            config_fault: installed.config.fault.clone(),
+            joins: settings.given(&["server", "s"], "K3S_URL"),
+            external: settings.given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT"),
             cluster_init: settings
                 .switch("cluster-init", Some("K3S_CLUSTER_INIT"))
                 .is_some_and(|switch| switch.on),
@@ -164,16 +113,14 @@ impl Server {
             token: token(facts, &settings, token_file),
             keys: hashes(&facts.lossy("keys").unwrap_or_default()),
             free: free(facts)?,
-            show: units[&Role::Server].show.clone(),
+            show: installed.units[&Role::Server].show.clone(),
             record,
             done: facts
                 .lossy("done")
                 .and_then(|text| serde_json::from_str(&text).ok()),
             unpacked: facts.lossy("unpacked").is_some(),
             ready: facts.lossy("readyz").as_deref() == Some("ok"),
-            told,
-        };
-        Ok((server, places))
+        })
     }
 
     pub(crate) fn server_dir(&self) -> String {
@@ -233,12 +180,6 @@ fn token(facts: &Facts, settings: &Settings, file: Option<Given>) -> Option<Toke
         ));
     }
     facts.lossy("token").map(|text| of(&text, None))
-}
-
-fn config_files(facts: &Facts, main: &str) -> Vec<(String, String)> {
-    let mut files = facts.below("config:");
-    files.sort_by_key(|(path, _)| (path != main, path.clone()));
-    files
 }
 
 /// Lines of `sha256sum`.

@@ -1,4 +1,4 @@
-# Tells, beside how k3s is installed, what a restore has to know. Only reads.
+# Tells what a restore has to know of a server's data. Only reads.
 server=$data/server
 if [ -d "$server/db/etcd/member/wal" ]; then
     put datastore etcd
@@ -19,7 +19,7 @@ for place in "$folder" "$server/db"; do
     done
     put "free:$place" "$(df -Pk "$place" | tail -n 1)"
 done
-if [ "$ask" = yes ] && [ -x "$binary" ]; then
+if [ -x "$binary" ]; then
     put readyz "$("$binary" kubectl --request-timeout=10s get --raw /readyz 2>/dev/null </dev/null)"
 fi
 put end ""
