@@ -85,6 +85,7 @@ impl Installed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write as _;
 
     const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
 
@@ -94,7 +95,7 @@ mod tests {
             .iter()
             .chain(more)
         {
-            text.push_str(&format!("@{name} {}\n{content}\n", content.len()));
+            let _ = write!(text, "@{name} {}\n{content}\n", content.len());
         }
         Installed::read(&Facts::parse(text.as_bytes())?, role, DEFAULT_CONFIG)
     }

@@ -48,12 +48,18 @@ pub fn pack(arguments: &[String]) -> Result<()> {
         bail!("packing takes a path and a description")
     };
     let about: About = serde_json::from_str(about).context("reading what is to be packed")?;
+    let out = BufWriter::new(io::stdout().lock());
+    packed(Path::new(ROOT), about, Path::new(datastore), out).map(|_| ())
+}
+
+/// Writes an archive of the server whose `/etc` is below `root`.
+pub fn packed(root: &Path, about: About, datastore: &Path, out: impl Write) -> Result<Manifest> {
     let packing = write::Packing {
-        root: Path::new(ROOT),
+        root,
         about,
-        datastore: Path::new(datastore),
+        datastore,
     };
-    write::write(packing, BufWriter::new(io::stdout().lock())).map(|_| ())
+    write::write(packing, out)
 }
 
 /// `path`: answers what an archive is, where it is whole. With a second word, the lines of standard input are tokens to
@@ -64,7 +70,12 @@ pub fn check(arguments: &[String]) -> Result<()> {
         [path, _] => (path, io::read_to_string(io::stdin()).context("reading tokens")?),
         _ => bail!("checking an archive takes its path"),
     };
-    tell(&read_file(path, &tokens, |file| read::check(file))?)
+    tell(&checked(path, &tokens)?)
+}
+
+/// Reads every byte of an archive, and compares its token with those in the lines of `tokens`.
+pub fn checked(path: &str, tokens: &str) -> Result<Checked> {
+    read_file(path, tokens, |file| read::check(file))
 }
 
 /// `path`, `folder`: lays an archive down, and answers what it is.
@@ -72,8 +83,13 @@ pub fn unpack(arguments: &[String]) -> Result<()> {
     let [path, folder] = arguments else {
         bail!("unpacking an archive takes its path and a folder")
     };
+    tell(&unpacked(path, folder)?)
+}
+
+/// Lays an archive down below a folder that is not there yet.
+pub fn unpacked(path: &str, folder: &str) -> Result<Checked> {
     let unpack = |file: &mut Hashed| Ok((read::unpack(file, Path::new(folder))?, Vec::new()));
-    tell(&read_file(path, "", unpack)?)
+    read_file(path, "", unpack)
 }
 
 fn read_file(
@@ -89,14 +105,12 @@ fn read_file(
         };
         let (manifest, own) = work(&mut file)?;
         let own = String::from_utf8_lossy(&own).into_owned();
+        let tokens = tokens.lines().map(|token| password(token) == password(&own));
         anyhow::Ok(Checked {
             bytes: file.bytes,
             sha256: format!("{:x}", file.hasher.finalize()),
             manifest,
-            tokens: tokens
-                .lines()
-                .map(|token| password(token) == password(&own))
-                .collect(),
+            tokens: tokens.collect(),
         })
     };
     read().with_context(|| format!("the archive {path}"))

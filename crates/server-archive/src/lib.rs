@@ -18,7 +18,9 @@ mod write;
 
 pub use copy::{CHECK_SNAPSHOT, COPY_SQLITE, Verified, check_snapshot, copy_sqlite};
 pub use datastore::{Datastore, Places, WHICH_DATASTORE, save_snapshot};
-pub use inside::{CHECK, Job, PACK, UNPACK, asked, check, pack, password, tell, unpack};
+pub use inside::{
+    CHECK, Job, PACK, UNPACK, asked, check, checked, pack, packed, password, tell, unpack, unpacked,
+};
 pub use manifest::{About, Checked, Entry, FORMAT, MANIFEST, Manifest};
 pub use objects::{Objects, count};
 

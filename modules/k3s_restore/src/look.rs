@@ -7,6 +7,7 @@ use crate::state::Server;
 use crate::{ASKING, View, node};
 use anyhow::{Context, Result};
 use host::{Command, Host, ourselves};
+use k3s_node::{Program, words};
 use serde_json::Value;
 use server_archive::{CHECK, Checked, Objects, count};
 use std::time::Duration;
@@ -58,7 +59,7 @@ fn is_open(server: &Server) -> bool {
 /// Has our own binary read every byte of the backup, on the Proxmox host, and compare the token. `None`: it is not there.
 fn check(params: &Params, host: &dyn Host, archive: &str, server: &Server) -> Result<Option<Checked>> {
     let outside = host.outside();
-    let there = outside.run(&Command::new(["test", "-e", archive]))?;
+    let there = outside.run(&Command::script(format!("[ -e {} ]\n", words::shell(archive))))?;
     if !there.ok() {
         return Ok(None);
     }
@@ -84,15 +85,8 @@ fn objects(host: &dyn Host, server: &Server) -> Objects {
 }
 
 fn nodes(host: &dyn Host, server: &Server) -> Result<Vec<NodeSeen>> {
-    let argv = [
-        server.binary.as_str(),
-        "kubectl",
-        "--request-timeout=30s",
-        "get",
-        "--raw",
-        "/api/v1/nodes",
-    ];
-    let output = host.run(&Command::new(argv).within(ASKING))?;
+    let ask = "\"$binary\" kubectl --request-timeout=30s get --raw /api/v1/nodes </dev/null\n";
+    let output = host.run(&Program::new(&server.binary).end(ask).within(ASKING))?;
     let output = output.succeed(&host.place(), "asking for the cluster's nodes")?;
     let list: Value = serde_json::from_slice(&output.stdout)
         .context("reading the cluster's nodes as kubectl printed them")?;

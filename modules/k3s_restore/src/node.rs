@@ -1,11 +1,11 @@
 //! A node after the restore: the restored cluster hears from its kubelet, or is made to by a restart of its agent.
 
 use anyhow::{Context, Result, bail};
-use host::{Command, Host, Waited, wait_until};
+use host::{Host, Waited, wait_until};
 use k3s_node::facts::{Facts, rfc3339};
 use k3s_node::settings::DEFAULT_DATA;
 use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{Program, Role, Show};
+use k3s_node::{Program, Role, Show, words};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -112,18 +112,8 @@ pub(crate) fn is_ready(node: &Value) -> bool {
 
 /// The Secrets by which the cluster knows the nodes' passwords, of those of these nodes that are there.
 pub(crate) fn passwords(host: &dyn Host, binary: &str, nodes: &[String]) -> Result<Vec<String>> {
-    let argv = [
-        binary,
-        "kubectl",
-        "--request-timeout=30s",
-        "get",
-        "secret",
-        "-n",
-        "kube-system",
-        "-o",
-        "name",
-    ];
-    let output = host.run(&Command::new(argv))?;
+    let ask = "\"$binary\" kubectl --request-timeout=30s get secret -n kube-system -o name </dev/null\n";
+    let output = host.run(&Program::new(binary).end(ask))?;
     let output = output.succeed(&host.place(), "asking for the passwords of nodes")?;
     let there = output.text();
     let wanted = nodes
@@ -140,18 +130,12 @@ pub(crate) fn passwords(host: &dyn Host, binary: &str, nodes: &[String]) -> Resu
 
 /// The nodes may register again with the passwords that they have.
 pub(crate) fn forget_passwords(host: &dyn Host, binary: &str, secrets: &[String]) -> Result<()> {
-    let argv = [
-        binary,
-        "kubectl",
-        "--request-timeout=30s",
-        "delete",
-        "secret",
-        "-n",
-        "kube-system",
-        "--ignore-not-found",
-    ];
-    let argv = argv.into_iter().chain(secrets.iter().map(String::as_str));
-    host.run(&Command::new(argv))?
+    let names: Vec<String> = secrets.iter().map(|name| words::shell(name)).collect();
+    let forget = format!(
+        "\"$binary\" kubectl --request-timeout=30s delete secret -n kube-system --ignore-not-found {} </dev/null\n",
+        names.join(" ")
+    );
+    host.run(&Program::new(binary).end(&forget))?
         .succeed(&host.place(), "letting nodes register again")
         .map(|_| ())
 }

@@ -79,6 +79,10 @@ enum Goal {
     GivenBack,
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "options of a module, each for itself"
+)]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {

@@ -188,8 +188,11 @@ pub(crate) fn reset(
     }
     let version = server.version.as_ref().map(ToString::to_string);
     let keys = version.as_deref() != Some(about.k3s_version.as_str()) || !server.has_keys_of(checked);
-    let is_its_own = server.token.as_ref().is_none_or(|token| token.place.is_none());
-    let token = is_its_own && checked.tokens.first() != Some(&true);
+    // One that is set somewhere was compared before anything was stopped, and is not ours to change.
+    let token = match &server.token {
+        None => true,
+        Some(token) => token.place.is_none() && checked.tokens.first() != Some(&true),
+    };
     if keys || token {
         steps.push(Act::PlaceKeys {
             at: at(server),
@@ -289,12 +292,14 @@ pub(crate) fn give_back(server: &Server, backup: &str, touched: bool) -> Result<
     let enable = record.enabled && server.show.enabled != "enabled";
     let mut acts = Vec::new();
     if record.stage == Stage::Stopped && !touched {
-        if enable || (record.active && !server.show.is_alive()) {
+        if record.active && !server.show.is_alive() {
             acts.push(Act::Start {
                 at: at.clone(),
                 record: None,
                 enable: record.enabled,
             });
+        } else if enable {
+            acts.push(Act::Enable { at: at.clone() });
         }
         acts.push(Act::Finish { at, done: None });
         return Ok(acts.into_iter().map(Step).collect());

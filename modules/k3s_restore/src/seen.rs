@@ -30,6 +30,7 @@ pub struct Answer {
     pub nodes: Vec<NodeSeen>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "what was seen, each for itself")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
     /// The name under which it registers.

@@ -33,6 +33,7 @@ pub(crate) const IDENTITY: [&str; 13] = [
 /// What the port 6443 answers with: kept in the cluster too, and written anew whenever an address is added.
 const LISTENER: &str = "tls/dynamic-cert.json";
 
+#[expect(clippy::struct_excessive_bools, reason = "what was seen, each for itself")]
 pub(crate) struct Server {
     pub(crate) node: String,
     pub(crate) binary: String,

@@ -9,6 +9,7 @@ use k3s_node::facts::Facts;
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::{FOLDER, Program, Show, words};
 use server_archive::UNPACK;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 const STOP: &str = include_str!("programs/stop.sh");
@@ -161,10 +162,11 @@ impl Runner<'_> {
             } else {
                 format!(".d/{name}")
             };
-            body.push_str(&format!(
-                "write \"$folder/restore/config.yaml{path}\" 600 {}\n",
+            let _ = writeln!(
+                body,
+                "write \"$folder/restore/config.yaml{path}\" 600 {}",
                 words::shell(text)
-            ));
+            );
         }
         let output = self.run(program, &[&body, RESET].concat())?;
         scrubbed(output, secrets)

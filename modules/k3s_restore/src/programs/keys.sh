@@ -23,8 +23,9 @@ if [ "$token" = yes ]; then
     place agent-token
 fi
 password=/etc/rancher/node/password
-if [ "$node_too" = yes ] && [ ! -e "$password" ] && [ -f "$files$password" ]; then
+kept="$files/etc"/rancher/node/password
+if [ "$node_too" = yes ] && [ ! -e "$password" ] && [ -f "$kept" ]; then
     mkdir -p "${password%/*}"
-    cp -a "$files$password" "$password" || die "copying the node's password failed"
+    cp -a "$kept" "$password" || die "copying the node's password failed"
 fi
 settle "$server"
