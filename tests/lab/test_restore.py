@@ -83,8 +83,6 @@ SERVERS = {101: "pve1", 102: "pve2", 103: "pve1"}
 
 @pytest.fixture(scope="module")
 def three(two_hosts: Lab) -> Lab:
-    for vmid, host in SERVERS.items():
-        two_hosts("exec", "--host", host, "--", "pct", "push", str(vmid), "/usr/bin/etcdctl", "/usr/bin/etcdctl", "--perms", "755")
     two_hosts.kubectl("create", "--validate=false", "-f", "-", stdin=many(THEN))
     return two_hosts
 

@@ -10,6 +10,7 @@ mod node;
 mod params;
 mod plan;
 mod record;
+mod refusals;
 mod report;
 mod reset;
 mod seen;
