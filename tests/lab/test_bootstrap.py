@@ -157,5 +157,6 @@ def test_thousands_of_objects_are_moved_and_the_second_run_changes_nothing(sqlit
     assert run.status == 0, run.text
     assert "every one was compared" in run.text, run.text
     assert_moved(sqlite)
-    copy = sqlite.inside(101, "stat -c '%a %n' /var/lib/homelab-k3s/backups/pre-etcd-*/* | sort -u -k 1,1").split()
-    assert copy[0] == "600" and len(copy) == 2, copy
+    copies = "/var/lib/homelab-k3s/backups/pre-etcd-*"
+    last = sqlite.inside(101, f"ls -d {copies} | tail -n 1").strip()
+    assert sqlite.inside(101, f"cd {last} && stat -c '%a %n' *").split() == ["600", "state.db", "600", "token"]

@@ -88,7 +88,7 @@ pub fn answer(request: &str) -> Result<String> {
             server,
             endpoint,
         } => {
-            let copy = Kine::open(&copy)?;
+            let copy = Kine::open_copy(&copy)?;
             serde_json::to_string(&with_etcd(&server, &endpoint, async |etcd| {
                 compare::compare(&copy, &etcd).await
             })?)?
@@ -118,7 +118,7 @@ fn copy(database: &Path, token: &Path, folder: &Path) -> Result<Copied> {
     let copied = sqlite_backup::backup(database, &target)?;
     copy_token(token, &folder.join("token"))?;
     // Counted in the copy: it is what etcd will be held against.
-    let objects = Kine::open(&target)?.objects()?;
+    let objects = Kine::open_copy(&target)?.objects()?;
     if objects == 0 {
         bail!(
             "{} holds no object of a cluster: this is not the database of a running server",

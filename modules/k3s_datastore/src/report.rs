@@ -2,7 +2,7 @@
 
 use crate::inside::{Compared, Member};
 use crate::params::Params;
-use crate::plan;
+use crate::plan::{self, Act};
 use crate::record::Record;
 use crate::state::{Datastore, State};
 use ansible_module::Refusal;
@@ -49,6 +49,8 @@ pub struct Returned {
     compared: bool,
     backup: Option<String>,
     member: Option<Member>,
+    /// Whether k3s is stopped for it.
+    outage: bool,
     outage_seconds: Option<u64>,
     rolled_back: bool,
     record: Option<RecordSeen>,
@@ -64,6 +66,7 @@ struct RecordSeen {
 pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
     let record = journal.record.as_ref().or(before.record());
     let compared = journal.compared.as_ref();
+    let (acts, refusals) = plan::decide(params, before);
     let counted = before
         .objects
         .as_ref()
@@ -78,6 +81,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
             .filter(|record| record.copy.is_some())
             .map(Record::database),
         member: journal.member.clone(),
+        outage: acts.contains(&Act::Stop),
         outage_seconds: journal
             .stopped_at
             .zip(journal.back_at)
@@ -87,7 +91,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
             run_id: record.run_id.clone(),
             saved_at: record.saved_at,
         }),
-        refusals: plan::decide(params, before).1,
+        refusals,
     }
 }
 

@@ -13,6 +13,8 @@ const BUSY_LIMIT: Duration = Duration::from_secs(30);
 const LIVE: &str = "FROM kine WHERE deleted = 0 AND id IN
     (SELECT max(id) FROM kine WHERE name >= '/registry/' AND name < '/registry0' GROUP BY name)";
 
+const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 pub(crate) struct Kine {
     database: Connection,
 }
@@ -26,12 +28,21 @@ pub(crate) struct Object {
 }
 
 impl Kine {
-    /// Reads only: even as the last one to close it, nobody of ours must fold the log into a live file.
+    /// One that may be in use. Reads only: even as the last one to close it, nobody of ours must fold the log into it.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let database = Connection::open_with_flags(path, flags)
+        let database = Connection::open_with_flags(path, READ)
             .and_then(|database| database.busy_timeout(BUSY_LIMIT).map(|()| database))
             .with_context(|| format!("opening the database {}", path.display()))?;
+        Ok(Self { database })
+    }
+
+    /// A copy, which nobody writes to. `SQLite` then keeps no index of a log beside it.
+    pub(super) fn open_copy(path: &Path) -> Result<Self> {
+        let name = path.to_string_lossy();
+        let name = name.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let uri = format!("file:{name}?immutable=1");
+        let database = Connection::open_with_flags(uri, READ | OpenFlags::SQLITE_OPEN_URI)
+            .with_context(|| format!("opening the copy {}", path.display()))?;
         Ok(Self { database })
     }
 

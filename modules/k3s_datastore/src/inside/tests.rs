@@ -111,12 +111,18 @@ fn a_file_that_is_no_database_is_told() {
 #[test]
 fn the_copy_is_whole_private_and_takes_the_place_of_a_leftover() {
     let database = cluster(5);
-    let folder = database.folder.path().join("backups/pre-etcd-1");
+    let folder = database.folder.path().join("back%ups?/pre-etcd#1");
     let token = database.folder.path().join("token");
     fs::write(&token, "K10abc::server:s3cr3t\n").unwrap();
     for _ in 0..2 {
         let copied = copy(&database.path(), &token, &folder).unwrap();
         assert_eq!(copied.objects, 5);
+        let mut names: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["state.db", "token"]);
         let content = fs::read(folder.join("state.db")).unwrap();
         assert_eq!(copied.bytes, content.len() as u64);
         for (file, mode) in [("state.db", 0o600), ("token", 0o600), ("", 0o700)] {
