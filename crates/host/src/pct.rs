@@ -129,6 +129,19 @@ pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> 
         .or_fail(host, &format!("container {vmid} to come up"))
 }
 
+/// Fails unless a container runs and no task of Proxmox holds it: a snapshot would freeze us half-way.
+pub fn is_free(host: &dyn Host, vmid: u32) -> Result<()> {
+    let status = status(host, vmid)?;
+    if let Some(lock) = &status.lock {
+        return Err(locked(format!("container {vmid} on {}", host.place()), vmid, lock).into());
+    }
+    if !status.running {
+        let detail = format!("container {vmid} is stopped: start it with `pct start {vmid}`");
+        return Err(Failure::new(Kind::ContainerStopped, host.place(), detail).into());
+    }
+    Ok(())
+}
+
 /// The refusal to touch a container that a Proxmox task holds; `place` is the container.
 pub fn locked(place: impl Into<String>, vmid: u32, lock: &str) -> Failure {
     let detail =

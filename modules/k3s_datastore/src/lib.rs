@@ -27,7 +27,7 @@ pub use state::{Datastore, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
-use host::{Host, ask_ourselves, stamp};
+use host::{Host, ask_ourselves, pct, stamp};
 use inside::{Looked, Request};
 use k3s_node::Facts;
 use kubectl::{Kubectl, List, Meta, Questions};
@@ -61,6 +61,9 @@ impl Module for K3sDatastore {
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        if let Some(vmid) = params.vmid {
+            pct::is_free(host.outside(), vmid)?;
+        }
         let mut at = Places::default();
         let mut state = gather(params, host, &at)?;
         for _ in 1..LOOKS {

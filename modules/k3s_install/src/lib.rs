@@ -26,7 +26,7 @@ pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::Result;
-use host::{Failure, Host, Kind, pct};
+use host::{Host, pct};
 use plan::Act;
 use report::Phase;
 use state::Places;
@@ -55,7 +55,7 @@ impl Module for K3sInstall {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         if let Some(vmid) = params.vmid {
-            check_container(host.outside(), vmid)?;
+            pct::is_free(host.outside(), vmid)?;
         }
         let mut at = Places::usual(params.node_name.as_deref());
         let mut state = steps::gather(params, host, &at, true)?;
@@ -105,17 +105,4 @@ impl Module for K3sInstall {
             Phase::Arrived => Some("k3s has been proven to run; only what follows failed".to_owned()),
         }
     }
-}
-
-/// The container must run, and no task of Proxmox may hold it: a snapshot would freeze us half-way.
-fn check_container(outside: &dyn Host, vmid: u32) -> Result<()> {
-    let status = pct::status(outside, vmid)?;
-    if let Some(lock) = &status.lock {
-        return Err(pct::locked(format!("container {vmid} on {}", outside.place()), vmid, lock).into());
-    }
-    if !status.running {
-        let detail = format!("container {vmid} is stopped: start it with `pct start {vmid}`");
-        return Err(Failure::new(Kind::ContainerStopped, outside.place(), detail).into());
-    }
-    Ok(())
 }

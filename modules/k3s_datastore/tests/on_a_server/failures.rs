@@ -234,6 +234,22 @@ fn long_after_a_migration_nothing_is_thrown_away() {
 }
 
 #[test]
+fn what_a_killed_run_left_at_work_is_waited_for() {
+    let server = Server::new();
+    let lock = std::fs::File::create(server.path("run/homelab-k3s.lock")).unwrap();
+    lock.lock().unwrap();
+    let answer = call(&server, &json!({"lock_timeout": 0}), false);
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("an earlier run is still at work there after 0 s"),
+        "{msg}"
+    );
+    assert_eq!((server.history(), server.has(RECORD)), (Vec::new(), false));
+    drop(lock);
+    and_succeeds_the_next_time(&server);
+}
+
+#[test]
 fn refusals_come_before_anything_is_touched() {
     let server = Server::new();
     server.put(

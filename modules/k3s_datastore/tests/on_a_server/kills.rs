@@ -121,6 +121,10 @@ fn what_a_way_back_has_left_half_done_is_not_taken_for_the_database() {
     call(&server, &json!({}), false);
     server.revive_after_kill();
     server.mend();
+    assert!(
+        server.text(RECORD).contains("\"run_id\":\"run-1\""),
+        "whose run it was"
+    );
     // Then a way back, without a log that held the last objects.
     server.edit(RECORD, "\"migrating\"", "\"going_back\"");
     server.forget_object(&format!("{DB}/state.db"));

@@ -134,6 +134,3 @@ echo node
 
 ## sync
 #!/bin/sh
-
-## flock
-#!/bin/sh
