@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs on a host and makes a container's disk: container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS
+# Runs on a host and makes a container's disk:
+# container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS EMPTY PACKAGES
 # The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
 set -eu
-vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7
+vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7 empty=$8 packages=$9
 folder=/var/lib/lxc/$vmid
 mkdir -p "$folder/disk"
 mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
@@ -18,5 +19,15 @@ if [ -n "$days" ]; then
     printf '[Manager]\nDefaultEnvironment=CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS=%s\n' "$days" \
         > "$upper/etc/systemd/system.conf.d/lab.conf"
 fi
+# As a new container is: nothing makes /dev/kmsg. (Such a device hides what the template has there.)
+if [ -n "$empty" ]; then
+    mkdir -p "$upper/etc/systemd/system/multi-user.target.wants"
+    mknod "$upper/etc/systemd/system/conf-kmsg.service" c 0 0
+    mknod "$upper/etc/systemd/system/multi-user.target.wants/conf-kmsg.service" c 0 0
+fi
+mkdir -p "$upper/usr/bin"
+printf '%s' "$packages" > "$upper/usr/local/lib/lab/packages"
+chmod 755 "$upper/usr/local/lib/lab/packages"
+ln -s ../local/lib/lab/packages "$upper/usr/bin/apt-get"
 ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
 cat > "$folder/lab.conf"

@@ -15,13 +15,20 @@ const INSTALL_LIMIT: Duration = Duration::from_mins(4);
 const READY_LIMIT: Duration = Duration::from_mins(3);
 
 pub fn install(state: &State) -> Result<()> {
-    let nodes = state.nodes();
+    let nodes: Vec<Node> = state.nodes().into_iter().filter(|node| !node.empty).collect();
     let (controllers, workers): (Vec<_>, Vec<_>) =
         nodes.iter().partition(|node| node.role == Role::Controller);
     let Some((first, others)) = controllers.split_first() else {
         return Ok(());
     };
-    let init = if others.is_empty() { "" } else { "--cluster-init " };
+    // Those that are left empty are there to be joined, which only etcd allows.
+    let several = state
+        .nodes()
+        .iter()
+        .filter(|node| node.role == Role::Controller)
+        .count()
+        > 1;
+    let init = if several { "--cluster-init " } else { "" };
     step(&format!("k3s server on {}", first.name), || {
         run_script(state, first, &format!("server {init}--node-label tier=ctl"), None)
     })?;
@@ -130,13 +137,12 @@ pub fn kubectl<S: Into<String>>(node: &Node, arguments: impl IntoIterator<Item =
     )
 }
 
-/// The first controller whose container runs: with several, questions are answered while one is down.
+/// The first controller whose container runs: with several, questions are answered while one is down. One that was left
+/// empty may have been installed since, but is asked last.
 pub fn controller(state: &State) -> Result<Node> {
-    let controllers: Vec<Node> = state
-        .nodes()
-        .into_iter()
-        .filter(|node| node.role == Role::Controller)
-        .collect();
+    let mut controllers = state.nodes();
+    controllers.retain(|node| node.role == Role::Controller);
+    controllers.sort_by_key(|node| node.empty);
     let runs = |node: &&Node| {
         let status = container::pct(node, ["status", &node.vmid.to_string()]).output();
         status.is_ok_and(|output| output.stdout.trim() == "status: running")

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const DEFINE: &str = include_str!("../files/container-define.sh");
+/// The stand-in package manager: no container has a way out.
+pub const PACKAGES: &str = include_str!("../files/packages.sh");
 /// Enough for two versions of a real k3s with its images; memory is used only as it fills.
 pub const DISK: &str = "2G";
 
@@ -71,6 +73,8 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
         options.kubectl.file(),
         &factor,
         &days,
+        if node.empty { "empty" } else { "" },
+        PACKAGES,
     ];
     namespace::on(&node.host.name, script)
         .stdin(lab_conf(node, &template::root()))

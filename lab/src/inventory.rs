@@ -64,6 +64,7 @@ mod tests {
                 kubectl: Kubectl::Modern,
                 time_factor: 1.0,
                 cert_days: None,
+                empty: Vec::new(),
                 no_cluster: false,
             },
             pid: 1,

@@ -44,9 +44,22 @@ pub struct Options {
     /// Days that new certificates of the cluster are good for [default: k3s's own, a year]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
     pub cert_days: Option<u32>,
+    /// Containers that are left as their template is, without k3s and without /dev/kmsg: names or ids, with commas, or `all`
+    #[arg(long, value_delimiter = ',')]
+    #[serde(default)]
+    pub empty: Vec<String>,
     /// Containers only: no release server, no k3s
     #[arg(long)]
     pub no_cluster: bool,
+}
+
+impl Options {
+    /// Whether the container of that name and id is to be left without k3s.
+    fn leaves_empty(&self, name: &str, vmid: u32) -> bool {
+        self.empty
+            .iter()
+            .any(|word| word == "all" || word == name || *word == vmid.to_string())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +81,8 @@ pub struct Node {
     pub role: Role,
     pub host: PveHost,
     pub address: String,
+    /// `lab up` installs no k3s in it.
+    pub empty: bool,
 }
 
 pub fn hosts(options: &Options) -> Vec<PveHost> {
@@ -86,14 +101,31 @@ pub fn nodes(options: &Options) -> Vec<Node> {
     let workers = (1..=u32::from(options.workers)).map(|n| (Role::Worker, "worker", 110 + n, n));
     controllers
         .chain(workers)
-        .map(|(role, word, vmid, n)| Node {
-            vmid,
-            name: format!("k3s-{word}-{n}"),
-            role,
-            host: hosts[(n as usize - 1) % hosts.len()].clone(),
-            address: format!("10.99.0.{vmid}"),
+        .map(|(role, word, vmid, n)| {
+            let name = format!("k3s-{word}-{n}");
+            Node {
+                vmid,
+                empty: options.leaves_empty(&name, vmid),
+                name,
+                role,
+                host: hosts[(n as usize - 1) % hosts.len()].clone(),
+                address: format!("10.99.0.{vmid}"),
+            }
         })
         .collect()
+}
+
+/// What `--empty` names that this lab will not have.
+pub fn unknown_empty(options: &Options) -> Vec<&str> {
+    let nodes = nodes(options);
+    let known = |word: &str| {
+        word == "all"
+            || nodes
+                .iter()
+                .any(|node| node.name == word || node.vmid.to_string() == word)
+    };
+    let words = options.empty.iter().map(String::as_str);
+    words.filter(|word| !known(word)).collect()
 }
 
 #[cfg(test)]
@@ -109,8 +141,40 @@ mod tests {
             kubectl: Kubectl::Modern,
             time_factor: 1.0,
             cert_days: None,
+            empty: Vec::new(),
             no_cluster: false,
         }
+    }
+
+    #[test]
+    fn containers_are_left_empty_by_name_by_id_or_all() {
+        for (words, empty) in [
+            (vec![], vec![]),
+            (vec!["k3s-worker-2", "101"], vec![101, 112]),
+            (vec!["all"], vec![101, 111, 112]),
+        ] {
+            let words = words.into_iter().map(str::to_owned).collect();
+            let options = Options {
+                empty: words,
+                ..options(1, 2, 1)
+            };
+            let told: Vec<_> = nodes(&options)
+                .iter()
+                .filter(|n| n.empty)
+                .map(|n| n.vmid)
+                .collect();
+            assert_eq!(told, empty);
+            assert!(unknown_empty(&options).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_not_there_cannot_be_left_empty() {
+        let options = Options {
+            empty: vec!["112".into(), "k3s-worker-3".into()],
+            ..options(1, 2, 1)
+        };
+        assert_eq!(unknown_empty(&options), ["k3s-worker-3"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::cluster;
 use crate::container;
 use crate::down;
 use crate::history;
-use crate::layout::Options;
+use crate::layout::{self, Options};
 use crate::namespace;
 use crate::paths;
 use crate::process;
@@ -23,6 +23,13 @@ use std::time::Instant;
 pub fn bring_up(options: Options) -> Result<()> {
     setup::require_root()?;
     setup::require_packages()?;
+    let unknown = layout::unknown_empty(&options);
+    if !unknown.is_empty() {
+        bail!(
+            "leaving containers empty: this lab will have no {}",
+            unknown.join(", ")
+        );
+    }
     let _lock = state::lock("up")?;
     refuse_second_lab()?;
     process::catch_signals()?;

@@ -2,6 +2,7 @@
 
 use super::certificates;
 use super::network::{API_PORT, firewall};
+use super::packages;
 use crate::container::{self, DISK, exec, pct};
 use crate::layout::{Node, Role};
 use crate::namespace;
@@ -170,6 +171,7 @@ pub(super) fn mend(state: &State, node: &Node) -> Result<()> {
     let mut script =
         "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause /etc/lab/rotate-pause\n".to_owned();
     script.push_str(&certificates::mend());
+    script.push_str(packages::MEND);
     if node.role == Role::Controller {
         script.push_str(&firewall(API_PORT, None));
     }

@@ -3,6 +3,7 @@
 mod certificates;
 mod guest;
 mod network;
+mod packages;
 mod standin;
 
 use crate::release;
@@ -180,6 +181,18 @@ pub enum Fault {
     Rebuild {
         container: String,
     },
+    /// What a container says that it is, and the stand-in package manager that belongs to it
+    OsRelease {
+        container: String,
+        #[arg(value_enum)]
+        release: packages::Release,
+    },
+    /// The container's stand-in package manager fails: `lock` (held by another), `offline`, `missing`, `hang`; `none` mends it
+    Packages {
+        container: String,
+        #[arg(value_enum)]
+        what: packages::Trouble,
+    },
     /// kill -9 every process of a container whose command line fits
     Kill {
         container: String,
@@ -243,6 +256,8 @@ pub fn apply(state: &State, fault: &Fault) -> Result<()> {
         Fault::Script { what } => release::set_fault("install", unless_none(what)),
         Fault::PauseInstall { container, step } => pause_install(&state.node(container)?, unless_none(step)),
         Fault::Rebuild { container } => rebuild(state, &state.node(container)?),
+        Fault::OsRelease { container, release } => packages::pretend(&state.node(container)?, *release),
+        Fault::Packages { container, what } => packages::trouble(&state.node(container)?, *what),
         Fault::Kill { container, pattern } => kill(&state.node(container)?, pattern),
         Fault::Clear => clear(state),
     }
