@@ -1,0 +1,137 @@
+//! `k3s_join`: what a node needs to join a cluster, and why it does not.
+//!
+//! Two halves, as the token is on one machine and needed on another: `state=read` on a live server, `state=prepared` on
+//! the node. The installation itself is `k3s_install`'s, and members of etcd are `etcd_member`'s.
+
+mod explain;
+mod node;
+mod params;
+mod plan;
+mod refusals;
+mod report;
+mod said;
+mod server;
+
+pub use params::{Joining, Member, Params, Wanted};
+pub use plan::Step;
+pub use report::Returned;
+pub use server::{Datastore, Server};
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result};
+use host::{Command, Host, stamp};
+use k3s_node::Program;
+use k3s_node::setup::DEFAULT_BINARY;
+use node::Node;
+use plan::Act;
+use server::Read;
+use std::time::{Duration, SystemTime};
+
+const ASIDE: &str = include_str!("programs/aside.sh");
+const CONFIG: &str = include_str!("programs/config.sh");
+const KMSG: &str = include_str!("programs/kmsg.sh");
+
+/// Stopping k3s, with its pods where they go too, is what takes longest.
+const LIMIT: Duration = Duration::from_mins(3);
+/// Enough to hold a start of k3s with what it says of its failure.
+const JOURNAL: &str = "300";
+
+pub struct K3sJoin;
+
+pub enum State {
+    Read(Box<Read>),
+    Node { node: Box<Node>, now: SystemTime },
+    Journal(String),
+}
+
+impl Module for K3sJoin {
+    const NAME: &'static str = "k3s_join";
+    const DOC: &'static str = include_str!("../k3s_join.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        let prepares = matches!(params.wanted, Wanted::Prepared(_));
+        Target {
+            vmid: params.vmid,
+            lock_timeout: prepares.then_some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        Ok(match &params.wanted {
+            Wanted::Read { url } => State::Read(Box::new(Read::look(host, params.role, url.as_deref())?)),
+            Wanted::Prepared(joining) => State::Node {
+                node: Box::new(Node::look(host, joining)?),
+                now: host.now(),
+            },
+            Wanted::Explained => State::Journal(journal(params, host)?),
+        })
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        match (&params.wanted, state) {
+            (Wanted::Prepared(joining), State::Node { node, now }) => {
+                let stamp = stamp::stamped("", *now)?;
+                plan::plan(params.role, joining, node, stamp.trim_start_matches('-'))
+            }
+            _ => Ok(Plan::default()),
+        }
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
+        let program = Program::new(DEFAULT_BINARY);
+        let (doing, program, body) = match &step.0 {
+            Act::SetAside {
+                data,
+                what,
+                aside,
+                kill,
+                ..
+            } => (
+                "setting old data aside",
+                program
+                    .with("data", data)
+                    .with("aside", aside)
+                    .with("what", &what.join(" "))
+                    .flag("kill", *kill),
+                ASIDE,
+            ),
+            Act::Configure { path, text, .. } => (
+                "writing the configuration",
+                program.with("path", path).with("text", text),
+                CONFIG,
+            ),
+            Act::Kmsg => ("making /dev/kmsg", program, KMSG),
+        };
+        host.run(&program.end_after_turn(params.lock_timeout, body, LIMIT))?
+            .succeed(&host.place(), doing)
+            .map(|_| ())
+    }
+
+    fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
+        report::report(params, before, after)
+    }
+}
+
+fn journal(params: &Params, host: &dyn Host) -> Result<String> {
+    let argv = [
+        "journalctl",
+        "-u",
+        params.role.unit(),
+        "-n",
+        JOURNAL,
+        "--no-pager",
+        "-o",
+        "cat",
+    ];
+    let output = host.run(&Command::new(argv))?;
+    let output = output
+        .succeed(&host.place(), "reading the journal of k3s")
+        .context("looking for why the node does not join")?;
+    Ok(output.text())
+}

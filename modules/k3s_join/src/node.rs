@@ -1,0 +1,287 @@
+//! The node that is to join, as it is. Secrets stay in here.
+
+use crate::params::{Joining, Member};
+use crate::said::Said;
+use anyhow::{Context, Result};
+use host::Host;
+use k3s_node::facts::{Facts, own_addresses};
+use k3s_node::program::UNITS;
+use k3s_node::settings::{self, Config, DEFAULT_CONFIG, DEFAULT_DATA, Given, Settings};
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{Program, Role, Setup, Told, Units};
+use k3s_types::K3sVersion;
+use std::net::IpAddr;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+const LOOK: &str = include_str!("programs/look.sh");
+/// Where things are follows from what is read there; a third look would find nothing else.
+const LOOKS: usize = 2;
+/// It stands after the operator's own files, whose names rarely begin so.
+const OURS: &str = "zz-homelab-k3s-join.yaml";
+
+/// Why `/dev/kmsg` is not as the kubelet needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kmsg {
+    Missing,
+    /// It is there, and gone after the next boot.
+    NotKept,
+}
+
+/// What came of asking the server from here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Answers,
+    /// There is an answer, and its certificate is not one of the cluster for this name.
+    Untrusted {
+        of_cluster: bool,
+    },
+    /// With the words of the program that asked.
+    NotThere(String),
+    /// There is neither curl nor wget; the install script needs one of them too.
+    NoProgram,
+}
+
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "what is there and what is not, each for itself"
+)]
+pub struct Node {
+    pub(crate) systemd: bool,
+    pub(crate) hostname: String,
+    /// The name under which it would register by itself, and where that is said.
+    pub(crate) name: String,
+    pub(crate) named: bool,
+    /// What its unit says; an error is one that cannot be read.
+    pub(crate) setup: Result<Option<Setup>, (Role, String)>,
+    pub(crate) told: Told,
+    /// Whether a service of k3s runs, or is coming up.
+    pub(crate) alive: bool,
+    pub(crate) version: Option<K3sVersion>,
+    pub(crate) binary: String,
+    pub(crate) data_dir: String,
+    pub(crate) config_path: String,
+    /// The configuration without our own file.
+    pub(crate) files: Vec<(String, String)>,
+    pub(crate) config: Config,
+    pub(crate) ours: Option<String>,
+    pub(crate) ca: Option<String>,
+    pub(crate) agent_ca: Option<String>,
+    pub(crate) has_identity: bool,
+    pub(crate) data: [bool; 2],
+    pub(crate) wal: bool,
+    pub(crate) sqlite: bool,
+    pub(crate) etcd_name: Option<String>,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) kmsg: Option<Kmsg>,
+    pub(crate) resolved: Vec<String>,
+    pub(crate) reach: Reach,
+    /// Seconds by which its clock is ahead of the server's; unknown where nobody told the time.
+    pub(crate) ahead: Option<i64>,
+}
+
+struct Places {
+    binary: String,
+    config: String,
+    data: String,
+    url: String,
+}
+
+impl Node {
+    pub(crate) fn look(host: &dyn Host, joining: &Joining) -> Result<Self> {
+        let mut at = Places {
+            binary: DEFAULT_BINARY.to_owned(),
+            config: DEFAULT_CONFIG.to_owned(),
+            data: DEFAULT_DATA.to_owned(),
+            url: joining.server.url.clone(),
+        };
+        let mut seen = Self::look_at(host, joining, &at)?;
+        for _ in 1..LOOKS {
+            let url = seen.url(joining);
+            let same = (&seen.binary, &seen.config_path, &seen.data_dir, &url)
+                == (&at.binary, &at.config, &at.data, &at.url);
+            if same {
+                break;
+            }
+            at = Places {
+                binary: seen.binary.clone(),
+                config: seen.config_path.clone(),
+                data: seen.data_dir.clone(),
+                url,
+            };
+            seen = Self::look_at(host, joining, &at)?;
+        }
+        Ok(seen)
+    }
+
+    fn look_at(host: &dyn Host, joining: &Joining, at: &Places) -> Result<Self> {
+        let program = Program::new(&at.binary)
+            .with("config", &at.config)
+            .with("data", &at.data)
+            .with("url", &at.url)
+            .with("ca", joining.server.ca.trim_end());
+        let output = host
+            .run(&program.end(&format!("{UNITS}{LOOK}")))?
+            .succeed(&host.place(), "looking at the node that is to join")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+        Self::read(&facts, &at.config, joining).with_context(|| host.place())
+    }
+
+    pub(crate) fn read(facts: &Facts, config_path: &str, joining: &Joining) -> Result<Self> {
+        let units = Units::read(facts)?;
+        let setup = units.on_disk();
+        let told = units.told(setup.as_ref().ok().and_then(Option::as_ref));
+        let mut files = facts.below("config:");
+        files.sort_by_key(|(path, _)| (path != config_path, path.clone()));
+        let ours = ours(config_path);
+        let own = files.iter().position(|(path, _)| *path == ours);
+        let own = own.map(|at| files.remove(at).1);
+        let config = Config::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
+        let settings = Settings {
+            args: &told.args,
+            config: &config,
+            environment: &told.environment,
+        };
+        let hostname = facts.lossy("hostname").unwrap_or_default();
+        let text = |name: &str| facts.lossy(name).unwrap_or_default();
+        let has = |name: &str| facts.lossy(name).is_some();
+        let version = facts.lossy("binary-version");
+        let binary = setup
+            .as_ref()
+            .ok()
+            .and_then(Option::as_ref)
+            .map(|setup| setup.binary.clone());
+        let addresses = own_addresses(&text("fib-trie"), &text("if-inet6")).into_iter();
+        let kmsg = |word: String| {
+            if word == "link" {
+                Kmsg::NotKept
+            } else {
+                Kmsg::Missing
+            }
+        };
+        Ok(Self {
+            systemd: has("systemd"),
+            alive: Role::ALL.iter().any(|role| units[role].show.is_alive()),
+            name: settings.node_name(&hostname, facts.lossy("node-id").as_deref()),
+            named: settings.given(&["node-name"], "K3S_NODE_NAME").is_some()
+                || settings.is_on("with-node-id"),
+            hostname,
+            version: version.and_then(|text| K3sVersion::from_version_output(&text).ok()),
+            binary: binary.unwrap_or_else(|| DEFAULT_BINARY.to_owned()),
+            data_dir: settings.data_dir(),
+            config_path: settings::config_path(&told.args, &told.environment),
+            ca: facts.lossy("ca"),
+            agent_ca: facts.lossy("agent-ca"),
+            has_identity: has("identity"),
+            data: [has("data:server"), has("data:agent")],
+            wal: has("wal"),
+            sqlite: has("sqlite"),
+            etcd_name: facts.lossy("etcd-name"),
+            addresses: addresses.filter(|address| !address.is_loopback()).collect(),
+            kmsg: facts.lossy("kmsg").map(kmsg),
+            resolved: text("resolved").lines().map(str::to_owned).collect(),
+            reach: reach(facts, joining),
+            ahead: ahead(facts),
+            setup,
+            told,
+            files,
+            config,
+            ours: own,
+        })
+    }
+
+    pub(crate) fn said(&self) -> Said<'_> {
+        Said {
+            args: &self.told.args,
+            files: &self.files,
+        }
+    }
+
+    /// What it says by itself, without our file.
+    pub(crate) fn given(&self, names: &[&str], variable: &str) -> Option<Given> {
+        let settings = Settings {
+            args: &self.told.args,
+            config: &self.config,
+            environment: &self.told.environment,
+        };
+        settings.given(names, variable)
+    }
+
+    /// What its arguments say, which stand above every file.
+    pub(crate) fn argued(&self, names: &[&str]) -> Option<String> {
+        let settings = Settings {
+            args: &self.told.args,
+            config: &Config::default(),
+            environment: &std::collections::BTreeMap::new(),
+        };
+        settings.given(names, "").map(|given| given.value)
+    }
+
+    /// Which server it will ask: an argument stands above our file.
+    pub(crate) fn url(&self, joining: &Joining) -> String {
+        self.argued(&["server", "s"])
+            .unwrap_or_else(|| joining.server.url.clone())
+    }
+
+    pub(crate) fn role(&self) -> Option<Role> {
+        match &self.setup {
+            Ok(setup) => setup.as_ref().map(|setup| setup.role),
+            Err((role, _)) => Some(*role),
+        }
+    }
+
+    pub(crate) fn ours_path(&self) -> String {
+        ours(&self.config_path)
+    }
+
+    /// Its own member of etcd: the one that its database belongs to.
+    pub(crate) fn member<'m>(&self, members: &'m [Member]) -> Option<&'m Member> {
+        let name = self.etcd_name.as_ref().filter(|_| self.wal)?;
+        members.iter().find(|member| member.name.as_ref() == Some(name))
+    }
+
+    /// Whether a peer URL of the member is an address of this node.
+    pub(crate) fn owns(&self, member: &Member) -> bool {
+        let of = |url: &String| {
+            let host = url.split("://").nth(1)?.rsplit_once(':')?.0;
+            host.trim_matches(['[', ']']).parse::<IpAddr>().ok()
+        };
+        member
+            .peer_urls
+            .iter()
+            .filter_map(of)
+            .any(|address| self.addresses.contains(&address))
+    }
+}
+
+fn ours(config_path: &str) -> String {
+    format!("{config_path}.d/{OURS}")
+}
+
+/// By exit statuses: curl ends with 60, wget with 5 where the certificate is not trusted.
+fn reach(facts: &Facts, joining: &Joining) -> Reach {
+    let Some(ping) = facts.lossy("ping") else {
+        return Reach::NoProgram;
+    };
+    match ping.as_str() {
+        "curl 0" | "wget 0" => Reach::Answers,
+        "curl 60" | "curl 51" | "wget 5" => Reach::Untrusted {
+            of_cluster: facts.lossy("open-ca").as_deref() == Some(joining.server.ca.trim()),
+        },
+        "curl 6" => Reach::NotThere("its name has no address here (curl ended with 6)".to_owned()),
+        "curl 7" => {
+            Reach::NotThere("nobody listens there, or the way is closed (curl ended with 7)".to_owned())
+        }
+        "curl 28" => Reach::NotThere("no answer in 10 s (curl ended with 28)".to_owned()),
+        other => Reach::NotThere(match other.split_once(' ') {
+            Some((program, status)) => format!("{program} ended with {status}"),
+            None => other.to_owned(),
+        }),
+    }
+}
+
+fn ahead(facts: &Facts) -> Option<i64> {
+    let there = OffsetDateTime::parse(&facts.lossy("date")?, &Rfc2822).ok()?;
+    let here: i64 = facts.lossy("clock")?.parse().ok()?;
+    Some(here - there.unix_timestamp())
+}

@@ -1,0 +1,229 @@
+//! What has to be done on a node before k3s is installed or started there, so that it joins. Pure.
+
+use crate::node::{Kmsg, Node};
+use crate::params::{Joining, Member};
+use crate::refusals;
+use crate::said::Shared;
+use ansible_module::{Plan, Refusal};
+use anyhow::{Context, Result, bail};
+use k3s_node::Role;
+use serde_yaml_ng::{Mapping, Value};
+use std::fmt;
+
+/// A clock that is off by more than this is told; see [`refusals`] for how far it may be off.
+const TOLD_SKEW: u64 = 2;
+
+#[derive(Clone, PartialEq, Eq)]
+pub struct Step(pub(crate) Act);
+
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Stops k3s first. `what` is below the folder `data`.
+    SetAside {
+        data: String,
+        what: Vec<&'static str>,
+        aside: String,
+        why: &'static str,
+        /// Pods that still run belong to another cluster.
+        kill: bool,
+    },
+    /// It holds the token.
+    Configure {
+        path: String,
+        text: String,
+        url: String,
+    },
+    Kmsg,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Act::SetAside { what, why, .. } if what.is_empty() => write!(f, "stop k3s: {why}"),
+            Act::SetAside { what, aside, why, .. } => {
+                write!(
+                    f,
+                    "stop k3s, and set {} aside as {aside}: {why}",
+                    what.join(" and ")
+                )
+            }
+            Act::Configure { path, url, .. } => write!(f, "write {path}: it joins {url}"),
+            Act::Kmsg => f.write_str("make /dev/kmsg, now and at each boot"),
+        }
+    }
+}
+
+/// What is to be set aside.
+struct Old {
+    what: Vec<&'static str>,
+    why: &'static str,
+    kill: bool,
+}
+
+/// Whether it belongs to the cluster already.
+pub(crate) fn joined(role: Role, joining: &Joining, node: &Node) -> bool {
+    match role {
+        Role::Server => node.member(&joining.members).is_some(),
+        Role::Agent => {
+            let same = node.agent_ca.as_deref() == Some(joining.server.ca.trim());
+            node.role() == Some(Role::Agent) && node.has_identity && same
+        }
+    }
+}
+
+/// Members that this node had before its disk was made anew: they have its name or its address, and its database is
+/// not theirs.
+pub(crate) fn stale<'m>(role: Role, joining: &'m Joining, node: &Node) -> Vec<&'m Member> {
+    if role == Role::Agent {
+        return Vec::new();
+    }
+    let own = node.member(&joining.members).map(|member| &member.id);
+    let fits = |member: &&Member| {
+        let named = member.node.as_deref() == Some(joining.node_name.as_str());
+        (named || node.owns(member)) && Some(&member.id) != own
+    };
+    joining.members.iter().filter(fits).collect()
+}
+
+pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> Result<Plan<Step>> {
+    if joined(role, joining, node) {
+        return Ok(Plan::default());
+    }
+    let refusals = refusals::all(role, joining, node);
+    if !refusals.is_empty() {
+        bail!("nothing was touched. {}", Refusal::told(&refusals));
+    }
+    let mut steps = Vec::new();
+    if let Some(Old { what, why, kill }) = old(role, joining, node) {
+        let aside = format!("before-join-{stamp}");
+        steps.push(Act::SetAside {
+            data: node.data_dir.clone(),
+            what,
+            aside,
+            why,
+            kill,
+        });
+    }
+    let text = configuration(role, joining, node)?;
+    if node.ours.as_ref() != Some(&text) {
+        steps.push(Act::Configure {
+            path: node.ours_path(),
+            text,
+            url: node.url(joining),
+        });
+    }
+    if node.kmsg.is_some() {
+        steps.push(Act::Kmsg);
+    }
+    let mut plan = Plan::of(steps.into_iter().map(Step).collect());
+    plan.warnings = warnings(joining, node);
+    Ok(plan)
+}
+
+/// Whether the data on it is of another cluster, one of its own included.
+pub(crate) fn is_foreign(joining: &Joining, node: &Node) -> bool {
+    let other = |ca: &Option<String>| ca.as_deref().is_some_and(|ca| ca != joining.server.ca.trim());
+    node.sqlite || other(&node.ca) || other(&node.agent_ca)
+}
+
+fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
+    let there = |what: &[&'static str]| -> Vec<&'static str> {
+        what.iter()
+            .zip(node.data)
+            .filter_map(|(name, is)| is.then_some(*name))
+            .collect()
+    };
+    let whole = there(&["server", "agent"]);
+    if is_foreign(joining, node) {
+        let why = "its data is of another cluster";
+        return Some(Old {
+            what: whole,
+            why,
+            kill: true,
+        });
+    }
+    if node.role().is_none() && (node.ca.is_some() || node.has_identity) {
+        let why = "there is data of k3s, and no unit that it belongs to";
+        return Some(Old {
+            what: whole,
+            why,
+            kill: true,
+        });
+    }
+    if role == Role::Server && node.wal {
+        let why = "the cluster does not know this member of etcd any more";
+        return Some(Old {
+            what: vec!["server/db/etcd"],
+            why,
+            kill: false,
+        });
+    }
+    // Half-way in, it could become a member while others make room for it.
+    node.alive.then(|| Old {
+        what: Vec::new(),
+        why: "it runs, and does not belong to the cluster yet",
+        kill: false,
+    })
+}
+
+/// Our file beside the operator's. Lists stand as lists, so that k3s takes them for all that is said.
+fn configuration(role: Role, joining: &Joining, node: &Node) -> Result<String> {
+    let mut settings = Mapping::new();
+    let mut say = |name: &str, value: Value| settings.insert(Value::from(name), value);
+    if !node.named && node.name != joining.node_name {
+        say("node-name", Value::from(joining.node_name.as_str()));
+    }
+    say("server", Value::from(joining.server.url.as_str()));
+    say("token", Value::from(joining.token.expose()));
+    if role == Role::Server {
+        if let Some(token) = &joining.agent_token {
+            say("agent-token", Value::from(token.expose()));
+        }
+        let missing: Shared = node.said().missing(&joining.server.settings);
+        for (name, values) in missing {
+            let several = values.len() > 1 || matches!(name.as_str(), "disable" | "tls-san");
+            let value = match values.first() {
+                Some(only) if !several => flag(only),
+                _ => Value::from(values),
+            };
+            say(&name, value);
+        }
+    }
+    let text = serde_yaml_ng::to_string(&settings).context("writing the configuration")?;
+    Ok(format!(
+        "# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{text}"
+    ))
+}
+
+fn flag(value: &str) -> Value {
+    match value {
+        "true" => Value::from(true),
+        "false" => Value::from(false),
+        other => Value::from(other),
+    }
+}
+
+fn warnings(joining: &Joining, node: &Node) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if node.resolved.len() > 1 {
+        warnings.push(format!(
+            "{} has {} addresses ({}): a node that starts picks one of them and does not try the next",
+            joining.server.url,
+            node.resolved.len(),
+            node.resolved.join(", ")
+        ));
+    }
+    if let Some(ahead) = node.ahead.filter(|ahead| ahead.unsigned_abs() > TOLD_SKEW) {
+        warnings.push(format!(
+            "the clock here is {ahead} s ahead of the server's: etcd wants them closer together"
+        ));
+    }
+    if node.kmsg == Some(Kmsg::NotKept) {
+        warnings.push("/dev/kmsg was made by hand, and would be gone after the next boot".to_owned());
+    }
+    warnings
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

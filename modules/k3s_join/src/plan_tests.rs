@@ -1,0 +1,441 @@
+//! What the node's programs print goes in, the steps or the refusal come out.
+
+use super::*;
+use crate::params::{Params, Wanted};
+use k3s_node::facts::Facts;
+use k3s_node::settings::DEFAULT_CONFIG;
+use serde_json::{Value as Json, json};
+
+const CA: &str = "-----BEGIN CERTIFICATE-----\nours\n-----END CERTIFICATE-----\n";
+const OTHER: &str = "-----BEGIN CERTIFICATE-----\nother\n-----END CERTIFICATE-----";
+const SERVER_UNIT: &str = "[Service]\nExecStart=/usr/local/bin/k3s server\n";
+const AGENT_UNIT: &str = "[Service]\nExecStart=/usr/local/bin/k3s agent\n";
+const TRIE: &str = "     |-- 10.0.0.2\n        /32 host LOCAL\n";
+const ADDRESS: [(&str, &str); 1] = [("fib-trie", TRIE)];
+
+fn joining(role: &str, more: Json) -> Joining {
+    let mut all = json!({
+        "state": "prepared", "role": role, "node_name": "n2", "token": "s3cr3t", "version": "v1.31.4+k3s1",
+        "server": {"url": "https://10.0.0.1:6443", "version": "v1.31.4+k3s1", "datastore": "etcd", "ca": CA, "settings": {}},
+        "members": [{"id": "a1", "name": "n1-11111111", "node": "n1", "peer_urls": ["https://10.0.0.1:2380"], "healthy": true}],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        match (all.get_mut(key), value) {
+            (Some(Json::Object(into)), Json::Object(more)) => into.extend(more.clone()),
+            _ => all[key] = value.clone(),
+        }
+    }
+    let params: Params = serde_json::from_value(all).unwrap();
+    let Wanted::Prepared(joining) = params.wanted else {
+        panic!()
+    };
+    *joining
+}
+
+/// A node that reaches the server, with these frames besides.
+fn node(joining: &Joining, more: &[(&str, &str)]) -> Node {
+    let mut frames = vec![("hostname", "n2"), ("systemd", "yes"), ("ping", "curl 0")];
+    frames.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
+    frames.extend_from_slice(more);
+    frames.push(("end", ""));
+    let put = |(name, text): &(&str, &str)| format!("@{name} {}\n{text}\n", text.len());
+    let text = frames.iter().map(put).collect::<Vec<_>>().concat();
+    Node::read(&Facts::parse(text.as_bytes()).unwrap(), DEFAULT_CONFIG, joining).unwrap()
+}
+
+fn steps_of(role: Role, more: Json, frames: &[(&str, &str)]) -> Vec<String> {
+    let joining = joining(role.word(), more);
+    plan(role, &joining, &node(&joining, frames), "T")
+        .unwrap()
+        .steps
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn written(role: Role, more: Json, frames: &[(&str, &str)]) -> String {
+    let joining = joining(role.word(), more);
+    let plan = plan(role, &joining, &node(&joining, frames), "T").unwrap();
+    let text = plan.steps.iter().find_map(|step| match &step.0 {
+        Act::Configure { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    text.unwrap().split_once('\n').unwrap().1.to_owned()
+}
+
+fn refused(role: Role, more: Json, frames: &[(&str, &str)], why: &str) -> String {
+    let joining = joining(role.word(), more);
+    let error = plan(role, &joining, &node(&joining, frames), "T")
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.starts_with("nothing was touched. ") && error.contains(&format!("({why})")),
+        "{error}"
+    );
+    assert!(!error.contains("s3cr3t"), "{error}");
+    error
+}
+
+const WRITE: &str =
+    "write /etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml: it joins https://10.0.0.1:6443";
+
+#[test]
+fn an_empty_node_is_told_where_to_join_and_nothing_else() {
+    for role in [Role::Server, Role::Agent] {
+        assert_eq!(steps_of(role, json!({}), &[]), [WRITE]);
+        assert_eq!(
+            written(role, json!({}), &[]),
+            "server: https://10.0.0.1:6443\ntoken: s3cr3t\n"
+        );
+    }
+}
+
+#[test]
+fn a_node_that_is_prepared_is_left_alone() {
+    let text = format!(
+        "# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{}",
+        written(Role::Server, json!({}), &[])
+    );
+    let ours = (
+        "config:/etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml",
+        text.as_str(),
+    );
+    assert_eq!(steps_of(Role::Server, json!({}), &[ours]), [""; 0]);
+    // Another token, another address: our own file is no word of the node's.
+    let other = (
+        "config:/etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml",
+        "disable: x\nnode-name: y\n",
+    );
+    assert_eq!(steps_of(Role::Server, json!({}), &[other]), [WRITE]);
+}
+
+#[test]
+fn the_servers_settings_go_along_where_the_node_says_nothing() {
+    let settings = json!({"server": {"settings": {"disable": ["traefik"], "cluster-cidr": ["10.1.0.0/16"],
+        "secrets-encryption": ["true"], "tls-san": ["api", "api2"]}}, "agent_token": "ag3nt"});
+    assert_eq!(
+        written(Role::Server, settings.clone(), &[("hostname", "other")]),
+        "node-name: n2\nserver: https://10.0.0.1:6443\ntoken: s3cr3t\nagent-token: ag3nt\ncluster-cidr: 10.1.0.0/16\n\
+         disable:\n- traefik\nsecrets-encryption: true\ntls-san:\n- api\n- api2\n"
+    );
+    let own = [(
+        "config:/etc/rancher/k3s/config.yaml",
+        "disable: [traefik]\ntls-san: mine\ncluster-cidr: 10.1.0.0/16\nsecrets-encryption: true\n",
+    )];
+    assert_eq!(
+        written(Role::Server, settings.clone(), &own),
+        "server: https://10.0.0.1:6443\ntoken: s3cr3t\nagent-token: ag3nt\n"
+    );
+    // They are servers' settings.
+    assert_eq!(
+        written(Role::Agent, settings, &[]),
+        "server: https://10.0.0.1:6443\ntoken: s3cr3t\n"
+    );
+}
+
+#[test]
+fn settings_that_differ_are_refused_by_name_and_place() {
+    let settings = json!({"server": {"settings": {"cluster-cidr": ["10.1.0.0/16"]}}});
+    let own = [(
+        "config:/etc/rancher/k3s/config.yaml",
+        "cluster-cidr: 10.2.0.0/16\n",
+    )];
+    let error = refused(Role::Server, settings.clone(), &own, "setting");
+    assert!(
+        error.contains("cluster-cidr is \"10.2.0.0/16\" there (/etc/rancher/k3s/config.yaml), and \"10.1.0.0/16\" on the server"),
+        "{error}"
+    );
+    assert_eq!(steps_of(Role::Agent, settings, &own), [WRITE]);
+}
+
+#[test]
+fn a_server_whose_member_lives_on_is_left_alone_whatever_else_is_so() {
+    let members = json!({"members": [{"id": "b2", "name": "n2-22222222", "node": "n2", "peer_urls": ["https://10.0.0.2:2380"]}]});
+    let frames = [
+        ("wal", "x"),
+        ("etcd-name", "n2-22222222"),
+        ("ping", "curl 7"),
+        ("ca", CA),
+        ("unit:k3s.service", SERVER_UNIT),
+    ];
+    assert_eq!(steps_of(Role::Server, members.clone(), &frames), [""; 0]);
+    let joining = joining("server", members);
+    let node = node(&joining, &frames);
+    assert!(joined(Role::Server, &joining, &node));
+    assert!(stale(Role::Server, &joining, &node).is_empty());
+}
+
+#[test]
+fn an_agent_with_an_identity_of_this_cluster_has_joined() {
+    let frames = [
+        ("unit:k3s-agent.service", AGENT_UNIT),
+        ("identity", "x"),
+        ("agent-ca", CA),
+    ];
+    assert_eq!(steps_of(Role::Agent, json!({}), &frames), [""; 0]);
+    for without in 0..2 {
+        let mut frames = frames.to_vec();
+        frames.remove(without + 1);
+        assert_eq!(steps_of(Role::Agent, json!({}), &frames).last().unwrap(), WRITE);
+    }
+}
+
+#[test]
+fn the_database_of_a_member_that_is_gone_is_set_aside() {
+    let frames = [
+        ("wal", "x"),
+        ("etcd-name", "n2-0000000"),
+        ("ca", CA),
+        ("data:server", "x"),
+        ("unit:k3s.service", SERVER_UNIT),
+    ];
+    assert_eq!(
+        steps_of(Role::Server, json!({}), &frames),
+        [
+            "stop k3s, and set server/db/etcd aside as before-join-T: the cluster does not know this member of etcd any more",
+            WRITE
+        ]
+    );
+}
+
+#[test]
+fn a_server_that_runs_outside_of_the_cluster_is_stopped_first() {
+    let show = "Id=k3s.service\nActiveState=activating\n";
+    let frames = [("ca", CA), ("unit:k3s.service", SERVER_UNIT), ("show", show)];
+    assert_eq!(
+        steps_of(Role::Server, json!({}), &frames),
+        ["stop k3s: it runs, and does not belong to the cluster yet", WRITE]
+    );
+}
+
+#[test]
+fn data_without_a_unit_is_set_aside_whole() {
+    for data in [
+        [("ca", CA), ("data:server", "x")],
+        [("identity", "x"), ("data:agent", "x")],
+    ] {
+        let what = data[1].0.trim_start_matches("data:");
+        assert_eq!(
+            steps_of(Role::Server, json!({}), &data)[0],
+            format!(
+                "stop k3s, and set {what} aside as before-join-T: there is data of k3s, and no unit that it belongs to"
+            )
+        );
+    }
+    // A folder that holds nothing of k3s is none of our business.
+    assert_eq!(
+        steps_of(Role::Server, json!({}), &[("data:server", "x")]),
+        [WRITE]
+    );
+}
+
+#[test]
+fn another_clusters_data_is_set_aside_only_on_demand() {
+    let unit = ("unit:k3s.service", SERVER_UNIT);
+    for data in [("ca", OTHER), ("agent-ca", OTHER), ("sqlite", "x")] {
+        let frames = [unit, data, ("data:server", "x"), ("data:agent", "x")];
+        let error = refused(Role::Server, json!({}), &frames, "other_cluster");
+        assert!(error.contains("k3s_join_discard=true"), "{error}");
+        let steps = steps_of(Role::Server, json!({"discard": true}), &frames);
+        assert_eq!(
+            steps[0],
+            "stop k3s, and set server and agent aside as before-join-T: its data is of another cluster"
+        );
+    }
+}
+
+#[test]
+fn members_of_its_name_or_address_are_stale() {
+    let member = |id: &str, name: Json, node: Json, url: &str| json!({"id": id, "name": name, "node": node, "peer_urls": [url]});
+    let members = json!({"members": [
+        member("a1", json!("n1-11111111"), json!("n1"), "https://10.0.0.1:2380"),
+        member("b2", json!("n2-22222222"), json!("n2"), "https://10.0.0.9:2380"),
+        member("c3", Json::Null, Json::Null, "https://10.0.0.2:2380"),
+        member("d4", json!("old-44444444"), json!("old"), "https://10.0.0.2:2380"),
+        member("e5", Json::Null, Json::Null, "https://[2001:db8::2]:2380"),
+    ]});
+    let inet6 = ("if-inet6", "20010db8000000000000000000000002 02 40 00 80 eth0\n");
+    let joining = joining("server", members);
+    let node = node(&joining, &[ADDRESS[0], inet6]);
+    let ids = |role| -> Vec<&str> {
+        stale(role, &joining, &node)
+            .iter()
+            .map(|member| member.id.as_str())
+            .collect()
+    };
+    assert_eq!(ids(Role::Server), ["b2", "c3", "d4", "e5"]);
+    assert!(ids(Role::Agent).is_empty());
+}
+
+#[test]
+fn a_living_member_of_its_name_is_somebody_else() {
+    let members = json!({"members": [{"id": "b2", "name": "n2-22222222", "node": "n2", "peer_urls": ["https://10.0.0.9:2380"], "healthy": true}]});
+    let error = refused(Role::Server, members, &[], "duplicate");
+    assert!(error.contains("n2-22222222"), "{error}");
+}
+
+#[test]
+fn kmsg_is_made_where_it_is_missing_or_would_be_gone() {
+    for (word, warns) in [("missing", 0), ("link", 1)] {
+        let joining = joining("server", json!({}));
+        let plan = plan(Role::Server, &joining, &node(&joining, &[("kmsg", word)]), "T").unwrap();
+        assert_eq!(plan.steps[1].to_string(), "make /dev/kmsg, now and at each boot");
+        assert_eq!(plan.warnings.len(), warns, "{:?}", plan.warnings);
+    }
+}
+
+#[test]
+fn what_is_not_the_node_that_is_meant_is_refused() {
+    refused(Role::Server, json!({}), &[("systemd", "")], "no_systemd");
+    refused(
+        Role::Server,
+        json!({}),
+        &[("unit:k3s-agent.service", AGENT_UNIT)],
+        "role",
+    );
+    refused(
+        Role::Server,
+        json!({}),
+        &[("unit:k3s.service", "[Service]\n")],
+        "unit",
+    );
+    let path = "config:/etc/rancher/k3s/config.yaml";
+    refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
+    let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");
+    assert!(error.contains("n7") && error.contains("n2"), "{error}");
+    refused(
+        Role::Server,
+        json!({}),
+        &[(path, "datastore-endpoint: mysql://u:s3cr3t@h/d")],
+        "external",
+    );
+    assert_eq!(
+        steps_of(Role::Server, json!({}), &[(path, "node-name: n2")]),
+        [WRITE]
+    );
+}
+
+#[test]
+fn a_server_without_etcd_cannot_be_joined_by_servers() {
+    for datastore in ["sqlite", "external"] {
+        let server = json!({"server": {"datastore": datastore}});
+        let error = refused(Role::Server, server.clone(), &[], "no_etcd");
+        assert!(error.contains("playbook-bootstrap-k3s-ha.yaml"), "{error}");
+        assert_eq!(steps_of(Role::Agent, server, &[]), [WRITE]);
+    }
+}
+
+#[test]
+fn what_no_server_has_answered_is_refused() {
+    for name in ["url", "ca"] {
+        refused(Role::Agent, json!({"server": {name: ""}}), &[], "server");
+    }
+}
+
+#[test]
+fn nothing_newer_than_the_servers_joins() {
+    refused(Role::Agent, json!({"version": "v1.31.5+k3s1"}), &[], "newer");
+    refused(
+        Role::Server,
+        json!({}),
+        &[("binary-version", "k3s version v1.32.0+k3s1 (x)")],
+        "newer",
+    );
+    let older = json!({"version": "v1.31.3+k3s1"});
+    assert_eq!(
+        steps_of(
+            Role::Agent,
+            older,
+            &[("binary-version", "k3s version v1.30.0+k3s1 (x)")]
+        ),
+        [WRITE]
+    );
+}
+
+#[test]
+fn tokens_are_held_against_the_authority_and_the_unit() {
+    let full = |hash: &str| json!({"token": format!("K10{hash}::server:s3cr3t")});
+    refused(Role::Server, full(&"0".repeat(64)), &[], "token");
+    // sha256sum of CA.
+    let right = "1abce3825a4b709de08a0fe6efc6e582e7fd2b88c8766da33d6e1f098d4bba9b";
+    let unit = |token: &str| format!("[Service]\nExecStart=/usr/local/bin/k3s server --token {token}\n");
+    let same = unit("K10abc::server:s3cr3t");
+    assert_eq!(
+        steps_of(Role::Server, full(right), &[("unit:k3s.service", &same)]),
+        [WRITE]
+    );
+    let old = unit("another");
+    refused(
+        Role::Server,
+        full(right),
+        &[("unit:k3s.service", &old)],
+        "other_token",
+    );
+}
+
+#[test]
+fn a_server_that_is_not_reached_is_told_with_why() {
+    let ca = ("open-ca", CA.trim());
+    let cases = [
+        (vec![("ping", "curl 7")], "unreachable", "nobody listens"),
+        (vec![("ping", "curl 28")], "unreachable", "no answer"),
+        (vec![("ping", "curl 6")], "unreachable", "no address"),
+        (vec![("ping", "wget 4")], "unreachable", "wget ended with 4"),
+        (
+            vec![("ping", "curl 60"), ca],
+            "not_in_certificate",
+            "tls-san: [10.0.0.1]",
+        ),
+        (vec![("ping", "wget 5"), ca], "not_in_certificate", "tls-san"),
+        (
+            vec![("ping", "curl 60"), ("open-ca", OTHER)],
+            "not_the_cluster",
+            "https://10.0.0.1:6443",
+        ),
+        (vec![("ping", "")], "no_program", "install curl"),
+    ];
+    for (frames, rule, words) in cases {
+        let error = refused(Role::Agent, json!({}), &frames, rule);
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn an_argument_that_names_another_server_is_what_is_asked() {
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s server --server https://10.0.0.9:6443\n";
+    let joining = joining("server", json!({}));
+    let node = node(&joining, &[("unit:k3s.service", unit)]);
+    assert_eq!(node.url(&joining), "https://10.0.0.9:6443");
+}
+
+#[test]
+fn clocks_that_differ_are_told_and_then_refused() {
+    let at = |clock: &'static str| [("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("clock", clock)];
+    let warnings = |clock| {
+        let joining = joining("server", json!({}));
+        plan(Role::Server, &joining, &node(&joining, &at(clock)), "T")
+            .unwrap()
+            .warnings
+    };
+    assert!(warnings("1767225602").is_empty());
+    assert!(
+        warnings("1767225590")[0].contains("-10 s ahead"),
+        "{:?}",
+        warnings("1767225590")
+    );
+    let error = refused(Role::Server, json!({}), &at("1767225631"), "clock");
+    assert!(error.contains("31 s ahead"), "{error}");
+}
+
+#[test]
+fn several_addresses_of_one_name_are_told() {
+    let joining = joining("server", json!({}));
+    let node = node(&joining, &[("resolved", "10.0.0.1\n10.0.0.3")]);
+    let plan = plan(Role::Server, &joining, &node, "T").unwrap();
+    assert!(
+        plan.warnings[0].contains("2 addresses (10.0.0.1, 10.0.0.3)"),
+        "{:?}",
+        plan.warnings
+    );
+}

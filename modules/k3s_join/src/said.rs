@@ -1,0 +1,293 @@
+//! What a node is told, setting by setting and value by value; and which settings all servers must share.
+//!
+//! k3s compares them while a server joins, and only then: a server that differs does not start.
+
+use serde_yaml_ng::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value,
+    List,
+}
+
+struct Setting {
+    name: &'static str,
+    takes: Takes,
+    default: &'static str,
+}
+
+const fn switch(name: &'static str) -> Setting {
+    Setting {
+        name,
+        takes: Takes::Nothing,
+        default: "false",
+    }
+}
+
+const fn value(name: &'static str, default: &'static str) -> Setting {
+    Setting {
+        name,
+        takes: Takes::Value,
+        default,
+    }
+}
+
+const fn list(name: &'static str, default: &'static str) -> Setting {
+    Setting {
+        name,
+        takes: Takes::List,
+        default,
+    }
+}
+
+/// With what k3s takes where nothing is said: said by one and left out by another is the same then.
+const SHARED: [Setting; 16] = [
+    list("cluster-cidr", "10.42.0.0/16"),
+    list("service-cidr", "10.43.0.0/16"),
+    list("cluster-dns", "10.43.0.10"),
+    value("cluster-domain", "cluster.local"),
+    list("disable", ""),
+    switch("disable-cloud-controller"),
+    switch("disable-helm-controller"),
+    switch("disable-kube-proxy"),
+    switch("disable-network-policy"),
+    value("egress-selector-mode", "agent"),
+    switch("embedded-registry"),
+    value("flannel-backend", "vxlan"),
+    switch("flannel-external-ip"),
+    switch("flannel-ipv6-masq"),
+    switch("secrets-encryption"),
+    value("secrets-encryption-provider", "aescbc"),
+];
+
+/// Not compared, but taken over: names under which the cluster is reached should hold on every server.
+const CARRIED: Setting = list("tls-san", "");
+
+/// Values of settings, each a list.
+pub(crate) type Shared = BTreeMap<String, Vec<String>>;
+
+/// The sources, in the order in which k3s heeds them.
+pub(crate) struct Said<'a> {
+    pub(crate) args: &'a [String],
+    /// Path and text, the main file first.
+    pub(crate) files: &'a [(String, String)],
+}
+
+/// What is said, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) values: Vec<String>,
+    pub(crate) place: String,
+}
+
+impl Said<'_> {
+    /// All that has to be the same on all servers, and is said.
+    pub(crate) fn shared(&self) -> Shared {
+        let all = SHARED.iter().chain([&CARRIED]);
+        all.filter_map(|setting| Some((setting.name.to_owned(), self.told(setting)?.values)))
+            .collect()
+    }
+
+    /// What of it is said otherwise here: by name, place, here and there.
+    pub(crate) fn differing(&self, wanted: &Shared) -> Vec<(String, Told, Vec<String>)> {
+        let differs = |setting: &Setting| {
+            let told = self.told(setting)?;
+            let other = wanted.get(setting.name).cloned();
+            let other = other.unwrap_or_else(|| split(setting.default));
+            let same = as_set(&told.values) == as_set(&other);
+            (!same).then(|| (setting.name.to_owned(), told, other))
+        };
+        SHARED.iter().filter_map(differs).collect()
+    }
+
+    /// What is said there, and is not said here.
+    pub(crate) fn missing(&self, wanted: &Shared) -> Shared {
+        let all = SHARED.iter().chain([&CARRIED]);
+        all.filter(|setting| self.told(setting).is_none())
+            .filter_map(|setting| Some((setting.name.to_owned(), wanted.get(setting.name)?.clone())))
+            .collect()
+    }
+
+    fn told(&self, setting: &Setting) -> Option<Told> {
+        self.in_arguments(setting).or_else(|| self.in_files(setting))
+    }
+
+    fn in_arguments(&self, setting: &Setting) -> Option<Told> {
+        let mut values = Vec::new();
+        for (at, word) in self.args.iter().enumerate() {
+            let flag = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
+            let Some(flag) = flag else { continue };
+            let (name, value) = match flag.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None if setting.takes == Takes::Nothing => (flag, Some("true".to_owned())),
+                None => (flag, self.args.get(at + 1).cloned()),
+            };
+            if is(setting, name) {
+                values.extend(value);
+            }
+        }
+        joined(setting, values, format!("the argument --{}", setting.name))
+    }
+
+    fn in_files(&self, setting: &Setting) -> Option<Told> {
+        let (mut values, mut place) = (Vec::new(), String::new());
+        for (path, text) in self.files {
+            // A file that cannot be read is refused elsewhere.
+            let read: Option<BTreeMap<String, Value>> = serde_yaml_ng::from_str(text).unwrap_or_default();
+            for (key, value) in read.unwrap_or_default() {
+                let (name, adds) = key
+                    .strip_suffix('+')
+                    .map_or((key.as_str(), false), |name| (name, true));
+                if !is(setting, name) {
+                    continue;
+                }
+                if !adds {
+                    values.clear();
+                }
+                values.extend(texts(&value));
+                place.clone_from(path);
+            }
+        }
+        joined(setting, values, place)
+    }
+}
+
+fn joined(setting: &Setting, values: Vec<String>, place: String) -> Option<Told> {
+    let values = match setting.takes {
+        Takes::List => values.iter().flat_map(|value| split(value)).collect(),
+        Takes::Nothing | Takes::Value => values.last().cloned().into_iter().collect::<Vec<_>>(),
+    };
+    let values: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
+    (!values.is_empty()).then_some(Told { values, place })
+}
+
+/// `--no-deploy` is what `--disable` was called.
+fn is(setting: &Setting, name: &str) -> bool {
+    name == setting.name || (setting.name == "disable" && name == "no-deploy")
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Sequence(items) => items.iter().flat_map(texts).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(on) => vec![on.to_string()],
+        Value::Number(number) => vec![number.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+fn split(text: &str) -> Vec<String> {
+    text.split(',').map(|part| part.trim().to_owned()).collect()
+}
+
+fn as_set(values: &[String]) -> BTreeSet<&str> {
+    values
+        .iter()
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with<T>(args: &str, files: &[&str], look: impl Fn(&Said) -> T) -> T {
+        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+        let files: Vec<(String, String)> = files
+            .iter()
+            .enumerate()
+            .map(|(at, text)| (format!("{at}.yaml"), (*text).to_owned()))
+            .collect();
+        look(&Said {
+            args: &args,
+            files: &files,
+        })
+    }
+
+    fn shared(args: &str, files: &[&str]) -> String {
+        with(args, files, |said| serde_json::to_string(&said.shared()).unwrap())
+    }
+
+    #[test]
+    fn settings_are_read_as_k3s_reads_them() {
+        let cases: [(&str, &[&str], &str); 7] = [
+            ("", &[], "{}"),
+            (
+                "--node-label a=b --token s",
+                &["write-kubeconfig-mode: 644"],
+                "{}",
+            ),
+            (
+                "--disable traefik --disable=servicelb,x",
+                &[],
+                r#"{"disable":["traefik","servicelb","x"]}"#,
+            ),
+            (
+                "--no-deploy traefik",
+                &["disable: [metrics-server]"],
+                r#"{"disable":["traefik"]}"#,
+            ),
+            (
+                "",
+                &["disable: [a]\ntls-san: [n]", "disable+: b"],
+                r#"{"disable":["a","b"],"tls-san":["n"]}"#,
+            ),
+            (
+                "",
+                &["flannel-backend: vxlan", "flannel-backend: host-gw"],
+                r#"{"flannel-backend":["host-gw"]}"#,
+            ),
+            (
+                "--secrets-encryption --cluster-domain lan",
+                &[],
+                r#"{"cluster-domain":["lan"],"secrets-encryption":["true"]}"#,
+            ),
+        ];
+        for (args, files, expected) in cases {
+            assert_eq!(shared(args, files), expected, "{args} {files:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_said_otherwise_differs() {
+        let wanted: Shared = serde_json::from_str(
+            r#"{"disable": ["traefik", "servicelb"], "cluster-cidr": ["10.1.0.0/16"], "tls-san": ["api"]}"#,
+        )
+        .unwrap();
+        let differing = |args: &str, files: &[&str]| {
+            with(args, files, |said| {
+                said.differing(&wanted)
+                    .into_iter()
+                    .map(|(name, told, other)| {
+                        format!("{name}: {:?} ({}) not {other:?}", told.values, told.place)
+                    })
+                    .collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(differing("", &[]), [""; 0]);
+        // In another order, a default that is spelled out, and what is only taken over.
+        assert_eq!(
+            differing(
+                "--disable servicelb,traefik",
+                &["flannel-backend: vxlan\ntls-san: other\nembedded-registry: false"]
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            differing(
+                "--disable traefik",
+                &["cluster-cidr: 10.2.0.0/16\nflannel-backend: none"]
+            ),
+            [
+                "cluster-cidr: [\"10.2.0.0/16\"] (0.yaml) not [\"10.1.0.0/16\"]",
+                "disable: [\"traefik\"] (the argument --disable) not [\"traefik\", \"servicelb\"]",
+                "flannel-backend: [\"none\"] (0.yaml) not [\"vxlan\"]",
+            ]
+        );
+        let missing = with("--disable servicelb,traefik", &[], |said| said.missing(&wanted));
+        assert_eq!(missing.keys().collect::<Vec<_>>(), ["cluster-cidr", "tls-san"]);
+    }
+}

@@ -1,0 +1,129 @@
+//! The server that is joined, as it is: what a joining node has to know of it.
+
+use crate::said::{Said, Shared};
+use anyhow::{Context, Result, bail};
+use host::{Host, Secret};
+use k3s_node::facts::Facts;
+use k3s_node::{Installed, Program, Role};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+const READ: &str = include_str!("programs/read.sh");
+const PORT: &str = "6443";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Datastore {
+    Etcd,
+    Sqlite,
+    /// Neither is on its disk.
+    #[default]
+    External,
+}
+
+/// What `state=read` answers and `state=prepared` is given. No secret is in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    pub url: String,
+    pub version: String,
+    pub datastore: Datastore,
+    /// The certificate of the cluster's authority.
+    pub ca: String,
+    /// What all servers must be told alike, as far as it is told.
+    pub settings: Shared,
+}
+
+/// With what lets a node in.
+pub struct Read {
+    pub(crate) server: Server,
+    pub(crate) token: Secret,
+    /// The password of agents, where they have one of their own.
+    pub(crate) agent_token: Option<Secret>,
+}
+
+impl Read {
+    pub(crate) fn look(host: &dyn Host, role: Role, url: Option<&str>) -> Result<Self> {
+        let installed = Installed::look(host, Role::Server)?;
+        let settings = installed.settings();
+        let program = Program::new(&installed.binary).with("data", &settings.data_dir());
+        let output = host
+            .run(&program.with("node", &installed.node_name()).end(READ))?
+            .succeed(&host.place(), "reading what a node needs to join")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+        Self::of(&installed, &facts, role, url).with_context(|| host.place())
+    }
+
+    pub(crate) fn of(installed: &Installed, facts: &Facts, role: Role, url: Option<&str>) -> Result<Self> {
+        let settings = installed.settings();
+        let text = |name: &str| {
+            let text = facts.lossy(name);
+            text.with_context(|| format!("it has no server/{name} yet: it has never served"))
+        };
+        let own_agent_token = settings.given(&["agent-token"], "K3S_AGENT_TOKEN").is_some()
+            || settings
+                .given(&["agent-token-file"], "K3S_AGENT_TOKEN_FILE")
+                .is_some();
+        let agent_token = facts.lossy("agent-token").filter(|_| own_agent_token);
+        let token = match (role, &agent_token) {
+            (Role::Agent, Some(token)) => token.clone(),
+            _ => text("token")?,
+        };
+        let ca = text("ca").context("its authority (server/tls/server-ca.crt) cannot be read")?;
+        let port = settings.given(&["https-listen-port"], "");
+        let port = port.map_or_else(|| PORT.to_owned(), |given| given.value);
+        let said = Said {
+            args: &installed.told.args,
+            files: &installed.config_files,
+        };
+        Ok(Self {
+            server: Server {
+                url: url.map_or_else(|| own_url(facts, &port), |url| Ok(url.to_owned()))?,
+                version: installed
+                    .version
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .context("its k3s does not tell its version")?,
+                datastore: match facts.lossy("datastore").as_deref() {
+                    Some("etcd") => Datastore::Etcd,
+                    Some(_) => Datastore::Sqlite,
+                    None => Datastore::External,
+                },
+                ca: ca + "\n",
+                settings: said.shared(),
+            },
+            token: Secret::new(token),
+            agent_token: agent_token.map(|token| Secret::new(password(&token))),
+        })
+    }
+}
+
+/// Of a full token (`K10<hash>::<user>:<password>`), the password; a short one is that alone.
+pub(crate) fn password(token: &str) -> &str {
+    let login = token.trim().split_once("::").map(|(_, login)| login);
+    login.map_or(token.trim(), |login| {
+        login.split_once(':').map_or(login, |(_, password)| password)
+    })
+}
+
+/// The address under which the cluster knows the server.
+fn own_url(facts: &Facts, port: &str) -> Result<String> {
+    let node = facts.lossy("node");
+    let Some(node) = node else {
+        bail!("its API does not tell its Node: it is not up, or runs without a kubelet (then give url)")
+    };
+    let node: Value = serde_json::from_str(&node).context("reading its Node as kubectl printed it")?;
+    let addresses = node["status"]["addresses"].as_array();
+    let internal = addresses
+        .into_iter()
+        .flatten()
+        .find(|address| address["type"] == "InternalIP");
+    let address = internal
+        .and_then(|address| address["address"].as_str())
+        .context("its Node has no InternalIP: give url")?;
+    Ok(if address.contains(':') {
+        format!("https://[{address}]:{port}")
+    } else {
+        format!("https://{address}:{port}")
+    })
+}
