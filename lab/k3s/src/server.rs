@@ -26,7 +26,7 @@ use crate::supervisor::Supervisor;
 use crate::tls::{self, ClientJudge, OnDisk};
 use crate::token;
 use crate::version::Version;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -182,6 +182,7 @@ async fn prepare(config: &Config, phase: Phase, has_etcd: bool) -> Result<(Arc<F
             server_dir: config.server_dir(),
             node_name: config.node_name.clone(),
             has_etcd,
+            critical: config.critical(),
         },
         phase,
         address: format!("{}:{}", config.node_ip, config.port),
@@ -202,7 +203,25 @@ async fn join(config: &Config, folder: &Path) -> Result<()> {
         .token()
         .context("K3S_TOKEN is required to join a cluster")?;
     let door = Door::open(url, &token).await?;
+    compare(&config.critical(), &door.critical().await?)?;
     layout::adopt(folder, &door.bootstrap().await?)
+}
+
+/// A server that joins must be told what the others are told; later nobody asks.
+fn compare(own: &Value, theirs: &Value) -> Result<()> {
+    let own = own.as_object().into_iter().flatten();
+    let differing: Vec<&String> = own
+        .filter(|(name, value)| theirs[name.as_str()] != **value)
+        .map(|(name, _)| name)
+        .collect();
+    for name in &differing {
+        log::warn(&format!("critical configuration mismatched: {name}"));
+    }
+    ensure!(
+        differing.is_empty(),
+        "failed to validate server configuration: critical configuration value mismatch between servers"
+    );
+    Ok(())
 }
 
 /// The names and addresses that a server's certificate answers for.

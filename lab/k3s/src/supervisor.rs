@@ -33,6 +33,8 @@ pub struct Supervisor {
     pub server_dir: PathBuf,
     pub node_name: String,
     pub has_etcd: bool,
+    /// What all servers must share, as this one has it.
+    pub critical: Value,
 }
 
 impl Supervisor {
@@ -82,13 +84,22 @@ impl Supervisor {
             return http::plain(503, "runtime core not ready\n");
         };
         match (&request.method, request.path.as_str()) {
-            (&Method::GET, "/v1-k3s/config") => http::json(200, &config()),
+            (&Method::GET, "/v1-k3s/config") => http::json(200, &self.config()),
             (&Method::GET, "/v1-k3s/apiservers") => http::json(200, &json!(servers(cluster))),
             (_, path) => match self.certificate(cluster, path, headers).await {
                 Ok(answer) => answer,
                 Err(refusal) => http::refused(&refusal),
             },
         }
+    }
+
+    /// What an agent needs to know of the cluster, and a server that joins compares with its own.
+    fn config(&self) -> Value {
+        json!({
+            "ClusterCIDR": self.critical["cluster-cidr"], "ServiceCIDR": self.critical["service-cidr"],
+            "ClusterDNS": self.critical["cluster-dns"], "ClusterDomain": self.critical["cluster-domain"],
+            "FlannelBackend": self.critical["flannel-backend"], "Critical": self.critical,
+        })
     }
 
     async fn datastore(&self, request: &Request) -> Response<Body> {
@@ -206,14 +217,6 @@ async fn check_password(cluster: &Cluster, node: &str, password: &str) -> Result
 
 fn salted(salt: &str, password: &str) -> String {
     format!("$1:{salt}:{}", hex(&Sha256::digest(format!("{salt}{password}"))))
-}
-
-/// What an agent needs to know of the cluster.
-fn config() -> Value {
-    json!({
-        "ClusterCIDR": "10.42.0.0/16", "ServiceCIDR": "10.43.0.0/16", "ClusterDNS": "10.43.0.10",
-        "ClusterDomain": "cluster.local", "FlannelBackend": "vxlan",
-    })
 }
 
 /// The servers by address and port, for the agents' load balancers.

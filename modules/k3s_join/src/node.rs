@@ -68,6 +68,8 @@ pub struct Node {
     pub(crate) ca: Option<String>,
     pub(crate) agent_ca: Option<String>,
     pub(crate) has_identity: bool,
+    /// Whether it has the password by which the cluster may know it.
+    pub(crate) has_password: bool,
     pub(crate) data: [bool; 2],
     pub(crate) wal: bool,
     pub(crate) sqlite: bool,
@@ -173,6 +175,7 @@ impl Node {
             ca: facts.lossy("ca"),
             agent_ca: facts.lossy("agent-ca"),
             has_identity: has("identity"),
+            has_password: has("password"),
             data: [has("data:server"), has("data:agent")],
             wal: has("wal"),
             sqlite: has("sqlite"),

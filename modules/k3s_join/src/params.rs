@@ -45,7 +45,7 @@ pub struct Member {
     pub node: Option<String>,
     pub peer_urls: Vec<String>,
     pub healthy: bool,
-    pub started: bool,
+    pub learner: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -85,6 +85,23 @@ pub(crate) fn stale<'m>(role: Role, joining: &'m Joining, node: &Node) -> Vec<&'
     joining.members.iter().filter(fits).collect()
 }
 
+/// Nodes that the cluster has to forget before this one joins: those of stale members, and its own where it has lost the
+/// password by which the cluster knows it.
+pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
+    if joined(role, joining, node) {
+        return Vec::new();
+    }
+    let stale = stale(role, joining, node).into_iter();
+    let mut gone: Vec<String> = stale.filter_map(|member| member.node.clone()).collect();
+    gone.retain(|name| *name != joining.node_name);
+    if !node.has_password {
+        gone.push(joining.node_name.clone());
+    }
+    gone.sort();
+    gone.dedup();
+    gone
+}
+
 pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> Result<Plan<Step>> {
     if joined(role, joining, node) {
         return Ok(Plan::default());
@@ -127,17 +144,16 @@ pub(crate) fn is_foreign(joining: &Joining, node: &Node) -> bool {
 }
 
 fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
-    let there = |what: &[&'static str]| -> Vec<&'static str> {
-        what.iter()
-            .zip(node.data)
-            .filter_map(|(name, is)| is.then_some(*name))
-            .collect()
+    // By the server's data it is known whose they are: that goes last, should this be cut off.
+    let whole = || -> Vec<&'static str> {
+        let [server, agent] = node.data;
+        let all = [("agent", agent), ("server", server)].into_iter();
+        all.filter_map(|(name, there)| there.then_some(name)).collect()
     };
-    let whole = there(&["server", "agent"]);
     if is_foreign(joining, node) {
         let why = "its data is of another cluster";
         return Some(Old {
-            what: whole,
+            what: whole(),
             why,
             kill: true,
         });
@@ -145,7 +161,7 @@ fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
     if node.role().is_none() && (node.ca.is_some() || node.has_identity) {
         let why = "there is data of k3s, and no unit that it belongs to";
         return Some(Old {
-            what: whole,
+            what: whole(),
             why,
             kill: true,
         });

@@ -164,6 +164,7 @@ fn a_server_whose_member_lives_on_is_left_alone_whatever_else_is_so() {
     let node = node(&joining, &frames);
     assert!(joined(Role::Server, &joining, &node));
     assert!(stale(Role::Server, &joining, &node).is_empty());
+    assert!(gone(Role::Server, &joining, &node).is_empty());
 }
 
 #[test]
@@ -240,7 +241,7 @@ fn another_clusters_data_is_set_aside_only_on_demand() {
         let steps = steps_of(Role::Server, json!({"discard": true}), &frames);
         assert_eq!(
             steps[0],
-            "stop k3s, and set server and agent aside as before-join-T: its data is of another cluster"
+            "stop k3s, and set agent and server aside as before-join-T: its data is of another cluster"
         );
     }
 }
@@ -266,6 +267,16 @@ fn members_of_its_name_or_address_are_stale() {
     };
     assert_eq!(ids(Role::Server), ["b2", "c3", "d4", "e5"]);
     assert!(ids(Role::Agent).is_empty());
+    assert_eq!(gone(Role::Server, &joining, &node), ["n2", "old"]);
+    assert_eq!(gone(Role::Agent, &joining, &node), ["n2"]);
+}
+
+#[test]
+fn a_node_that_still_has_its_password_need_not_be_forgotten() {
+    let joining = joining("server", json!({}));
+    for (frames, names) in [(&[][..], &["n2"][..]), (&[("password", "x")][..], &[][..])] {
+        assert_eq!(gone(Role::Server, &joining, &node(&joining, frames)), names);
+    }
 }
 
 #[test]

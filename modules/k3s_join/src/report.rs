@@ -22,6 +22,8 @@ pub struct Returned {
     #[serde(skip_serializing_if = "Option::is_none")]
     stale_members: Option<Vec<Stale>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    gone_nodes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     causes: Option<Vec<Cause>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<Vec<String>>,
@@ -30,6 +32,7 @@ pub struct Returned {
 #[derive(Serialize)]
 struct Seen {
     joined: bool,
+    voter: bool,
     unit: bool,
     installed: Option<String>,
     name: String,
@@ -66,6 +69,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
             Returned {
                 node: Some(seen(params.role, joining, node)),
                 stale_members: Some(stale(params.role, joining, first)),
+                gone_nodes: Some(plan::gone(params.role, joining, first)),
                 ..Returned::default()
             }
         }
@@ -74,8 +78,10 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
 }
 
 fn seen(role: Role, joining: &Joining, node: &Node) -> Seen {
+    let member = node.member(&joining.members);
     Seen {
         joined: plan::joined(role, joining, node),
+        voter: member.is_some_and(|member| member.healthy && !member.learner),
         unit: node.role().is_some(),
         installed: node.version.as_ref().map(ToString::to_string),
         name: node.name.clone(),

@@ -38,7 +38,38 @@ const SECRET: &[&str] = &[
 ];
 const MASK: &str = "********";
 
+/// What all servers must share, with what counts where nothing is said.
+const CRITICAL: &[(&str, &str)] = &[
+    ("cluster-cidr", "10.42.0.0/16"),
+    ("service-cidr", "10.43.0.0/16"),
+    ("cluster-dns", "10.43.0.10"),
+    ("cluster-domain", "cluster.local"),
+    ("disable-cloud-controller", "false"),
+    ("disable-helm-controller", "false"),
+    ("disable-network-policy", "false"),
+    ("egress-selector-mode", "agent"),
+    ("embedded-registry", "false"),
+    ("flannel-backend", "vxlan"),
+    ("flannel-external-ip", "false"),
+    ("flannel-ipv6-masq", "false"),
+    ("secrets-encryption", "false"),
+];
+
 impl Config {
+    /// For servers that join: they compare it with their own.
+    pub fn critical(&self) -> Value {
+        let said = |name: &str, default: &str| match self.flags.list(name).as_slice() {
+            [] if self.flags.is_set(name) => "true".to_owned(),
+            [] => default.to_owned(),
+            values => values.join(","),
+        };
+        let mut all = json!({"disable=servicelb": self.disables("servicelb").to_string()});
+        for (name, default) in CRITICAL {
+            json::set(&mut all, &[name], json!(said(name, default)));
+        }
+        all
+    }
+
     pub fn new(flags: Flags, role: Role) -> Result<Self> {
         let data_dir = PathBuf::from(flags.value("data-dir").unwrap_or(paths::DATA_DIR));
         let environment = std::env::vars()
@@ -221,6 +252,27 @@ mod tests {
     fn base32_is_the_standard_one() {
         assert_eq!(base32(b"foobar"), "MZXW6YTBOI======");
         assert_eq!(base32(&[0; 32]).len(), 56);
+    }
+
+    #[test]
+    fn what_servers_must_share_is_told_with_its_defaults() {
+        let line = [
+            "--secrets-encryption",
+            "--disable=servicelb,traefik",
+            "--cluster-cidr=10.1.0.0/16",
+        ];
+        let line: Vec<String> = line.iter().map(|w| (*w).to_owned()).collect();
+        let of = |line: &[String]| {
+            let flags = flags::parse(Role::Server, line, |_| None).unwrap();
+            Config::new(flags, Role::Server).unwrap().critical()
+        };
+        let (told, default) = (of(&line), of(&[]));
+        assert_eq!(told["secrets-encryption"], "true");
+        assert_eq!(told["cluster-cidr"], "10.1.0.0/16");
+        assert_eq!(told["disable=servicelb"], "true");
+        assert_eq!(default["secrets-encryption"], "false");
+        assert_eq!(default["cluster-cidr"], "10.42.0.0/16");
+        assert_eq!(default["flannel-backend"], told["flannel-backend"]);
     }
 
     #[test]

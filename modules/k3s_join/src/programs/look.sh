@@ -7,6 +7,7 @@ put_file agent-ca "$data/agent/server-ca.crt"
 [ ! -d "$data/server/db/etcd/member/wal" ] || put wal x
 [ ! -f "$data/server/db/state.db" ] || put sqlite x
 put_file etcd-name "$data/server/db/etcd/name"
+[ ! -s /etc/rancher/node/password ] || put password x
 [ ! -e "$data/agent/client-kubelet.crt" ] || put identity x
 put fib-trie "$(cat /proc/net/fib_trie 2>/dev/null)"
 put if-inet6 "$(cat /proc/net/if_inet6 2>/dev/null)"
