@@ -10,7 +10,7 @@ use crate::object::List;
 use anyhow::{Context, Result};
 use host::{Command, Failure, Host, Kind, Output, Waited, wait_until};
 use serde::de::DeserializeOwned;
-use serde_json::Deserializer;
+use serde_json::{Deserializer, Value};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -84,6 +84,29 @@ impl<'a> Kubectl<'a> {
     /// All objects of one path.
     pub fn list<T: DeserializeOwned>(&self, path: String) -> Result<Vec<T>> {
         self.read(&[path])?.list()
+    }
+
+    /// Merges `patch` into a node, and gives the node back as it is then. With a `resourceVersion` in it nothing happens
+    /// where somebody else has written to the node meanwhile.
+    pub fn patch_node<T: DeserializeOwned>(&self, node: &str, patch: &Value) -> Result<T> {
+        let timeout = self.timeout_argument();
+        let patch = patch.to_string();
+        let arguments = [
+            "patch",
+            "node",
+            node,
+            "--type=merge",
+            "-p",
+            &patch,
+            "-o",
+            "json",
+            &timeout,
+        ];
+        let words = self.program.iter().map(String::as_str).chain(arguments);
+        // It reads the node, patches it, and on its first run looks around.
+        let output = self.host.run(&Command::new(words).within(self.limit(3)))?;
+        let output = output.succeed(&self.host.place(), &format!("patching the node {node}"))?;
+        serde_json::from_slice(&output.stdout).context("reading the patched node")
     }
 
     /// Runs a script that begins with [`Kubectl::prelude`].

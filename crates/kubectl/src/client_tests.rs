@@ -64,5 +64,7 @@ fn a_program_that_is_not_there_is_no_passing_trouble() {
             !passing(&error) && error.to_string().contains("/no/such/kubectl cannot be run"),
             "{error}"
         );
+        let error = kubectl.patch_node::<Value>("n1", &Value::Null).unwrap_err();
+        assert!(!passing(&error), "{error}");
     });
 }

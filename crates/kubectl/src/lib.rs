@@ -4,6 +4,7 @@ mod answers;
 mod client;
 mod cordon;
 mod object;
+mod placement;
 #[cfg(test)]
 mod samples;
 mod selector;
@@ -12,4 +13,5 @@ pub use answers::{Answer, Answers, Questions};
 pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
 pub use cordon::{CordonRecord, Owner};
 pub use object::{Condition, List, ListMeta, Meta, OwnerReference, Time, null_is_empty};
+pub use placement::{Claim, PersistentVolume, Placement, Taint};
 pub use selector::{Labels, Operator, Requirement, Selector};

@@ -51,6 +51,18 @@ impl Meta {
     pub fn controller(&self) -> Option<&OwnerReference> {
         self.owner_references.iter().find(|owner| owner.controller)
     }
+
+    /// Kind and name of the workload that makes a pod's successors. A Deployment names its `ReplicaSets` by itself and
+    /// the hash that their pods have as a label.
+    pub fn workload(&self) -> Option<(&str, &str)> {
+        let OwnerReference { kind, name, .. } = self.controller()?;
+        let of_deployment = || {
+            let hash = self.labels.get("pod-template-hash")?;
+            name.strip_suffix(hash)?.strip_suffix('-')
+        };
+        let deployment = (kind == "ReplicaSet").then(of_deployment).flatten();
+        Some(deployment.map_or((kind, name), |deployment| ("Deployment", deployment)))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

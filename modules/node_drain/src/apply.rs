@@ -44,7 +44,7 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
         tried = Some(change);
         // Until its answer is there, the patch may have gone through or not.
         journal.cordoned |= change == Change::Cordon;
-        requests::patch_node(&kubectl, &params.node, &wish.patch(&node))
+        kubectl.patch_node(&params.node, &wish.patch(&node))
     })?;
     if let Some(change) = wish.change(&node) {
         bail!(

@@ -2,13 +2,11 @@
 
 use crate::owners;
 use crate::params::{Params, Wanted};
-use crate::state::{
-    Api, Claim, Groups, Node, PersistentVolume, Pinned, Pod, Resources, State, pinned, split,
-};
+use crate::state::{Api, Groups, Node, Pinned, Pod, Resources, State, pinned, split};
 use crate::verdict::{Verdict, judge};
 use anyhow::{Context, Result};
 use host::Host;
-use kubectl::{Kubectl, pages};
+use kubectl::{Claim, Kubectl, PersistentVolume, pages};
 use std::collections::BTreeSet;
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {

@@ -1,9 +1,8 @@
-//! The requests that change something: the patch of a node, and evictions and deletions of pods.
+//! The requests that change something of pods: evictions and deletions.
 
 use crate::evict::{How, Request};
-use crate::state::{Node, PodId};
-use anyhow::{Context, Result};
-use host::Command;
+use crate::state::PodId;
+use anyhow::Result;
 use kubectl::{Kubectl, quote};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -12,28 +11,6 @@ use std::fmt::Write as _;
 const ABREAST: usize = 6;
 /// Enough of a refusal to act on.
 const SAID: usize = 300;
-
-/// Patches the node, and gives it back as it is then.
-pub(crate) fn patch_node(kubectl: &Kubectl, node: &str, patch: &Value) -> Result<Node> {
-    let timeout = kubectl.timeout_argument();
-    let patch = patch.to_string();
-    let arguments = [
-        "patch",
-        "node",
-        node,
-        "--type=merge",
-        "-p",
-        &patch,
-        "-o",
-        "json",
-        &timeout,
-    ];
-    let words = kubectl.program.iter().map(String::as_str).chain(arguments);
-    // It reads the node, patches it, and on its first run looks around.
-    let output = kubectl.host.run(&Command::new(words).within(kubectl.limit(3)))?;
-    let output = output.succeed(&kubectl.host.place(), &format!("patching the node {node}"))?;
-    serde_json::from_slice(&output.stdout).context("reading the patched node")
-}
 
 /// Sends requests side by side. What came of them is seen at the next look; given back is what was said
 /// about those that did not succeed, by their place in the list.

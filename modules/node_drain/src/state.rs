@@ -9,7 +9,7 @@ pub use budget::{Budget, Headroom};
 pub use node::Node;
 pub(crate) use node::split;
 pub use pod::{Pod, PodId};
-pub(crate) use volume::{Claim, PersistentVolume, pinned};
+pub(crate) use volume::pinned;
 
 use crate::owners::Seen;
 use kubectl::null_is_empty;

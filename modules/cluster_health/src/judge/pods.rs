@@ -85,27 +85,13 @@ impl<'s> World<'s> {
         };
         let meta = &pod.metadata;
         // A mirror pod's owner is its node, which it shares with others.
-        let Some(controller) = meta.controller().filter(|_| !pod.is_mirror()) else {
-            return own("", &meta.name);
-        };
-        let of_deployment = || {
-            // A Deployment names its ReplicaSets by itself and the hash that their pods have as a label.
-            let hash = meta.labels.get("pod-template-hash")?;
-            controller.name.strip_suffix(hash)?.strip_suffix('-')
-        };
-        match controller.kind.as_str() {
-            "ReplicaSet" => of_deployment().map_or_else(
-                || own("ReplicaSet", &controller.name),
-                |name| own("Deployment", name),
-            ),
-            "Job" => match self
-                .cron_jobs
-                .get(&(meta.namespace.as_str(), controller.name.as_str()))
-            {
+        match meta.workload().filter(|_| !pod.is_mirror()) {
+            None => own("", &meta.name),
+            Some(("Job", name)) => match self.cron_jobs.get(&(meta.namespace.as_str(), name)) {
                 Some(cron_job) => own("CronJob", cron_job),
-                None => own("Job", &controller.name),
+                None => own("Job", name),
             },
-            kind => own(kind, &controller.name),
+            Some((kind, name)) => own(kind, name),
         }
     }
 

@@ -1,8 +1,8 @@
-//! Nodes, and what asks for certain nodes.
+//! Nodes.
 
 use crate::cordon::Record;
 use anyhow::{Result, bail};
-use kubectl::{Condition, Labels, Meta, Owner, Requirement, null_is_empty};
+use kubectl::{Condition, Labels, Meta, Owner, null_is_empty};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -90,39 +90,4 @@ pub(crate) fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)>
         "looking for the node {wanted}: the cluster has none of that name; it has {}",
         names.join(", ")
     )
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct NodeTerms {
-    #[serde(deserialize_with = "null_is_empty")]
-    node_selector_terms: Vec<NodeTerm>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct NodeTerm {
-    #[serde(deserialize_with = "null_is_empty")]
-    match_expressions: Vec<Requirement>,
-    #[serde(deserialize_with = "null_is_empty")]
-    match_fields: Vec<Requirement>,
-}
-
-impl NodeTerms {
-    pub(super) fn allow(&self, node: &Node) -> bool {
-        self.node_selector_terms.iter().any(|term| term.allows(node))
-    }
-}
-
-impl NodeTerm {
-    fn allows(&self, node: &Node) -> bool {
-        let fields = Labels::from([("metadata.name".to_owned(), node.name.clone())]);
-        self.match_expressions
-            .iter()
-            .all(|requirement| requirement.met_by(&node.labels))
-            && self
-                .match_fields
-                .iter()
-                .all(|requirement| requirement.met_by(&fields))
-    }
 }

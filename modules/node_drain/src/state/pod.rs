@@ -1,7 +1,7 @@
 //! Pods: what decides whether they may go, and where to.
 
-use super::node::{Node, NodeTerms};
-use kubectl::{Condition, Labels, Meta, null_is_empty};
+use super::node::Node;
+use kubectl::{Condition, Meta, Placement, null_is_empty};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
@@ -18,21 +18,8 @@ pub struct Pod {
 struct PodSpec {
     #[serde(deserialize_with = "null_is_empty")]
     volumes: Vec<Volume>,
-    #[serde(deserialize_with = "null_is_empty")]
-    node_selector: Labels,
-    affinity: Option<Affinity>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Affinity {
-    node_affinity: Option<PodNodeAffinity>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct PodNodeAffinity {
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
-    required: Option<NodeTerms>,
+    #[serde(flatten)]
+    placement: Placement,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -91,20 +78,9 @@ impl Pod {
 
     /// Whether it asks for certain nodes, and none of `others` is one.
     pub fn fits_none_of(&self, others: &[Node]) -> bool {
-        let affinity = self
-            .spec
-            .affinity
-            .as_ref()
-            .and_then(|affinity| affinity.node_affinity.as_ref());
-        let terms = affinity.and_then(|affinity| affinity.required.as_ref());
-        let selected = |node: &Node| {
-            self.spec
-                .node_selector
-                .iter()
-                .all(|(key, value)| node.labels.get(key) == Some(value))
-        };
-        let fits = |node: &Node| selected(node) && terms.is_none_or(|terms| terms.allow(node));
-        (terms.is_some() || !self.spec.node_selector.is_empty()) && !others.iter().any(fits)
+        let placement = &self.spec.placement;
+        let fits = |node: &Node| placement.fits(&node.name, &node.labels);
+        placement.is_choosy() && !others.iter().any(fits)
     }
 
     /// The claims that the pod uses, with its namespace.

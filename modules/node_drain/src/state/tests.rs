@@ -1,7 +1,7 @@
 //! The parsers on what was recorded: real k3s where it was at hand, else the lab's, through real kubectls.
 
 use super::*;
-use kubectl::List;
+use kubectl::{Claim, List, PersistentVolume};
 use serde_json::Value;
 
 macro_rules! recorded {

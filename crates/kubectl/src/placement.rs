@@ -1,0 +1,270 @@
+//! Where a pod may run: what it asks of nodes, what it tolerates of them, and which nodes its volumes reach.
+//!
+//! Room (CPU, memory) and the company of other pods (pod affinity) are left to the scheduler: they pass.
+
+use crate::object::{Meta, null_is_empty};
+use crate::selector::{Labels, Requirement};
+use serde::Deserialize;
+
+/// The part of a pod's `spec` that chooses nodes.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Placement {
+    #[serde(deserialize_with = "null_is_empty")]
+    node_selector: Labels,
+    affinity: Option<Affinity>,
+    #[serde(deserialize_with = "null_is_empty")]
+    tolerations: Vec<Toleration>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Affinity {
+    node_affinity: Option<NodeAffinity>,
+}
+
+/// As pods and volumes have it.
+#[derive(Clone, Debug, Deserialize)]
+struct NodeAffinity {
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", alias = "required")]
+    required: Option<NodeTerms>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeTerms {
+    #[serde(deserialize_with = "null_is_empty")]
+    node_selector_terms: Vec<NodeTerm>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeTerm {
+    #[serde(deserialize_with = "null_is_empty")]
+    match_expressions: Vec<Requirement>,
+    #[serde(deserialize_with = "null_is_empty")]
+    match_fields: Vec<Requirement>,
+}
+
+/// A taint of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Taint {
+    pub key: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub value: String,
+    pub effect: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Toleration {
+    #[serde(deserialize_with = "null_is_empty")]
+    key: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    operator: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    value: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    effect: String,
+}
+
+impl Placement {
+    /// Whether it asks for certain nodes at all.
+    pub fn is_choosy(&self) -> bool {
+        self.terms().is_some() || !self.node_selector.is_empty()
+    }
+
+    /// Whether a node of this name, with these labels, is what it asks for.
+    pub fn fits(&self, name: &str, labels: &Labels) -> bool {
+        let selected = self
+            .node_selector
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value));
+        selected && self.terms().is_none_or(|terms| terms.allow(name, labels))
+    }
+
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        self.tolerations.iter().any(|toleration| toleration.covers(taint))
+    }
+
+    fn terms(&self) -> Option<&NodeTerms> {
+        self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
+    }
+}
+
+impl NodeTerms {
+    fn allow(&self, name: &str, labels: &Labels) -> bool {
+        let fields = Labels::from([("metadata.name".to_owned(), name.to_owned())]);
+        let met = |requirements: &[Requirement], by: &Labels| {
+            requirements.iter().all(|requirement| requirement.met_by(by))
+        };
+        self.node_selector_terms
+            .iter()
+            .any(|term| met(&term.match_expressions, labels) && met(&term.match_fields, &fields))
+    }
+}
+
+impl Taint {
+    /// Whether it keeps pods off that do not tolerate it, rather than only being avoided.
+    pub fn keeps_off(&self) -> bool {
+        self.effect != "PreferNoSchedule"
+    }
+}
+
+impl std::fmt::Display for Taint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let equals = if self.value.is_empty() { "" } else { "=" };
+        write!(f, "{}{equals}{}:{}", self.key, self.value, self.effect)
+    }
+}
+
+impl Toleration {
+    fn covers(&self, taint: &Taint) -> bool {
+        let exists = self.operator == "Exists";
+        let key = self.key == taint.key || self.key.is_empty() && exists;
+        let value = exists || self.value == taint.value;
+        key && value && (self.effect.is_empty() || self.effect == taint.effect)
+    }
+}
+
+/// A claim of a pod on storage, and the volume that it got.
+#[derive(Debug, Deserialize)]
+pub struct Claim {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: ClaimSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ClaimSpec {
+    volume_name: String,
+}
+
+impl Claim {
+    /// Its namespace and name, by which pods name it.
+    pub fn key(&self) -> (String, String) {
+        (self.metadata.namespace.clone(), self.metadata.name.clone())
+    }
+
+    /// Empty until it has one.
+    pub fn volume(&self) -> &str {
+        &self.spec.volume_name
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PersistentVolume {
+    pub metadata: Meta,
+    #[serde(default)]
+    spec: PersistentVolumeSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PersistentVolumeSpec {
+    node_affinity: Option<NodeAffinity>,
+}
+
+impl PersistentVolume {
+    /// Whether only some nodes reach it.
+    pub fn is_choosy(&self) -> bool {
+        self.spec.node_affinity.is_some()
+    }
+
+    pub fn allows(&self, name: &str, labels: &Labels) -> bool {
+        let terms = self
+            .spec
+            .node_affinity
+            .as_ref()
+            .and_then(|affinity| affinity.required.as_ref());
+        terms.is_none_or(|terms| terms.allow(name, labels))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn placement(spec: Value) -> Placement {
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn selector_and_required_affinity_both_have_to_fit() {
+        let labels = Labels::from([("disk".to_owned(), "ssd".to_owned())]);
+        let affinity = |name: &str| {
+            json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
+                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]},
+            ]}}})
+        };
+        let table = [
+            (json!({}), false, true),
+            (json!({"nodeSelector": null, "affinity": null}), false, true),
+            (json!({"nodeSelector": {"disk": "ssd"}}), true, true),
+            (json!({"nodeSelector": {"disk": "hdd"}}), true, false),
+            (json!({"affinity": affinity("n1")}), true, true),
+            (json!({"affinity": affinity("n2")}), true, false),
+            (
+                json!({"affinity": affinity("n1"), "nodeSelector": {"disk": "hdd"}}),
+                true,
+                false,
+            ),
+            (json!({"affinity": {"podAntiAffinity": {}}}), false, true),
+        ];
+        for (spec, choosy, fits) in table {
+            let placement = placement(spec.clone());
+            assert_eq!(
+                (placement.is_choosy(), placement.fits("n1", &labels)),
+                (choosy, fits),
+                "{spec}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_toleration_covers_key_value_and_effect() {
+        let taint = Taint {
+            key: "role".to_owned(),
+            value: "true".to_owned(),
+            effect: "NoSchedule".to_owned(),
+        };
+        let table = [
+            (json!({"key": "role", "operator": "Exists"}), true),
+            (json!({"operator": "Exists"}), true),
+            (
+                json!({"key": "role", "operator": "Exists", "effect": "NoSchedule"}),
+                true,
+            ),
+            (
+                json!({"key": "role", "operator": "Exists", "effect": "NoExecute"}),
+                false,
+            ),
+            (json!({"key": "role", "operator": "Equal", "value": "true"}), true),
+            (json!({"key": "role", "value": "true", "effect": null}), true),
+            (json!({"key": "role"}), false),
+            (json!({"key": "other", "operator": "Exists"}), false),
+        ];
+        for (toleration, expected) in table {
+            let placement = placement(json!({"tolerations": [toleration]}));
+            assert_eq!(placement.tolerates(&taint), expected, "{toleration}");
+        }
+        assert!(!placement(json!({"tolerations": null})).tolerates(&taint));
+    }
+
+    #[test]
+    fn a_taint_is_written_as_kubectl_writes_it() {
+        let taint = |value: &str| Taint {
+            key: "a/b".to_owned(),
+            value: value.to_owned(),
+            effect: "NoSchedule".to_owned(),
+        };
+        assert_eq!(
+            [taint("").to_string(), taint("x").to_string()],
+            ["a/b:NoSchedule", "a/b=x:NoSchedule"]
+        );
+        assert!(taint("").keeps_off());
+    }
+}
