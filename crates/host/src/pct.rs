@@ -1,5 +1,9 @@
 //! What we ask of Proxmox's `pct`, besides running commands in containers.
 
+mod config;
+
+pub use config::{Config, config, config_path};
+
 use crate::{Command, Failure, Host, Kind, wait_until};
 use anyhow::Result;
 use std::time::Duration;
@@ -152,8 +156,7 @@ pub fn locked(place: impl Into<String>, vmid: u32, lock: &str) -> Failure {
 /// The names of a container's snapshots, as its configuration has them: a section each. What `pct` shows of them is a
 /// drawing of a tree.
 pub fn snapshots(host: &dyn Host, vmid: u32) -> Result<Vec<String>> {
-    let path = format!("/etc/pve/lxc/{vmid}.conf");
-    let Some(text) = host.read(&path)? else {
+    let Some(text) = host.read(&config_path(vmid))? else {
         return Err(missing(host, vmid).into());
     };
     Ok(parse_snapshots(&String::from_utf8_lossy(&text)))

@@ -1,0 +1,135 @@
+//! `k3s_prereqs`: what k3s needs of a node before it is installed there.
+//!
+//! What can be had from inside (packages, `/dev/kmsg`) is put in place. What only the container's configuration or the
+//! Proxmox host can give is named, with the exact line, and never given by itself: each such line loosens the container.
+
+mod checks;
+mod params;
+mod plan;
+mod report;
+#[cfg(test)]
+mod samples;
+mod state;
+
+pub use params::Params;
+pub use plan::Step;
+pub use report::Returned;
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host, pct};
+use k3s_node::{Facts, Program};
+use state::{Family, UNIT};
+use std::time::Duration;
+
+pub struct K3sPrereqs;
+
+const BINARY: &str = "/usr/local/bin/k3s";
+
+impl Module for K3sPrereqs {
+    const NAME: &'static str = "k3s_prereqs";
+    const DOC: &'static str = include_str!("../k3s_prereqs.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        let outside = host.outside();
+        let config = match params.vmid {
+            Some(vmid) => {
+                pct::is_free(outside, vmid)?;
+                Some(pct::config(outside, vmid)?)
+            }
+            None => None,
+        };
+        let output = host
+            .run(&gather(params))?
+            .succeed(&host.place(), "looking at what k3s needs")?;
+        Facts::parse(&output.stdout)
+            .and_then(|facts| State::read(&facts, host.place(), outside.place(), config))
+            .with_context(|| format!("{}: looking at what k3s needs", host.place()))
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
+        match step {
+            Step::Install { family, packages } => install(params, host, *family, packages),
+            Step::MakeKmsg { .. } => make_kmsg(params, host),
+        }
+    }
+
+    fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
+        report::report(params, before, after)
+    }
+}
+
+/// Both families' names are asked for: which one it is, is in the answer.
+fn gather(params: &Params) -> Command {
+    let mut packages: Vec<String> = [Family::Debian, Family::RedHat]
+        .iter()
+        .flat_map(|family| family.packages(params))
+        .collect();
+    packages.sort();
+    packages.dedup();
+    Program::new(BINARY)
+        .with("packages", &packages.join(" "))
+        .end(include_str!("programs/gather.sh"))
+}
+
+fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]) -> Result<()> {
+    let body = match family {
+        Family::Debian => include_str!("programs/apt.sh"),
+        Family::RedHat => include_str!("programs/dnf.sh"),
+    };
+    let names = packages.join(" ");
+    let command = Program::new(BINARY)
+        .with("packages", &names)
+        .with("lock_wait", &params.package_lock_wait.to_string())
+        .end_after_turn(
+            params.lock_timeout,
+            body,
+            Duration::from_secs(params.package_timeout),
+        );
+    host.run(&command)?
+        .succeed(&host.place(), &format!("installing {names}"))?;
+    // A package manager that says yes and installs nothing would be met again at the next run only.
+    let output = host
+        .run(&gather(params))?
+        .succeed(&host.place(), "looking for the packages")?;
+    let facts = Facts::parse(&output.stdout)?;
+    let state = State::read(&facts, host.place(), host.outside().place(), None)?;
+    let missing = state.missing_packages(params);
+    if !missing.is_empty() {
+        bail!(
+            "{}: the package manager ended well, but {} is still not installed; look at what it says there by hand",
+            host.place(),
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn make_kmsg(params: &Params, host: &dyn Host) -> Result<()> {
+    let command = Program::new(BINARY).with("unit_text", UNIT).end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/kmsg.sh"),
+        Command::USUAL_LIMIT,
+    );
+    host.run(&command)?
+        .succeed(&host.place(), "making /dev/kmsg")
+        .map(|_| ())
+}

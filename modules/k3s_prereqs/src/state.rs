@@ -1,0 +1,290 @@
+//! What is true of the node, and of its container's configuration.
+
+use crate::params::Params;
+use anyhow::{Context, Result};
+use host::pct::Config;
+use k3s_node::{Facts, Show};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The unit by which a container gets its `/dev/kmsg`, as it shall be.
+pub(crate) const UNIT: &str = include_str!("programs/conf-kmsg.service");
+pub(crate) const UNIT_NAME: &str = "conf-kmsg.service";
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) place: String,
+    /// The Proxmox host, or the node itself.
+    pub(crate) outside: String,
+    /// None: no container.
+    pub(crate) config: Option<Config>,
+    pub(crate) systemd: bool,
+    pub(crate) os: Os,
+    pub(crate) kernel: String,
+    pub(crate) kmsg: Kmsg,
+    pub(crate) unit: Unit,
+    /// By name below `/proc/sys`.
+    pub(crate) sysctls: BTreeMap<String, Sysctl>,
+    pub(crate) sys_writable: bool,
+    pub(crate) cgroup: Cgroup,
+    /// Parts of the kernel that are there.
+    pub(crate) kernel_parts: Vec<String>,
+    /// MiB, and on what kind of file system.
+    pub(crate) free_mb: u64,
+    pub(crate) disk_type: String,
+    /// Those that were asked for.
+    pub(crate) installed: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Os {
+    pub(crate) id: String,
+    pub(crate) like: Vec<String>,
+    pub(crate) version: String,
+    pub(crate) name: String,
+}
+
+/// Which package manager a distribution has, and what it calls things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    Debian,
+    RedHat,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Kmsg {
+    /// `device`: the kernel's own; `link to …`; `other`; none: it is not there.
+    pub(crate) kind: Option<String>,
+    pub(crate) opens: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    pub(crate) text: Option<String>,
+    pub(crate) enabled: bool,
+    pub(crate) active: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sysctl {
+    pub(crate) access: Access,
+    pub(crate) value: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Open,
+    /// The file could be written, but something (`AppArmor`) forbids it.
+    Denied,
+    ReadOnly,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cgroup {
+    pub(crate) version: u8,
+    pub(crate) controllers: Vec<String>,
+    pub(crate) writable: bool,
+}
+
+impl Os {
+    fn parse(text: &str) -> Self {
+        let value = |key: &str| {
+            let found = text
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            found
+                .unwrap_or_default()
+                .trim()
+                .trim_matches(['"', '\''])
+                .to_owned()
+        };
+        Self {
+            id: value("ID"),
+            like: value("ID_LIKE").split_whitespace().map(str::to_owned).collect(),
+            version: value("VERSION_ID"),
+            name: value("PRETTY_NAME"),
+        }
+    }
+
+    pub(crate) fn family(&self) -> Option<Family> {
+        let names = || std::iter::once(&self.id).chain(&self.like).map(String::as_str);
+        if names().any(|name| matches!(name, "debian" | "ubuntu")) {
+            return Some(Family::Debian);
+        }
+        let red_hat = |name| matches!(name, "rhel" | "fedora" | "centos" | "rocky" | "almalinux");
+        names().any(red_hat).then_some(Family::RedHat)
+    }
+}
+
+impl Family {
+    pub(crate) const fn nfs_client(self) -> &'static str {
+        match self {
+            Self::Debian => "nfs-common",
+            Self::RedHat => "nfs-utils",
+        }
+    }
+
+    /// All packages that the node is to have.
+    pub(crate) fn packages(self, params: &Params) -> Vec<String> {
+        let nfs = params.nfs_client.then(|| self.nfs_client().to_owned());
+        let mut packages: Vec<String> = nfs.into_iter().chain(params.packages.iter().cloned()).collect();
+        packages.sort();
+        packages.dedup();
+        packages
+    }
+}
+
+impl State {
+    pub(crate) fn read(
+        facts: &Facts,
+        place: String,
+        outside: String,
+        config: Option<Config>,
+    ) -> Result<Self> {
+        let os = Os::parse(&facts.lossy("os-release").unwrap_or_default());
+        let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
+        let show = shows.get(UNIT_NAME);
+        let (free_mb, disk_type) = disk(facts).context("df told nothing of /var/lib")?;
+        Ok(Self {
+            place,
+            outside,
+            config,
+            systemd: facts.lossy("systemd").is_some(),
+            kernel: facts.lossy("kernel").unwrap_or_default(),
+            kmsg: Kmsg {
+                kind: facts.lossy("kmsg"),
+                opens: facts.lossy("kmsg-opens").is_some(),
+            },
+            unit: Unit {
+                text: facts.text("unit")?,
+                enabled: show.is_some_and(|show| show.enabled == "enabled"),
+                active: show.is_some_and(|show| show.active == "active"),
+            },
+            sysctls: sysctls(facts),
+            sys_writable: facts.lossy("sys-writable").is_some(),
+            cgroup: Cgroup {
+                version: facts
+                    .lossy("cgroup-version")
+                    .and_then(|version| version.parse().ok())
+                    .unwrap_or(0),
+                controllers: words(&facts.lossy("cgroup-controllers").unwrap_or_default()),
+                writable: facts.lossy("cgroup-writable").is_some(),
+            },
+            kernel_parts: facts.below("kernel:").into_iter().map(|(name, _)| name).collect(),
+            free_mb,
+            disk_type,
+            installed: installed(facts, os.family()),
+            os,
+        })
+    }
+
+    pub(crate) fn missing_packages(&self, params: &Params) -> Vec<String> {
+        let Some(family) = self.os.family() else {
+            return Vec::new();
+        };
+        let mut packages = family.packages(params);
+        packages.retain(|name| !self.installed.contains(name));
+        packages
+    }
+
+    /// Whether `/dev/kmsg` has to be made at each start. The kernel's own, given to the container, stays.
+    pub(crate) fn makes_kmsg(&self) -> bool {
+        self.kmsg.kind.as_deref() != Some("device")
+    }
+
+    pub(crate) fn kmsg_is_made(&self) -> bool {
+        self.unit.text.as_deref() == Some(UNIT) && self.unit.enabled && self.unit.active && self.kmsg.opens
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+fn sysctls(facts: &Facts) -> BTreeMap<String, Sysctl> {
+    let read = |text: &str| {
+        let (access, value) = text.trim().split_once(' ')?;
+        let access = match access {
+            "yes" => Access::Open,
+            "denied" => Access::Denied,
+            _ => Access::ReadOnly,
+        };
+        Some(Sysctl {
+            access,
+            value: value.to_owned(),
+        })
+    };
+    facts
+        .below("sysctl:")
+        .into_iter()
+        .filter_map(|(name, text)| Some((name, read(&text)?)))
+        .collect()
+}
+
+/// The last line of `df -Pk`: the fourth column is what is available.
+fn disk(facts: &Facts) -> Option<(u64, String)> {
+    let line = facts.lossy("disk")?;
+    let free: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
+    Some((free / 1024, facts.lossy("disk-type").unwrap_or_default()))
+}
+
+fn installed(facts: &Facts, family: Option<Family>) -> Vec<String> {
+    let frame = match family {
+        Some(Family::Debian) => "dpkg",
+        Some(Family::RedHat) => "rpm",
+        None => return Vec::new(),
+    };
+    let text = facts.lossy(frame).unwrap_or_default();
+    text.lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn family(text: &str) -> Option<Family> {
+        Os::parse(text).family()
+    }
+
+    #[test]
+    fn distributions_are_known_by_their_own_name_or_by_what_they_are_like() {
+        for (text, found) in [
+            ("ID=debian\nVERSION_ID=\"13\"\n", Some(Family::Debian)),
+            ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", Some(Family::Debian)),
+            (
+                "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+                Some(Family::RedHat),
+            ),
+            ("ID=fedora\n", Some(Family::RedHat)),
+            ("ID='ol'\nID_LIKE='fedora'\n", Some(Family::RedHat)),
+            ("ID=alpine\n", None),
+            ("", None),
+        ] {
+            assert_eq!(family(text), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn os_release_is_read_without_its_quotes() {
+        let os = Os::parse(
+            "NAME=\"Rocky Linux\"\nID=\"rocky\"\nVERSION_ID=\"10.0\"\nPRETTY_NAME=\"Rocky Linux 10.0\"\n",
+        );
+        assert_eq!(
+            (os.id.as_str(), os.version.as_str(), os.name.as_str()),
+            ("rocky", "10.0", "Rocky Linux 10.0")
+        );
+    }
+
+    #[test]
+    fn a_package_that_is_only_unpacked_is_not_installed() {
+        let text = "nfs-common installed\nopen-iscsi config-files\n";
+        let frames = format!("@dpkg {}\n{text}\n@end 0\n\n", text.len());
+        let facts = Facts::parse(frames.as_bytes()).unwrap();
+        assert_eq!(installed(&facts, Some(Family::Debian)), ["nfs-common"]);
+        assert!(installed(&facts, Some(Family::RedHat)).is_empty());
+        assert!(installed(&facts, None).is_empty());
+    }
+}

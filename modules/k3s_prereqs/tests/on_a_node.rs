@@ -1,0 +1,193 @@
+//! Nodes as folders: the module's programs run as they are, with a systemd and package managers of a few lines.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
+
+use ansible_module::{Call, params, run};
+use k3s_prereqs::K3sPrereqs;
+use serde_json::{Value, json};
+use testbed::Sandbox;
+
+const MOVED: [&str; 12] = [
+    "/etc/systemd",
+    "/etc/os-release",
+    "/usr/lib/os-release",
+    "/dev/kmsg",
+    "/dev/console",
+    "/run/",
+    "/var/lib/rancher",
+    "/var/lib/homelab-k3s",
+    "/proc/sys",
+    "/proc/filesystems",
+    "/sys/fs/cgroup",
+    "/sys/kernel",
+];
+const DEBIAN: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n";
+const ROCKY: &str =
+    "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"10.0\"\nPRETTY_NAME=\"Rocky Linux 10.0\"\n";
+
+fn node(os_release: &str) -> Sandbox {
+    let node = Sandbox::new(&MOVED, include_str!("programs.sh"));
+    for folder in [
+        "etc/systemd/system",
+        "run/systemd/system",
+        "dev",
+        "sys/kernel",
+        "sys/fs/cgroup/cpu",
+        "sys/fs/cgroup/cpuset",
+        "sys/fs/cgroup/memory",
+        "sys/fs/cgroup/pids",
+        "var/lib/rancher",
+    ] {
+        node.make_folder(folder);
+    }
+    node.put("dev/console", "");
+    node.put("usr/lib/os-release", os_release);
+    node.put("proc/filesystems", "nodev\toverlay\n");
+    node.put("proc/sys/net/ipv4/ip_forward", "1\n");
+    node.put("proc/sys/vm/overcommit_memory", "0\n");
+    node.put("proc/sys/net/bridge/bridge-nf-call-iptables", "1\n");
+    node.put("proc/sys/net/netfilter/nf_conntrack_max", "1\n");
+    node
+}
+
+fn answer(node: &Sandbox, options: Value) -> Value {
+    let mut options = options;
+    options["min_free_mb"] = json!(0);
+    let call = Call::parse(options.to_string().as_bytes()).unwrap();
+    run::<K3sPrereqs>(&params::<K3sPrereqs>(&call).unwrap(), &call, node).into_json()
+}
+
+#[test]
+fn a_new_debian_gets_its_packages_and_dev_kmsg_and_a_second_run_changes_nothing() {
+    let node = node(DEBIAN);
+    let first = answer(&node, json!({"packages": ["open-iscsi"], "package_lock_wait": 7}));
+    assert_eq!(
+        (&first["failed"], &first["changed"]),
+        (&json!(false), &json!(true)),
+        "{first}"
+    );
+    assert_eq!(first["packages_missing"], json!(["nfs-common", "open-iscsi"]));
+    assert!(first["kmsg"].as_str().unwrap().starts_with("link to "), "{first}");
+    let calls = node.text("state/calls");
+    assert!(
+        calls.ends_with(
+            "noninteractive -q -y -o DPkg::Lock::Timeout=7 -o Dpkg::Options::=--force-confold --no-install-recommends \
+             install nfs-common open-iscsi\n"
+        ),
+        "{calls}"
+    );
+    let unit = node.text("etc/systemd/system/conf-kmsg.service");
+    assert!(
+        unit.contains("Before=k3s.service k3s-agent.service\n")
+            && unit.contains("WantedBy=multi-user.target")
+    );
+    let second = answer(&node, json!({"packages": ["open-iscsi"]}));
+    assert_eq!(
+        (&second["changed"], &second["actions"]),
+        (&json!(false), &json!([])),
+        "{second}"
+    );
+}
+
+#[test]
+fn rocky_has_dnf() {
+    let node = node(ROCKY);
+    let first = answer(&node, json!({}));
+    assert_eq!(first["os"]["version"], "10.0");
+    assert_eq!(
+        node.text("state/calls"),
+        "-y -q --setopt=install_weak_deps=False install nfs-utils\n"
+    );
+    assert_eq!(answer(&node, json!({}))["changed"], false);
+}
+
+#[test]
+fn check_mode_says_what_would_be_done_and_does_nothing() {
+    let node = node(DEBIAN);
+    let before = node.files("etc");
+    let planned = answer(&node, json!({"_ansible_check_mode": true, "_ansible_diff": true}));
+    assert_eq!(planned["actions"].as_array().unwrap().len(), 2);
+    assert_eq!(planned["diff"][1]["after_header"], "conf-kmsg.service");
+    assert_eq!(node.files("etc"), before);
+    assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
+}
+
+#[test]
+fn what_is_refused_is_refused_before_any_change() {
+    let node = node("ID=alpine\nVERSION_ID=3.22.1\n");
+    std::fs::remove_dir(node.path("run/systemd/system")).unwrap();
+    let refused = answer(&node, json!({}));
+    let msg = refused["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("the distribution is alpine") && msg.contains("its init is not systemd"),
+        "{msg}"
+    );
+    assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
+    let told = answer(&node, json!({"fail_on_refusal": false}));
+    assert_eq!(
+        (&told["failed"], &told["changed"]),
+        (&json!(false), &json!(false))
+    );
+    let rules: Vec<&str> = told["refusals"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["rule"].as_str().unwrap())
+        .collect();
+    assert_eq!(rules, ["systemd", "distribution"]);
+}
+
+#[test]
+fn an_older_unit_is_replaced_and_kept() {
+    let node = node(DEBIAN);
+    let old = "[Service]\nExecStart=/usr/local/bin/conf-kmsg.sh\n\n";
+    node.put("etc/systemd/system/conf-kmsg.service", old);
+    node.put("dev/kmsg", "");
+    let first = answer(&node, json!({"nfs_client": false}));
+    assert_eq!(
+        first["actions"],
+        json!(["replace conf-kmsg.service, and enable and start it"])
+    );
+    assert_eq!(node.text("var/lib/homelab-k3s/conf-kmsg.service.before"), old);
+}
+
+#[test]
+fn lists_that_cannot_be_fetched_are_told_only_where_the_package_is_not_to_be_had() {
+    let node = node(DEBIAN);
+    node.put("state/offline", "");
+    assert_eq!(answer(&node, json!({}))["failed"], false);
+    let locked = self::node(DEBIAN);
+    locked.put("state/offline", "");
+    locked.put("state/locked", "");
+    let failed = answer(&locked, json!({}));
+    let msg = failed["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("installing nfs-common ended with status 1")
+            && msg.contains("Could not get lock")
+            && msg.contains("apt-get update failed: E: no network"),
+        "{msg}"
+    );
+}
+
+#[test]
+fn a_package_manager_that_only_says_that_it_installs_is_found_out() {
+    let node = node(DEBIAN);
+    node.put("state/lies", "");
+    let msg = answer(&node, json!({}))["msg"].to_string();
+    assert!(msg.contains("nfs-common is still not installed"), "{msg}");
+}
+
+#[test]
+fn a_service_that_does_not_start_is_told_in_systemd_s_words() {
+    let node = node(DEBIAN);
+    node.put("state/will-not-start", "");
+    let failed = answer(&node, json!({"nfs_client": false}));
+    let msg = failed["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("starting conf-kmsg.service failed: conf-kmsg.service: failed, says systemd"),
+        "{msg}"
+    );
+}
