@@ -1,0 +1,91 @@
+//! `k3s_config`: the configuration of k3s from the inventory, as files of ours beside the operator's.
+//!
+//! It is written before k3s is installed. On a node where it is, another file would count from the next start on, which
+//! may come at night and by itself; so that is told, and done only where it is asked for.
+
+mod params;
+mod plan;
+mod state;
+
+pub use params::{OnInstalled, Params};
+pub use plan::Step;
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result};
+use host::{Command, Host, pct};
+use k3s_node::{Facts, Program};
+use serde::Serialize;
+use state::{CONFIG, REGISTRIES};
+
+pub struct K3sConfig;
+
+const BINARY: &str = "/usr/local/bin/k3s";
+
+#[derive(Serialize)]
+pub struct Returned {
+    installed: bool,
+    different: Vec<&'static str>,
+}
+
+impl Module for K3sConfig {
+    const NAME: &'static str = "k3s_config";
+    const DOC: &'static str = include_str!("../k3s_config.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        if let Some(vmid) = params.vmid {
+            pct::is_free(host.outside(), vmid)?;
+        }
+        let look = Program::new(BINARY)
+            .with("config_file", CONFIG)
+            .with("registries_file", REGISTRIES)
+            .end(include_str!("programs/look.sh"));
+        let doing = "looking at the configuration of k3s";
+        let output = host.run(&look)?.succeed(&host.place(), doing)?;
+        Facts::parse(&output.stdout)
+            .and_then(|facts| State::read(&facts, host.place()))
+            .with_context(|| format!("{}: {doing}", host.place()))
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
+        let program = Program::new(BINARY);
+        let (program, body) = match step {
+            Step::Write { file, content, keep } => (
+                program
+                    .with("file", file)
+                    .with("content", content)
+                    .flag("keep", *keep),
+                include_str!("programs/write.sh"),
+            ),
+            Step::Remove { file } => (program.with("file", file), include_str!("programs/remove.sh")),
+        };
+        let command = program.end_after_turn(params.lock_timeout, body, Command::USUAL_LIMIT);
+        host.run(&command)?
+            .succeed(&host.place(), &step.to_string())
+            .map(|_| ())
+    }
+
+    fn report(params: &Params, before: &State, _: &State, (): &()) -> Returned {
+        Returned {
+            installed: before.installed,
+            different: plan::different(params, before),
+        }
+    }
+}

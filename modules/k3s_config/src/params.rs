@@ -1,0 +1,183 @@
+//! What the user asks for.
+
+use host::Secret;
+use k3s_types::mask;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// What is done about a node on which k3s is installed, and whose files are others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnInstalled {
+    #[default]
+    Leave,
+    Write,
+}
+
+/// The options; see `k3s_config.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    /// What the drop-in shall say, secrets and all. None: the drop-in is nobody's business here.
+    pub config: Option<Map<String, Value>>,
+    pub registries: Option<Registries>,
+    pub on_installed: OnInstalled,
+    pub lock_timeout: u64,
+}
+
+/// The registries file: its text, and what it means.
+#[derive(Clone, PartialEq)]
+pub struct Registries {
+    pub text: String,
+    pub value: Value,
+}
+
+impl std::fmt::Debug for Registries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registries(…)")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    config: Option<Map<String, Value>>,
+    #[serde(default)]
+    secrets: BTreeMap<String, Secret>,
+    registries: Option<Secret>,
+    #[serde(default)]
+    on_installed: OnInstalled,
+    #[serde(default = "ten_minutes")]
+    lock_timeout: u64,
+}
+
+fn ten_minutes() -> u64 {
+    600
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        if let Some(key) = options
+            .config
+            .iter()
+            .flat_map(Map::keys)
+            .find(|key| mask::is_secret(key))
+        {
+            return Err(format!(
+                "config: {key} is a secret, and what stands here shows in Ansible's output: give it in secrets"
+            ));
+        }
+        let mut config = options.config;
+        for (key, secret) in options.secrets {
+            let config = config.get_or_insert_default();
+            if config.contains_key(&key) {
+                return Err(format!("secrets: {key} stands in config too"));
+            }
+            config.insert(key, secret.expose().into());
+        }
+        if let Some(key) = config.iter().flat_map(Map::keys).find(|key| !is_flag(key)) {
+            return Err(format!(
+                "config: {key:?} is no flag of k3s: they are written without the -- before them, such as write-kubeconfig-mode"
+            ));
+        }
+        Ok(Self {
+            vmid: options.vmid,
+            config,
+            registries: options
+                .registries
+                .map(|text| registries(text.expose()))
+                .transpose()?,
+            on_installed: options.on_installed,
+            lock_timeout: options.lock_timeout,
+        })
+    }
+}
+
+/// `disable`, and `disable+` which adds to what another file says.
+fn is_flag(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key
+            .trim_end_matches('+')
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+fn registries(text: &str) -> Result<Registries, String> {
+    // A parser's message may repeat what it could not read, and a password is in it.
+    let value: Value = serde_yaml_ng::from_str(text).map_err(|_| "registries: this is no YAML".to_owned())?;
+    let Some(keys) = value
+        .as_object()
+        .map(|map| map.keys().map(String::as_str).collect::<Vec<_>>())
+    else {
+        return Err("registries: a dictionary was expected".to_owned());
+    };
+    if let Some(key) = keys
+        .iter()
+        .find(|key| !matches!(**key, "mirrors" | "configs" | "auths"))
+    {
+        return Err(format!(
+            "registries: k3s knows mirrors and configs there, not {key}"
+        ));
+    }
+    Ok(Registries {
+        text: text.to_owned(),
+        value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(options: Value) -> Result<Params, String> {
+        serde_json::from_value(options).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_by_name() {
+        for (options, said) in [
+            (
+                json!({"config": {"token": "s3cr3t"}}),
+                "config: token is a secret",
+            ),
+            (
+                json!({"config": {"etcd-s3-secret-key": "x"}}),
+                "etcd-s3-secret-key is a secret",
+            ),
+            (
+                json!({"config": {"a": 1}, "secrets": {"a": "x"}}),
+                "secrets: a stands in config too",
+            ),
+            (
+                json!({"config": {"--disable": "traefik"}}),
+                "\"--disable\" is no flag",
+            ),
+            (json!({"registries": "a: [s3cr3t"}), "registries: this is no YAML"),
+            (json!({"registries": "- a"}), "registries: a dictionary"),
+            (
+                json!({"registries": "mirror: {}"}),
+                "registries: k3s knows mirrors and configs there, not mirror",
+            ),
+        ] {
+            let refused = read(options).unwrap_err();
+            assert!(refused.contains(said) && !refused.contains("s3cr3t"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn secrets_stand_with_the_rest_in_one_file() {
+        let params = read(json!({"config": {"disable+": ["traefik"]}, "secrets": {"token": "x"}})).unwrap();
+        assert_eq!(
+            Value::from(params.config.unwrap()),
+            json!({"disable+": ["traefik"], "token": "x"})
+        );
+        assert_eq!(read(json!({})).unwrap().config, None);
+    }
+}

@@ -1,0 +1,5 @@
+# Tells which of our files are there, and whether k3s is. Only reads.
+if [ -f "$units/k3s.service" ] || [ -f "$units/k3s-agent.service" ]; then put installed yes; fi
+put_file config "$config_file"
+put_file registries "$registries_file"
+put end ''

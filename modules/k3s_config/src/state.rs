@@ -1,0 +1,27 @@
+//! What is on the node.
+
+use anyhow::Result;
+use k3s_node::Facts;
+
+pub(crate) const CONFIG: &str = "/etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
+pub(crate) const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
+
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct State {
+    pub(crate) place: String,
+    /// Whether k3s is installed: what is written then counts from its next start.
+    pub(crate) installed: bool,
+    pub(crate) config: Option<String>,
+    pub(crate) registries: Option<String>,
+}
+
+impl State {
+    pub(crate) fn read(facts: &Facts, place: String) -> Result<Self> {
+        Ok(Self {
+            place,
+            installed: facts.lossy("installed").is_some(),
+            config: facts.text("config")?,
+            registries: facts.text("registries")?,
+        })
+    }
+}

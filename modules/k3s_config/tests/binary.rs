@@ -1,0 +1,127 @@
+//! The binary itself, with its files in a folder, and what it promises of them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails, and it is the outside world"
+)]
+
+use ansible_module::{Call, params, run};
+use k3s_config::K3sConfig;
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+use testbed::{Programs, Sandbox};
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
+const REGISTRIES: &str = "etc/rancher/k3s/registries.yaml";
+
+fn node() -> Sandbox {
+    let node = Sandbox::new(&["/etc/", "/var/lib/homelab-k3s", "/run/"], "");
+    for folder in ["etc/systemd/system", "run"] {
+        node.make_folder(folder);
+    }
+    node
+}
+
+fn answer(node: &Sandbox, options: Value) -> Value {
+    let call = Call::parse(options.to_string().as_bytes()).unwrap();
+    run::<K3sConfig>(&params::<K3sConfig>(&call).unwrap(), &call, node).into_json()
+}
+
+#[test]
+fn files_are_written_for_root_only_and_a_second_run_changes_nothing() {
+    let node = node();
+    let options =
+        json!({"config": {"debug": true}, "secrets": {"token": "s3cr3t"}, "registries": "mirrors: {}\n"});
+    let first = answer(&node, options.clone());
+    assert_eq!(
+        (&first["failed"], &first["changed"]),
+        (&json!(false), &json!(true)),
+        "{first}"
+    );
+    assert!(node.text(CONFIG).ends_with("debug: true\ntoken: s3cr3t\n"));
+    for file in [CONFIG, REGISTRIES] {
+        let mode = std::fs::metadata(node.path(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(answer(&node, options)["changed"], false);
+    assert_eq!(
+        answer(&node, json!({"config": {}}))["actions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(!node.has(CONFIG) && node.has(REGISTRIES));
+}
+
+#[test]
+fn what_somebody_else_wrote_is_kept() {
+    let node = node();
+    node.put(REGISTRIES, "mirrors: {mine: {}}\n");
+    assert_eq!(
+        answer(&node, json!({"registries": "mirrors: {}\n"}))["failed"],
+        false
+    );
+    assert_eq!(
+        node.text("var/lib/homelab-k3s/registries.yaml.before"),
+        "mirrors: {mine: {}}\n"
+    );
+}
+
+#[test]
+fn killed_before_any_change_each_file_is_whole() {
+    for at in 1..12 {
+        let node = node();
+        node.put(REGISTRIES, "mirrors: {mine: {}}\n");
+        node.kill_at.set(at);
+        answer(&node, json!({"registries": "mirrors: {}\n"}));
+        let text = node.text(REGISTRIES);
+        assert!(
+            text == "mirrors: {mine: {}}\n" || text.ends_with("lost.\nmirrors: {}\n"),
+            "{at}: {text}"
+        );
+        node.revive();
+        assert_eq!(
+            answer(&node, json!({"registries": "mirrors: {}\n"}))["failed"],
+            false,
+            "{at}"
+        );
+        assert_eq!(
+            node.text("var/lib/homelab-k3s/registries.yaml.before"),
+            "mirrors: {mine: {}}\n",
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn an_installed_node_is_written_only_where_that_is_asked_for() {
+    let node = node();
+    node.put("etc/systemd/system/k3s-agent.service", "[Service]\n");
+    let options = json!({"config": {"debug": true}});
+    let left = answer(&node, options);
+    assert_eq!(
+        (&left["changed"], &left["installed"]),
+        (&json!(false), &json!(true))
+    );
+    assert!(!node.has(CONFIG));
+    let written = answer(&node, json!({"config": {"debug": true}, "on_installed": "write"}));
+    assert_eq!(written["changed"], true);
+    assert!(node.has(CONFIG));
+}
+
+#[test]
+fn the_program_refuses_an_unknown_option_with_the_known_ones() {
+    let programs = Programs::new().with_pct();
+    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_config"))
+        .env("PATH", programs.path())
+        .arg(programs.arguments(&json!({"vmid": 101, "server_config": {}})))
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("unsupported option server_config") && msg.contains("registries"),
+        "{msg}"
+    );
+}
