@@ -203,8 +203,9 @@ async fn join(config: &Config, folder: &Path) -> Result<()> {
         .token()
         .context("K3S_TOKEN is required to join a cluster")?;
     let door = Door::open(url, &token).await?;
+    let authorities = door.bootstrap().await?;
     compare(&config.critical(), &door.critical().await?)?;
-    layout::adopt(folder, &door.bootstrap().await?)
+    layout::adopt(folder, &authorities)
 }
 
 /// A server that joins must be told what the others are told; later nobody asks.

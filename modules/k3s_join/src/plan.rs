@@ -94,7 +94,8 @@ pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
     let stale = stale(role, joining, node).into_iter();
     let mut gone: Vec<String> = stale.filter_map(|member| member.node.clone()).collect();
     gone.retain(|name| *name != joining.node_name);
-    if !node.has_password {
+    // A password that never brought it a certificate is not the one that the cluster knows.
+    if !(node.has_password && node.has_identity) {
         gone.push(joining.node_name.clone());
     }
     gone.sort();

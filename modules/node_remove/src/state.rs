@@ -7,8 +7,9 @@ use std::time::{Duration, SystemTime};
 /// By this the cluster knows which server's member of etcd is the node's.
 const ETCD_NAME: &str = "etcd.k3s.cattle.io/node-name";
 const ETCD_ROLE: &str = "node-role.kubernetes.io/etcd";
-/// A kubelet renews its Lease every 10 s; this is for how long the cluster believes it.
-const LEASE: Duration = Duration::from_secs(40);
+/// A kubelet renews its Lease every 10 s. Where the cluster has given it up (after 40) and it is younger than this, the
+/// kubelet has just come back.
+const LEASE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug)]
 pub struct State {

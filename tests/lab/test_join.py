@@ -1,0 +1,207 @@
+"""Controllers that join a cluster: new ones, rebuilt ones under the same and under another name, the first one too."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from conftest import Lab, lab_with
+
+DATA = "/var/lib/rancher/k3s"
+OURS = "/etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml"
+# Its name is that of an empty container which stands in for another one's machine in the last test.
+SPARE = 104
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One controller with etcd, three empty containers for others, one worker."""
+    options = ("--controllers", "4", "--workers", "1", "--time-factor", "10", "--empty", "102,103,104")
+    for lab in lab_with(tmp_path_factory.mktemp("lab"), *options):
+        know(lab, 101, 102)
+        yield lab
+
+
+def know(lab: Lab, *vmids: int) -> None:
+    """Writes the inventory with these controllers."""
+    text = lab("inventory")
+    for vmid in {101, 102, 103, 104} - set(vmids):
+        name = f"k3s-controller-{vmid - 100}"
+        entry = f"            {name}:\n              pct_id: {vmid}\n              node_name: {name}\n              pve_host: pve1\n"
+        assert entry in text
+        text = text.replace(entry, "")
+    lab.inventory.write_text(text)
+
+
+def etcdctl(lab: Lab, through: int, words: str) -> dict:
+    tls = f"{DATA}/server/tls/etcd"
+    options = f"--cacert {tls}/server-ca.crt --cert {tls}/client.crt --key {tls}/client.key"
+    return json.loads(
+        lab.inside(through, f"ETCDCTL_API=3 etcdctl {options} --endpoints https://127.0.0.1:2379 -w json {words}")
+    )
+
+
+def members(lab: Lab, through: int) -> dict[str, str]:
+    """The members of etcd by the node in their names, and how they stand."""
+    found = etcdctl(lab, through, "member list")["members"]
+    return {
+        member.get("name", "").rsplit("-", 1)[0]: "learner" if member.get("isLearner") else "voter" for member in found
+    }
+
+
+def assert_voters(lab: Lab, *vmids: int) -> None:
+    wanted = {f"k3s-controller-{vmid - 100}": "voter" for vmid in vmids}
+    for vmid in vmids:
+        assert members(lab, vmid) == wanted
+    nodes = lab.nodes()
+    servers = {name for name, node in nodes.items() if "node-role.kubernetes.io/etcd" in node["metadata"]["labels"]}
+    assert servers == set(wanted)
+    ready = lab.kubectl("wait", "--for=condition=Ready", "node", *wanted, "--timeout=60s")
+    assert ready.count("condition met") == len(vmids)
+
+
+def join(lab: Lab, *arguments: str) -> str:
+    run = lab.play("join-k3s-ha-servers", *arguments)
+    assert run.status == 0, run.text
+    token = lab.inside(101, f"cat {DATA}/server/token").strip().rsplit(":", 1)[-1]
+    assert token not in run.text, "a secret was printed"
+    return run.text
+
+
+def marks(lab: Lab) -> int:
+    return len(lab("status", "--history").splitlines())
+
+
+def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
+    """Of these servers, which were up before, no two were down at once."""
+    names = {f"k3s-controller-{vmid - 100}" for vmid in of}
+    for line in lab("status", "--history").splitlines()[since:]:
+        down = names - set(json.loads(line)["up"])
+        assert len(down) <= 1, line
+
+
+def test_check_mode_says_the_plan_and_changes_nothing(lab: Lab) -> None:
+    run = lab.play("join-k3s-ha-servers", "--check")
+    run.assert_unchanged()
+    for words in ("a voter of etcd already", "it joins https://10.99.0.101:6443", "make /dev/kmsg"):
+        assert words in run.text, run.text
+    assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
+
+
+def test_what_cannot_join_is_refused_before_anything_is_touched(lab: Lab) -> None:
+    lab.inside(102, "mkdir -p /etc/rancher/k3s; echo 'cluster-cidr: 10.9.0.0/16' > /etc/rancher/k3s/config.yaml")
+    run = lab.play("join-k3s-ha-servers")
+    lab.inside(102, "rm /etc/rancher/k3s/config.yaml")
+    run.assert_failed_with("(setting)", "cluster-cidr", "nothing was touched")
+    run = lab.play("join-k3s-ha-servers", "-e", "k3s_api_url=https://10.99.0.250:6443")
+    run.assert_failed_with("(unreachable)")
+    run = lab.play("join-k3s-ha-servers", "-e", "k3s_primary_controller_host=k3s-controller-2")
+    run.assert_failed_with("whose API is not ready")
+    run = lab.play("join-k3s-ha-servers", "-e", "k3s_join_replaces=k3s-controller-2")
+    run.assert_failed_with("still has")
+    assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
+    assert members(lab, 101) == {"k3s-controller-1": "voter"}
+
+
+def test_a_new_controller_joins_although_the_first_run_dies_on_the_way(lab: Lab) -> None:
+    lab("fault", "pause-install", "102", "after-unit")
+    run = lab.begin("join-k3s-ha-servers")
+    lab.wait_until("the install", lambda: "k3s.service" in lab.inside(102, "ls /etc/systemd/system"))
+    lab.kill(run, remote_too=True)
+    lab.inside(102, "kill -KILL $(ps -o ppid= -p $(pgrep -f '^sleep 0.1$' | head -n 1)) || true")
+    lab("fault", "pause-install", "102", "none")
+    join(lab)
+    assert_voters(lab, 101, 102)
+    assert lab.inside(102, f"stat -c %a {OURS}").strip() == "600"
+    lab.play("join-k3s-ha-servers").assert_unchanged()
+
+
+def test_a_server_killed_while_it_joins_is_taken_up(lab: Lab) -> None:
+    know(lab, 101, 102, 103)
+    since = marks(lab)
+    run = lab.begin("join-k3s-ha-servers")
+    lab.wait_until("its etcd", lambda: "wal" in lab.inside(103, f"ls {DATA}/server/db/etcd/member 2>/dev/null; true"))
+    lab.kill(run, remote_too=True)
+    lab("fault", "kill", "103", "k3s server")
+    join(lab)
+    assert_voters(lab, 101, 102, 103)
+    assert_one_down_at_most(lab, since, {101, 102})
+
+
+def test_a_controller_that_was_rebuilt_under_its_name_joins_again(lab: Lab) -> None:
+    since = marks(lab)
+    lab("fault", "rebuild", "103")
+    join(lab)
+    assert_voters(lab, 101, 102, 103)
+    assert_one_down_at_most(lab, since, {101, 102, 103})
+
+
+def test_the_first_controller_is_replaced_and_joins_another_one(lab: Lab) -> None:
+    since = marks(lab)
+    before = {vmid: lab.installation(vmid) for vmid in (102, 103)}
+    lab("fault", "rebuild", "101")
+    said = join(lab)
+    # Whichever is ready first: the rebuilt one may have led etcd.
+    through = re.search(r"joined through k3s-controller-([23]):", said)
+    assert through, said
+    assert_voters(lab, 101, 102, 103)
+    assert f"server: https://10.99.0.10{through[1]}:6443" in lab.inside(101, f"cat {OURS}")
+    assert {vmid: lab.installation(vmid) for vmid in before} == before
+    assert_one_down_at_most(lab, since, {101, 102, 103})
+    lab.play("join-k3s-ha-servers").assert_unchanged()
+
+
+def test_a_learner_of_somebody_else_blocks_and_stays(lab: Lab) -> None:
+    know(lab, 101, 102, 103, SPARE)
+    added = etcdctl(lab, 102, "member add ghost --learner --peer-urls=https://10.99.0.250:2380")
+    run = lab.play("join-k3s-ha-servers", "-e", "k3s_etcd_wait=3")
+    run.assert_failed_with("is a learner, not a voter yet", "k3s-controller-4")
+    assert members(lab, 102)[""] == "learner"
+    etcdctl(lab, 102, f"member remove {added['member']['ID']:x}")
+
+
+@pytest.mark.parametrize(
+    ("argument", "said", "then"),
+    [
+        ("--token=not-the-one", "the server does not take this token", "(other_token)"),
+        ("--cluster-cidr=10.9.0.0/16", "critical configuration mismatched: cluster-cidr", "(setting)"),
+    ],
+)
+def test_why_a_server_does_not_get_in_is_told(lab: Lab, argument: str, said: str, then: str) -> None:
+    arguments = json.dumps({"k3s_server_args": [argument], "k3s_install_timeout": 8})
+    lab.play("join-k3s-ha-servers", "-e", arguments).assert_failed_with(said, "k3s-controller-4")
+    lab.play("join-k3s-ha-servers").assert_failed_with(then, "nothing was touched")
+    lab("fault", "rebuild", str(SPARE))
+    assert_voters(lab, 101, 102, 103)
+
+
+def test_one_that_is_gone_for_good_is_replaced_by_another(lab: Lab) -> None:
+    since = marks(lab)
+    lab("fault", "stop", "103")
+    know(lab, 101, 102, SPARE)
+    run = lab.play("join-k3s-ha-servers", "-e", "k3s_etcd_wait=3")
+    run.assert_failed_with("k3s-controller-3", "is not healthy", "k3s_join_replaces=")
+    join(lab, "-e", "k3s_join_replaces=k3s-controller-3")
+    assert_voters(lab, 101, 102, SPARE)
+    assert_one_down_at_most(lab, since, {101, 102})
+
+
+def test_a_worker_that_was_rebuilt_joins_again(lab: Lab) -> None:
+    before = lab.nodes()["k3s-worker-1"]["metadata"]["uid"]
+    for arguments, words in (
+        (["k3s_join_worker_host=k3s-controller-1"], "Which worker?"),
+        (["k3s_join_worker_host=k3s-worker-1", "-e", "k3s_join_server_url=http://10.99.0.101:6443"], "url: "),
+    ):
+        lab.play("join-k3s-worker", "-e", *arguments).assert_failed_with(words)
+    lab("fault", "rebuild", "111")
+    lab("fault", "stop", "111")
+    worker = ("-e", "k3s_join_worker_host=k3s-worker-1", "-e", "k3s_join_server_url=https://10.99.0.102:6443")
+    run = lab.play("join-k3s-worker", *worker)
+    assert run.status == 0, run.text
+    assert lab.nodes()["k3s-worker-1"]["metadata"]["uid"] != before
+    ready = lab.kubectl("wait", "--for=condition=Ready", "node", "k3s-worker-1", "--timeout=60s")
+    assert "condition met" in ready
+    assert "server: https://10.99.0.102:6443" in lab.inside(111, f"cat {OURS}")
+    lab.play("join-k3s-worker", *worker).assert_unchanged()
