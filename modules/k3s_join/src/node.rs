@@ -154,13 +154,6 @@ impl Node {
             .and_then(Option::as_ref)
             .map(|setup| setup.binary.clone());
         let addresses = own_addresses(&text("fib-trie"), &text("if-inet6")).into_iter();
-        let kmsg = |word: String| {
-            if word == "link" {
-                Kmsg::NotKept
-            } else {
-                Kmsg::Missing
-            }
-        };
         Ok(Self {
             systemd: has("systemd"),
             alive: Role::ALL.iter().any(|role| units[role].show.is_alive()),
@@ -181,7 +174,7 @@ impl Node {
             sqlite: has("sqlite"),
             etcd_name: facts.lossy("etcd-name"),
             addresses: addresses.filter(|address| !address.is_loopback()).collect(),
-            kmsg: facts.lossy("kmsg").map(kmsg),
+            kmsg: facts.lossy("kmsg").map(|word| kmsg(&word)),
             resolved: text("resolved").lines().map(str::to_owned).collect(),
             reach: reach(facts, joining),
             ahead: ahead(facts),
@@ -280,6 +273,14 @@ fn reach(facts: &Facts, joining: &Joining) -> Reach {
             Some((program, status)) => format!("{program} ended with {status}"),
             None => other.to_owned(),
         }),
+    }
+}
+
+fn kmsg(word: &str) -> Kmsg {
+    if word == "link" {
+        Kmsg::NotKept
+    } else {
+        Kmsg::Missing
     }
 }
 
