@@ -91,7 +91,7 @@ const KNOWN: [(&str, &str, &str); 15] = [
     (
         "/dev/kmsg",
         "kmsg",
-        "the container has no /dev/kmsg: run again, which makes it",
+        "the container has no /dev/kmsg: run again, which makes it (k3s_prereqs)",
     ),
 ];
 

@@ -29,7 +29,6 @@ use std::time::{Duration, SystemTime};
 
 const ASIDE: &str = include_str!("programs/aside.sh");
 const CONFIG: &str = include_str!("programs/config.sh");
-const KMSG: &str = include_str!("programs/kmsg.sh");
 
 /// Stopping k3s, with its pods where they go too, is what takes longest.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -106,7 +105,6 @@ impl Module for K3sJoin {
                 program.with("path", path).with("text", text),
                 CONFIG,
             ),
-            Act::Kmsg => ("making /dev/kmsg", program, KMSG),
         };
         host.run(&program.end_after_turn(params.lock_timeout, body, LIMIT))?
             .succeed(&host.place(), doing)

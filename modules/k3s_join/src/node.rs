@@ -20,14 +20,6 @@ const LOOKS: usize = 2;
 /// It stands after the operator's own files, whose names rarely begin so.
 const OURS: &str = "zz-homelab-k3s-join.yaml";
 
-/// Why `/dev/kmsg` is not as the kubelet needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kmsg {
-    Missing,
-    /// It is there, and gone after the next boot.
-    NotKept,
-}
-
 /// What came of asking the server from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -75,7 +67,6 @@ pub struct Node {
     pub(crate) sqlite: bool,
     pub(crate) etcd_name: Option<String>,
     pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) kmsg: Option<Kmsg>,
     pub(crate) resolved: Vec<String>,
     pub(crate) reach: Reach,
     /// Seconds by which its clock is ahead of the server's; unknown where nobody told the time.
@@ -174,7 +165,6 @@ impl Node {
             sqlite: has("sqlite"),
             etcd_name: facts.lossy("etcd-name"),
             addresses: addresses.filter(|address| !address.is_loopback()).collect(),
-            kmsg: facts.lossy("kmsg").map(|word| kmsg(&word)),
             resolved: text("resolved").lines().map(str::to_owned).collect(),
             reach: reach(facts, joining),
             ahead: ahead(facts),
@@ -273,14 +263,6 @@ fn reach(facts: &Facts, joining: &Joining) -> Reach {
             Some((program, status)) => format!("{program} ended with {status}"),
             None => other.to_owned(),
         }),
-    }
-}
-
-fn kmsg(word: &str) -> Kmsg {
-    if word == "link" {
-        Kmsg::NotKept
-    } else {
-        Kmsg::Missing
     }
 }
 

@@ -1,6 +1,6 @@
 //! What has to be done on a node before k3s is installed or started there, so that it joins. Pure.
 
-use crate::node::{Kmsg, Node};
+use crate::node::Node;
 use crate::params::{Joining, Member};
 use crate::refusals;
 use crate::said::Shared;
@@ -28,12 +28,7 @@ pub(crate) enum Act {
         kill: bool,
     },
     /// It holds the token.
-    Configure {
-        path: String,
-        text: String,
-        url: String,
-    },
-    Kmsg,
+    Configure { path: String, text: String, url: String },
 }
 
 impl fmt::Display for Step {
@@ -48,7 +43,6 @@ impl fmt::Display for Step {
                 )
             }
             Act::Configure { path, url, .. } => write!(f, "write {path}: it joins {url}"),
-            Act::Kmsg => f.write_str("make /dev/kmsg, now and at each boot"),
         }
     }
 }
@@ -129,9 +123,6 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
             text,
             url: node.url(joining),
         });
-    }
-    if node.kmsg.is_some() {
-        steps.push(Act::Kmsg);
     }
     let mut plan = Plan::of(steps.into_iter().map(Step).collect());
     plan.warnings = warnings(joining, node);
@@ -234,9 +225,6 @@ fn warnings(joining: &Joining, node: &Node) -> Vec<String> {
         warnings.push(format!(
             "the clock here is {ahead} s ahead of the server's: etcd wants them closer together"
         ));
-    }
-    if node.kmsg == Some(Kmsg::NotKept) {
-        warnings.push("/dev/kmsg was made by hand, and would be gone after the next boot".to_owned());
     }
     warnings
 }

@@ -58,7 +58,7 @@ fn written(role: Role, more: Json, frames: &[(&str, &str)]) -> String {
     let plan = plan(role, &joining, &node(&joining, frames), "T").unwrap();
     let text = plan.steps.iter().find_map(|step| match &step.0 {
         Act::Configure { text, .. } => Some(text.clone()),
-        _ => None,
+        Act::SetAside { .. } => None,
     });
     text.unwrap().split_once('\n').unwrap().1.to_owned()
 }
@@ -289,16 +289,6 @@ fn a_living_member_of_its_name_is_somebody_else() {
     let members = json!({"members": [{"id": "b2", "name": "n2-22222222", "node": "n2", "peer_urls": ["https://10.0.0.9:2380"], "healthy": true}]});
     let error = refused(Role::Server, members, &[], "duplicate");
     assert!(error.contains("n2-22222222"), "{error}");
-}
-
-#[test]
-fn kmsg_is_made_where_it_is_missing_or_would_be_gone() {
-    for (word, warns) in [("missing", 0), ("link", 1)] {
-        let joining = joining("server", json!({}));
-        let plan = plan(Role::Server, &joining, &node(&joining, &[("kmsg", word)]), "T").unwrap();
-        assert_eq!(plan.steps[1].to_string(), "make /dev/kmsg, now and at each boot");
-        assert_eq!(plan.warnings.len(), warns, "{:?}", plan.warnings);
-    }
 }
 
 #[test]

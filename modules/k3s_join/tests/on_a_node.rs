@@ -13,14 +13,13 @@ use serde_json::{Value, json};
 use std::ops::Deref;
 use testbed::Sandbox;
 
-const MOVED: [&str; 8] = [
+const MOVED: [&str; 7] = [
     "/etc/systemd",
     "/etc/rancher",
     "/usr/local/bin",
     "/var/lib/homelab-k3s",
     "/var/lib/rancher",
     "/run/",
-    "/dev/kmsg",
     "/proc/net",
 ];
 const PROGRAMS: &str = include_str!("programs.sh");
@@ -42,8 +41,6 @@ impl Node {
     fn new() -> Self {
         let node = Self(Sandbox::new(&MOVED, PROGRAMS));
         node.make_folder("run/systemd/system");
-        node.make_folder("dev");
-        node.make_folder("etc/systemd/system");
         node.make_folder("usr/local/bin");
         for name in ["k3s", "k3s-killall.sh"] {
             std::fs::rename(
@@ -121,12 +118,6 @@ fn an_empty_node_is_prepared_once() {
         "# Written by homelab.k3s.k3s_join: which cluster this node joins.\nserver: https://api:6443\ntoken: s3cr3t\ndisable:\n- traefik\n"
     );
     assert_eq!(mode(&node, OURS), 0o600);
-    let unit = node.text("etc/systemd/system/conf-kmsg.service");
-    assert!(
-        unit.contains("Before=k3s.service k3s-agent.service") && !unit.contains("DefaultDependencies"),
-        "{unit}"
-    );
-    assert!(node.has("state/conf-kmsg.service.enabled"));
     // The server is held against the cluster's own authority, and the clock against its own.
     assert_eq!(node.text("state/trusted"), CA);
     assert_eq!(node.text("state/getent"), "ahostsv4 api\n");
@@ -149,7 +140,7 @@ fn check_mode_changes_nothing() {
     let node = Node::new().with_server(CA);
     let before = node.files("");
     let answer = node.answer(prepared(&json!({})), true);
-    assert_eq!(answer["actions"].as_array().unwrap().len(), 3, "{answer}");
+    assert_eq!(answer["actions"].as_array().unwrap().len(), 2, "{answer}");
     // Notes of the test's own programs apart.
     let own = |files: Vec<(String, String)>| -> Vec<(String, String)> {
         files

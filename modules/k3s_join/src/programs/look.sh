@@ -12,13 +12,6 @@ put_file etcd-name "$data/server/db/etcd/name"
 put fib-trie "$(cat /proc/net/fib_trie 2>/dev/null)"
 put if-inet6 "$(cat /proc/net/if_inet6 2>/dev/null)"
 
-# A link is gone with the next boot, unless something makes it again.
-if [ ! -e /dev/kmsg ]; then
-    put kmsg missing
-elif [ -L /dev/kmsg ] && ! systemctl is-enabled --quiet conf-kmsg.service 2>/dev/null; then
-    put kmsg link
-fi
-
 host=${url#https://}
 host=${host%:*}
 put resolved "$(getent ahostsv4 "$host" 2>/dev/null | cut -d ' ' -f 1 | sort -u)"
