@@ -5,6 +5,7 @@
 use crate::object::{Meta, null_is_empty};
 use crate::selector::{Labels, Requirement};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// The part of a pod's `spec` that chooses nodes.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -15,6 +16,21 @@ pub struct Placement {
     affinity: Option<Affinity>,
     #[serde(deserialize_with = "null_is_empty")]
     tolerations: Vec<Toleration>,
+    #[serde(deserialize_with = "null_is_empty")]
+    volumes: Vec<Volume>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Volume {
+    empty_dir: Option<IgnoredAny>,
+    persistent_volume_claim: Option<ClaimName>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClaimName {
+    claim_name: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -86,6 +102,19 @@ impl Placement {
 
     pub fn tolerates(&self, taint: &Taint) -> bool {
         self.tolerations.iter().any(|toleration| toleration.covers(taint))
+    }
+
+    /// The names of the claims whose volumes it uses.
+    pub fn claims(&self) -> impl Iterator<Item = &str> {
+        let claims = self
+            .volumes
+            .iter()
+            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
+        claims.map(|claim| claim.claim_name.as_str())
+    }
+
+    pub fn has_empty_dir(&self) -> bool {
+        self.volumes.iter().any(|volume| volume.empty_dir.is_some())
     }
 
     fn terms(&self) -> Option<&NodeTerms> {

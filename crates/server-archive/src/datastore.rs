@@ -46,27 +46,31 @@ impl Datastore {
     }
 }
 
-/// k3s decides the file's name, and may fail with status 0: what counts is the file that was not there before. One
-/// that k3s saves by its own timetable meanwhile has another name.
-const SAVE: &str = r#"umask 077
+/// Takes a snapshot, and leaves its name in `$new`. k3s decides the file's name, and may fail with status 0: what
+/// counts is the file that was not there before. One that k3s saves by its own timetable meanwhile has another name.
+const TAKE: &str = r#"umask 077
 name=$1 folder=$2 snapshots=$3 data=$4 k3s=$5
-mkdir -p -- "$folder" || exit 1
-list() { ls -1 -- "$snapshots" 2>/dev/null | grep -v '\.part$' | grep -e "^$name-" -e '^on-demand-' | sort; }
-list > "$folder/.before"
+list() { ls -1 -- "$snapshots" 2>/dev/null | grep -v '\.part$' | grep -e "^$name-" -e '^on-demand-'; }
+[ -z "$folder" ] || mkdir -p -- "$folder" || exit 1
+before=$(list)
 set -- --name "$name"
 [ "$data" = /var/lib/rancher/k3s ] || set -- "$@" --data-dir "$data"
-"$k3s" etcd-snapshot save "$@" >"$folder/.said" 2>&1 </dev/null
+said=$("$k3s" etcd-snapshot save "$@" 2>&1 </dev/null)
 r=$?
-new=$(list | comm -13 "$folder/.before" - | head -n 1)
-if [ "$new" ]; then
-  case $new in *.zip) to=$folder/snapshot.zip;; *) to=$folder/snapshot;; esac
-  mv -- "$snapshots/$new" "$to" && sync && rm -f -- "$folder/.before" "$folder/.said" && echo "$to"
-  exit
+new=$(list | grep -vxF -e "$before" | head -n 1)
+if [ -z "$new" ]; then
+  printf '%s\n' "$said" | tail -n 5 >&2
+  [ -z "$folder" ] || rm -rf -- "$folder"
+  echo "k3s etcd-snapshot ended with status $r and left no new file in $snapshots" >&2
+  exit 1
 fi
-tail -n 5 "$folder/.said" >&2
-rm -rf -- "$folder"
-echo "k3s etcd-snapshot ended with status $r and left no new file in $snapshots" >&2
-exit 1
+"#;
+
+const MOVE: &str = r#"case $new in *.zip) to=$folder/snapshot.zip;; *) to=$folder/snapshot;; esac
+mv -- "$snapshots/$new" "$to" && sync && echo "$to"
+"#;
+
+const LEAVE: &str = r#"sync && echo "$snapshots/$new"
 "#;
 
 /// Where k3s keeps what, on one server.
@@ -80,6 +84,9 @@ pub struct Places {
 }
 
 impl Places {
+    /// Where k3s keeps its data where nobody says otherwise.
+    pub const USUAL: &str = "/var/lib/rancher/k3s";
+
     /// As they are where nobody says otherwise.
     pub fn of(data_dir: &str) -> Self {
         Self {
@@ -98,10 +105,27 @@ pub fn save_snapshot(
     folder: &str,
     limit: Duration,
 ) -> Result<String> {
+    take(host, at, name, folder, MOVE, limit)
+}
+
+/// The same, left where k3s keeps its own.
+pub fn save_snapshot_in_place(host: &dyn Host, at: &Places, name: &str, limit: Duration) -> Result<String> {
+    take(host, at, name, "", LEAVE, limit)
+}
+
+fn take(
+    host: &dyn Host,
+    at: &Places,
+    name: &str,
+    folder: &str,
+    then: &str,
+    limit: Duration,
+) -> Result<String> {
+    let script = format!("{TAKE}{then}");
     let argv = [
         "/bin/sh",
         "-c",
-        SAVE,
+        &script,
         "sh",
         name,
         folder,

@@ -1,5 +1,6 @@
 //! `k3s_backup`: a consistent copy of a server's datastore before something risky, checked, with the token.
 
+mod in_place;
 mod params;
 mod plan;
 mod state;
@@ -22,6 +23,7 @@ pub struct K3sBackup;
 pub struct Journal {
     path: Option<String>,
     verified: Option<Verified>,
+    listed: Option<bool>,
     removed: Vec<String>,
 }
 
@@ -31,6 +33,7 @@ pub struct Returned {
     path: Option<String>,
     bytes: Option<u64>,
     sha256: Option<String>,
+    listed: Option<bool>,
     removed: Vec<String>,
 }
 
@@ -80,6 +83,17 @@ impl Module for K3sBackup {
                 let path = server_archive::save_snapshot(host, at, name, folder, limit)?;
                 check(host, path, limit, journal)
             }
+            Step::SaveInPlace { name, at } => {
+                let path = server_archive::save_snapshot_in_place(host, at, name, limit)?;
+                check(host, path.clone(), limit, journal)?;
+                journal.listed = Some(in_place::see(host, at, name, &path)?);
+                Ok(())
+            }
+            Step::Delete { snapshot, at } => {
+                in_place::delete(host, at, snapshot)?;
+                journal.removed.push(snapshot.clone());
+                Ok(())
+            }
             Step::CopyToken { source, folder } => copy_token(host, source, folder),
             Step::Remove { folder } => remove(host, folder, journal),
         }
@@ -92,6 +106,7 @@ impl Module for K3sBackup {
             path: journal.path.clone(),
             bytes: verified.map(|verified| verified.bytes),
             sha256: verified.map(|verified| verified.sha256.clone()),
+            listed: journal.listed,
             removed: journal.removed.clone(),
         }
     }

@@ -10,6 +10,7 @@ pub struct Params {
     pub dest: String,
     pub name: String,
     pub keep: usize,
+    pub in_place: bool,
     pub data_dir: String,
     pub timeout: u64,
     pub lock_timeout: u64,
@@ -26,6 +27,8 @@ struct Options {
     name: String,
     #[serde(default = "five")]
     keep: usize,
+    #[serde(default)]
+    in_place: bool,
     #[serde(default = "data_dir")]
     data_dir: String,
     #[serde(default = "ten_minutes")]
@@ -78,6 +81,7 @@ impl TryFrom<Options> for Params {
             dest: options.dest,
             name: options.name,
             keep: options.keep,
+            in_place: options.in_place,
             data_dir: options.data_dir,
             timeout: options.timeout,
             lock_timeout: options.lock_timeout,

@@ -3,7 +3,7 @@
 use crate::params::Params;
 use crate::state::State;
 use ansible_module::Plan;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use host::stamp;
 use server_archive::{Datastore, Places};
 use std::fmt;
@@ -17,6 +17,16 @@ pub enum Step {
     SaveSnapshot {
         name: String,
         folder: String,
+        at: Places,
+    },
+    /// And see it in k3s's own list.
+    SaveInPlace {
+        name: String,
+        at: Places,
+    },
+    /// So that k3s forgets it too.
+    Delete {
+        snapshot: String,
         at: Places,
     },
     /// Without it nobody can read what is encrypted in the datastore.
@@ -34,6 +44,14 @@ impl fmt::Display for Step {
         match self {
             Self::CopySqlite { folder, .. } => write!(f, "copy the SQLite datastore to {folder}"),
             Self::SaveSnapshot { folder, .. } => write!(f, "save an etcd snapshot and copy it to {folder}"),
+            Self::SaveInPlace { name, at } => {
+                write!(
+                    f,
+                    "save an etcd snapshot {name}-… in {}, and see it in k3s's list",
+                    at.snapshots
+                )
+            }
+            Self::Delete { snapshot, .. } => write!(f, "remove the old snapshot {snapshot}"),
             Self::CopyToken { folder, .. } => write!(f, "copy the server's token to {folder}"),
             Self::Remove { folder } => write!(f, "remove the old backup {folder}"),
         }
@@ -41,6 +59,9 @@ impl fmt::Display for Step {
 }
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+    if params.in_place {
+        return in_place(params, state);
+    }
     let server = format!("{}/server", params.data_dir);
     let name = stamp::stamped(&params.name, state.now)?;
     let folder = format!("{}/{name}", params.dest);
@@ -76,6 +97,27 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     Ok(Plan::of(steps))
 }
 
+fn in_place(params: &Params, state: &State) -> Result<Plan<Step>> {
+    if state.datastore != Datastore::Etcd {
+        bail!(
+            "in_place: only embedded etcd has snapshots of its own, and the datastore here is {}",
+            state.datastore
+        );
+    }
+    let at = Places::of(&params.data_dir);
+    let old = state.named(&params.name);
+    let surplus = (old.len() + 1).saturating_sub(params.keep);
+    let delete = old[..surplus].iter().map(|snapshot| Step::Delete {
+        snapshot: (*snapshot).clone(),
+        at: at.clone(),
+    });
+    let save = Step::SaveInPlace {
+        name: params.name.clone(),
+        at: at.clone(),
+    };
+    Ok(Plan::of([save].into_iter().chain(delete).collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +134,7 @@ mod tests {
             datastore,
             backups,
             snapshots: Vec::new(),
+            member: String::new(),
             now,
         };
         plan(&params, &state)
@@ -134,5 +177,32 @@ mod tests {
     #[test]
     fn an_external_datastore_is_left_to_its_keeper() {
         assert!(steps(Datastore::External, 0, 5).is_empty());
+    }
+
+    #[test]
+    fn a_snapshot_in_place_belongs_to_etcd_and_replaces_the_oldest() {
+        let of = |datastore| {
+            let params = serde_json::from_value(json!({"in_place": true, "name": "v", "keep": 2})).unwrap();
+            let state = State {
+                datastore,
+                backups: Vec::new(),
+                snapshots: ["v-n1-1", "v-n1-2", "w-n1-1"].map(str::to_owned).to_vec(),
+                member: "n1-2f39e6eb".to_owned(),
+                now: SystemTime::UNIX_EPOCH,
+            };
+            plan(&params, &state).map(|plan| plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let folder = "/var/lib/rancher/k3s/server/db/snapshots";
+        assert_eq!(
+            of(Datastore::Etcd).unwrap(),
+            [
+                format!("save an etcd snapshot v-… in {folder}, and see it in k3s's list"),
+                "remove the old snapshot v-n1-1".to_owned(),
+            ]
+        );
+        for (datastore, word) in [(Datastore::Sqlite, "SQLite"), (Datastore::External, "external")] {
+            let error = of(datastore).unwrap_err().to_string();
+            assert!(error.starts_with("in_place: ") && error.contains(word), "{error}");
+        }
     }
 }

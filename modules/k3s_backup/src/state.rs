@@ -12,6 +12,8 @@ pub struct State {
     pub backups: Vec<String>,
     /// Files in k3s's own folder of snapshots.
     pub snapshots: Vec<String>,
+    /// The name of the member of etcd here; empty where there is none.
+    pub member: String,
     pub now: SystemTime,
 }
 
@@ -22,6 +24,7 @@ pub(crate) fn look() -> String {
 s=$1/server
 {WHICH_DATASTORE}[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
 [ -d "$s/db/snapshots" ] && ls -1 -- "$s/db/snapshots" | sed 's/^/snapshot /'
+[ -f "$s/db/etcd/name" ] && echo "member $(cat "$s/db/etcd/name")"
 exit 0
 "#
     )
@@ -42,8 +45,28 @@ pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
         datastore,
         backups: of("backup ").into_iter().filter(ours).collect(),
         snapshots: of("snapshot "),
+        member: of("member ").pop().unwrap_or_default(),
         now,
     })
+}
+
+impl State {
+    /// The snapshots that k3s has saved here under this name, the oldest first: it calls them by name, node and second.
+    pub(crate) fn named(&self, name: &str) -> Vec<&String> {
+        let node = self.member.rsplit_once('-').map_or("", |(node, _)| node);
+        let start = format!("{name}-{node}-");
+        let second = |file: &&String| -> Option<u64> {
+            let rest = file.strip_prefix(&start)?;
+            rest.strip_suffix(".zip").unwrap_or(rest).parse().ok()
+        };
+        let mut named: Vec<&String> = self
+            .snapshots
+            .iter()
+            .filter(|file| second(file).is_some())
+            .collect();
+        named.sort_by_key(second);
+        named
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +83,15 @@ mod tests {
             ["pre-upgrade-20260101T000000Z", "pre-upgrade-20260102T000000Z"]
         );
         assert_eq!(state.snapshots, ["on-demand-n1-1"]);
+    }
+
+    #[test]
+    fn snapshots_of_a_name_are_those_of_this_node_by_their_time() {
+        let files = "snapshot v-n1-10\nsnapshot v-n1-9\nsnapshot v-n1-8.zip\nsnapshot v-x-n1-1\nsnapshot v-n2-1\nsnapshot v-n1-1.part\n";
+        let text = format!("datastore etcd\nmember n1-2f39e6eb\n{files}");
+        let state = parse(&text, "v", SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(state.named("v"), ["v-n1-8.zip", "v-n1-9", "v-n1-10"]);
+        assert_eq!(state.named("v-x"), ["v-x-n1-1"]);
     }
 
     #[test]

@@ -138,6 +138,46 @@ fn an_etcd_snapshot_is_found_checked_and_moved_whatever_k3s_says() {
     );
 }
 
+/// Saves, lists and deletes in the folder of snapshots; a snapshot is whole.
+const K3S: &str = r#"#!/bin/sh
+cd DATA/server/db/snapshots || exit 1
+case "$2" in
+save) n=17; while [ -e "$4-n1-$n" ]; do n=$((n + 1)); done; cp ../../new "$4-n1-$n";;
+ls) ls | sed 's|$| file:///s 1056 2026|';;
+delete) rm -f -- "$3";;
+esac
+"#;
+
+#[test]
+fn a_snapshot_in_place_is_listed_and_the_oldest_goes_through_k3s() {
+    let _turn = TURN.lock().unwrap();
+    let programs = Programs::new().with_pct();
+    let data = programs.folder().join("data");
+    server(&data);
+    let mut content = vec![1_u8; 1024];
+    content.extend_from_slice(&Sha256::digest(vec![1_u8; 1024]));
+    k3s(&data, &content, 0);
+    std::fs::write(data.join("server/db/etcd/name"), "n1-2f39e6eb").unwrap();
+    let path = Path::new("/usr/local/sbin/k3s");
+    std::fs::write(path, K3S.replace("DATA", &data.display().to_string())).unwrap();
+    Command::new("chmod").arg("755").arg(path).status().unwrap();
+    let arguments = json!({"vmid": 101, "data_dir": data, "in_place": true, "name": "validated", "keep": 1});
+    let (first, second) = (answer(&programs, &arguments), answer(&programs, &arguments));
+    std::fs::remove_file(path).unwrap();
+
+    let snapshots = data.join("server/db/snapshots");
+    assert_eq!(first["failed"], false, "{first}");
+    assert_eq!(first["path"], json!(snapshots.join("validated-n1-17")));
+    assert_eq!((&first["bytes"], &first["listed"]), (&json!(1056), &json!(true)));
+    assert_eq!(second["removed"], json!(["validated-n1-17"]), "{second}");
+    let left: Vec<_> = std::fs::read_dir(&snapshots)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["validated-n1-18"]);
+    assert!(!data.join("backups").exists());
+}
+
 #[test]
 fn nothing_carried_is_left_behind() {
     let _turn = TURN.lock().unwrap();

@@ -95,22 +95,8 @@ pub(crate) struct Pod {
 pub(crate) struct PodSpec {
     /// Empty while it waits for a node.
     pub(crate) node_name: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    volumes: Vec<Volume>,
     #[serde(flatten)]
     pub(crate) placement: Placement,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Volume {
-    persistent_volume_claim: Option<ClaimName>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ClaimName {
-    claim_name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -144,12 +130,9 @@ impl Pod {
     }
 
     pub(crate) fn claims(&self) -> impl Iterator<Item = (String, String)> {
-        let claims = self
-            .spec
-            .volumes
-            .iter()
-            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        claims.map(|claim| (self.metadata.namespace.clone(), claim.claim_name.clone()))
+        let namespace = &self.metadata.namespace;
+        let claims = self.spec.placement.claims();
+        claims.map(|claim| (namespace.clone(), claim.to_owned()))
     }
 }
 

@@ -2,37 +2,14 @@
 
 use super::node::Node;
 use kubectl::{Condition, Meta, Placement, null_is_empty};
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Pod {
     pub metadata: Meta,
-    spec: PodSpec,
+    spec: Placement,
     status: PodStatus,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PodSpec {
-    #[serde(deserialize_with = "null_is_empty")]
-    volumes: Vec<Volume>,
-    #[serde(flatten)]
-    placement: Placement,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Volume {
-    empty_dir: Option<IgnoredAny>,
-    persistent_volume_claim: Option<ClaimName>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ClaimName {
-    claim_name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -73,24 +50,22 @@ impl Pod {
     }
 
     pub fn has_empty_dir(&self) -> bool {
-        self.spec.volumes.iter().any(|volume| volume.empty_dir.is_some())
+        self.spec.has_empty_dir()
     }
 
     /// Whether it asks for certain nodes, and none of `others` is one.
     pub fn fits_none_of(&self, others: &[Node]) -> bool {
-        let placement = &self.spec.placement;
+        let placement = &self.spec;
         let fits = |node: &Node| placement.fits(&node.name, &node.labels);
         placement.is_choosy() && !others.iter().any(fits)
     }
 
     /// The claims that the pod uses, with its namespace.
     pub fn claims(&self) -> impl Iterator<Item = (String, String)> {
-        let claims = self
-            .spec
-            .volumes
-            .iter()
-            .filter_map(|volume| volume.persistent_volume_claim.as_ref());
-        claims.map(|claim| (self.metadata.namespace.clone(), claim.claim_name.clone()))
+        let namespace = &self.metadata.namespace;
+        self.spec
+            .claims()
+            .map(|claim| (namespace.clone(), claim.to_owned()))
     }
 }
 

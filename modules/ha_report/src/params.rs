@@ -1,0 +1,109 @@
+//! What the user asks for, and what every server has answered before.
+
+use crate::seen::{Server, Snapshot};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// The options; see `ha_report.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    pub servers: Vec<Server>,
+    pub snapshot: Option<Snapshot>,
+    pub kubectl: Vec<String>,
+    pub request_timeout: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    servers: Vec<Value>,
+    #[serde(default)]
+    snapshot: Map<String, Value>,
+    #[serde(default = "k3s_kubectl")]
+    kubectl: Vec<String>,
+    #[serde(default = "five_seconds")]
+    request_timeout: u32,
+}
+
+fn k3s_kubectl() -> Vec<String> {
+    vec!["k3s".to_owned(), "kubectl".to_owned()]
+}
+
+fn five_seconds() -> u32 {
+    5
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
+            return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
+        }
+        let servers: Result<Vec<Server>, String> =
+            options.servers.into_iter().enumerate().map(server).collect();
+        let servers = servers?;
+        if servers.is_empty() {
+            return Err("servers: there is none".to_owned());
+        }
+        if options.kubectl.is_empty() {
+            return Err("kubectl: an empty list cannot be run".to_owned());
+        }
+        if options.request_timeout == 0 {
+            return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+        }
+        let snapshot = (!options.snapshot.is_empty()).then_some(Value::Object(options.snapshot));
+        let snapshot = snapshot.map(serde_json::from_value).transpose();
+        Ok(Self {
+            vmid: options.vmid,
+            servers,
+            snapshot: snapshot.map_err(|error| format!("snapshot: {error}"))?,
+            kubectl: options.kubectl,
+            request_timeout: Duration::from_secs(options.request_timeout.into()),
+        })
+    }
+}
+
+fn server((index, value): (usize, Value)) -> Result<Server, String> {
+    let host = value.get("host").and_then(Value::as_str).unwrap_or_default();
+    let place = format!("servers: number {} ({host})", index + 1);
+    serde_json::from_value(value).map_err(|error| format!("{place}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_cannot_be_is_refused_by_name() {
+        let good = json!({"host": "c1", "node_name": "c1"});
+        let table = [
+            (json!({"servers": []}), "servers: there is none"),
+            (
+                json!({"servers": [good, {"node_name": "c2"}]}),
+                "servers: number 2 (): ",
+            ),
+            (json!({"servers": [{"host": "c1"}]}), "servers: number 1 (c1): "),
+            (json!({"servers": [good], "vmid": 7}), "vmid: "),
+            (
+                json!({"servers": [good], "snapshot": {"bytes": "x"}}),
+                "snapshot: ",
+            ),
+            (json!({"servers": [good], "kubectl": []}), "kubectl: "),
+            (
+                json!({"servers": [good], "request_timeout": 0}),
+                "request_timeout: ",
+            ),
+        ];
+        for (options, start) in table {
+            let error = serde_json::from_value::<Params>(options.clone()).unwrap_err();
+            assert!(error.to_string().starts_with(start), "{options}: {error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What is asked here: the cluster's Nodes, and each server's API at its own address.
+
+use kubectl::{Meta, null_is_empty};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What etcd takes where nobody says.
+const USUAL_QUOTA: u64 = 2 * 1024 * 1024 * 1024;
+const USUAL_PORT: &str = "6443";
+const ARGS: &str = "k3s.io/node-args";
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Where was asked.
+    pub(crate) place: String,
+    /// Why the Nodes are not known.
+    pub(crate) nodes_unknown: Option<String>,
+    /// By the server's name in the inventory; none where its Node is not known.
+    pub(crate) servers: BTreeMap<String, Api>,
+}
+
+/// A server's API, as it is at the address of its Node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Api {
+    pub(crate) address: String,
+    /// Why it does not say that it is ready, where it does not.
+    pub(crate) not_ready: Option<String>,
+    pub(crate) version: Option<String>,
+    /// Bytes that etcd's database may have there; none: no limit.
+    pub(crate) quota: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(from = "Object")]
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// Address and port of its API.
+    pub(crate) address: Option<String>,
+    pub(crate) quota: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Meta,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Status {
+    #[serde(deserialize_with = "null_is_empty")]
+    addresses: Vec<Address>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    r#type: String,
+    address: String,
+}
+
+impl From<Object> for Node {
+    fn from(object: Object) -> Self {
+        let Object { metadata, status } = object;
+        // k3s notes there what it was started with, its configuration files included.
+        let args = metadata.annotations.get(ARGS);
+        let args: Vec<String> = args
+            .and_then(|text| serde_json::from_str(text).ok())
+            .unwrap_or_default();
+        let port = values(&args, "https-listen-port").next_back();
+        let internal = status
+            .addresses
+            .into_iter()
+            .find(|address| address.r#type == "InternalIP");
+        Self {
+            address: internal
+                .map(|internal| with_port(&internal.address, port.as_deref().unwrap_or(USUAL_PORT))),
+            quota: quota(&args),
+            name: metadata.name,
+        }
+    }
+}
+
+fn with_port(address: &str, port: &str) -> String {
+    if address.contains(':') {
+        format!("[{address}]:{port}")
+    } else {
+        format!("{address}:{port}")
+    }
+}
+
+/// The values of a flag: in the annotation each is the word after it.
+fn values<'a>(args: &'a [String], name: &'a str) -> impl DoubleEndedIterator<Item = String> + 'a {
+    let is_flag = move |word: &String| word.trim_start_matches('-') == name && word.starts_with("--");
+    let pairs = args.windows(2).filter(move |pair| is_flag(&pair[0]));
+    pairs.map(|pair| pair[1].clone())
+}
+
+fn quota(args: &[String]) -> Option<u64> {
+    let given: Vec<String> = values(args, "etcd-arg").collect();
+    let given = given
+        .iter()
+        .filter_map(|arg| arg.trim_start_matches('-').strip_prefix("quota-backend-bytes="))
+        .next_back();
+    match given.map(str::parse::<i64>) {
+        Some(Ok(bytes)) if bytes < 0 => None,
+        Some(Ok(bytes)) if bytes > 0 => u64::try_from(bytes).ok(),
+        _ => Some(USUAL_QUOTA),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn node(args: Value, addresses: Value) -> Node {
+        let annotations = json!({ARGS: args.to_string()});
+        let node = json!({"metadata": {"name": "n1", "annotations": annotations}, "status": {"addresses": addresses}});
+        serde_json::from_value(node).unwrap()
+    }
+
+    #[test]
+    fn the_address_has_the_servers_own_port() {
+        let internal = |address: &str| json!([{"type": "Hostname", "address": "n1"}, {"type": "InternalIP", "address": address}]);
+        let table = [
+            (json!(["server"]), internal("10.0.0.1"), Some("10.0.0.1:6443")),
+            (
+                json!(["server", "--https-listen-port", "7443", "--token", "********"]),
+                internal("10.0.0.1"),
+                Some("10.0.0.1:7443"),
+            ),
+            (json!(["server"]), internal("fd00::1"), Some("[fd00::1]:6443")),
+            (json!(["server"]), Value::Null, None),
+            (json!("no list"), internal("10.0.0.1"), Some("10.0.0.1:6443")),
+        ];
+        for (args, addresses, expected) in table {
+            assert_eq!(
+                node(args.clone(), addresses).address.as_deref(),
+                expected,
+                "{args}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_quota_is_the_last_that_is_given() {
+        let table = [
+            (json!(["server"]), Some(USUAL_QUOTA)),
+            (
+                json!([
+                    "server",
+                    "--etcd-arg",
+                    "quota-backend-bytes=1",
+                    "--etcd-arg",
+                    "--quota-backend-bytes=4096"
+                ]),
+                Some(4096),
+            ),
+            (json!(["server", "--etcd-arg", "quota-backend-bytes=-1"]), None),
+            (
+                json!(["server", "--etcd-arg", "quota-backend-bytes=0"]),
+                Some(USUAL_QUOTA),
+            ),
+            (
+                json!(["server", "--etcd-arg", "snapshot-count=5"]),
+                Some(USUAL_QUOTA),
+            ),
+        ];
+        for (args, expected) in table {
+            assert_eq!(node(args.clone(), Value::Null).quota, expected, "{args}");
+        }
+    }
+}
