@@ -331,3 +331,21 @@ async fn wait_for_end() -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_server_that_is_told_otherwise_does_not_join() {
+        let theirs = json!({"cluster-cidr": "10.42.0.0/16", "flannel-backend": "vxlan"});
+        assert!(compare(&theirs, &theirs).is_ok());
+        let own = json!({"cluster-cidr": "10.9.0.0/16", "flannel-backend": "vxlan"});
+        let refused = compare(&own, &theirs).unwrap_err().to_string();
+        assert_eq!(
+            refused,
+            "failed to validate server configuration: critical configuration value mismatch between servers"
+        );
+    }
+}
