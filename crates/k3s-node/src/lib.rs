@@ -9,6 +9,7 @@ pub mod program;
 pub mod recorded;
 pub mod settings;
 pub mod setup;
+pub mod shared;
 pub mod unit;
 mod units;
 pub mod words;

@@ -66,6 +66,7 @@ pub(crate) fn judge(params: &Params, state: &State) -> Vec<Finding> {
     }
     apis(params, state, &mut found);
     versions(params, state, &mut found);
+    settings(params, state, &mut found);
     if let Some(snapshot) = &params.snapshot
         && let Some(msg) = &snapshot.msg
     {
@@ -302,6 +303,36 @@ fn versions(params: &Params, state: &State, found: &mut Findings) {
             told.join("; ")
         );
         found.error("the servers", what);
+    }
+}
+
+/// k3s compares them while a server joins, and only then.
+fn settings(params: &Params, state: &State, found: &mut Findings) {
+    let mut told: BTreeMap<(&str, String), Vec<&str>> = BTreeMap::new();
+    for server in &params.servers {
+        let api = state.servers.get(&server.host);
+        for (name, values) in api.and_then(|api| api.settings.as_ref()).into_iter().flatten() {
+            let values = if values.is_empty() {
+                "nothing".to_owned()
+            } else {
+                values.join(",")
+            };
+            told.entry((name, values)).or_default().push(&server.host);
+        }
+    }
+    let names: BTreeSet<&str> = told.keys().map(|(name, _)| *name).collect();
+    for name in names {
+        let of_it = told.iter().filter(|((other, _), _)| *other == name);
+        let of_it: Vec<String> = of_it
+            .map(|((_, values), hosts)| format!("{values} on {}", hosts.join(", ")))
+            .collect();
+        if of_it.len() > 1 {
+            let what = format!(
+                "they must have the same --{name}, and have {}: k3s lets no server join, or come back after its data was lost, that differs",
+                of_it.join("; ")
+            );
+            found.error("the servers", what);
+        }
     }
 }
 

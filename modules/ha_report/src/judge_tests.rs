@@ -260,6 +260,25 @@ fn one_version_is_enough() {
 }
 
 #[test]
+fn settings_that_all_must_share_are_held_against_each_other() {
+    let mut state = apis(3);
+    for (host, disabled) in [("c1", ""), ("c2", "traefik"), ("c3", "traefik")] {
+        let disabled = disabled.split_terminator(',').map(str::to_owned).collect();
+        let settings = [
+            ("cluster-domain".to_owned(), vec!["lan".to_owned()]),
+            ("disable".to_owned(), disabled),
+        ];
+        state.servers.get_mut(host).unwrap().settings = Some(settings.into());
+    }
+    let found = told(|_| json!({}), &state);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("error the servers: they must have the same --disable, and have nothing on c1; traefik on c2, c3: "), "{found:?}");
+    // One that does not tell is not compared.
+    state.servers.get_mut("c1").unwrap().settings = None;
+    assert_eq!(told(|_| json!({}), &state), [""; 0]);
+}
+
+#[test]
 fn a_snapshot_that_was_not_taken_is_an_error() {
     let of = |snapshot: Value| {
         words(

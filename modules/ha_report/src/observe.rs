@@ -61,6 +61,7 @@ fn ask(params: &Params, kubectl: &Kubectl, nodes: &[Node], state: &mut State) ->
                 .and_then(|answer| answer.parse::<Version>().ok())
                 .map(|version| version.git_version),
             quota: node.quota,
+            settings: node.settings.clone(),
         };
         state.servers.insert(host.clone(), api);
     }

@@ -61,6 +61,7 @@ pub(crate) fn apis(count: usize) -> State {
             not_ready: None,
             version: Some("v1.31.4+k3s1".to_owned()),
             quota: Some(2_147_483_648),
+            settings: None,
         };
         (format!("c{number}"), api)
     };

@@ -1,5 +1,6 @@
 //! What is asked here: the cluster's Nodes, and each server's API at its own address.
 
+use k3s_node::shared::{Said, Shared};
 use kubectl::{Meta, null_is_empty};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -28,6 +29,8 @@ pub(crate) struct Api {
     pub(crate) version: Option<String>,
     /// Bytes that etcd's database may have there; none: no limit.
     pub(crate) quota: Option<u64>,
+    /// What has to be the same on all servers, as it runs; none where its Node does not tell.
+    pub(crate) settings: Option<Shared>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +40,7 @@ pub(crate) struct Node {
     /// Address and port of its API.
     pub(crate) address: Option<String>,
     pub(crate) quota: Option<u64>,
+    pub(crate) settings: Option<Shared>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +80,7 @@ impl From<Object> for Node {
             address: internal
                 .map(|internal| with_port(&internal.address, port.as_deref().unwrap_or(USUAL_PORT))),
             quota: quota(&args),
+            settings: (!args.is_empty()).then(|| settings(&args)),
             name: metadata.name,
         }
     }
@@ -94,6 +99,25 @@ fn values<'a>(args: &'a [String], name: &'a str) -> impl DoubleEndedIterator<Ite
     let is_flag = move |word: &String| word.trim_start_matches('-') == name && word.starts_with("--");
     let pairs = args.windows(2).filter(move |pair| is_flag(&pair[0]));
     pairs.map(|pair| pair[1].clone())
+}
+
+/// There `--flag=value` is two words too; a value is never a flag.
+fn settings(args: &[String]) -> Shared {
+    let mut joined: Vec<String> = Vec::new();
+    for word in args {
+        match joined.last_mut() {
+            Some(flag) if flag.starts_with("--") && !flag.contains('=') && !word.starts_with('-') => {
+                flag.push('=');
+                flag.push_str(word);
+            }
+            _ => joined.push(word.clone()),
+        }
+    }
+    let said = Said {
+        args: &joined,
+        files: &[],
+    };
+    said.effective()
 }
 
 fn quota(args: &[String]) -> Option<u64> {
@@ -170,5 +194,25 @@ mod tests {
         for (args, expected) in table {
             assert_eq!(node(args.clone(), Value::Null).quota, expected, "{args}");
         }
+    }
+
+    #[test]
+    fn settings_are_as_they_run() {
+        let of = |args: Value| node(args, Value::Null).settings;
+        let usual = of(json!(["server"])).unwrap();
+        assert_eq!(usual["flannel-backend"], ["vxlan"]);
+        let spelled = json!([
+            "server",
+            "--embedded-registry",
+            "false",
+            "--flannel-backend",
+            "vxlan",
+            "--cluster-init"
+        ]);
+        assert_eq!(of(spelled).unwrap(), usual);
+        let other = of(json!(["server", "--secrets-encryption", "--disable", "traefik"])).unwrap();
+        assert_eq!(other["secrets-encryption"], ["true"]);
+        assert_eq!(other["disable"], ["traefik"]);
+        assert_eq!(of(json!("no list")), None);
     }
 }

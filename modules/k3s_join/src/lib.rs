@@ -9,7 +9,6 @@ mod params;
 mod plan;
 mod refusals;
 mod report;
-mod said;
 mod server;
 
 pub use params::{Joining, Member, Params, Wanted};

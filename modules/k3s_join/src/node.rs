@@ -1,13 +1,13 @@
 //! The node that is to join, as it is. Secrets stay in here.
 
 use crate::params::{Joining, Member};
-use crate::said::Said;
 use anyhow::{Context, Result};
 use host::Host;
 use k3s_node::facts::{Facts, own_addresses};
 use k3s_node::program::UNITS;
 use k3s_node::settings::{self, Config, DEFAULT_CONFIG, DEFAULT_DATA, Given, Settings};
 use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::shared::Said;
 use k3s_node::{Program, Role, Setup, Told, Units};
 use k3s_types::K3sVersion;
 use std::net::IpAddr;

@@ -3,10 +3,10 @@
 use crate::node::Node;
 use crate::params::{Joining, Member};
 use crate::refusals;
-use crate::said::Shared;
 use ansible_module::{Plan, Refusal};
 use anyhow::{Context, Result, bail};
 use k3s_node::Role;
+use k3s_node::shared::Shared;
 use serde_yaml_ng::{Mapping, Value};
 use std::fmt;
 

@@ -217,7 +217,7 @@ fn clock(node: &Node) -> Option<Refusal> {
 
 fn settings(joining: &Joining, node: &Node) -> Vec<Refusal> {
     let differing = node.said().differing(&joining.server.settings);
-    let refusal = |(name, told, other): (String, crate::said::Told, Vec<String>)| {
+    let refusal = |(name, told, other): (String, k3s_node::shared::Told, Vec<String>)| {
         let evidence = format!(
             "{name} is {:?} there ({}), and {:?} on the server",
             told.values.join(","),

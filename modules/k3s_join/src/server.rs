@@ -1,9 +1,9 @@
 //! The server that is joined, as it is: what a joining node has to know of it.
 
-use crate::said::{Said, Shared};
 use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
 use k3s_node::facts::Facts;
+use k3s_node::shared::{Said, Shared};
 use k3s_node::{Installed, Program, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -66,32 +66,43 @@ const SHARED: [Setting; 16] = [
 const CARRIED: Setting = list("tls-san", "");
 
 /// Values of settings, each a list.
-pub(crate) type Shared = BTreeMap<String, Vec<String>>;
+pub type Shared = BTreeMap<String, Vec<String>>;
 
 /// The sources, in the order in which k3s heeds them.
-pub(crate) struct Said<'a> {
-    pub(crate) args: &'a [String],
+pub struct Said<'a> {
+    pub args: &'a [String],
     /// Path and text, the main file first.
-    pub(crate) files: &'a [(String, String)],
+    pub files: &'a [(String, String)],
 }
 
 /// What is said, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) values: Vec<String>,
-    pub(crate) place: String,
+pub struct Told {
+    pub values: Vec<String>,
+    pub place: String,
 }
 
 impl Said<'_> {
     /// All that has to be the same on all servers, and is said.
-    pub(crate) fn shared(&self) -> Shared {
+    pub fn shared(&self) -> Shared {
         let all = SHARED.iter().chain([&CARRIED]);
         all.filter_map(|setting| Some((setting.name.to_owned(), self.told(setting)?.values)))
             .collect()
     }
 
+    /// All of that as it holds here, said or not; lists in one order.
+    pub fn effective(&self) -> Shared {
+        let effective = |setting: &Setting| {
+            let told = self.told(setting).map(|told| told.values);
+            let values = told.unwrap_or_else(|| split(setting.default));
+            let values = as_set(&values).into_iter().map(str::to_owned);
+            (setting.name.to_owned(), values.collect())
+        };
+        SHARED.iter().map(effective).collect()
+    }
+
     /// What of it is said otherwise here: by name, place, here and there.
-    pub(crate) fn differing(&self, wanted: &Shared) -> Vec<(String, Told, Vec<String>)> {
+    pub fn differing(&self, wanted: &Shared) -> Vec<(String, Told, Vec<String>)> {
         let differs = |setting: &Setting| {
             let told = self.told(setting)?;
             let other = wanted.get(setting.name).cloned();
@@ -103,7 +114,7 @@ impl Said<'_> {
     }
 
     /// What is said there, and is not said here.
-    pub(crate) fn missing(&self, wanted: &Shared) -> Shared {
+    pub fn missing(&self, wanted: &Shared) -> Shared {
         let all = SHARED.iter().chain([&CARRIED]);
         all.filter(|setting| self.told(setting).is_none())
             .filter_map(|setting| Some((setting.name.to_owned(), wanted.get(setting.name)?.clone())))
@@ -289,5 +300,21 @@ mod tests {
         );
         let missing = with("--disable servicelb,traefik", &[], |said| said.missing(&wanted));
         assert_eq!(missing.keys().collect::<Vec<_>>(), ["cluster-cidr", "tls-san"]);
+    }
+
+    #[test]
+    fn what_is_not_said_is_what_k3s_takes() {
+        let effective = |args: &str| {
+            with(args, &[], |said| {
+                serde_json::to_string(&said.effective()).unwrap()
+            })
+        };
+        assert_eq!(
+            effective("--disable b,a --flannel-backend=vxlan"),
+            effective("--disable a --disable b --embedded-registry=false")
+        );
+        let other = effective("--secrets-encryption");
+        assert!(other.contains(r#""secrets-encryption":["true"]"#), "{other}");
+        assert_ne!(other, effective(""));
     }
 }
