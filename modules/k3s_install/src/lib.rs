@@ -4,6 +4,7 @@
 //! read first and kept in the container (the install record), told again, and compared afterwards (the proof). The
 //! restart does not block; what counts is what node and Lease say then.
 
+mod airgap;
 mod arrival;
 #[cfg(test)]
 mod fixtures;
@@ -80,6 +81,7 @@ impl Module for K3sInstall {
     fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
         match &step.0 {
             Act::Fetch { fetch, .. } => steps::fetch(params, host, fetch, journal),
+            Act::Images { file, dest, binary } => airgap::bring_images(params, host, file, dest, binary),
             Act::SaveRecord(record) => steps::save(params, host, record, journal),
             Act::Swap { binary, staged, .. } => steps::swap(params, host, binary, staged.as_deref(), journal),
             Act::RunScript { setup, have_binary } => {

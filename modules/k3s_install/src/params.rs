@@ -26,6 +26,40 @@ pub enum Script {
     Path(String),
 }
 
+/// A file on the machine that the module runs on, and the sum that it must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalFile {
+    pub path: String,
+    pub sha256: String,
+}
+
+impl LocalFile {
+    fn of(option: &str, path: Option<String>, sha256: Option<String>) -> Result<Option<Self>, String> {
+        match (path, sha256) {
+            (None, None) => Ok(None),
+            (Some(path), Some(sha256)) if is_sum(&sha256) && path.starts_with('/') => Ok(Some(Self {
+                path,
+                sha256: sha256.to_ascii_lowercase(),
+            })),
+            (Some(path), Some(_)) if !path.starts_with('/') => {
+                Err(format!("{option}_path: {path} is no absolute path"))
+            }
+            (Some(_), Some(_)) => Err(format!("{option}_sha256: 64 hexadecimal digits were expected")),
+            _ => Err(format!(
+                "{option}_path and {option}_sha256 go together: what root will run is verified"
+            )),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+fn is_sum(sum: &str) -> bool {
+    sum.len() == 64 && sum.chars().all(|c| c.is_ascii_hexdigit())
+}
+
 /// The options; see `k3s_install.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Options")]
@@ -40,6 +74,9 @@ pub struct Params {
     pub environment: BTreeMap<String, Secret>,
     pub script: Script,
     pub script_sha256: Option<String>,
+    /// Takes the place of a download.
+    pub binary: Option<LocalFile>,
+    pub images: Option<LocalFile>,
     pub download_url: Option<String>,
     pub download_timeout: u64,
     pub prefetch: bool,
@@ -87,6 +124,10 @@ struct Options {
     script_url: String,
     script_path: Option<String>,
     script_sha256: Option<String>,
+    binary_path: Option<String>,
+    binary_sha256: Option<String>,
+    images_path: Option<String>,
+    images_sha256: Option<String>,
     download_url: Option<String>,
     #[serde(default = "ten_minutes")]
     download_timeout: u64,
@@ -137,7 +178,16 @@ impl TryFrom<Options> for Params {
         let script = options
             .script_path
             .map_or(Script::Url(options.script_url), Script::Path);
+        let binary = LocalFile::of("binary", options.binary_path, options.binary_sha256)?;
+        if binary.is_some() && !options.prefetch {
+            return Err(
+                "binary_path: with prefetch set to false the install script would download another one"
+                    .to_owned(),
+            );
+        }
         Ok(Self {
+            binary,
+            images: LocalFile::of("images", options.images_path, options.images_sha256)?,
             vmid: options.vmid,
             state: options.state,
             version: options.version,
@@ -183,8 +233,7 @@ impl Options {
                 ));
             }
         }
-        let hex = |sum: &String| sum.len() == 64 && sum.chars().all(|c| c.is_ascii_hexdigit());
-        if self.script_sha256.as_ref().is_some_and(|sum| !hex(sum)) {
+        if self.script_sha256.as_ref().is_some_and(|sum| !is_sum(sum)) {
             return Err("script_sha256: 64 hexadecimal digits were expected".to_owned());
         }
         let urls = [
@@ -255,6 +304,22 @@ mod tests {
             (json!({"timeout": 0}), "timeout:"),
             (json!({"download_timeout": 0}), "download_timeout:"),
             (json!({"script_sha256": "abc"}), "script_sha256:"),
+            (
+                json!({"binary_path": "/k3s"}),
+                "binary_path and binary_sha256 go together",
+            ),
+            (
+                json!({"images_path": "/i", "images_sha256": "abc"}),
+                "images_sha256:",
+            ),
+            (
+                json!({"binary_path": "k3s", "binary_sha256": "a".repeat(64)}),
+                "binary_path: k3s is no absolute path",
+            ),
+            (
+                json!({"binary_path": "/k3s", "binary_sha256": "a".repeat(64), "prefetch": false}),
+                "prefetch set to false",
+            ),
             (json!({"script_url": "get.k3s.io"}), "script_url:"),
             (json!({"download_url": "-o/etc/passwd ://"}), "download_url:"),
             (json!({"args": ["server", "--x"]}), "args:"),

@@ -1,6 +1,7 @@
 //! What to do about it. Pure: no host, no clock.
 
-use crate::params::{Params, Script, Wanted};
+use crate::airgap;
+use crate::params::{LocalFile, Params, Script, Wanted};
 use crate::record::Record;
 use crate::refusals;
 use crate::script::{self, Fetch};
@@ -48,6 +49,11 @@ pub(crate) enum Act {
         fetch: Fetch,
         version: K3sVersion,
     },
+    Images {
+        file: LocalFile,
+        dest: String,
+        binary: String,
+    },
     SaveRecord(Box<Record>),
     Swap {
         binary: String,
@@ -88,6 +94,7 @@ impl fmt::Display for Act {
             Self::Fetch { version, .. } => {
                 write!(f, "fetch the install script, fetch and verify k3s {version}")
             }
+            Self::Images { file, dest, .. } => write!(f, "bring {} and verify it, as {dest}", file.path),
             Self::SaveRecord(record) => write!(
                 f,
                 "save role, arguments and environment of the {}",
@@ -171,20 +178,30 @@ pub(crate) fn decide(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>)
 }
 
 fn prefetch(params: &Params, state: &State) -> Vec<Act> {
+    let mut steps: Vec<Act> = images(params, state, &state.places.binary).into_iter().collect();
     let binary =
         !has_binary(params, state) && script::staged_for(&params.version, &state.binary.staged).is_none();
     if !binary {
-        return Vec::new();
+        return steps;
     }
     let fetch = Fetch {
         binary,
         script: needs_script(params, state),
         ..fetch(state)
     };
-    vec![Act::Fetch {
+    steps.push(Act::Fetch {
         fetch,
         version: params.version.clone(),
-    }]
+    });
+    steps
+}
+
+fn images(params: &Params, state: &State, binary: &str) -> Option<Act> {
+    airgap::missing_images(params, state).map(|(file, dest)| Act::Images {
+        file,
+        dest,
+        binary: binary.to_owned(),
+    })
 }
 
 fn fetch(state: &State) -> Fetch {
@@ -307,6 +324,7 @@ fn whole(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
             version: version(),
         });
     }
+    steps.extend(images(params, state, &binary));
     let record = Record {
         setup: aim.setup.clone(),
         version: aim.version.to_string(),

@@ -75,13 +75,18 @@ pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Comma
         .with("download_url", params.download_url.as_deref().unwrap_or_default())
         .with("limit", &params.download_timeout.to_string())
         .flag("want_script", fetch.script)
-        .flag("want_binary", fetch.binary);
+        .flag("want_binary", fetch.binary && params.binary.is_none());
     for (key, value) in &fetch.proxies {
         program = program.export(key, value);
     }
     // Three downloads, each with its own limit, and the sums over what came.
     let limit = Duration::from_secs(3 * params.download_timeout + 60);
-    program.end_after_turn(params.lock_timeout, include_str!("programs/fetch.sh"), limit)
+    let body = [
+        include_str!("programs/stage.sh"),
+        include_str!("programs/fetch.sh"),
+    ]
+    .concat();
+    program.end_after_turn(params.lock_timeout, &body, limit)
 }
 
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {

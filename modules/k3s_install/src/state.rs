@@ -97,6 +97,8 @@ pub struct State {
     pub(crate) addresses: Vec<IpAddr>,
     /// Free space by folder, in MiB.
     pub(crate) free: Vec<(String, u64)>,
+    /// The archive of images that was brought: its sum, and where it lies.
+    pub(crate) images: Option<String>,
     pub(crate) node: Option<Node>,
     api_version: Option<K3sVersion>,
 }
@@ -129,6 +131,7 @@ impl State {
                 &facts.lossy("if-inet6").unwrap_or_default(),
             ),
             free: free(&facts.lossy("disk").unwrap_or_default()),
+            images: facts.lossy("images"),
             node: facts.lossy("node").and_then(|text| Node::parse(&text)),
             api_version: facts
                 .lossy("api-version")

@@ -1,5 +1,6 @@
 //! The steps: each hands a program to the node and notes what came of it.
 
+use crate::airgap;
 use crate::arrival;
 use crate::params::{Params, Script};
 use crate::plan::{Arrival, Proof};
@@ -53,6 +54,10 @@ pub(crate) fn fetch(params: &Params, host: &dyn Host, wanted: &Fetch, journal: &
         &script::fetch(params, wanted, text.as_deref()),
         "fetching ahead",
     )?;
+    let staged = match &params.binary {
+        Some(file) if wanted.binary => airgap::bring_binary(params, host, file, &wanted.path)?,
+        _ => staged,
+    };
     journal.staged = (!staged.is_empty()).then_some(staged);
     Ok(())
 }

@@ -39,6 +39,7 @@ fn short(act: &Act) -> &'static str {
         Act::Restart { .. } => "restart",
         Act::Wait(_) => "wait",
         Act::DropRecord { .. } => "drop",
+        Act::Images { .. } => "images",
     }
 }
 

@@ -89,20 +89,7 @@ fetch_binary() {
     part=$bin_dir/.k3s-$version.part
     rm -f "$bin_dir"/.k3s-*.staged
     download "$url" "$part" "k3s $version"
-    got=$(sha256sum <"$part")
-    [ "${got%% *}" = "$wanted" ] || die "$url has the SHA-256 sum ${got%% *}, where $sums says $wanted: truncated or altered, it was removed"
-    chmod 0755 "$part"
-    line=$("$part" --version 2>&1 | head -n 1)
-    case "$line " in
-    # It calls itself by the name of its file.
-    *" version $version "*) ;;
-    *) die "$url says of itself \"$line\", where k3s version $version was expected: it was removed" ;;
-    esac
-    settle "$part"
-    staged=$bin_dir/.k3s-$version.$wanted.staged
-    mv -f "$part" "$staged" || die "keeping the binary in $bin_dir failed"
-    settle "$bin_dir"
-    printf '%s\n' "$staged"
+    stage "$url" "$wanted" "$sums"
 }
 
 take_turn

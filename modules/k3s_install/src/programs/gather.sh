@@ -10,6 +10,8 @@ for file in "$bin_dir"/.k3s-*.staged; do
     [ ! -f "$file" ] || put "staged:$file" x
 done
 [ ! -f "$folder/install.sh" ] || put_file script-source "$folder/install.sh.source"
+# As long as it is there: k3s imports it at each start.
+if read -r sum file <"$folder/images.source" && [ -f "$file" ]; then put images "$sum $file"; fi 2>/dev/null
 put_file record "$folder/install-record.json"
 
 for mark in server/tls agent/kubelet.kubeconfig; do

@@ -78,7 +78,7 @@ impl Node {
         node
     }
 
-    fn binary(&self, version: &str) -> String {
+    pub(crate) fn binary(&self, version: &str) -> String {
         fs::read_to_string(self.path("state/k3s"))
             .unwrap()
             .replace("VERSION", version)
