@@ -1,20 +1,20 @@
-"""From empty containers: what k3s needs there, and what is refused before anything is changed."""
+"""From empty containers to a cluster: what k3s needs there, its installation, and runs that were cut off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
-from conftest import Lab, lab_with
+from conftest import Lab, Run, lab_with
 
 PREREQS = "ensure-worker-prereqs"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Containers as new ones are: one controller, two workers, the second one Rocky by its name."""
+    """Containers as new ones are: two controllers, two workers, the second one Rocky by its name."""
     for lab in lab_with(
-        tmp_path_factory.mktemp("lab"), "--controllers", "1", "--workers", "2", "--empty", "all", "--time-factor", "10"
+        tmp_path_factory.mktemp("lab"), "--controllers", "2", "--workers", "2", "--empty", "all", "--time-factor", "10"
     ):
         lab("fault", "os-release", "112", "rocky10")
         yield lab
@@ -67,3 +67,107 @@ def test_a_busy_package_manager_is_told_in_its_own_words(lab: Lab) -> None:
         "installing open-iscsi ended with status 1", "Could not get lock"
     )
     lab("fault", "packages", "111", "none")
+
+
+SETTINGS = """
+all:
+  vars:
+    k3s_server_config: {disable: [metrics-server]}
+    k3s_agent_config: {node-label: [tier=work]}
+    k3s_node_config: "{{ {'node-label+': ['first=yes']} if inventory_hostname == 'k3s-worker-1' else {} }}"
+    k3s_registries: {configs: {registry.lab: {auth: {username: lab, password: lab-registry-password}}}}
+"""
+
+
+def install(lab: Lab, *arguments: str) -> Run:
+    settings = lab.folder / "settings.yaml"
+    settings.write_text(SETTINGS)
+    return lab.play("install-k3s", "-i", str(settings), *arguments)
+
+
+def test_the_plan_changes_nothing(lab: Lab) -> None:
+    planned = install(lab, "--check", "--diff")
+    assert planned.status == 0, planned.text
+    for word in ("as the first server", "join the cluster as a server", "join the cluster as a worker", "registries.yaml"):
+        assert word in planned.text
+    assert "lab-registry-password" not in planned.text
+    assert lab.inside(101, "ls -A /usr/local/bin; ls /etc/rancher 2>/dev/null; true") == ""
+
+
+def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
+    # Killed in the midst of the first server's installation, and once more while a controller joins.
+    for moment in ("test -f /var/lib/homelab-k3s/install-record.json", "test -f /etc/systemd/system/k3s.service"):
+        vmid = 101 if "record" in moment else 102
+        run = lab.begin("install-k3s", "-i", str(lab.folder / "settings.yaml"))
+        lab.wait_until(moment, lambda: lab.inside(vmid, f"{moment} && echo yes; true").strip() == "yes")
+        lab.kill(run, remote_too=True)
+    done = install(lab)
+    assert done.status == 0, done.text
+    assert "lab-registry-password" not in done.text
+    nodes = lab.nodes()
+    assert set(nodes) == {"k3s-controller-1", "k3s-controller-2", "k3s-worker-1", "k3s-worker-2"}
+    voters = [name for name, node in nodes.items() if "node-role.kubernetes.io/etcd" in node["metadata"]["labels"]]
+    assert len(voters) == 2
+    assert nodes["k3s-worker-1"]["metadata"]["labels"].get("first") == "yes"
+    assert nodes["k3s-worker-2"]["metadata"]["labels"].get("tier") == "work"
+    assert "metrics-server" not in lab.kubectl("get", "deployments", "-A")
+    token = lab.inside(101, "cat /var/lib/rancher/k3s/server/token").strip().rsplit(":", 1)[-1]
+    assert token and token not in done.text
+    files = lab.inside(111, "stat -c '%a %n' /etc/rancher/k3s/registries.yaml /etc/rancher/k3s/config.yaml.d/*")
+    assert {line.split()[0] for line in files.splitlines()} == {"600"}
+    assert token not in lab.inside(111, "cat /etc/systemd/system/k3s-agent.service*")
+
+
+def test_a_second_run_changes_nothing_and_tells_of_another_configuration(lab: Lab) -> None:
+    again = install(lab)
+    again.assert_unchanged()
+    other = install(lab, "-e", "{k3s_agent_config: {node-label: [tier=other]}}")
+    other.assert_unchanged()
+    assert "50-homelab-k3s.yaml is not what the inventory says" in other.text
+
+
+def uninstall(lab: Lab, names: str, *arguments: str) -> Run:
+    return lab.play("uninstall-k3s", "-e", f"k3s_uninstall_hosts={names}", *arguments)
+
+
+def test_nobody_is_removed_by_mistake(lab: Lab) -> None:
+    lab.play("uninstall-k3s").assert_failed_with("names none of the nodes")
+    uninstall(lab, "k3s-worker-2").assert_failed_with("-e k3s_uninstall_confirm=k3s-worker-2")
+    uninstall(lab, "k3s-worker-2", "-e", "k3s_uninstall_confirm=k3s-worker-1").assert_failed_with("Nothing was touched")
+    uninstall(lab, "k3s_controllers").assert_failed_with("nothing of the cluster would be left")
+    uninstall(lab, "k3s_controllers", "-e", "k3s_uninstall_cluster=true").assert_failed_with("k3s-worker-1, k3s-worker-2 would be left")
+    assert len(lab.nodes()) == 4
+    assert lab.cordoned() == set()
+
+
+def test_a_worker_and_a_controller_go(lab: Lab) -> None:
+    names = "k3s-worker-2,k3s-controller-2"
+    done = uninstall(lab, names, "-e", f"k3s_uninstall_confirm={names}")
+    assert done.status == 0, done.text
+    assert set(lab.nodes()) == {"k3s-controller-1", "k3s-worker-1"}
+    assert "/etc/rancher/node" in done.text
+    for vmid in (102, 112):
+        assert lab.inside(vmid, "ls /usr/local/bin /etc/systemd/system | grep k3s; true") == ""
+    secrets = lab.kubectl("get", "secrets", "-n", "kube-system", "-o", "name")
+    assert "k3s-worker-2.node-password" not in secrets and "k3s-worker-1.node-password" in secrets
+
+
+def brought(lab: Lab, name: str, make: str) -> str:
+    """A file on the Proxmox host, made there; the variables that name it."""
+    lab("exec", "--", "sh", "-c", f"cd /root && {make}")
+    total = lab("exec", "--", "sha256sum", f"/root/{name}").split()[0]
+    kind = name.split(".")[0]
+    return f"k3s_install_{kind}_path: /root/{name}, k3s_install_{kind}_sha256: {total}"
+
+
+def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
+    version = lab.versions()["k3s-controller-1"]
+    url = f"http://10.99.0.1:8080/releases/download/{version}/k3s"
+    files = [brought(lab, "binary", f"curl -sf {url} -o binary"), brought(lab, "images.tar", "echo images > images.tar")]
+    lab("fault", "download", "404")
+    lab("fault", "sums", "404")
+    again = install(lab, "-e", "{" + ", ".join(files) + "}")
+    assert again.status == 0, again.text
+    assert set(lab.versions().values()) == {version} and len(lab.nodes()) == 4
+    for vmid in (102, 112):
+        assert lab.inside(vmid, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images"

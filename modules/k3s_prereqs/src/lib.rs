@@ -90,20 +90,24 @@ fn gather(params: &Params) -> Command {
         .end(include_str!("programs/gather.sh"))
 }
 
-fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]) -> Result<()> {
+fn package_command(params: &Params, family: Family, packages: &[String]) -> Command {
     let body = match family {
         Family::Debian => include_str!("programs/apt.sh"),
         Family::RedHat => include_str!("programs/dnf.sh"),
     };
-    let names = packages.join(" ");
-    let command = Program::new(BINARY)
-        .with("packages", &names)
+    Program::new(BINARY)
+        .with("packages", &packages.join(" "))
         .with("lock_wait", &params.package_lock_wait.to_string())
         .end_after_turn(
             params.lock_timeout,
             body,
             Duration::from_secs(params.package_timeout),
-        );
+        )
+}
+
+fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]) -> Result<()> {
+    let names = packages.join(" ");
+    let command = package_command(params, family, packages);
     host.run(&command)?
         .succeed(&host.place(), &format!("installing {names}"))?;
     // A package manager that says yes and installs nothing would be met again at the next run only.
@@ -132,4 +136,24 @@ fn make_kmsg(params: &Params, host: &dyn Host) -> Result<()> {
     host.run(&command)?
         .succeed(&host.place(), "making /dev/kmsg")
         .map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_package_manager_gets_its_time_and_that_of_an_earlier_run() {
+        let params = samples::params(
+            json!({"vmid": 111, "package_timeout": 30, "package_lock_wait": 7, "lock_timeout": 11}),
+        );
+        let command = package_command(&params, Family::Debian, &["a".to_owned()]);
+        assert_eq!(command.limit, Duration::from_secs(41));
+        let text = String::from_utf8(command.stdin).unwrap();
+        assert!(
+            text.contains("lock_wait='7'") && text.contains("patience='11'"),
+            "{text}"
+        );
+    }
 }

@@ -1,0 +1,139 @@
+//! `k3s_uninstall`: k3s removed from a node by its own script, and what that leaves told by name.
+//!
+//! The cluster's part (drain, the member of etcd, the Node) is other modules'.
+
+mod params;
+mod plan;
+mod state;
+
+pub use params::Params;
+pub use plan::{Leftover, Step};
+pub use state::State;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Context, Result, bail};
+use host::{Command, Host, pct};
+use k3s_node::{Facts, Program};
+use serde::Serialize;
+use std::time::Duration;
+
+pub struct K3sUninstall;
+
+const BINARY: &str = "/usr/local/bin/k3s";
+
+#[derive(Serialize)]
+pub struct Returned {
+    installed: bool,
+    leftovers: Vec<Leftover>,
+}
+
+impl Module for K3sUninstall {
+    const NAME: &'static str = "k3s_uninstall";
+    const DOC: &'static str = include_str!("../k3s_uninstall.yml");
+
+    type Params = Params;
+    type State = State;
+    type Step = Step;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: Some(params.lock_timeout),
+        }
+    }
+
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        if let Some(vmid) = params.vmid {
+            pct::is_free(host.outside(), vmid)?;
+        }
+        look(host)
+    }
+
+    fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
+        plan::plan(params, state)
+    }
+
+    fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
+        match step {
+            Step::Run { script } => run(params, host, script),
+            Step::Forget => {
+                let command = Program::new(BINARY).end_after_turn(
+                    params.lock_timeout,
+                    include_str!("programs/forget.sh"),
+                    Command::USUAL_LIMIT,
+                );
+                host.run(&command)?
+                    .succeed(&host.place(), "forgetting earlier runs")
+                    .map(|_| ())
+            }
+        }
+    }
+
+    fn report(_: &Params, before: &State, after: &State, (): &()) -> Returned {
+        Returned {
+            installed: !before.units.is_empty() || before.binary,
+            leftovers: plan::leftovers(after),
+        }
+    }
+}
+
+fn look(host: &dyn Host) -> Result<State> {
+    let doing = "looking for k3s";
+    let command = Program::new(BINARY).end(include_str!("programs/look.sh"));
+    let output = host.run(&command)?.succeed(&host.place(), doing)?;
+    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
+    Ok(State::read(&facts, host.place()))
+}
+
+fn run_command(params: &Params, script: &str) -> Command {
+    Program::new(BINARY).with("script", script).end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/run.sh"),
+        Duration::from_secs(params.timeout),
+    )
+}
+
+fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
+    host.run(&run_command(params, script))?
+        .succeed(&host.place(), &format!("running {script}"))?;
+    // The script ends well whatever it could not remove.
+    let state = look(host)?;
+    if !state.units.is_empty() || state.binary {
+        bail!(
+            "{}: {script} ended well, but k3s is still there ({}); look at what it says when it is run by hand",
+            host.place(),
+            if state.binary {
+                format!("{}/k3s", state.bin)
+            } else {
+                "its service".to_owned()
+            }
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_script_gets_its_time_and_that_of_an_earlier_run() {
+        let options = json!({"role": "agent", "timeout": 30, "lock_timeout": 11});
+        let command = run_command(&serde_json::from_value(options).unwrap(), "/x");
+        assert_eq!(command.limit, Duration::from_secs(41));
+        assert!(
+            String::from_utf8(command.stdin)
+                .unwrap()
+                .contains("patience='11'")
+        );
+        let refused = serde_json::from_value::<Params>(json!({"role": "agent", "timeout": 0})).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("timeout: k3s is not removed in no time")
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! A node as a folder, on which the module's programs run as they are, with an uninstall script of a few lines.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
+
+use ansible_module::{Call, params, run};
+use k3s_uninstall::K3sUninstall;
+use serde_json::{Value, json};
+use testbed::{Programs, Sandbox};
+
+const MOVED: [&str; 6] = [
+    "/etc/systemd",
+    "/etc/rancher",
+    "/opt/k3s",
+    "/usr/local/bin",
+    "/var/lib/",
+    "/run/",
+];
+
+/// A server in a folder of its own for programs, as `INSTALL_K3S_BIN_DIR` makes it.
+fn node() -> Sandbox {
+    let node = Sandbox::new(&MOVED, "");
+    node.make_folder("run");
+    node.put(
+        "etc/systemd/system/k3s.service",
+        &node.moved("[Service]\nExecStart=/opt/k3s/k3s \\\n    server \\\n"),
+    );
+    node.put("opt/k3s/k3s", "");
+    node.put("etc/rancher/node/password", "secret\n");
+    node.put("var/lib/homelab-k3s/install-record.json", "{}");
+    let script = "#!/bin/sh\n[ ! -f \"$SANDBOX/state/broken\" ] || { echo 'umount: busy' >&2; exit 1; }\n\
+                  rm -f \"$SANDBOX/etc/systemd/system/k3s.service\" \"$SANDBOX/opt/k3s/k3s\" \"$0\"\n";
+    node.put_program("opt/k3s/k3s-uninstall.sh", script);
+    node
+}
+
+fn answer(node: &Sandbox, options: Value) -> Value {
+    let call = Call::parse(options.to_string().as_bytes()).unwrap();
+    run::<K3sUninstall>(&params::<K3sUninstall>(&call).unwrap(), &call, node).into_json()
+}
+
+#[test]
+fn a_server_is_removed_and_what_is_left_is_told() {
+    let node = node();
+    let first = answer(&node, json!({"role": "server"}));
+    assert_eq!(
+        (&first["failed"], &first["changed"]),
+        (&json!(false), &json!(true)),
+        "{first}"
+    );
+    assert!(!node.has("opt/k3s/k3s") && !node.has("var/lib/homelab-k3s/install-record.json"));
+    assert_eq!(first["leftovers"][0]["path"], "/etc/rancher/node", "{first}");
+    assert!(node.has("etc/rancher/node/password"));
+    let second = answer(&node, json!({"role": "server"}));
+    assert_eq!(
+        (&second["changed"], &second["installed"]),
+        (&json!(false), &json!(false))
+    );
+}
+
+#[test]
+fn killed_before_any_change_the_next_run_goes_on() {
+    for at in 1..5 {
+        let node = node();
+        node.kill_at.set(at);
+        answer(&node, json!({"role": "server"}));
+        node.revive();
+        assert_eq!(answer(&node, json!({"role": "server"}))["failed"], false, "{at}");
+        assert!(!node.has("opt/k3s/k3s"), "{at}");
+    }
+}
+
+#[test]
+fn a_script_that_fails_is_told_in_its_own_words() {
+    let node = node();
+    node.put("state/broken", "");
+    let failed = answer(&node, json!({"role": "server"}));
+    let msg = failed["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("running /opt/k3s/k3s-uninstall.sh ended with status 1: umount: busy"),
+        "{msg}"
+    );
+}
+
+#[test]
+fn the_program_wants_a_role() {
+    let programs = Programs::new().with_pct();
+    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_uninstall"))
+        .env("PATH", programs.path())
+        .arg(programs.arguments(&json!({"vmid": 101})))
+        .output()
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        answer["msg"]
+            .as_str()
+            .unwrap()
+            .contains("missing required arguments: role"),
+        "{answer}"
+    );
+}
