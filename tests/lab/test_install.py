@@ -117,9 +117,7 @@ def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
     assert token not in lab.inside(111, "cat /etc/systemd/system/k3s-agent.service*")
 
 
-def test_a_second_run_changes_nothing_and_tells_of_another_configuration(lab: Lab) -> None:
-    again = install(lab)
-    again.assert_unchanged()
+def test_a_node_that_is_installed_is_told_of_another_configuration_and_left_alone(lab: Lab) -> None:
     other = install(lab, "-e", "{k3s_agent_config: {node-label: [tier=other]}}")
     other.assert_unchanged()
     assert "50-homelab-k3s.yaml is not what the inventory says" in other.text
@@ -165,6 +163,11 @@ def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
     files = [brought(lab, "binary", f"curl -sf {url} -o binary"), brought(lab, "images.tar", "echo images > images.tar")]
     lab("fault", "download", "404")
     lab("fault", "sums", "404")
+    # With the only server stopped, there must be no other cluster, and no node can part from this one.
+    lab.inside(101, "systemctl stop k3s")
+    install(lab, "-e", "k3s_primary_controller_host=k3s-controller-2").assert_failed_with("the first server of another cluster")
+    uninstall(lab, "k3s-worker-1").assert_failed_with("is ready. A node is removed through one that stays")
+    # It is started again, and the others join it.
     again = install(lab, "-e", "{" + ", ".join(files) + "}")
     assert again.status == 0, again.text
     assert set(lab.versions().values()) == {version} and len(lab.nodes()) == 4
