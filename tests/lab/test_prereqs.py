@@ -1,0 +1,69 @@
+"""What k3s needs in a container: named where only Proxmox can give it, put in place where it can be had from inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from conftest import Lab, lab_with
+
+PREREQS = "ensure-worker-prereqs"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Two workers as new containers are, the second one Rocky by its name."""
+    for lab in lab_with(
+        tmp_path_factory.mktemp("lab"), "--controllers", "0", "--workers", "2", "--empty", "all", "--time-factor", "10"
+    ):
+        lab("fault", "os-release", "112", "rocky10")
+        yield lab
+
+
+def packages(lab: Lab, vmid: int) -> list[str]:
+    return lab.inside(vmid, "cat /var/lib/lab/packages.log 2>/dev/null; true").splitlines()
+
+
+def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> None:
+    conf = "/etc/pve/lxc/112.conf"
+    lab("exec", "--", "sh", "-c", f"cp {conf} /tmp/112.conf; sed -i '/^features/d; /^lxc.apparmor/d' {conf}")
+    refused = lab.play(PREREQS)
+    lab("exec", "--", "cp", "/tmp/112.conf", conf)
+    refused.assert_failed_with(f"give {conf} on pve1 the line `features: nesting=1`", "stop and start the container")
+    lab("fault", "os-release", "112", "alpine")
+    unknown = lab.play(PREREQS)
+    lab("fault", "os-release", "112", "rocky10")
+    unknown.assert_failed_with("the distribution is alpine")
+    assert packages(lab, 111) == []
+    lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-9").assert_failed_with("names none of the nodes")
+
+
+def test_workers_of_two_distributions_get_what_they_need_once(lab: Lab) -> None:
+    planned = lab.play(PREREQS, "--check")
+    assert planned.status == 0, planned.text
+    assert packages(lab, 111) == packages(lab, 112) == []
+    done = lab.play(PREREQS)
+    assert done.status == 0, done.text
+    assert packages(lab, 111)[-1].endswith("--no-install-recommends install nfs-common")
+    assert packages(lab, 112) == ["DEBIAN_FRONTEND= dnf -y -q --setopt=install_weak_deps=False install nfs-utils"]
+    for vmid in (111, 112):
+        assert lab.inside(vmid, "readlink /dev/kmsg").strip() == "/dev/console"
+    # /dev is new at every start, and k3s may not start before it is complete.
+    lab("exec", "--", "pct", "reboot", "112")
+    lab.wait_until("the container's boot", lambda: lab.inside(112, "systemctl is-system-running; true").strip() == "running")
+    assert lab.inside(112, "readlink /dev/kmsg").strip() == "/dev/console"
+    lab.play(PREREQS).assert_unchanged()
+
+
+def test_a_profile_must_hold(lab: Lab) -> None:
+    profile = "{k3s_prereqs_profile: {os_id: rocky, os_version: '10'}}"
+    lab.play(PREREQS, "-e", profile, "-e", "k3s_prereqs_hosts=k3s-worker-2").assert_unchanged()
+    lab.play(PREREQS, "-e", profile).assert_failed_with("the distribution is debian, and has to be rocky")
+
+
+def test_a_busy_package_manager_is_told_in_its_own_words(lab: Lab) -> None:
+    lab("fault", "packages", "111", "lock")
+    lab.play(PREREQS, "-e", "{k3s_prereqs_packages: [open-iscsi]}", "-l", "k3s-worker-1").assert_failed_with(
+        "installing open-iscsi ended with status 1", "Could not get lock"
+    )
+    lab("fault", "packages", "111", "none")
