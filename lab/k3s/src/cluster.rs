@@ -201,12 +201,24 @@ impl Cluster {
         let marked = marked(kind, old, grace);
         if is_gone(&marked) {
             self.registry.delete(&kind.key_of(old), old).await?;
+            if kind.plural == "customresourcedefinitions" {
+                self.delete_resources(old).await?;
+            }
             return Ok(None);
         }
         if **old == marked {
             return Ok(Some(Arc::clone(old)));
         }
         Ok(Some(self.registry.update(&kind.key_of(old), &marked).await?))
+    }
+
+    /// With a definition all of its resources go.
+    async fn delete_resources(&self, definition: &Value) -> Outcome<()> {
+        let kind = Kind::from_definition(definition);
+        for object in self.registry.list(&kind.prefix("")) {
+            self.registry.delete(&kind.key_of(&object), &object).await?;
+        }
+        Ok(())
     }
 
     async fn orphan_dependents(&self, owner: &Value) -> Outcome<()> {

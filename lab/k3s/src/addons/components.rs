@@ -1,13 +1,13 @@
 //! The packaged components: what `kubectl get all -n kube-system` shows of a fresh cluster, and the objects that they
 //! need. The load balancer's pods come with the Services that want them: see `controllers::balancers`.
 
-use super::SYSTEM;
+use super::{SYSTEM, definitions};
 use crate::json::{remove, set};
 use crate::version::Version;
 use serde_json::{Value, json};
 
 /// Objects by the plural of their kind.
-type Objects = Vec<(&'static str, Value)>;
+pub(crate) type Objects = Vec<(&'static str, Value)>;
 
 /// By the word that `--disable` takes.
 pub(super) fn all() -> Vec<(&'static str, Objects)> {
@@ -179,30 +179,65 @@ fn metrics_server() -> Objects {
     ]
 }
 
+/// The charts that bring Traefik, in the order of their making.
+fn charts() -> &'static [&'static str] {
+    // Since then the Gateway API has a chart of its own.
+    if Version::current().since(37) {
+        &["gateway-api-crd", "traefik-crd", "traefik"]
+    } else {
+        &["traefik-crd", "traefik"]
+    }
+}
+
 fn traefik() -> Objects {
     // Version 3 came with 1.32.
-    let (chart_version, image) = if Version::current().since(32) {
-        ("34.2.1+up34.2.0", "mirrored-library-traefik:3.3.2")
+    let chart_version = if Version::current().since(32) {
+        "34.2.1+up34.2.0"
     } else {
-        ("27.0.201+up27.0.2", "mirrored-library-traefik:2.11.10")
+        "27.0.201+up27.0.2"
     };
     let mut objects = Objects::new();
-    for chart in ["traefik-crd", "traefik"] {
+    for chart in charts() {
         let source = format!("https://%{{KUBERNETES_API}}%/static/charts/{chart}-{chart_version}.tgz");
         let job = format!("helm-install-{chart}");
+        let mut spec = json!({"chart": source, "bootstrap": false});
+        if *chart == "gateway-api-crd" {
+            spec["takeOwnership"] = json!(true);
+        }
+        let status = json!({"jobName": job});
         objects.push((
             "helmcharts",
-            json!({
-                "metadata": metadata(chart), "spec": {"chart": source, "bootstrap": false},
-                "status": {"jobName": job},
-            }),
+            json!({"metadata": metadata(chart), "spec": spec, "status": status}),
         ));
         objects.push(account(&format!("helm-{chart}")));
-        objects.push(("jobs", install_job(&job, chart)));
     }
     objects.push(account("traefik"));
+    objects.extend(charts().iter().flat_map(|chart| of_chart(chart)));
+    objects
+}
+
+/// What a packaged chart makes, with Helm's marks.
+pub(crate) fn of_chart(chart: &str) -> Objects {
+    let mut objects: Objects = definitions::of_chart(chart, Version::current())
+        .into_iter()
+        .map(|definition| ("customresourcedefinitions", definition))
+        .collect();
+    if chart == "traefik" {
+        objects.extend(traefik_itself());
+    }
+    objects
+        .into_iter()
+        .map(|(plural, object)| (plural, released(object, chart)))
+        .collect()
+}
+
+fn traefik_itself() -> Objects {
+    let image = if Version::current().since(32) {
+        "mirrored-library-traefik:3.3.2"
+    } else {
+        "mirrored-library-traefik:2.11.10"
+    };
     let label = ("app.kubernetes.io/name", "traefik");
-    objects.push(("deployments", released(workload("traefik", label, image))));
     let mut metadata = metadata("traefik");
     metadata["labels"] = json!({label.0: label.1});
     let service = json!({
@@ -215,17 +250,19 @@ fn traefik() -> Objects {
             ],
         },
     });
-    objects.push(("services", released(service)));
     let class =
         json!({"metadata": {"name": "traefik"}, "spec": {"controller": "traefik.io/ingress-controller"}});
-    objects.push(("ingressclasses", released(class)));
-    objects
+    vec![
+        ("deployments", workload("traefik", label, image)),
+        ("services", service),
+        ("ingressclasses", class),
+    ]
 }
 
 /// What Helm says of an object that it made.
-fn released(mut object: Value) -> Value {
+fn released(mut object: Value, release: &str) -> Value {
     let owner = [
-        ("meta.helm.sh/release-name", "traefik"),
+        ("meta.helm.sh/release-name", release),
         ("meta.helm.sh/release-namespace", SYSTEM),
     ];
     for (key, value) in owner {
@@ -239,8 +276,8 @@ fn released(mut object: Value) -> Value {
     object
 }
 
-/// Made and run once by k3s's controller of charts. It tolerates no taint, and is tried again for ever.
-fn install_job(own: &str, chart: &str) -> Value {
+/// Made by k3s's controller of charts. It tolerates no taint, and is tried again for ever.
+pub(crate) fn install_job(own: &str, chart: &str) -> Value {
     let mut job = workload(
         own,
         ("helmcharts.helm.cattle.io/chart", chart),

@@ -2,6 +2,9 @@
 //! that a drain meets.
 
 mod components;
+mod definitions;
+
+pub(crate) use components::{install_job, of_chart};
 
 use crate::api::status::Refusal;
 use crate::cluster::{Cluster, DeleteOptions, Part};
@@ -11,7 +14,7 @@ use crate::kinds;
 use crate::log;
 use serde_json::{Value, json};
 
-const SYSTEM: &str = "kube-system";
+pub(crate) const SYSTEM: &str = "kube-system";
 
 /// Makes what is missing. Components that are disabled are removed, as k3s does.
 pub async fn install(cluster: &Cluster, config: &Config) -> Result<(), Refusal> {

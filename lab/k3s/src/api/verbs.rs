@@ -70,10 +70,11 @@ pub async fn answer(cluster: &Cluster, target: &Target, request: &Request) -> Ou
         }
         ("pods", "log") => {
             let pod = cluster.find(&target.kind, &target.namespace, &target.name)?;
-            Ok(http::plain(
-                200,
-                format!("{} runs on {}\n", name(&pod), text(&pod, "/spec/nodeName")),
-            ))
+            let said = match text(&pod, "/metadata/annotations/lab~1message") {
+                "" => format!("{} runs on {}\n", name(&pod), text(&pod, "/spec/nodeName")),
+                message => format!("{message}\n"),
+            };
+            Ok(http::plain(200, said))
         }
         ("nodes", "proxy/healthz") => Ok(http::plain(200, "ok")),
         ("deployments" | "replicasets" | "statefulsets", "scale") => scale(cluster, target, request).await,

@@ -4,6 +4,7 @@
 pub mod balancers;
 pub mod batch;
 pub mod budgets;
+pub mod charts;
 pub mod daemonsets;
 pub mod deployments;
 pub mod leader;
@@ -147,6 +148,7 @@ fn actions(world: &World, watcher: &mut Watcher) -> Vec<Action> {
         statefulsets::actions,
         daemonsets::actions,
         batch::actions,
+        charts::actions,
         volumes::actions,
         scheduler::actions,
         budgets::actions,

@@ -25,6 +25,8 @@ pub struct World {
     pub secrets: Objects,
     /// All objects in namespaces, by the plural of their kind.
     pub namespaced: BTreeMap<String, Objects>,
+    /// All others, in the same way.
+    pub clustered: BTreeMap<String, Objects>,
     pub uids: HashSet<String>,
     by_owner: BTreeMap<String, Objects>,
 }
@@ -33,13 +35,17 @@ impl World {
     pub fn of(cluster: &Cluster) -> Self {
         let all = |plural: &str| cluster.all(plural);
         let mut namespaced = BTreeMap::new();
+        let mut clustered = BTreeMap::new();
         let mut uids = HashSet::new();
         for kind in kinds::built_in() {
             let objects = all(&kind.plural);
             uids.extend(objects.iter().map(|object| uid(object).to_owned()));
-            if kind.namespaced {
-                namespaced.insert(kind.plural.to_string(), objects);
-            }
+            let place = if kind.namespaced {
+                &mut namespaced
+            } else {
+                &mut clustered
+            };
+            place.insert(kind.plural.to_string(), objects);
         }
         let pods = all("pods");
         let mut by_owner: BTreeMap<String, Objects> = BTreeMap::new();
@@ -66,6 +72,7 @@ impl World {
             volumes: all("persistentvolumes"),
             secrets: all("secrets"),
             namespaced,
+            clustered,
             uids,
             by_owner,
         }
@@ -77,6 +84,16 @@ impl World {
 
     pub fn node(&self, wanted: &str) -> Option<&Arc<Value>> {
         self.nodes.iter().find(|node| name(node) == wanted)
+    }
+
+    /// Of a built-in kind, by the plural.
+    pub fn find(&self, plural: &str, space: &str, wanted: &str) -> Option<&Arc<Value>> {
+        let all = self
+            .namespaced
+            .get(plural)
+            .or_else(|| self.clustered.get(plural))?;
+        all.iter()
+            .find(|one| namespace(one) == space && name(one) == wanted)
     }
 
     pub fn claim(&self, space: &str, wanted: &str) -> Option<&Arc<Value>> {

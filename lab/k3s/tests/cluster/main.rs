@@ -9,6 +9,7 @@
 )]
 
 mod certificates;
+mod charts;
 mod command_line;
 mod components;
 mod drain;
