@@ -1,0 +1,281 @@
+//! Taking the steps. Each looks once more at what it is about to change.
+
+use crate::export::{self, Export};
+use crate::guard::{SETTLES, chart_of, follows, guard, policy, unguard};
+use crate::job::Job;
+use crate::kind::Wanted;
+use crate::observe;
+use crate::params::{Params, ReleaseId};
+use crate::plan::Step;
+use crate::progress::{self, LOOK_EVERY};
+use crate::release::Release;
+use crate::state::{MANAGED_BY, Marks, RELEASE_NAME, RELEASE_NAMESPACE};
+use anyhow::{Context, Result, bail, ensure};
+use host::{Command, Host, wait_until};
+use kubectl::{Kubectl, List, Meta, quote, unless_passing};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What was done on the way.
+#[derive(Default)]
+pub struct Journal {
+    pub(crate) export: Option<Export>,
+    /// Whether anything was asked of the cluster that changes it.
+    pub(crate) touched: bool,
+    /// The chart whose policy is ours, and not yet put back.
+    pub(crate) guarded: Option<ReleaseId>,
+}
+
+pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+    let kubectl = params.kubectl(host);
+    match step {
+        Step::Export { saved, .. } => {
+            journal.export = Some(export::export(params, &kubectl, saved)?);
+            Ok(())
+        }
+        Step::Guard { chart, policy } => guard(&kubectl, chart, policy, journal),
+        Step::Adopt { wanted, before, .. } => adopt(params, &kubectl, wanted, before, journal),
+        Step::Retrigger { chart, .. } => retrigger(params, &kubectl, chart, journal),
+        Step::Await { chart, counts } => deployed(params, &kubectl, chart, counts, journal),
+        Step::Unguard { chart } => unguard(&kubectl, chart, journal),
+        Step::Settle { chart, counts } => {
+            follows(&kubectl, chart, SETTLES, &policy(&kubectl, chart)?)?;
+            deployed(params, &kubectl, chart, counts, journal)
+        }
+    }
+}
+
+/// An object by its name, or nothing where there is none.
+pub(crate) fn one<T: serde::de::DeserializeOwned>(
+    kubectl: &Kubectl,
+    list: &str,
+    name: &str,
+) -> Result<Option<T>> {
+    let path = format!("{list}?fieldSelector=metadata.name%3D{name}");
+    let found: List<T> = kubectl.patiently("looking again", || {
+        kubectl.read(std::slice::from_ref(&path))?.one()
+    })?;
+    Ok(found.items.into_iter().next())
+}
+
+pub(crate) fn send(kubectl: &Kubectl, verb: &str, path: &str, body: &Value, doing: &str) -> Result<Vec<u8>> {
+    let timeout = kubectl.timeout_argument();
+    let words = [verb, "--raw", path, "-f", "-", &timeout];
+    let argv = kubectl.program.iter().map(String::as_str).chain(words);
+    let command = Command::new(argv)
+        .stdin(body.to_string())
+        .within(kubectl.limit(1));
+    let output = kubectl
+        .host
+        .run(&command)?
+        .succeed(&kubectl.host.place(), doing)?;
+    Ok(output.stdout)
+}
+
+/// A merge patch; with a version of the object in it, it goes through only while that is the newest.
+pub(crate) fn patch(
+    kubectl: &Kubectl,
+    kind: &str,
+    namespace: Option<&str>,
+    name: &str,
+    body: &Value,
+) -> Result<Vec<u8>> {
+    let (timeout, body) = (kubectl.timeout_argument(), body.to_string());
+    let mut words = vec![
+        "patch",
+        kind,
+        name,
+        "--type=merge",
+        "-p",
+        &body,
+        "-o",
+        "json",
+        &timeout,
+    ];
+    words.extend(namespace.into_iter().flat_map(|namespace| ["-n", namespace]));
+    let argv = kubectl.program.iter().map(String::as_str).chain(words);
+    // It reads the object, patches it, and on its first run looks around.
+    let output = kubectl.host.run(&Command::new(argv).within(kubectl.limit(3)))?;
+    let doing = format!("patching {kind} {name}");
+    Ok(output.succeed(&kubectl.host.place(), &doing)?.stdout)
+}
+
+#[derive(Deserialize)]
+struct Object {
+    metadata: Meta,
+}
+
+fn adopt(
+    params: &Params,
+    kubectl: &Kubectl,
+    wanted: &Wanted,
+    before: &Marks,
+    journal: &mut Journal,
+) -> Result<()> {
+    let namespace = &params.release.namespace;
+    let place = kubectl.host.place();
+    let list = wanted.kind.list(namespace);
+    let found: Option<Object> = one(kubectl, &list, &wanted.name)?;
+    // One that has gone meanwhile is made by the chart.
+    let Some(object) = found else { return Ok(()) };
+    let marks = Marks::of(&object.metadata);
+    let aim = Marks::wanted(&params.release);
+    if marks == aim {
+        return Ok(());
+    }
+    ensure!(
+        marks == *before,
+        "{place}: {wanted} was changed by somebody else meanwhile; run the same again to see what it is now"
+    );
+    let body = json!({"metadata": {
+        "resourceVersion": object.metadata.resource_version,
+        "labels": {MANAGED_BY: aim.managed_by},
+        "annotations": {RELEASE_NAME: aim.name, RELEASE_NAMESPACE: aim.namespace},
+    }});
+    journal.touched = true;
+    let namespaced = list.contains("/namespaces/").then_some(namespace.as_str());
+    let answer = patch(kubectl, &wanted.kind.argument(), namespaced, &wanted.name, &body)?;
+    let written: Object = serde_json::from_slice(&answer).context("reading the patched object")?;
+    ensure!(
+        Marks::of(&written.metadata) == aim,
+        "{place}: the API server took the patch of {wanted}, but did not keep it"
+    );
+    Ok(())
+}
+
+/// The controller makes it anew at once, where its pod would wait for minutes.
+fn retrigger(params: &Params, kubectl: &Kubectl, chart: &ReleaseId, journal: &mut Journal) -> Result<()> {
+    let chart = chart_of(kubectl, chart)?;
+    let Some(job) = progress::idle(kubectl, &chart, params.timeout)? else {
+        return Ok(());
+    };
+    // Its last try came after the marks were right.
+    if job.is_complete()
+        && progress::progress(params, kubectl, &chart)?
+            .1
+            .is_some_and(|it| it.is_deployed())
+    {
+        return Ok(());
+    }
+    journal.touched = true;
+    // Without a policy the pods of a Job stay.
+    let body = json!({
+        "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
+        "preconditions": {"uid": job.metadata.uid},
+    });
+    let namespace = &chart.metadata.namespace;
+    let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{}", chart.job_name());
+    send(
+        kubectl,
+        "delete",
+        &path,
+        &body,
+        "removing the Job so that it is made anew",
+    )
+    .map(|_| ())
+}
+
+/// Done is what the release says, and that nothing is missing; a Job may be complete and have done nothing.
+fn deployed(
+    params: &Params,
+    kubectl: &Kubectl,
+    chart: &ReleaseId,
+    counts: &BTreeMap<String, u64>,
+    journal: &Journal,
+) -> Result<()> {
+    let chart = chart_of(kubectl, chart)?;
+    let mut pod = None;
+    let waited = wait_until(kubectl.host, params.timeout, LOOK_EVERY, || {
+        let (job, release) = match unless_passing(progress::progress(params, kubectl, &chart))? {
+            Ok(seen) => seen,
+            Err(missing) => return Ok(Err(missing)),
+        };
+        pod = job.as_ref().and_then(|job| job.pod.clone());
+        let complete = job.as_ref().is_some_and(Job::is_complete);
+        if complete && release.as_ref().is_some_and(Release::is_deployed) {
+            return Ok(Ok(()));
+        }
+        let failed = release.as_ref().is_some_and(|release| release.status == "failed");
+        let ended = |job: &Job| job.is_complete() || job.is_failing();
+        if failed
+            && job
+                .as_ref()
+                .is_some_and(|job| ended(job) && job.policy() == "abort")
+        {
+            bail!(
+                "{}: the release of the chart {} is failed, and its Job was told to leave it so, since what it would do else deletes definitions with all their resources",
+                kubectl.host.place(),
+                chart.id()
+            );
+        }
+        let job = job.map_or("not there", |job| job.word());
+        let release = release.map_or_else(|| "not there".to_owned(), |release| release.status);
+        Ok(Err(format!("the Job is {job}, the release is {release}")))
+    })?;
+    let waiting = format!("the chart {} to be deployed", chart.id());
+    if let Err(error) = waited.or_fail(kubectl.host, &waiting) {
+        let said = pod
+            .map(|pod| said(kubectl, &chart.metadata.namespace, &pod))
+            .unwrap_or_default();
+        return Err(error.context(format!("Helm has not succeeded{said}")));
+    }
+    let after = observe::count_again(kubectl, counts)?;
+    let lost: Vec<String> = counts
+        .iter()
+        .map(|(name, before)| (name, before, after.get(name).copied().unwrap_or(0)))
+        .filter(|(_, before, now)| now < before)
+        .map(|(name, before, now)| format!("{name}: {now} of {before}"))
+        .collect();
+    let export = journal
+        .export
+        .as_ref()
+        .map_or("", |export| export.folder.as_str());
+    ensure!(
+        lost.is_empty(),
+        "{}: resources are missing ({}). They are in {export}/resources.json on {}; `kubectl create -f` of that file brings back what is not there",
+        kubectl.host.place(),
+        lost.join(", "),
+        kubectl.host.outside().place()
+    );
+    Ok(())
+}
+
+/// What Helm said last. It is for people: nothing is decided by it.
+fn said(kubectl: &Kubectl, namespace: &str, pod: &str) -> String {
+    let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/log?tailLines=5&limitBytes=1500");
+    let script = format!("{}k get --raw {} </dev/null\n", kubectl.prelude(), quote(&path));
+    let output = kubectl
+        .host
+        .run(&Command::script(script).within(kubectl.limit(1)));
+    let text = output.map(|output| output.text()).unwrap_or_default();
+    let shown: String = text
+        .chars()
+        .filter(|c| *c == '\n' || !c.is_control())
+        .take(1500)
+        .collect();
+    let shown = shown.trim();
+    if shown.is_empty() {
+        String::new()
+    } else {
+        format!("; it said: {shown}")
+    }
+}
+
+/// After a failure: what stays, and why that is safe.
+pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
+    let export = journal.export.as_ref().map(|export| {
+        format!(
+            "What could have been lost is in {} on {}",
+            export.folder,
+            host.outside().place()
+        )
+    });
+    let guard = journal.guarded.as_ref().map(|chart| {
+        format!(
+            "The HelmChartConfig {chart} keeps our failurePolicy, so that k3s deletes nothing meanwhile. Mend what failed (a release that is failed: helm rollback, or failure_policy: retry where k3s knows it), and run the same again, which puts it back"
+        )
+    });
+    let told: Vec<String> = export.into_iter().chain(guard).collect();
+    (!told.is_empty()).then(|| told.join(". "))
+}
