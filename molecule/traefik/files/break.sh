@@ -1,0 +1,36 @@
+#!/bin/sh
+# Takes Helm's marks off Traefik's definitions and its IngressClass, and its releases away, and has both Jobs fail for it.
+# Needs `LAB`, the program.
+set -eu
+k="$LAB kubectl"
+system="-n kube-system"
+status='jsonpath={.items[*].metadata.labels.status}'
+said='jsonpath={.items[*].status.containerStatuses[0].lastState.terminated.message}'
+
+wait_for() {
+  what=$1 left=300
+  shift
+  until "$@"; do
+    left=$((left - 1))
+    [ "$left" -gt 0 ] || { echo "$what did not come true" >&2; exit 1; }
+    sleep 0.2
+  done
+}
+is_deployed() { case $($k get secrets $system -l "owner=helm,name=$1" -o "$status") in *deployed) ;; *) return 1 ;; esac; }
+is_complete() { [ "$($k get job $system "helm-install-$1" -o 'jsonpath={.status.succeeded}')" = 1 ]; }
+has_failed() { case $($k get pods $system -l "job-name=helm-install-$1" -o "$said") in *"invalid ownership metadata"*) ;; *) return 1 ;; esac; }
+
+for chart in traefik-crd traefik; do
+  wait_for "the release $chart" is_deployed "$chart"
+  wait_for "the Job of $chart" is_complete "$chart"
+done
+definitions=$($k get crd -o name | grep -F traefik)
+for object in $definitions ingressclass/traefik; do
+  $k label "$object" app.kubernetes.io/managed-by-
+  $k annotate "$object" meta.helm.sh/release-name- meta.helm.sh/release-namespace-
+done
+$k delete secrets $system -l 'owner=helm,name in (traefik,traefik-crd)'
+$k delete jobs $system helm-install-traefik helm-install-traefik-crd
+for chart in traefik-crd traefik; do
+  wait_for "the failure of $chart" has_failed "$chart"
+done
