@@ -22,6 +22,27 @@ impl std::fmt::Display for Owner {
     }
 }
 
+/// What a cordon of ours is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The node has its turn, and is given back.
+    #[default]
+    Turn,
+    /// New pods are kept off while another node is drained.
+    Steer,
+    /// The node is done with. It is an operator's to undo, as one of an operator's own is.
+    Retire,
+}
+
+impl Purpose {
+    // What is left out is a turn: records were written so before there were others.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_turn(&self) -> bool {
+        *self == Self::Turn
+    }
+}
+
 /// What the annotation says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,6 +54,9 @@ pub struct CordonRecord {
     pub since: String,
     /// The state before, which the uncordon brings back.
     pub before: String,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Purpose::is_turn")]
+    pub purpose: Purpose,
     /// The workloads of the pods that were to go, so that a later run can wait for them too.
     pub owners: Vec<Owner>,
 }

@@ -11,7 +11,7 @@ mod selector;
 
 pub use answers::{Answer, Answers, Questions};
 pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
-pub use cordon::{CordonRecord, Owner};
+pub use cordon::{CordonRecord, Owner, Purpose};
 pub use object::{Condition, List, ListMeta, Meta, OwnerReference, Time, null_is_empty};
 pub use placement::{Claim, PersistentVolume, Placement, Taint};
-pub use selector::{Labels, Operator, Requirement, Selector};
+pub use selector::{LabelSelector, Labels, Operator, Requirement, Selector};

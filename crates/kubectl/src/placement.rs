@@ -1,9 +1,9 @@
 //! Where a pod may run: what it asks of nodes, what it tolerates of them, and which nodes its volumes reach.
 //!
-//! Room (CPU, memory) and the company of other pods (pod affinity) are left to the scheduler: they pass.
+//! Room (CPU, memory) is left to others, and preferences to the scheduler.
 
 use crate::object::{Meta, null_is_empty};
-use crate::selector::{Labels, Requirement};
+use crate::selector::{LabelSelector, Labels, Requirement};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -24,7 +24,14 @@ pub struct Placement {
 #[serde(default, rename_all = "camelCase")]
 struct Volume {
     empty_dir: Option<IgnoredAny>,
+    host_path: Option<HostPath>,
     persistent_volume_claim: Option<ClaimName>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct HostPath {
+    path: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,6 +44,29 @@ struct ClaimName {
 #[serde(rename_all = "camelCase")]
 struct Affinity {
     node_affinity: Option<NodeAffinity>,
+    pod_anti_affinity: Option<PodAntiAffinity>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct PodAntiAffinity {
+    #[serde(
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        default,
+        deserialize_with = "null_is_empty"
+    )]
+    required: Vec<PodTerm>,
+}
+
+/// Pods that a pod must not be beside.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PodTerm {
+    label_selector: Option<LabelSelector>,
+    #[serde(deserialize_with = "null_is_empty")]
+    namespaces: Vec<String>,
+    /// Only the empty one is understood, which means all.
+    namespace_selector: Option<LabelSelector>,
+    topology_key: String,
 }
 
 /// As pods and volumes have it.
@@ -113,8 +143,35 @@ impl Placement {
         claims.map(|claim| claim.claim_name.as_str())
     }
 
+    /// The folders of its node that it uses.
+    pub fn host_paths(&self) -> impl Iterator<Item = &str> {
+        let paths = self.volumes.iter().filter_map(|volume| volume.host_path.as_ref());
+        paths.map(|host_path| host_path.path.as_str())
+    }
+
     pub fn has_empty_dir(&self) -> bool {
         self.volumes.iter().any(|volume| volume.empty_dir.is_some())
+    }
+
+    /// Whether the pod `own`, which asks for this, must not be where `other` is, and `together` says that they would be, by
+    /// a key of nodes' labels.
+    pub fn shuns(&self, own: &Meta, other: &Meta, together: impl Fn(&str) -> bool) -> bool {
+        let affinity = self.affinity.as_ref();
+        let parted = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+        let mut terms = parted.into_iter().flat_map(|parted| &parted.required);
+        terms.any(|term| {
+            let everywhere = term
+                .namespace_selector
+                .as_ref()
+                .is_some_and(LabelSelector::is_empty);
+            let meant = everywhere
+                || term.namespaces.contains(&other.namespace)
+                || term.namespaces.is_empty() && own.namespace == other.namespace;
+            let selector = term.label_selector.as_ref();
+            meant
+                && selector.is_some_and(|selector| selector.selects(&other.labels))
+                && together(&term.topology_key)
+        })
     }
 
     fn terms(&self) -> Option<&NodeTerms> {

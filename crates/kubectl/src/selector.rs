@@ -44,6 +44,33 @@ impl Requirement {
     }
 }
 
+/// A selector as objects have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LabelSelector {
+    #[serde(deserialize_with = "null_is_empty")]
+    match_labels: Labels,
+    #[serde(deserialize_with = "null_is_empty")]
+    match_expressions: Vec<Requirement>,
+}
+
+impl LabelSelector {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// An empty one selects everything.
+    pub fn selects(&self, labels: &Labels) -> bool {
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+            && self
+                .match_expressions
+                .iter()
+                .all(|requirement| requirement.met_by(labels))
+    }
+}
+
 /// A selector as kubectl's `-l` takes it. An empty one selects everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector(Vec<Requirement>);

@@ -6,13 +6,14 @@ use crate::observe;
 use crate::params::{OnFailure, Params, Pdb};
 use crate::plan::Step;
 use crate::requests;
-use crate::state::{Node, State};
+use crate::state::State;
 use crate::verdict::{judge_all, refuse};
-use crate::{Journal, owners};
+use crate::{Journal, whole};
 use anyhow::{Context, Result, bail};
 use host::{Host, Waited, wait_until};
 use kubectl::{Kubectl, unless_passing};
 use std::time::Duration;
+use workloads::Node;
 
 /// Pods end within seconds, and a look costs the controller two processes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -25,7 +26,7 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
         Step::WaitFor {
             owners,
             excuse_pinned,
-        } => owners::wait(params, host, owners, *excuse_pinned),
+        } => whole::wait(params, host, owners, *excuse_pinned),
     };
     journal.took = host.elapsed().saturating_sub(started);
     done

@@ -2,12 +2,13 @@
 //!
 //! A cordon of ours carries a record in an annotation, written and removed in the same patch as the cordon
 //! itself, so that no moment exists in which one is there without the other. What has no record is an
-//! operator's, and is never touched.
+//! operator's, and is never touched. So is what a cutover has left for good: from then on it is an operator's affair.
 
-use crate::state::Node;
+use kubectl::Purpose;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt;
+use workloads::Node;
 
 pub use kubectl::CordonRecord as Record;
 
@@ -24,8 +25,8 @@ impl CordonedBy {
     pub fn of(node: &Node) -> Self {
         match (node.unschedulable, &node.record) {
             (false, _) => Self::None,
-            (true, Some(_)) => Self::Ours,
-            (true, None) => Self::Operator,
+            (true, Some(record)) if record.purpose != Purpose::Retire => Self::Ours,
+            (true, _) => Self::Operator,
         }
     }
 }
@@ -54,8 +55,11 @@ impl Wish {
         match (self, CordonedBy::of(node)) {
             (Self::Cordoned(_), CordonedBy::None) => Some(Change::Cordon),
             (Self::Cordoned(wanted), CordonedBy::Ours) => {
-                let other_run = node.record.as_ref().is_some_and(|found| found.run != wanted.run);
-                other_run.then_some(Change::TakeOver)
+                let differs = |found: &Record| found.run != wanted.run || found.purpose != wanted.purpose;
+                node.record
+                    .as_ref()
+                    .is_some_and(differs)
+                    .then_some(Change::TakeOver)
             }
             (Self::Uncordoned { .. }, CordonedBy::Ours)
             | (Self::Uncordoned { force: true }, CordonedBy::Operator) => Some(Change::Uncordon),
@@ -95,7 +99,14 @@ impl fmt::Display for Change {
 
 /// The cordon in two lines, for `--diff`.
 pub(crate) fn describe(unschedulable: bool, record: Option<&Record>) -> String {
-    let annotation = record.map_or_else(|| "absent".to_owned(), |record| format!("run {}", record.run));
+    let annotation = record.map_or_else(
+        || "absent".to_owned(),
+        |record| match record.purpose {
+            Purpose::Turn => format!("run {}", record.run),
+            Purpose::Steer => format!("run {}, to steer pods elsewhere", record.run),
+            Purpose::Retire => format!("run {}, to stay", record.run),
+        },
+    );
     format!(
         "unschedulable: {unschedulable}\n{}: {annotation}\n",
         Record::ANNOTATION
@@ -151,6 +162,32 @@ mod tests {
         for (wish, node, expected) in table {
             assert_eq!(wish.change(&node), expected, "{wish:?} of {node:?}");
         }
+    }
+
+    #[test]
+    fn a_cordon_gets_another_purpose_and_one_that_is_to_stay_is_an_operator_s() {
+        let with = |purpose| Record {
+            run: "a".to_owned(),
+            purpose,
+            ..Record::default()
+        };
+        let found = |purpose| Node {
+            record: Some(with(purpose)),
+            ..node(true, None)
+        };
+        let table = [
+            (Purpose::Steer, Purpose::Turn, Some(Change::TakeOver)),
+            (Purpose::Turn, Purpose::Retire, Some(Change::TakeOver)),
+            (Purpose::Retire, Purpose::Retire, None),
+            (Purpose::Retire, Purpose::Turn, None),
+        ];
+        for (is, wanted, expected) in table {
+            let cordoned = Wish::Cordoned(with(wanted));
+            assert_eq!(cordoned.change(&found(is)), expected, "{is:?} to {wanted:?}");
+        }
+        let off = Wish::Uncordoned { force: false };
+        assert_eq!(off.change(&found(Purpose::Retire)), None);
+        assert_eq!(off.change(&found(Purpose::Steer)), Some(Change::Uncordon));
     }
 
     #[test]

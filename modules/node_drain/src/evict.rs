@@ -4,10 +4,11 @@
 //! a time of deletion, and is gone when no pod with its uid is left.
 
 use crate::params::Params;
-use crate::state::{Budget, Pod, PodId, State};
-use crate::verdict::{Leave, Verdict, budgets, join, judge_all};
+use crate::state::{Budget, State};
+use crate::verdict::{Leave, Verdict, budgets, judge_all};
 use kubectl::Meta;
 use std::time::Duration;
+use workloads::{Pod, PodId, join};
 
 /// As often as kubectl drain asks again: a budget opens when a replacement has become ready.
 const ASK_AGAIN: Duration = Duration::from_secs(5);

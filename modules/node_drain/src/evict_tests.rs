@@ -1,8 +1,9 @@
 use super::*;
-use crate::state::{Api, Node, Pinned};
+use crate::state::Api;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
+use workloads::{Node, Pinned};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

@@ -7,7 +7,6 @@ mod apply;
 pub mod cordon;
 pub mod evict;
 mod observe;
-pub mod owners;
 pub mod params;
 pub mod plan;
 mod report;
@@ -16,6 +15,7 @@ mod requests;
 mod samples;
 pub mod state;
 pub mod verdict;
+mod whole;
 
 pub use params::Params;
 pub use plan::Step;

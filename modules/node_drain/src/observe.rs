@@ -1,13 +1,13 @@
 //! Looks at the cluster; changes nothing.
 
-use crate::owners;
 use crate::params::{Params, Wanted};
-use crate::state::{Api, Groups, Node, Pinned, Pod, Resources, State, pinned, split};
+use crate::state::{Api, Groups, Resources, State};
 use crate::verdict::{Verdict, judge};
 use anyhow::{Context, Result};
 use host::Host;
 use kubectl::{Claim, Kubectl, PersistentVolume, pages};
 use std::collections::BTreeSet;
+use workloads::{Node, Pinned, Pod, owners, pinned, split};
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);

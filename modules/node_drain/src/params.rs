@@ -1,7 +1,7 @@
 //! What the user asks for.
 
 use host::Host;
-use kubectl::{Kubectl, Labels, Owner, Selector};
+use kubectl::{Kubectl, Labels, Owner, Purpose, Selector};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ pub struct Params {
     pub state: Wanted,
     pub kubectl: Vec<String>,
     pub run_id: Option<String>,
+    pub purpose: Purpose,
     pub force_uncordon: bool,
     pub on_failure: OnFailure,
     pub rules: Rules,
@@ -114,6 +115,8 @@ struct Options {
     kubectl: Vec<String>,
     run_id: Option<String>,
     #[serde(default)]
+    purpose: Purpose,
+    #[serde(default)]
     force_uncordon: bool,
     #[serde(default)]
     on_failure: OnFailure,
@@ -192,6 +195,7 @@ impl TryFrom<Options> for Params {
             state: options.state,
             kubectl: options.kubectl,
             run_id: options.run_id,
+            purpose: options.purpose,
             force_uncordon: options.force_uncordon,
             on_failure: options.on_failure,
             grace_period: options.grace_period,

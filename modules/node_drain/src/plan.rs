@@ -1,16 +1,16 @@
 //! What to do about it: the steps. Pure.
 
 use crate::cordon::{self, Change, CordonedBy, Record, Wish};
-use crate::owners;
 use crate::params::{Params, Wanted};
-use crate::state::{Pod, PodId, State};
-use crate::verdict::{Leave, Verdict, budgets, join, judge_all, pods, refuse, waits_for_the_node};
+use crate::state::State;
+use crate::verdict::{Leave, Verdict, budgets, judge_all, pods, refuse, waits_for_the_node};
 use ansible_module::{Diff, Plan};
 use anyhow::Result;
-use kubectl::Owner;
+use kubectl::{Owner, Purpose};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use workloads::{Pod, PodId, join, owners};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +99,7 @@ fn wish(params: &Params, state: &State) -> Wish {
         by: "homelab.k3s.node_drain".to_owned(),
         since: since.format(&Rfc3339).unwrap_or_default(),
         before: "schedulable".to_owned(),
+        purpose: params.purpose,
         owners: concerned(state),
     })
 }
@@ -132,9 +133,17 @@ fn about_the_cordon(params: &Params, state: &State) -> Option<String> {
             record.run
         )),
         (Wanted::Uncordoned, CordonedBy::Operator, _) if !params.force_uncordon => Some(format!(
-            "{name} stays cordoned: somebody else cordoned it (`kubectl uncordon {name}`, or force_uncordon: true)"
+            "{name} stays cordoned: somebody else cordoned it, or a cutover for good (`kubectl uncordon {name}`, or force_uncordon: true)"
         )),
-        (Wanted::Drained | Wanted::Cordoned, CordonedBy::Operator, _) => Some(format!(
+        (Wanted::Drained | Wanted::Cordoned, CordonedBy::Operator, Some(record)) => {
+            (params.purpose != Purpose::Retire).then(|| {
+                format!(
+                    "{name} was cordoned for good by the run {}, and stays so afterwards",
+                    record.run
+                )
+            })
+        }
+        (Wanted::Drained | Wanted::Cordoned, CordonedBy::Operator, None) => Some(format!(
             "{name} was cordoned by somebody else already, and stays so afterwards"
         )),
         _ => None,

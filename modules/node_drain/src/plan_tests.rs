@@ -195,7 +195,7 @@ fn a_run_that_takes_over_remembers_what_the_killed_one_knew() {
     };
     let mut state = state(node(true, Some("a")), &[]);
     state.node.record.as_mut().unwrap().owners = vec![owner(2)];
-    state.owners = vec![crate::owners::Seen {
+    state.owners = vec![workloads::owners::Seen {
         owner: owner(1),
         now: None,
     }];
@@ -214,9 +214,9 @@ fn the_gate_waits_for_what_is_missing_or_was_just_given_back() {
         ready: 2,
         pinned: 1,
     };
-    let seen = |ready| crate::owners::Seen {
+    let seen = |ready| workloads::owners::Seen {
         owner: owner.clone(),
-        now: Some(crate::owners::Replicas {
+        now: Some(workloads::owners::Replicas {
             ready,
             wanted: Some(2),
         }),
@@ -242,10 +242,41 @@ fn a_drain_waits_for_workloads_only_when_asked() {
         pinned: 0,
     };
     let mut state = state(node(true, None), &[pod("web", Some("ReplicaSet"))]);
-    state.owners = vec![crate::owners::Seen { owner, now: None }];
+    state.owners = vec![workloads::owners::Seen { owner, now: None }];
     assert_eq!(sentences(&params(json!({})), &state).len(), 1);
     assert_eq!(
         sentences(&params(json!({"wait_for": true})), &state)[1],
         "wait until ready again: Deployment demo/web"
     );
+}
+
+#[test]
+fn a_node_that_is_done_with_stays_cordoned() {
+    let mut retired = node(true, None);
+    let record = json!({"run": "r1", "purpose": "retire"}).to_string();
+    retired["metadata"]["annotations"]["homelab.k3s/cordon"] = record.into();
+    let table = [
+        (
+            "drained",
+            "turn",
+            "n1 was cordoned for good by the run r1, and stays so afterwards",
+        ),
+        (
+            "uncordoned",
+            "turn",
+            "n1 stays cordoned: somebody else cordoned it, or a cutover for good",
+        ),
+        ("cordoned", "retire", ""),
+    ];
+    for (wanted, purpose, said) in table {
+        let params = params(json!({"state": wanted, "purpose": purpose, "run_id": "r2"}));
+        let plan = plan(&params, &state(retired.clone(), &[])).unwrap();
+        assert!(plan.steps.is_empty(), "{wanted}: {:?}", plan.steps);
+        assert!(
+            plan.warnings.concat().starts_with(said),
+            "{wanted}: {:?}",
+            plan.warnings
+        );
+        assert_eq!(plan.warnings.is_empty(), said.is_empty(), "{wanted}");
+    }
 }

@@ -5,10 +5,11 @@ use crate::cordon::CordonedBy;
 use crate::evict::{Drain, Stage, Target};
 use crate::params::Params;
 use crate::plan::concerned;
-use crate::state::{Budget, Headroom, Pod, PodId, State};
+use crate::state::{Budget, Headroom, State};
 use crate::verdict::{Verdict, budgets, judge_all, waits_for_the_node};
 use kubectl::Owner;
 use serde::Serialize;
+use workloads::{Pod, PodId};
 
 #[derive(Serialize)]
 pub struct Returned {

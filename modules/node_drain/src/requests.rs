@@ -1,11 +1,11 @@
 //! The requests that change something of pods: evictions and deletions.
 
 use crate::evict::{How, Request};
-use crate::state::PodId;
 use anyhow::Result;
 use kubectl::{Kubectl, quote};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use workloads::PodId;
 
 /// Requests at a time: the containers have few cores, and each kubectl is a process.
 const ABREAST: usize = 6;

@@ -1,21 +1,15 @@
 //! What the API server says: only the fields that are used.
 
 mod budget;
-mod node;
-mod pod;
-mod volume;
 
 pub use budget::{Budget, Headroom};
-pub use node::Node;
-pub(crate) use node::split;
-pub use pod::{Pod, PodId};
-pub(crate) use volume::pinned;
 
-use crate::owners::Seen;
 use kubectl::null_is_empty;
 use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
+use workloads::owners::Seen;
+use workloads::{Node, Pinned, Pod};
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
@@ -43,8 +37,6 @@ impl State {
             || pod.claims().any(|claim| self.pinned.contains_key(&claim))
     }
 }
-
-pub type Pinned = BTreeMap<(String, String), String>;
 
 /// Which versions the server speaks, where they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! A verdict a pod, with its reason. Pure.
 
 use crate::params::{LocalVolumes, Params, Rules};
-use crate::state::{Budget, Pod, State};
+use crate::state::{Budget, State};
 use anyhow::{Result, bail};
 use std::fmt;
+use workloads::{Pod, join};
 
 /// What happens to a pod, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +117,6 @@ pub fn judge(rules: &Rules, state: &State, pod: &Pod) -> Verdict {
 }
 
 fn leave(rules: &Rules, state: &State, pod: &Pod) -> Option<Leave> {
-    let controlled_by = |kind| pod.metadata.controller().is_some_and(|owner| owner.kind == kind);
     if rules
         .pod_selector
         .as_ref()
@@ -130,7 +130,7 @@ fn leave(rules: &Rules, state: &State, pod: &Pod) -> Option<Leave> {
     if pod.is_finished() {
         return Some(Leave::Finished);
     }
-    if controlled_by("DaemonSet") {
+    if pod.is_controlled_by("DaemonSet") {
         return Some(Leave::DaemonSet);
     }
     pod.metadata.deletion_timestamp.map(|deleted| {
@@ -253,14 +253,6 @@ pub(crate) fn pods(count: usize) -> String {
     } else {
         format!("{count} pods")
     }
-}
-
-pub(crate) fn join<T: fmt::Display>(things: &[T]) -> String {
-    things
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Budgets, and which pods they select.
 
 use super::Api;
-use kubectl::{Labels, Meta, Requirement, null_is_empty};
+use kubectl::{LabelSelector, Meta};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]
@@ -18,15 +18,6 @@ struct BudgetObject {
 #[serde(default)]
 struct BudgetSpec {
     selector: Option<LabelSelector>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct LabelSelector {
-    #[serde(deserialize_with = "null_is_empty")]
-    match_labels: Labels,
-    #[serde(deserialize_with = "null_is_empty")]
-    match_expressions: Vec<Requirement>,
 }
 
 /// What a budget leaves for evictions. The names are the API's, read and told.
@@ -66,16 +57,9 @@ impl Budget {
         let Some(selector) = self.selector.as_ref().filter(|_| self.namespace == pod.namespace) else {
             return false;
         };
-        if *selector == LabelSelector::default() {
+        if selector.is_empty() {
             return api.budgets != "policy/v1beta1";
         }
-        selector
-            .match_labels
-            .iter()
-            .all(|(key, value)| pod.labels.get(key) == Some(value))
-            && selector
-                .match_expressions
-                .iter()
-                .all(|requirement| requirement.met_by(&pod.labels))
+        selector.selects(&pod.labels)
     }
 }

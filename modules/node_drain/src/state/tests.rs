@@ -3,6 +3,7 @@
 use super::*;
 use kubectl::{Claim, List, PersistentVolume};
 use serde_json::Value;
+use workloads::{Node, Pod, pinned};
 
 macro_rules! recorded {
     ($name:literal) => {

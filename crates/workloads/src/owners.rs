@@ -1,18 +1,10 @@
-//! The workloads whose pods are moved, and the wait until they are whole again.
+//! The workloads whose pods are moved, and how whole they are.
 
-use crate::params::Params;
-use crate::state::Pod;
-use anyhow::{Result, bail};
-use host::{Host, Waited, wait_until};
-use kubectl::{Kubectl, Meta, Owner, null_is_empty, pages, unless_passing};
+use crate::Pod;
+use anyhow::Result;
+use kubectl::{Kubectl, Meta, Owner, null_is_empty, pages};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// A replica needs seconds to start; looking more often costs the API server more than it tells.
-const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// A workload's count of ready replicas lags behind its pods for a moment.
-const SETTLE: Duration = Duration::from_secs(1);
 
 /// A workload as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +24,12 @@ pub struct Replicas {
 impl Seen {
     /// What is still missing, with `pinned` replicas excused or not.
     pub fn missing(&self, excuse_pinned: bool) -> Option<String> {
+        self.missing_besides(if excuse_pinned { self.owner.pinned } else { 0 })
+    }
+
+    /// What is still missing where so many replicas are excused.
+    pub fn missing_besides(&self, excused: u32) -> Option<String> {
         let now = self.now?;
-        let excused = if excuse_pinned { self.owner.pinned } else { 0 };
         let former = self.owner.ready.min(now.wanted.unwrap_or(u32::MAX));
         let wanted = former.saturating_sub(excused);
         (now.ready < wanted).then(|| format!("{} has {} of {wanted} replicas ready", self.owner, now.ready))
@@ -42,7 +38,7 @@ impl Seen {
 
 /// A controller that owns pods, and perhaps has one above it.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Workload {
+pub struct Workload {
     metadata: Meta,
     #[serde(default)]
     spec: WorkloadSpec,
@@ -78,10 +74,10 @@ type Key = (String, String);
 
 /// Workloads of the cluster by kind, namespace and name.
 #[derive(Default)]
-pub(crate) struct Workloads(BTreeMap<String, BTreeMap<Key, Workload>>);
+pub struct Workloads(BTreeMap<String, BTreeMap<Key, Workload>>);
 
 impl Workloads {
-    pub(crate) fn read(kubectl: &Kubectl, kinds: &BTreeSet<&str>) -> Result<Self> {
+    pub fn read(kubectl: &Kubectl, kinds: &BTreeSet<&str>) -> Result<Self> {
         let known: Vec<(&str, &str)> = kinds
             .iter()
             .filter_map(|kind| Some((*kind, path(kind)?)))
@@ -124,7 +120,7 @@ impl Workloads {
 
     /// The workload that will replace a pod, as it is now. `None`: nobody will, or it is a Job, which is done
     /// when it is done.
-    pub(crate) fn of(&self, pod: &Pod) -> Option<Owner> {
+    pub fn of(&self, pod: &Pod) -> Option<Owner> {
         let controller = pod
             .metadata
             .controller()
@@ -149,7 +145,7 @@ impl Workloads {
 }
 
 /// The workloads of pods that are to go, as they are now. `pinned` says which pods can only come back here.
-pub(crate) fn of_pods<'p>(
+pub fn of_pods<'p>(
     kubectl: &Kubectl,
     pods: impl Iterator<Item = &'p Pod> + Clone,
     pinned: impl Fn(&Pod) -> bool,
@@ -162,7 +158,16 @@ pub(crate) fn of_pods<'p>(
     if kinds.contains("ReplicaSet") {
         kinds.insert("Deployment");
     }
-    let workloads = Workloads::read(kubectl, &kinds)?;
+    of_read_pods(kubectl, pods, pinned, &Workloads::read(kubectl, &kinds)?)
+}
+
+/// As [`of_pods`], where the workloads of all kinds concerned have been read.
+pub fn of_read_pods<'p>(
+    kubectl: &Kubectl,
+    pods: impl Iterator<Item = &'p Pod>,
+    pinned: impl Fn(&Pod) -> bool,
+    workloads: &Workloads,
+) -> Result<Vec<Seen>> {
     let mut owners: BTreeMap<Owner, u32> = BTreeMap::new();
     for pod in pods {
         if let Some(owner) = workloads.of(pod) {
@@ -173,7 +178,7 @@ pub(crate) fn of_pods<'p>(
         .into_iter()
         .map(|(owner, pinned)| Owner { pinned, ..owner })
         .collect();
-    let mut seen = look(kubectl, &owners, Some(workloads))?;
+    let mut seen = in_read(kubectl, &owners, workloads)?;
     for Seen { owner, now } in &mut seen {
         owner.ready = now.map_or(0, |now| now.ready);
     }
@@ -181,13 +186,13 @@ pub(crate) fn of_pods<'p>(
 }
 
 /// The workloads as they are now.
-pub(crate) fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
-    look(kubectl, owners, None)
+pub fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
+    let kinds: BTreeSet<&str> = owners.iter().map(|owner| owner.kind.as_str()).collect();
+    in_read(kubectl, owners, &Workloads::read(kubectl, &kinds)?)
 }
 
-fn look(kubectl: &Kubectl, owners: &[Owner], read: Option<Workloads>) -> Result<Vec<Seen>> {
-    let kinds: BTreeSet<&str> = owners.iter().map(|owner| owner.kind.as_str()).collect();
-    let workloads = read.map_or_else(|| Workloads::read(kubectl, &kinds), Ok)?;
+/// As [`now`], where the workloads of all kinds concerned have just been read.
+pub fn in_read(kubectl: &Kubectl, owners: &[Owner], workloads: &Workloads) -> Result<Vec<Seen>> {
     let others = ready_pods(kubectl, owners.iter().filter(|owner| path(&owner.kind).is_none()))?;
     let replicas = |owner: &Owner| match path(&owner.kind) {
         Some(_) => workloads.replicas(owner),
@@ -231,7 +236,7 @@ fn owns(owner: &Owner, pod: &Pod) -> bool {
 }
 
 /// Earlier knowledge first: a workload that a killed run has already thinned out is known by its record.
-pub(crate) fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<Owner> {
+pub fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<Owner> {
     let key = |owner: &Owner| (owner.namespace.clone(), owner.kind.clone(), owner.name.clone());
     let mut all: BTreeMap<_, Owner> = earlier.iter().map(|owner| (key(owner), owner.clone())).collect();
     for owner in now {
@@ -240,36 +245,6 @@ pub(crate) fn merge(earlier: &[Owner], now: impl Iterator<Item = Owner>) -> Vec<
         known.pinned = known.pinned.max(pinned);
     }
     all.into_values().collect()
-}
-
-/// Waits until the workloads are whole again.
-pub(crate) fn wait(params: &Params, host: &dyn Host, owners: &[Owner], excuse_pinned: bool) -> Result<()> {
-    let kubectl = params.kubectl(host);
-    host.sleep(SETTLE);
-    let waited = wait_until(host, params.wait_for_timeout, LOOK_EVERY, || {
-        let seen = match unless_passing(now(&kubectl, owners))? {
-            Ok(seen) => seen,
-            Err(text) => return Ok(Err(text)),
-        };
-        let missing: Vec<String> = seen
-            .iter()
-            .filter_map(|seen| seen.missing(excuse_pinned))
-            .collect();
-        Ok(if missing.is_empty() {
-            Ok(())
-        } else {
-            Err(missing.join("; "))
-        })
-    })?;
-    if let Waited::GaveUp { missing, after } = waited {
-        bail!(
-            "{}: waiting for the workloads of {} took longer than {} s: {missing}. Look at their pods (kubectl describe), or raise wait_for_timeout",
-            host.place(),
-            params.node,
-            after.as_secs()
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

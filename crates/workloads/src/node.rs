@@ -1,8 +1,8 @@
 //! Nodes.
 
-use crate::cordon::Record;
+use crate::Amounts;
 use anyhow::{Result, bail};
-use kubectl::{Condition, Labels, Meta, Owner, null_is_empty};
+use kubectl::{Condition, CordonRecord, Labels, Meta, Owner, Purpose, Taint, Time, null_is_empty};
 use serde::Deserialize;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -18,13 +18,24 @@ struct NodeObject {
 #[serde(default)]
 struct NodeSpec {
     unschedulable: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    taints: Vec<Taint>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct NodeStatus {
     #[serde(deserialize_with = "null_is_empty")]
     conditions: Vec<Condition>,
+    allocatable: Amounts,
+    node_info: NodeInfo,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct NodeInfo {
+    kubelet_version: String,
+    architecture: String,
 }
 
 /// A node, its cordon and whose it is.
@@ -36,9 +47,15 @@ pub struct Node {
     pub labels: Labels,
     pub unschedulable: bool,
     /// What we wrote when we cordoned it.
-    pub record: Option<Record>,
+    pub record: Option<CordonRecord>,
     /// Why it is not Ready.
     pub trouble: Option<String>,
+    /// When it registered.
+    pub created: Option<Time>,
+    pub taints: Vec<Taint>,
+    pub allocatable: Amounts,
+    pub kubelet_version: String,
+    pub architecture: String,
 }
 
 impl From<NodeObject> for Node {
@@ -46,8 +63,8 @@ impl From<NodeObject> for Node {
         let record = object
             .metadata
             .annotations
-            .get(Record::ANNOTATION)
-            .map(|text| Record::parse(text));
+            .get(CordonRecord::ANNOTATION)
+            .map(|text| CordonRecord::parse(text));
         let ready = object
             .status
             .conditions
@@ -65,11 +82,26 @@ impl From<NodeObject> for Node {
             unschedulable: object.spec.unschedulable,
             record,
             trouble,
+            created: object.metadata.creation_timestamp,
+            taints: object.spec.taints,
+            allocatable: object.status.allocatable,
+            kubelet_version: object.status.node_info.kubelet_version,
+            architecture: object.status.node_info.architecture,
         }
     }
 }
 
 impl Node {
+    pub fn is_server(&self) -> bool {
+        self.labels.contains_key("node-role.kubernetes.io/control-plane")
+    }
+
+    /// What our cordon is for, where it is ours.
+    pub fn cordoned_for(&self) -> Option<Purpose> {
+        let record = self.record.as_ref().filter(|_| self.unschedulable)?;
+        Some(record.purpose)
+    }
+
     /// The workloads that the record of our cordon names.
     pub fn former_owners(&self) -> &[Owner] {
         self.record
@@ -80,7 +112,7 @@ impl Node {
 }
 
 /// The wanted one among the cluster's nodes, and the others.
-pub(crate) fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)> {
+pub fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)> {
     let (mut here, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(|node| node.name == wanted);
     if let Some(node) = here.pop() {
         return Ok((node, others));

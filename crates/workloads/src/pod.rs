@@ -1,0 +1,268 @@
+//! Pods: what decides whether they may go, and where to.
+
+use crate::Amounts;
+use crate::node::Node;
+use kubectl::{Condition, Meta, Placement, Taint, null_is_empty};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    pub metadata: Meta,
+    spec: PodSpec,
+    status: PodStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PodSpec {
+    node_name: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    containers: Vec<Container>,
+    #[serde(deserialize_with = "null_is_empty")]
+    init_containers: Vec<Container>,
+    overhead: Amounts,
+    #[serde(flatten)]
+    placement: Placement,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Container {
+    resources: Resources,
+    /// `Always` makes an init container run on beside the others.
+    restart_policy: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    requests: Amounts,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct PodStatus {
+    phase: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
+}
+
+impl Pod {
+    pub fn id(&self) -> PodId {
+        let Meta {
+            namespace, name, uid, ..
+        } = &self.metadata;
+        PodId {
+            namespace: namespace.clone(),
+            name: name.clone(),
+            uid: uid.clone(),
+        }
+    }
+
+    pub fn is_mirror(&self) -> bool {
+        self.metadata
+            .annotations
+            .contains_key("kubernetes.io/config.mirror")
+    }
+
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.status
+            .conditions
+            .iter()
+            .any(|condition| condition.r#type == "Ready" && condition.status == "True")
+    }
+
+    pub fn has_empty_dir(&self) -> bool {
+        self.spec.placement.has_empty_dir()
+    }
+
+    /// Whether it asks for certain nodes, and none of `others` is one.
+    pub fn fits_none_of(&self, others: &[Node]) -> bool {
+        self.spec.placement.is_choosy() && !others.iter().any(|node| self.asks_for(node))
+    }
+
+    /// Whether the node is one of those that it asks for, by labels or by name.
+    pub fn asks_for(&self, node: &Node) -> bool {
+        self.spec.placement.fits(&node.name, &node.labels)
+    }
+
+    /// What keeps it off the node. That of a cordon is none: it is the cordon's own affair.
+    pub fn untolerated<'n>(&self, node: &'n Node) -> Option<&'n Taint> {
+        let of_cordon = |taint: &Taint| taint.key == "node.kubernetes.io/unschedulable";
+        let mut taints = node.taints.iter();
+        taints.find(|taint| taint.keeps_off() && !of_cordon(taint) && !self.spec.placement.tolerates(taint))
+    }
+
+    /// Whether one of the two must not be where the other is, and `together` says that they would be, by a key of nodes'
+    /// labels.
+    pub fn parted_from(&self, other: &Self, together: impl Fn(&str) -> bool) -> bool {
+        let (own, its) = (&self.metadata, &other.metadata);
+        self.spec.placement.shuns(own, its, &together) || other.spec.placement.shuns(its, own, &together)
+    }
+
+    /// What it needs of a node, itself included.
+    pub fn requests(&self) -> Amounts {
+        let (mut running, mut starting) = (Amounts::default(), Amounts::default());
+        for container in &self.spec.init_containers {
+            let asked = &container.resources.requests;
+            if container.restart_policy == "Always" {
+                running.add(asked);
+                starting = starting.or_more(&running);
+            } else {
+                let mut meanwhile = running.clone();
+                meanwhile.add(asked);
+                starting = starting.or_more(&meanwhile);
+            }
+        }
+        for container in &self.spec.containers {
+            running.add(&container.resources.requests);
+        }
+        let mut all = running.or_more(&starting);
+        all.add(&self.spec.overhead);
+        all.and_one("pods")
+    }
+
+    /// The node that it is bound to; empty where it is to none yet.
+    pub fn node_name(&self) -> &str {
+        &self.spec.node_name
+    }
+
+    /// The folders of its node that it uses.
+    pub fn host_paths(&self) -> impl Iterator<Item = &str> {
+        self.spec.placement.host_paths()
+    }
+
+    pub fn is_controlled_by(&self, kind: &str) -> bool {
+        self.metadata
+            .controller()
+            .is_some_and(|controller| controller.kind == kind)
+    }
+
+    /// Whether the scheduler has said that there is no node for it.
+    pub fn is_unschedulable(&self) -> bool {
+        self.status.conditions.iter().any(|condition| {
+            condition.r#type == "PodScheduled"
+                && condition.status == "False"
+                && condition.reason == "Unschedulable"
+        })
+    }
+
+    /// The claims that the pod uses, with its namespace.
+    pub fn claims(&self) -> impl Iterator<Item = (String, String)> {
+        let namespace = &self.metadata.namespace;
+        let claims = self.spec.placement.claims();
+        claims.map(|claim| (namespace.clone(), claim.to_owned()))
+    }
+}
+
+/// One pod, not the next one of the same name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PodId {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+}
+
+impl std::fmt::Display for PodId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(spec: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "demo"}, "spec": spec})).unwrap()
+    }
+
+    fn asks(cpu: &str) -> Value {
+        json!({"resources": {"requests": {"cpu": cpu}}})
+    }
+
+    fn beside(cpu: &str) -> Value {
+        json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": cpu}}})
+    }
+
+    #[test]
+    fn a_pod_asks_for_what_runs_at_the_same_time_at_most() {
+        let table = [
+            (json!({"containers": [asks("1"), asks("500m")]}), 1_500),
+            (
+                json!({"containers": [asks("1")], "initContainers": [asks("300m"), asks("3")]}),
+                3_000,
+            ),
+            (
+                json!({"containers": [asks("1")], "initContainers": [asks("300m")]}),
+                1_000,
+            ),
+            // One that runs on beside the others counts with all that come after it.
+            (
+                json!({"containers": [asks("1")], "initContainers": [beside("200m"), asks("3")]}),
+                3_200,
+            ),
+            (
+                json!({"containers": [asks("1")], "initContainers": [asks("3"), beside("200m")]}),
+                3_000,
+            ),
+            (
+                json!({"containers": [asks("1")], "initContainers": [beside("200m")]}),
+                1_200,
+            ),
+            (json!({"containers": [{}], "overhead": {"cpu": "250m"}}), 250),
+            (json!({"containers": null}), 0),
+        ];
+        for (spec, cpu) in table {
+            let asked = pod(spec.clone()).requests();
+            assert_eq!((asked.of("cpu"), asked.of("pods")), (cpu, 1_000), "{spec}");
+        }
+    }
+
+    #[test]
+    fn taints_are_tolerated_by_key_value_and_effect() {
+        let tainted = |key: &str, effect: &str| -> Node {
+            let taint = json!({"key": key, "value": "v", "effect": effect});
+            serde_json::from_value(json!({"metadata": {"name": "n"}, "spec": {"taints": [taint]}})).unwrap()
+        };
+        let table = [
+            (json!([]), "k", "NoSchedule", false),
+            (json!([{"operator": "Exists"}]), "k", "NoExecute", true),
+            (json!([{"key": "k", "value": "v"}]), "k", "NoSchedule", true),
+            (json!([{"key": "k", "value": "other"}]), "k", "NoSchedule", false),
+            (
+                json!([{"key": "k", "operator": "Exists", "effect": "NoExecute"}]),
+                "k",
+                "NoSchedule",
+                false,
+            ),
+            (json!(null), "k", "PreferNoSchedule", true),
+            (json!([]), "node.kubernetes.io/unschedulable", "NoSchedule", true),
+        ];
+        for (tolerations, key, effect, tolerated) in table {
+            let pod = pod(json!({"tolerations": tolerations}));
+            assert_eq!(
+                pod.untolerated(&tainted(key, effect)).is_none(),
+                tolerated,
+                "{tolerations} {key}:{effect}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pod_without_a_node_is_told_from_one_that_has_just_been_made() {
+        let told = |reason: &str| -> Pod {
+            let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason});
+            serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [condition]}})).unwrap()
+        };
+        assert!(told("Unschedulable").is_unschedulable() && !told("SchedulingGated").is_unschedulable());
+        assert!(!pod(json!({})).is_unschedulable());
+    }
+}
