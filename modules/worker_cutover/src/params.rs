@@ -1,0 +1,212 @@
+//! What the user asks for.
+
+use host::Host;
+use kubectl::{Kubectl, Owner};
+use serde::Deserialize;
+use std::time::Duration;
+
+/// The options; see `worker_cutover.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "Options")]
+pub struct Params {
+    pub vmid: Option<u32>,
+    pub old: String,
+    pub new: String,
+    pub state: Wanted,
+    pub steer: bool,
+    pub accept: Vec<Accepted>,
+    pub may_be_gone: bool,
+    pub workloads: Vec<Owner>,
+    pub wait: Duration,
+    pub kubectl: Vec<String>,
+    pub request_timeout: Duration,
+}
+
+impl Params {
+    pub(crate) fn kubectl<'a>(&'a self, host: &'a dyn Host) -> Kubectl<'a> {
+        Kubectl {
+            host,
+            program: &self.kubectl,
+            request_timeout: self.request_timeout,
+        }
+    }
+
+    /// Whether pods may stay Pending, for whatever reason.
+    pub fn lets_pods_wait(&self) -> bool {
+        self.accept.iter().any(|accepted| *accepted != Accepted::Younger)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    #[default]
+    Planned,
+    Verified,
+}
+
+/// What is refused unless it is accepted by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accepted {
+    LocalVolume,
+    TooSmall,
+    NoPlace,
+    Younger,
+}
+
+impl Accepted {
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::LocalVolume => "local_volume",
+            Self::TooSmall => "too_small",
+            Self::NoPlace => "no_place",
+            Self::Younger => "younger",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    old: String,
+    new: String,
+    #[serde(default)]
+    state: Wanted,
+    #[serde(default = "yes")]
+    steer: bool,
+    #[serde(default)]
+    accept: Vec<Accepted>,
+    #[serde(default)]
+    may_be_gone: bool,
+    #[serde(default)]
+    workloads: Vec<Owner>,
+    #[serde(default = "five_minutes")]
+    wait: u32,
+    #[serde(default = "k3s_kubectl")]
+    kubectl: Vec<String>,
+    #[serde(default = "ten_seconds")]
+    request_timeout: u32,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn five_minutes() -> u32 {
+    300
+}
+
+fn ten_seconds() -> u32 {
+    10
+}
+
+fn k3s_kubectl() -> Vec<String> {
+    vec!["k3s".to_owned(), "kubectl".to_owned()]
+}
+
+impl TryFrom<Options> for Params {
+    type Error = String;
+
+    fn try_from(options: Options) -> Result<Self, String> {
+        check(&options)?;
+        let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+        Ok(Self {
+            vmid: options.vmid,
+            old: options.old,
+            new: options.new,
+            state: options.state,
+            steer: options.steer,
+            accept: options.accept,
+            may_be_gone: options.may_be_gone,
+            workloads: options.workloads,
+            wait: seconds(options.wait),
+            kubectl: options.kubectl,
+            request_timeout: seconds(options.request_timeout),
+        })
+    }
+}
+
+fn check(options: &Options) -> Result<(), String> {
+    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
+        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
+    }
+    for (option, name) in [("old", &options.old), ("new", &options.new)] {
+        if name.is_empty() {
+            return Err(format!("{option}: is empty; it is the name of a Kubernetes node"));
+        }
+    }
+    if options.old == options.new {
+        return Err(format!(
+            "old and new are both {}: a worker cannot take over from itself",
+            options.old
+        ));
+    }
+    if options.kubectl.is_empty() {
+        return Err("kubectl: an empty list cannot be run".to_owned());
+    }
+    if options.request_timeout == 0 {
+        return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+    }
+    if !options.workloads.is_empty() && options.state != Wanted::Verified {
+        return Err("workloads: is what state: verified holds the cluster against; it has no meaning for another state".to_owned());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read(more: Value) -> Result<Params, String> {
+        let mut all = json!({"old": "w1", "new": "w3"});
+        all.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        serde_json::from_value(all).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn two_nodes_are_enough() {
+        let params = read(json!({})).unwrap();
+        assert_eq!((params.state, params.steer), (Wanted::Planned, true));
+        assert!(!params.lets_pods_wait() && !params.may_be_gone);
+    }
+
+    #[test]
+    fn only_what_leaves_pods_pending_lets_them_wait() {
+        for (accepted, waits) in [
+            ("local_volume", true),
+            ("too_small", true),
+            ("no_place", true),
+            ("younger", false),
+        ] {
+            let params = read(json!({"accept": [accepted]})).unwrap();
+            assert_eq!(params.lets_pods_wait(), waits, "{accepted}");
+            assert_eq!(params.accept[0].rule(), accepted);
+        }
+    }
+
+    #[test]
+    fn options_that_make_no_sense_are_refused() {
+        let table = [
+            (json!({"vmid": 7}), "vmid: 7 is no container's id"),
+            (json!({"new": "w1"}), "old and new are both w1"),
+            (json!({"old": ""}), "old: is empty"),
+            (json!({"kubectl": []}), "kubectl: "),
+            (json!({"request_timeout": 0}), "request_timeout: "),
+            (json!({"accept": ["everything"]}), "unknown variant `everything`"),
+            (
+                json!({"workloads": [{"namespace": "a", "kind": "Deployment", "name": "b", "ready": 1}]}),
+                "workloads: ",
+            ),
+        ];
+        for (options, start) in table {
+            let error = read(options.clone()).unwrap_err();
+            assert!(error.starts_with(start), "{options}: {error}");
+        }
+    }
+}

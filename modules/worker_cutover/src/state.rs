@@ -1,0 +1,76 @@
+//! What the API server says, and what the judgement is made of.
+
+use kubectl::{Claim, Meta, Owner, PersistentVolume, Time};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+use workloads::owners::Seen;
+use workloads::{Node, Pod};
+
+/// All that a judgement is made of.
+#[derive(Debug)]
+pub struct State {
+    pub now: SystemTime,
+    pub nodes: Vec<Node>,
+    /// When each node was last heard of.
+    pub heard: BTreeMap<String, Time>,
+    /// All pods of the cluster.
+    pub pods: Vec<Pod>,
+    pub claims: Vec<Claim>,
+    pub volumes: Vec<PersistentVolume>,
+    /// The workloads that the old node's pods belong to, or belonged to when a run of ours cordoned it, as they are now.
+    pub workloads: Vec<Seen>,
+    /// The pods of these workloads, wherever they are: by uid, which one's.
+    pub theirs: BTreeMap<String, usize>,
+}
+
+impl State {
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    pub fn pods_on<'s>(&'s self, node: &'s str) -> impl Iterator<Item = &'s Pod> {
+        self.pods.iter().filter(move |pod| pod.node_name() == node)
+    }
+
+    /// How long a node has not been heard of.
+    pub fn silent(&self, node: &str) -> Option<Duration> {
+        self.heard.get(node).map(|heard| heard.until(self.now))
+    }
+
+    /// The pods of a workload, wherever they are.
+    pub fn pods_of(&self, workload: usize) -> impl Iterator<Item = &Pod> {
+        let is_its = move |pod: &&Pod| self.theirs.get(&pod.metadata.uid) == Some(&workload);
+        self.pods.iter().filter(is_its)
+    }
+
+    /// The workloads as they were before.
+    pub fn owners(&self) -> Vec<Owner> {
+        self.workloads.iter().map(|seen| seen.owner.clone()).collect()
+    }
+}
+
+/// Whether a pod has to go before its node may: what a drain moves or waits for. A static pod, and one of a `DaemonSet`, is
+/// its node's own; one that has finished holds nothing up.
+pub fn has_to_go(pod: &Pod) -> bool {
+    !pod.is_mirror() && !pod.is_finished() && !pod.is_controlled_by("DaemonSet")
+}
+
+/// Whether another one is started for it elsewhere.
+pub fn moves(pod: &Pod) -> bool {
+    has_to_go(pod) && pod.metadata.controller().is_some() && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// What a kubelet renews every ten seconds.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Lease {
+    pub metadata: Meta,
+    #[serde(default)]
+    pub spec: LeaseSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct LeaseSpec {
+    pub renew_time: Option<Time>,
+}
