@@ -146,12 +146,14 @@ impl Config {
                 json!(if masked(name) { MASK } else { value }),
             );
         }
-        let unpacked = self
-            .data_dir
-            .join("data")
-            .join(crate::version::Version::current().data_folder());
-        json::set(&mut shown, &["K3S_DATA_DIR"], json!(unpacked));
+        json::set(&mut shown, &["K3S_DATA_DIR"], json!(self.unpacked()));
         shown
+    }
+
+    /// Where the programs are that k3s brings along.
+    pub fn unpacked(&self) -> PathBuf {
+        let folder = crate::version::Version::current().data_folder();
+        self.data_dir.join("data").join(folder)
     }
 
     pub fn hash(&self) -> String {

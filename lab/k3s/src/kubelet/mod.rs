@@ -8,6 +8,7 @@ mod life;
 pub mod node;
 mod picture;
 mod pods;
+mod shim;
 mod trouble;
 
 use crate::client::Client;
@@ -63,6 +64,7 @@ impl Kubelet {
             tokio::time::sleep(paced(RETRY_SECONDS)).await;
         }
         self.phase.reach(self.phase.delays.kubelet).await;
+        shim::ensure(&self.config);
         tokio::join!(self.beat(), pods::run(Arc::clone(&self)));
     }
 
