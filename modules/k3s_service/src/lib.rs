@@ -126,5 +126,10 @@ fn end_pods(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
         })
     })?
     .or_fail(host, "the pods to end")
-    .with_context(|| format!("{script} ended with status {}", said.status))
+    .with_context(|| {
+        format!(
+            "{script} ended with status {}; it knows the pods below {} (data_dir)",
+            said.status, params.data_dir
+        )
+    })
 }

@@ -111,3 +111,21 @@ fn nothing_is_touched_where_the_pods_could_not_be_ended() {
         "{left}"
     );
 }
+
+#[test]
+fn a_pod_of_another_data_folder_is_seen_by_its_socket() {
+    let programs = programs();
+    let arguments = json!({"data_dir": data_dir(&programs), "pods": "left", "disabled": false});
+    // This machine may have pods of its own.
+    let before = answer(&programs, &arguments)["pods"].as_u64().unwrap();
+    let mut shell = std::process::Command::new("/bin/sh");
+    shell
+        .arg0("/srv/elsewhere/bin/containerd-shim-runc-v2")
+        .args(["-c", "read -r wait", "x"]);
+    shell.args(["-address", "/run/k3s/containerd/containerd.sock"]);
+    let mut pod = shell.stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let after = answer(&programs, &arguments)["pods"].as_u64().unwrap();
+    pod.kill().unwrap();
+    pod.wait().unwrap();
+    assert_eq!(after, before + 1);
+}

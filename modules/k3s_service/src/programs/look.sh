@@ -14,10 +14,11 @@ done
 script=${bin:-/usr/local/bin}/k3s-killall.sh
 printf 'script=%s\n' "$script"
 [ -x "$script" ] && echo "executable=yes"
-# As the script itself finds them: every pod has a shim, which is no child of k3s and outlives it.
+# Every pod has a shim, which is no child of k3s and outlives it. The script knows those of its data folder; one that a k3s
+# with another data folder has left is to be seen all the same, by its socket.
 for process in /proc/[0-9]*; do
     case $(tr '\0' ' ' <"$process/cmdline" 2>/dev/null) in
-    "$data"/data/*/containerd-shim*) echo "shim=${process#/proc/}" ;;
+    "$data"/data/*/containerd-shim* | */containerd-shim*\ -address\ /run/k3s/*) echo "shim=${process#/proc/}" ;;
     esac
 done
 exit 0
