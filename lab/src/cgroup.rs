@@ -1,6 +1,6 @@
 //! The lab's cgroups. Every process of the lab is in one, so that taking down needs no list of processes.
 
-use crate::paths::CGROUP;
+use crate::paths;
 use anyhow::{Context as _, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -17,7 +17,7 @@ pub fn is_v1() -> bool {
 /// The lab's folder in every hierarchy, whether it exists or not.
 fn folders() -> Vec<PathBuf> {
     if !is_v1() {
-        return vec![Path::new(ROOT).join(CGROUP)];
+        return vec![Path::new(ROOT).join(paths::name())];
     }
     let Ok(entries) = fs::read_dir(ROOT) else {
         return Vec::new();
@@ -26,7 +26,7 @@ fn folders() -> Vec<PathBuf> {
     entries
         .flatten()
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path().join(CGROUP))
+        .map(|entry| entry.path().join(paths::name()))
         .collect()
 }
 

@@ -3,7 +3,7 @@
 use crate::cgroup;
 use crate::layout::{Node, Options};
 use crate::namespace;
-use crate::paths::{self, CGROUP};
+use crate::paths;
 use crate::process::{self, Program};
 use crate::template;
 use anyhow::{Context as _, Result};
@@ -45,9 +45,10 @@ fn lab_conf(node: &Node, template: &Path) -> String {
         "lxc.rootfs.path = overlay:{template}:{folder}/upper\n\
          lxc.mount.entry = {folder}/rancher var/lib/rancher none bind,create=dir\n\
          lxc.mount.entry = {folder}/kubelet var/lib/kubelet none bind,create=dir\n\
-         lxc.cgroup.dir.container = {CGROUP}/{vmid}\n\
-         lxc.cgroup.dir.monitor = {CGROUP}/monitor-{vmid}\n",
+         lxc.cgroup.dir.container = {cgroup}/{vmid}\n\
+         lxc.cgroup.dir.monitor = {cgroup}/monitor-{vmid}\n",
         template = template.display(),
+        cgroup = paths::name(),
         vmid = node.vmid,
     );
     if cgroup::is_v1() {

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 pub const RUN: &str = "/run/homelab-lab";
 /// What is worth keeping between labs: the container template. Also the lock, as it must outlive `RUN`.
 pub const CACHE: &str = "/var/cache/homelab-lab";
-/// The name of the lab's cgroup in every hierarchy, and of its link on the machine.
-pub const CGROUP: &str = "homelab-lab";
+/// The lab's link on the machine.
 pub const LINK: &str = "homelab0";
 pub const RELEASE_PORT: u16 = 8080;
 
@@ -22,4 +21,10 @@ pub fn cache(rest: &str) -> PathBuf {
 /// Where a "Proxmox host" keeps what is its own: logs, root's home, sshd's files.
 pub fn host(name: &str) -> PathBuf {
     run("hosts").join(name)
+}
+
+/// The name of the lab's cgroup in every hierarchy, and of its lock. Cgroups belong to the whole machine, so a lab that
+/// `lab/apart` runs beside another one has a name of its own.
+pub fn name() -> String {
+    std::env::var("LAB_NAME").unwrap_or_else(|_| "homelab-lab".to_owned())
 }

@@ -86,7 +86,7 @@ pub struct Lock {
 
 pub fn lock(doing: &str) -> Result<Lock> {
     fs::create_dir_all(paths::CACHE).with_context(|| format!("making {}", paths::CACHE))?;
-    let path = paths::cache("lock");
+    let path = paths::cache(&format!("{}.lock", paths::name()));
     let file = File::options()
         .create(true)
         .truncate(false)

@@ -155,7 +155,9 @@ class Lab:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         if remote_too:
-            self("exec", "--", "sh", "-c", "pkill -KILL -f '[/]homelab.k3s/' || true")
+            # Of this host: what runs beside on the machine, or in another lab, is none of ours.
+            ours = "--ns $$ --nslist net,mnt"
+            self("exec", "--", "sh", "-c", f"pkill -KILL {ours} -f '[/]homelab.k3s/' || true")
 
     def wait_until(self, what: str, probe: Callable[[], bool], limit: float = 120) -> None:
         deadline = time.monotonic() + limit
