@@ -70,6 +70,7 @@ def uninstall(lab: Lab, names: str, *arguments: str) -> Run:
 
 def test_nobody_is_removed_by_mistake(lab: Lab) -> None:
     lab.play("uninstall-k3s").assert_failed_with("names none of the nodes")
+    uninstall(lab, "k3s-worker-1,k3s-wroker-2").assert_failed_with("k3s_uninstall_hosts names k3s-wroker-2")
     uninstall(lab, "k3s-worker-1", "-e", "k3s_uninstall_confirm=k3s_workers").assert_failed_with(
         "-e k3s_uninstall_confirm=k3s-worker-1", "Nothing was touched"
     )
