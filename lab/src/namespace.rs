@@ -52,16 +52,21 @@ fn unshare(host: &str) -> Result<()> {
         argv.push(format!("--{long}={}", path.display()));
     }
     argv.extend(["--propagation", "private", "--", "true"].map(String::from));
-    let unshare = Program::new(argv);
     // The kernel refuses (EINVAL) to bind a mount namespace that it numbered lower than the caller's, lest they hold
-    // each other. Never seen on a machine itself, but one time in four when the lab runs inside young namespaces.
-    for _ in 0..5 {
-        if unshare.output()?.code == 0 {
+    // each other. Never seen on a machine itself, but where the lab runs inside young namespaces: every processor
+    // numbers from a range of its own, and the one that made the caller's has only higher numbers left.
+    for processor in 0..processors() {
+        let pinned = ["taskset".to_owned(), "--cpu-list".to_owned(), processor.to_string()];
+        if Program::new(argv.clone()).under(pinned).output()?.code == 0 {
             return Ok(());
         }
         template::unmount_below(&paths::run("ns").join(host))?;
     }
-    unshare.run().map(drop)
+    Program::new(argv).run().map(drop)
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 pub fn create(host: &PveHost) -> Result<()> {
