@@ -22,12 +22,9 @@ pub fn install(state: &State) -> Result<()> {
         return Ok(());
     };
     // Those that are left empty are there to be joined, which only etcd allows.
-    let several = state
-        .nodes()
-        .iter()
-        .filter(|node| node.role == Role::Controller)
-        .count()
-        > 1;
+    let nodes_to_come = state.nodes();
+    let servers = nodes_to_come.iter().filter(|node| node.role == Role::Controller);
+    let several = servers.count() > 1 && !state.options.sqlite;
     let init = if several { "--cluster-init " } else { "" };
     step(&format!("k3s server on {}", first.name), || {
         run_script(state, first, &format!("server {init}--node-label tier=ctl"), None)

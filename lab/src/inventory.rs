@@ -65,6 +65,7 @@ mod tests {
                 time_factor: 1.0,
                 cert_days: None,
                 empty: Vec::new(),
+                sqlite: false,
                 no_cluster: false,
             },
             pid: 1,

@@ -48,6 +48,10 @@ pub struct Options {
     #[arg(long, value_delimiter = ',')]
     #[serde(default)]
     pub empty: Vec<String>,
+    /// The first controller has SQLite also where others are left empty to join it later
+    #[arg(long)]
+    #[serde(default)]
+    pub sqlite: bool,
     /// Containers only: no release server, no k3s
     #[arg(long)]
     pub no_cluster: bool,
@@ -142,6 +146,7 @@ mod tests {
             time_factor: 1.0,
             cert_days: None,
             empty: Vec::new(),
+            sqlite: false,
             no_cluster: false,
         }
     }
