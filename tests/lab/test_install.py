@@ -114,3 +114,12 @@ def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
     assert again.status == 0, again.text
     assert set(lab.versions().values()) == {version} and len(lab.nodes()) == 3
     assert lab.inside(102, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images"
+
+
+def test_a_cluster_ends_with_all_its_nodes(lab: Lab) -> None:
+    names = ["-e", "k3s_uninstall_confirm=k3s_cluster", "-e", "k3s_uninstall_cluster=true"]
+    done = uninstall(lab, "k3s_cluster", *names)
+    assert done.status == 0, done.text
+    for vmid in (101, 102, 111):
+        assert lab.inside(vmid, "ls -A /usr/local/bin /var/lib/rancher /etc/rancher/k3s 2>/dev/null | grep k3s; true") == ""
+    uninstall(lab, "k3s_cluster", *names).assert_unchanged()
