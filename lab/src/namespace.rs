@@ -56,7 +56,11 @@ fn unshare(host: &str) -> Result<()> {
     // each other. Never seen on a machine itself, but where the lab runs inside young namespaces: every processor
     // numbers from a range of its own, and the one that made the caller's has only higher numbers left.
     for processor in 0..processors() {
-        let pinned = ["taskset".to_owned(), "--cpu-list".to_owned(), processor.to_string()];
+        let pinned = [
+            "taskset".to_owned(),
+            "--cpu-list".to_owned(),
+            processor.to_string(),
+        ];
         if Program::new(argv.clone()).under(pinned).output()?.code == 0 {
             return Ok(());
         }

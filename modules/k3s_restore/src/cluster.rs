@@ -95,7 +95,7 @@ impl<'a> Verdict<'a> {
             .iter()
             .filter(|host| seen(host).is_some_and(|seen| seen.joins.is_none()))
             .collect();
-        self.first = match (begun, &planning.on, alone.as_slice()) {
+        self.first = match (begun, &planning.target, alone.as_slice()) {
             (Some((host, record)), _, _) => {
                 self.begun = Some(record);
                 Some(host)

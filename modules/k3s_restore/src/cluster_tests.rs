@@ -137,10 +137,10 @@ fn the_server_without_a_server_to_join_gets_the_backup_unless_told() {
         );
     };
     assert_eq!(planned(json!({}), all_join).2, ["n1", "n2", "n3"]);
-    assert_eq!(planned(json!({"on": "n3"}), all_join).2, ["n3", "n1", "n2"]);
+    assert_eq!(planned(json!({"target": "n3"}), all_join).2, ["n3", "n1", "n2"]);
     let two = |hosts: &mut [Value]| set(seen(&mut hosts[1]), &[("joins", json!(null))]);
     assert!(refusal(json!({}), two).contains("n1 and n2 are each told to begin a cluster of their own"));
-    let other = refusal(json!({"on": "n3"}), |_| ());
+    let other = refusal(json!({"target": "n3"}), |_| ());
     assert!(other.contains("n1: it is told no server to join"), "{other}");
 }
 

@@ -60,7 +60,7 @@ pub struct Planning {
     pub confirm: String,
     pub again: bool,
     /// The server that the operator has chosen for the backup, by its name in the inventory.
-    pub on: Option<String>,
+    pub target: Option<String>,
     pub hosts: Vec<Host>,
 }
 
@@ -105,7 +105,7 @@ struct Options {
     confirm: String,
     #[serde(default)]
     again: bool,
-    on: Option<String>,
+    target: Option<String>,
     node_name: Option<String>,
     #[serde(default)]
     nodes: Vec<String>,
@@ -195,18 +195,18 @@ fn planning(backup: String, options: Options) -> Result<Planning, String> {
         })
         .collect();
     let hosts = hosts?;
-    let on = options.on.filter(|on| !on.is_empty());
-    if let Some(on) = on
+    let target = options.target.filter(|target| !target.is_empty());
+    if let Some(target) = target
         .as_ref()
-        .filter(|on| hosts.iter().all(|host| host.host != **on))
+        .filter(|target| hosts.iter().all(|host| host.host != **target))
     {
-        return Err(format!("on: {on} is none of the servers"));
+        return Err(format!("target: {target} is none of the servers"));
     }
     Ok(Planning {
         backup,
         confirm: options.confirm,
         again: options.again,
-        on,
+        target,
         hosts,
     })
 }
