@@ -65,6 +65,14 @@ class Lab:
         items = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
         return {item["metadata"]["name"]: item for item in items}
 
+    def ready_nodes(self) -> int:
+        """How many are Ready; none while no API answers, as in an election of etcd."""
+        done = subprocess.run([LAB, "kubectl", "get", "nodes"], capture_output=True, text=True, timeout=300)
+        return done.stdout.count(" Ready ") if done.returncode == 0 else 0
+
+    def api_is_ready(self, vmid: int, host: str = "pve1") -> bool:
+        return self.inside(vmid, "/usr/local/bin/k3s kubectl get --raw /readyz 2>/dev/null || true", host) == "ok"
+
     def versions(self) -> dict[str, str]:
         return {name: node["status"]["nodeInfo"]["kubeletVersion"] for name, node in self.nodes().items()}
 

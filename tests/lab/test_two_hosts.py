@@ -79,6 +79,8 @@ def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_i
 
     lab.inside(101, "systemctl stop k3s")
     try:
+        # It may have led etcd.
+        lab.wait_until("the others being ready", lambda: lab.api_is_ready(102, "pve2") and lab.api_is_ready(103))
         check().assert_failed_with("container 102 on pve2", "NOT HEALTHY")
         assert troubles()["k3s-controller-1"] == "Unanswered"
         for vmid, host in controllers.items():
@@ -110,7 +112,7 @@ def test_all_certificates_are_renewed_with_one_server_down_at_a_time(two_hosts: 
     def down_by_our_hand() -> list[dict]:
         return [json.loads(line) for line in lab("status", "--history").splitlines()]
 
-    lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 5)
+    lab.wait_until("all nodes being Ready", lambda: lab.ready_nodes() == 5)
     before, begun = fingerprints(), len(down_by_our_hand())
     arguments = ["-e", "k3s_rotate_all=true", "-e", "k3s_kubeconfig_server=10.99.0.101"]
     kubeconfig = str(tmp_path / "config")

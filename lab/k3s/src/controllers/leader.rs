@@ -22,8 +22,8 @@ const TRY_SECONDS: f64 = 5.0;
 /// Writes to etcd are not free, and several servers share the machine.
 const LEAST_RENEWAL: Duration = Duration::from_secs(1);
 const LEAST_TRY: Duration = Duration::from_secs(1);
-/// At any pace more than an election of etcd takes.
-const LEAST_DEADLINE: Duration = Duration::from_secs(8);
+/// At any pace more than an election of etcd takes, which is up to twice its timeout.
+const LEAST_DEADLINE: Duration = Duration::from_secs(10);
 const TIMED_OUT: &str = "timed out waiting for the condition";
 
 #[derive(Clone)]

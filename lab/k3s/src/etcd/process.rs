@@ -12,9 +12,9 @@ use std::process::Stdio;
 use tokio::process::{Child, Command};
 
 const PROGRAM: &str = "/usr/bin/etcd";
-/// Recorded, in milliseconds; at a faster pace never below what a busy machine can keep.
-const ELECTION: (f64, u128) = (5.0, 2000);
-const HEARTBEAT: (f64, u128) = (0.5, 200);
+/// Recorded, in milliseconds; at a faster pace never below what a machine with two labs can keep.
+const ELECTION: (f64, u128) = (5.0, 3000);
+const HEARTBEAT: (f64, u128) = (0.5, 300);
 
 /// Starts the member: the first of a new cluster, one that joins, or one that was here before.
 pub async fn start(config: &Config, secret: &str) -> Result<Child> {
