@@ -111,7 +111,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn written(more: Value) -> Written {
-        let mut options = json!({"state": "written", "content": "x", "cwd": "/work", "home": "/home/a"});
+        let mut options = json!({"state": "written", "content": "x", "cwd": "/srv/home", "home": "/home/a"});
         options
             .as_object_mut()
             .unwrap()
@@ -134,8 +134,8 @@ mod tests {
             ("::/a::/b:", "/a", &["/b"]),
             (" :/a", "/a", &[]),
             ("~/.kube/config:/b", "/home/a/.kube/config", &["/b"]),
-            ("kube/config", "/work/kube/config", &[]),
-            ("./config:../b", "/work/config", &["/work/../b"]),
+            ("kube/config", "/srv/home/kube/config", &[]),
+            ("./config:../b", "/srv/home/config", &["/srv/home/../b"]),
             ("/a:/a:/b", "/a", &["/b"]),
             ("/with blank", "/with blank", &[]),
         ];
@@ -172,7 +172,7 @@ mod tests {
                 false,
             ),
             (json!({"dest": "/a", "kubeconfig_env": "/a:/b"}), "/a", true),
-            (json!({"dest": "x/y"}), "/work/x/y", false),
+            (json!({"dest": "x/y"}), "/srv/home/x/y", false),
             (json!({"dest": "~/.kube/config"}), "/home/a/.kube/config", true),
         ];
         for (options, dest, is_found) in cases {
