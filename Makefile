@@ -10,7 +10,7 @@ export PATH := $(VENV)/bin:$(PATH)
 # What is missing on this machine is installed first.
 PACKAGES := tests/packages
 
-.PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down
+.PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down real
 
 help: ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,3 +73,6 @@ lab-up: lab ## A lab with one controller and two workers
 
 lab-down: ## Take it down
 	$(LAB) down
+
+real: install lab ## The scenarios on a real k3s (LAB_K3S=folder LAB_K3S_INSTALL=script, or K3S_FROM=v… K3S_TO=v…; SCENARIOS=…)
+	LAB_K3S='$(LAB_K3S)' LAB_K3S_INSTALL='$(LAB_K3S_INSTALL)' $(LAB) real $(if $(K3S_FROM),--download '$(K3S_FROM)' '$(K3S_TO)') $(SCENARIOS)

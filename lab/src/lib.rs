@@ -20,6 +20,7 @@ pub mod paths;
 pub mod pct;
 pub mod process;
 pub mod progress;
+pub mod real;
 pub mod release;
 pub mod setup;
 pub mod sshd;

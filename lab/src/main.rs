@@ -6,8 +6,8 @@
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use lab::{
-    cluster, container, down, fault, history, inventory, layout, namespace, process, release, setup, state,
-    template, up,
+    cluster, container, down, fault, history, inventory, layout, namespace, process, real, release, setup,
+    state, template, up,
 };
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -54,7 +54,9 @@ enum Verb {
     },
     /// Print an inventory for ansible-playbook
     Inventory,
-    /// Put a release on offer
+    /// Run Molecule's scenarios on a real k3s (`make real`)
+    Real(real::Options),
+    /// What is on offer
     Release {
         #[command(subcommand)]
         verb: ReleaseVerb,
@@ -78,7 +80,10 @@ enum Verb {
 
 #[derive(Subcommand)]
 enum ReleaseVerb {
+    /// Put one more on offer
     Add { version: String },
+    /// Tell the version that the cluster started with, and where the channels point, as JSON
+    List,
 }
 
 fn main() -> ExitCode {
@@ -118,6 +123,10 @@ fn run(verb: Verb) -> Result<()> {
             state::load()?;
             release::add(&version)
         }
+        Verb::Release {
+            verb: ReleaseVerb::List,
+        } => release::render(&state::load()?).map(|text| answer(&text)),
+        Verb::Real(options) => real::run(&options),
         Verb::Channel { name, version } => release::set_channel(&name, version.as_deref()),
         Verb::Kubectl {
             here: true,

@@ -116,6 +116,21 @@ impl Program {
         })
     }
 
+    /// With its streams where ours go; its exit code.
+    pub fn show(&self) -> Result<i32> {
+        let (program, arguments) = self
+            .argv
+            .split_first()
+            .context("starting a program without a name")?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("starting {program}"))?;
+        self.wait(&mut child)
+    }
+
     /// Fails, with what the program said, unless it ends with 0.
     pub fn run(&self) -> Result<String> {
         let output = self.output()?;

@@ -18,8 +18,10 @@ use std::time::Duration;
 
 /// On offer by default; the cluster starts with the first, `stable` is the second.
 const VERSIONS: [&str; 4] = ["v1.31.4+k3s1", "v1.31.5+k3s1", "v1.32.2+k3s1", "v1.33.1+k3s1"];
-const REAL: &str = "LAB_K3S";
-const REAL_SCRIPT: &str = "LAB_K3S_INSTALL";
+/// Names a folder of real binaries.
+pub const REAL: &str = "LAB_K3S";
+/// Names a real install script.
+pub const REAL_SCRIPT: &str = "LAB_K3S_INSTALL";
 
 /// A program of the lab: built beside this one, or in a folder of `LAB_PROGRAMS`.
 pub fn program(name: &str) -> Result<PathBuf> {
@@ -89,7 +91,8 @@ fn minor(version: &str) -> String {
     version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
-/// `stable` is one ahead of the oldest, as an operator finds it; the others are the newest of their minor.
+/// `stable` is one ahead of the oldest, as an operator finds it; `next-minor`, which is the lab's own, is the newest of the minor
+/// version after that of the oldest, where there is one; the others are the newest of their minor.
 fn channels(versions: &Versions) -> BTreeMap<String, String> {
     let mut channels: BTreeMap<String, String> = versions
         .offered
@@ -97,11 +100,13 @@ fn channels(versions: &Versions) -> BTreeMap<String, String> {
         .map(|version| (minor(version), version.clone()))
         .collect();
     if let Some(newest) = versions.offered.last() {
+        let stable = versions.offered.get(1).unwrap_or(newest);
+        let other = |version: &&String| minor(version) != minor(&versions.default);
+        let next = versions.offered.iter().find(other).map(|version| minor(version));
+        let next = next.and_then(|minor| channels.get(&minor).cloned());
+        channels.insert("next-minor".to_owned(), next.unwrap_or_else(|| stable.clone()));
         channels.insert("latest".to_owned(), newest.clone());
-        channels.insert(
-            "stable".to_owned(),
-            versions.offered.get(1).unwrap_or(newest).clone(),
-        );
+        channels.insert("stable".to_owned(), stable.clone());
     }
     channels
 }
@@ -171,6 +176,15 @@ pub fn add(version: &str) -> Result<()> {
     fs::set_permissions(&temporary, fs::Permissions::from_mode(0o755))
         .context("making a release executable")?;
     fs::rename(&temporary, &target).with_context(|| format!("making the release {version}"))
+}
+
+/// What is on offer, for those who ask the lab instead of the product: `{"starts": …, "channels": {…}}`.
+pub fn render(state: &State) -> Result<String> {
+    let offer = serde_json::json!({
+        "starts": state.options.version,
+        "channels": read_json("channels.json")?,
+    });
+    Ok(format!("{offer:#}\n"))
 }
 
 /// Points a channel at a version; none: the channel is listed without one.
@@ -247,12 +261,32 @@ mod tests {
             told,
             [
                 "latest=v1.33.1+k3s1",
+                "next-minor=v1.32.2+k3s1",
                 "stable=v1.31.5+k3s1",
                 "v1.31=v1.31.5+k3s1",
                 "v1.32=v1.32.2+k3s1",
                 "v1.33=v1.33.1+k3s1"
             ]
         );
+    }
+
+    #[test]
+    fn without_a_next_minor_version_its_channel_is_the_stable_one() {
+        for (offered, next) in [
+            (vec!["v1.22.3+k3s1", "v1.22.5+k3s1"], "v1.22.5+k3s1"),
+            (vec!["v1.22.5+k3s1"], "v1.22.5+k3s1"),
+            (
+                vec!["v1.21.2+k3s1", "v1.22.3+k3s1", "v1.22.5+k3s1"],
+                "v1.22.5+k3s1",
+            ),
+        ] {
+            let offered: Vec<String> = offered.into_iter().map(str::to_owned).collect();
+            let channels = channels(&Versions {
+                default: offered[0].clone(),
+                offered,
+            });
+            assert_eq!(channels["next-minor"], next);
+        }
     }
 
     #[test]
