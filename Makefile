@@ -66,6 +66,7 @@ lab: ## The lab's programs, and the Debian packages that they need
 	@echo "== the lab's programs"
 	@$(PACKAGES)
 	cargo build --quiet --profile lab --package lab --package k3s-standin --package release-server
+	cargo xtask static lab-pod target/lab/static
 	@$(LAB) setup
 
 lab-up: lab ## A lab with one controller and two workers

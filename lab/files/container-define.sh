@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs on a host and makes a container's disk:
-# container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS EMPTY PACKAGES
+# container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS EMPTY PACKAGES IMAGES
 # The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
 set -eu
-vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7 empty=$8 packages=$9
+vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7 empty=$8 packages=$9 images=${10}
 folder=/var/lib/lxc/$vmid
 mkdir -p "$folder/disk"
 mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
@@ -30,4 +30,22 @@ printf '%s' "$packages" > "$upper/usr/local/lib/lab/packages"
 chmod 755 "$upper/usr/local/lib/lab/packages"
 ln -s ../local/lib/lab/packages "$upper/usr/bin/apt-get"
 ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
+# A real k3s imports at each start what lies in this folder. Laid there just before, and not now: a new container has no
+# folder of k3s, and an uninstallation removes it. A link, so that it can be removed.
+if [ -n "$images" ]; then
+    units=$upper/etc/systemd/system
+    mkdir -p "$units/k3s.service.wants" "$units/k3s-agent.service.wants"
+    cat > "$units/lab-images.service" <<'UNIT'
+[Unit]
+Description=Lay the images of pods where k3s looks for them
+Before=k3s.service k3s-agent.service
+
+[Service]
+Type=oneshot
+Environment=FOLDER=/var/lib/rancher/k3s/agent/images
+ExecStart=/bin/sh -c 'mkdir -p $FOLDER && ln -sfn /usr/local/lib/lab/images.tar $FOLDER/homelab-lab.tar'
+UNIT
+    ln -s ../lab-images.service "$units/k3s.service.wants/"
+    ln -s ../lab-images.service "$units/k3s-agent.service.wants/"
+fi
 cat > "$folder/lab.conf"

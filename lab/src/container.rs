@@ -1,6 +1,7 @@
 //! Containers as Proxmox defines them (`/etc/pve/lxc/<vmid>.conf`), and what only the lab needs besides.
 
 use crate::cgroup;
+use crate::images;
 use crate::layout::{Node, Options};
 use crate::namespace;
 use crate::paths;
@@ -39,7 +40,7 @@ fn conf(node: &Node) -> String {
 }
 
 /// What a Proxmox host does not have to say: where the lab keeps the root file system, and this machine's cgroups.
-fn lab_conf(node: &Node, template: &Path) -> String {
+fn lab_conf(node: &Node, template: &Path, images: &Path) -> String {
     let folder = format!("/var/lib/lxc/{}/disk", node.vmid);
     let mut text = format!(
         "lxc.rootfs.path = overlay:{template}:{folder}/upper\n\
@@ -51,6 +52,13 @@ fn lab_conf(node: &Node, template: &Path) -> String {
         cgroup = paths::name(),
         vmid = node.vmid,
     );
+    if images.exists() {
+        // One for all containers: their disks are memory.
+        text.push_str(&format!(
+            "lxc.mount.entry = {} usr/local/lib/lab/images.tar none bind,ro,create=file\n",
+            images.display()
+        ));
+    }
     if cgroup::is_v1() {
         text.push_str("lxc.mount.auto = cgroup:rw:force\nlxc.cgroup.devices.allow = a\n");
     }
@@ -61,6 +69,7 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
     let path = conf_path(node);
     fs::write(&path, conf(node)).with_context(|| format!("writing {}", path.display()))?;
     let (vmid, factor) = (node.vmid.to_string(), options.time_factor.to_string());
+    let images = images::file();
     let days = options.cert_days.map(|days| days.to_string()).unwrap_or_default();
     let script = [
         "sh",
@@ -76,9 +85,10 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
         &days,
         if node.empty { "empty" } else { "" },
         PACKAGES,
+        if images.exists() { "images" } else { "" },
     ];
     namespace::on(&node.host.name, script)
-        .stdin(lab_conf(node, &template::root()))
+        .stdin(lab_conf(node, &template::root(), &images))
         .run()
         .with_context(|| format!("defining container {vmid} on {}", node.host.name))?;
     Ok(())

@@ -13,6 +13,7 @@ pub mod container;
 pub mod down;
 pub mod fault;
 pub mod history;
+pub mod images;
 pub mod inventory;
 pub mod layout;
 pub mod namespace;

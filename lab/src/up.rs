@@ -4,6 +4,7 @@ use crate::cluster;
 use crate::container;
 use crate::down;
 use crate::history;
+use crate::images;
 use crate::layout::{self, Options};
 use crate::namespace;
 use crate::paths;
@@ -86,6 +87,7 @@ fn build(mut options: Options) -> Result<()> {
     // Before the first change: a `lab down` after a crash must know what to put back.
     state.save()?;
     sysctl::raise(&state.sysctls)?;
+    images::make(&versions)?;
     step("hosts", || make_hosts(&state))?;
     step("containers", || make_containers(&state))?;
     if !state.options.no_cluster {

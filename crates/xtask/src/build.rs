@@ -100,13 +100,17 @@ impl Target {
 
 /// The platforms of a plain `cargo xtask install`.
 pub(crate) fn default_triples() -> Result<Vec<String>> {
-    let native = native_triple()?;
-    let native_static = native.replace("-linux-gnu", "-linux-musl");
+    let native_static = native_static()?;
     let mut triples = vec![PROXMOX.to_owned()];
     if native_static != PROXMOX {
         triples.push(native_static);
     }
     Ok(triples)
+}
+
+/// This machine's platform, of the static kind.
+pub(crate) fn native_static() -> Result<String> {
+    Ok(native_triple()?.replace("-linux-gnu", "-linux-musl"))
 }
 
 /// The platform that this runs on, as the folder below `__bin__` is named.

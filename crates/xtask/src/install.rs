@@ -1,6 +1,6 @@
 //! `cargo xtask install`: programs and stubs into `plugins/modules/`.
 
-use crate::build::{Target, default_triples, native_platform};
+use crate::build::{Target, default_triples, native_platform, native_static};
 use crate::repo::Repo;
 use crate::sidecar::Sidecar;
 use crate::stub::{Spec, stub};
@@ -40,6 +40,16 @@ pub(crate) fn install(repo: &Repo, triples: &[String], only: &[String]) -> Resul
         write_stub(repo, module)?;
     }
     remove_others(repo, &known)
+}
+
+/// The program of one package for this machine, which needs no file but itself.
+pub(crate) fn only_static(repo: &Repo, package: &str, folder: &Path) -> Result<()> {
+    let target = Target::available(&native_static()?)?;
+    let programs = target.build(repo, &[package.to_owned()])?;
+    let program = programs
+        .get(package)
+        .with_context(|| format!("cargo made no program {package}"))?;
+    copy(program, &repo.root.join(folder).join(package))
 }
 
 /// The stub as it should be now, if the program for this machine is there to be asked.

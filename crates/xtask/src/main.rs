@@ -1,4 +1,4 @@
-//! What the repository does to itself: `cargo xtask install | docs | check`.
+//! What the repository does to itself: `cargo xtask install | docs | check | static`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -19,6 +19,7 @@ mod usage;
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 use repo::Repo;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -41,6 +42,12 @@ enum Task {
     },
     /// Write the tables of README.md
     Docs,
+    /// Build one package's program for this machine, static, and put it into a folder
+    Static {
+        package: String,
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
     /// Compare sidecars, stubs, action plugins, version, README, playbooks and scenarios with each other
     Check,
 }
@@ -60,6 +67,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Install { targets, modules } => install::install(&repo, targets, modules),
         Task::Docs => docs::write(&repo),
+        Task::Static { package, folder } => install::only_static(&repo, package, folder),
         Task::Check => {
             let faults = check::faults(&repo)?;
             for fault in &faults {

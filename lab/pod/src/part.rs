@@ -1,0 +1,132 @@
+//! Which program is to be played.
+
+use anyhow::{Context as _, Result, bail};
+use std::time::Duration;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Answers its host name on `PORT` (8080), and goes on for `GRACE` seconds (0) after it was told to end.
+    Web {
+        port: u16,
+        grace: Duration,
+    },
+    /// Prints what a web server answers.
+    Get {
+        url: String,
+    },
+    /// Waits, for ever or so long.
+    Sleep {
+        seconds: Option<u64>,
+    },
+    /// Fails after a moment.
+    Fail,
+    /// Is done at once.
+    Done,
+    CoreDns,
+    MetricsServer,
+    Traefik,
+    KlipperHelm,
+}
+
+/// What each part is called. Programs that have nothing to do here but to be there wait.
+const NAMES: &str = "web, get URL, sleep [SECONDS], fail, done, pause, coredns, metrics-server, \
+                     local-path-provisioner, traefik, klipper-lb, klipper-helm";
+
+impl Part {
+    pub(crate) fn of(argv: &[String]) -> Result<Self> {
+        let mut words = argv.iter().map(String::as_str);
+        let called = words.next().unwrap_or_default();
+        let own = called.rsplit('/').next().unwrap_or_default();
+        let name = if own == "lab-pod" {
+            words.next().unwrap_or("web")
+        } else {
+            own
+        };
+        Ok(match name {
+            "web" => Self::Web {
+                port: setting("PORT", 8080)?,
+                grace: Duration::from_secs(setting("GRACE", 0)?),
+            },
+            "get" => Self::Get {
+                url: words.next().context("get: which URL?")?.to_owned(),
+            },
+            "sleep" => Self::Sleep {
+                seconds: words.next().map(number).transpose()?,
+            },
+            "pause" | "local-path-provisioner" | "klipper-lb" => Self::Sleep { seconds: None },
+            "fail" => Self::Fail,
+            "done" => Self::Done,
+            "coredns" => Self::CoreDns,
+            "metrics-server" => Self::MetricsServer,
+            "traefik" => Self::Traefik,
+            "klipper-helm" => Self::KlipperHelm,
+            _ => bail!("no part is called {name}; there are {NAMES}"),
+        })
+    }
+}
+
+fn number(word: &str) -> Result<u64> {
+    word.parse()
+        .with_context(|| format!("sleep: {word:?} is no number of seconds"))
+}
+
+fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T> {
+    let Ok(value) = std::env::var(name) else {
+        return Ok(default);
+    };
+    value
+        .parse()
+        .ok()
+        .with_context(|| format!("{name}={value} in the environment is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(words: &[&str]) -> Result<Part> {
+        let argv: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Part::of(&argv)
+    }
+
+    #[test]
+    fn the_part_is_named_by_the_program_or_by_its_first_argument() {
+        let web = Part::Web {
+            port: 8080,
+            grace: Duration::ZERO,
+        };
+        for (argv, part) in [
+            (vec!["/lab-pod"], web),
+            (vec!["/lab-pod", "fail"], Part::Fail),
+            (vec!["/bin/done"], Part::Done),
+            (vec!["pause"], Part::Sleep { seconds: None }),
+            (vec!["sleep", "7"], Part::Sleep { seconds: Some(7) }),
+            (
+                vec!["/lab-pod", "coredns", "-conf", "/etc/coredns/Corefile"],
+                Part::CoreDns,
+            ),
+            (
+                vec!["local-path-provisioner", "start", "--config", "config.json"],
+                Part::Sleep { seconds: None },
+            ),
+            (vec!["/lab-pod", "klipper-helm", "install"], Part::KlipperHelm),
+        ] {
+            assert_eq!(of(&argv).unwrap(), part, "{argv:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_part_is_refused_with_the_names_that_are() {
+        for (argv, told) in [
+            (
+                vec!["/lab-pod", "nginx"],
+                "no part is called nginx; there are web, get URL",
+            ),
+            (vec!["/lab-pod", "get"], "which URL?"),
+            (vec!["sleep", "long"], "\"long\" is no number of seconds"),
+        ] {
+            let error = format!("{:#}", of(&argv).unwrap_err());
+            assert!(error.contains(told), "{error}");
+        }
+    }
+}
