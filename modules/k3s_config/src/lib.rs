@@ -3,6 +3,7 @@
 //! It is written before k3s is installed. On a node where it is, another file would count from the next start on, which
 //! may come at night and by itself; so that is told, and done only where it is asked for.
 
+mod flags;
 mod params;
 mod plan;
 mod state;

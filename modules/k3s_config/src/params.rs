@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use crate::flags::of_servers;
 use host::Secret;
 use k3s_types::mask;
 use serde::Deserialize;
@@ -13,6 +14,14 @@ pub enum OnInstalled {
     #[default]
     Leave,
     Write,
+}
+
+/// What the node is, or is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Role {
+    Server,
+    Agent,
 }
 
 /// The options; see `k3s_config.yml` for their words.
@@ -45,6 +54,7 @@ impl std::fmt::Debug for Registries {
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
+    role: Option<Role>,
     config: Option<Map<String, Value>>,
     #[serde(default)]
     secrets: BTreeMap<String, Secret>,
@@ -84,6 +94,13 @@ impl TryFrom<Options> for Params {
         if let Some(key) = config.iter().flat_map(Map::keys).find(|key| !is_flag(key)) {
             return Err(format!(
                 "config: {key:?} is no flag of k3s: they are written without the -- before them, such as write-kubeconfig-mode"
+            ));
+        }
+        if options.role == Some(Role::Agent)
+            && let Some(key) = config.iter().flat_map(Map::keys).find(|key| of_servers(key))
+        {
+            return Err(format!(
+                "config: {key} is a flag of servers, and an agent whose file has it does not start: give it to the servers alone"
             ));
         }
         Ok(Self {
@@ -159,6 +176,14 @@ mod tests {
                 json!({"config": {"--disable": "traefik"}}),
                 "\"--disable\" is no flag",
             ),
+            (
+                json!({"role": "agent", "config": {"disable+": ["traefik"]}}),
+                "config: disable+ is a flag of servers",
+            ),
+            (
+                json!({"role": "agent", "secrets": {"etcd-s3-secret-key": "s3cr3t"}}),
+                "config: etcd-s3-secret-key is a flag of servers",
+            ),
             (json!({"registries": "a: [s3cr3t"}), "registries: this is no YAML"),
             (json!({"registries": "- a"}), "registries: a dictionary"),
             (
@@ -169,6 +194,17 @@ mod tests {
             let refused = read(options).unwrap_err();
             assert!(refused.contains(said) && !refused.contains("s3cr3t"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_flag_of_servers_is_for_them_and_one_of_both_is_for_both() {
+        for role in ["server", "agent"] {
+            read(json!({"role": role, "config": {"node-label": ["a=b"]}, "secrets": {"vpn-auth": "x"}}))
+                .unwrap();
+        }
+        read(json!({"role": "server", "config": {"disable": ["traefik"]}})).unwrap();
+        // Whoever does not say what the node is knows.
+        read(json!({"config": {"disable": ["traefik"]}})).unwrap();
     }
 
     #[test]

@@ -6,7 +6,8 @@ use serde_yaml_ng::{Mapping, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// `--key=value` for each setting; the last file wins, and `key+` adds to what earlier files said.
+/// `--key=value` for each setting; the last file wins, and `key+` adds to what earlier files said. A server skips what it does not
+/// know (since v1.22.5); an agent is given it, and ends.
 pub fn arguments(role: Role, file: &Path) -> Vec<String> {
     let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in sources(file) {
@@ -24,6 +25,9 @@ pub fn arguments(role: Role, file: &Path) -> Vec<String> {
     let mut arguments = Vec::new();
     for (name, values) in settings {
         match find(role, &name) {
+            None if role == Role::Agent => {
+                arguments.extend(values.iter().map(|value| format!("--{name}={value}")));
+            }
             None => log::warn(&format!("Unknown flag --{name} found in config.yaml, skipping")),
             Some(flag) if flag.takes == Takes::List => {
                 arguments.extend(values.iter().map(|value| format!("--{name}={value}")));
@@ -94,5 +98,11 @@ mod tests {
             "--token=two",
         ];
         assert_eq!(arguments(Role::Server, &file), wanted);
+        // As recorded from v1.22.5: an agent did not start for a flag of servers in its file.
+        let told = arguments(Role::Agent, &file);
+        assert!(
+            told.contains(&"--cluster-init=true".to_owned()) && told.contains(&"--bogus=1".to_owned()),
+            "{told:?}"
+        );
     }
 }
