@@ -6,6 +6,8 @@
 
 #[path = "in_lab/cluster.rs"]
 mod cluster;
+#[path = "in_lab/product.rs"]
+mod product;
 
 use assert_cmd::Command;
 use std::fs;

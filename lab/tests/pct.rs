@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod common;
+#[path = "pct/verbs.rs"]
+mod verbs;
 
 use common::{Host, hold, said};
 use std::fs;

@@ -122,14 +122,16 @@ impl Output {
         if self.ok() {
             return Ok(self);
         }
+        let detail = format!("{being_done} {}", self.ending());
+        Err(Failure::new(Kind::CommandFailed, place, detail)
+            .with_output(self)
+            .into())
+    }
+
+    /// `ended with status 1`, and the end of what it said.
+    pub(crate) fn ending(&self) -> String {
         let said = first_lines(&self.error_text(), &self.text());
-        Err(Failure::new(
-            Kind::CommandFailed,
-            place,
-            format!("{being_done} ended with status {}{said}", self.status),
-        )
-        .with_output(self)
-        .into())
+        format!("ended with status {}{said}", self.status)
     }
 }
 

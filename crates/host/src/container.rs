@@ -58,35 +58,37 @@ impl<H: Host> InContainer<H> {
             ..
         }) = Failure::of(&error)
         else {
-            return error;
+            return pct::not_to_be_had(error);
         };
         let limit = command.limit.as_secs();
-        let (detail, output) = match wrapper::interpret(output.clone(), mark) {
-            Seen::NotStarted { noise } => (
-                format!(
-                    "no command could start within {limit} s: is the container frozen (backup, snapshot)? {}",
-                    noise.trim()
-                ),
-                Output::default(),
-            ),
-            Seen::Ended(output) | Seen::Cut(output) => (
-                format!(
-                    "{} did not end within {limit} s and was stopped",
-                    command.program()
-                ),
-                output,
-            ),
-            Seen::ProgramMissing | Seen::FolderMissing => {
-                (format!("{} did not start", command.program()), Output::default())
-            }
-        };
         let left = match self.sweep(mark) {
             Ok(()) => String::new(),
             Err(error) => format!("; processes of it may be left: {error:#}"),
         };
-        Failure::new(Kind::TimedOut, self.place(), format!("{detail}{left}"))
-            .with_output(output)
-            .into()
+        let program = command.program();
+        let (detail, output) = match wrapper::interpret(output.clone(), mark) {
+            // What a frozen container holds was killed with `pct`, so there is nothing that could run later.
+            Seen::NotStarted { noise } => (
+                format!(
+                    "no command could start within {limit} s: is the container frozen (backup, snapshot)? See `lxc-info -n {}` \
+                     there. {}",
+                    self.vmid,
+                    noise.trim()
+                ),
+                None,
+            ),
+            Seen::Ended(output) | Seen::Cut(output) => (
+                format!("{program} did not end within {limit} s and was stopped{left}"),
+                Some(output),
+            ),
+            Seen::ProgramMissing | Seen::FolderMissing => (format!("{program} did not start"), None),
+        };
+        let failure = Failure::new(Kind::TimedOut, self.place(), detail.trim_end());
+        match output {
+            Some(output) => failure.with_output(output),
+            None => failure,
+        }
+        .into()
     }
 
     fn sweep(&self, mark: &str) -> Result<()> {

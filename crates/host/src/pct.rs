@@ -1,16 +1,17 @@
 //! What we ask of Proxmox's `pct`, besides running commands in containers.
 
 mod config;
+mod task;
 
 pub use config::{Config, config, config_path};
+pub use task::{remove_snapshot, start, take_snapshot, wait_booted};
 
-use crate::{Command, Failure, Host, Kind, wait_until};
-use anyhow::Result;
+use crate::{Command, Failure, Host, Kind, Output};
+use anyhow::{Context, Result};
 use std::time::Duration;
 
 /// `pct` is Perl and loads the cluster's configuration: a second on a busy host, more while pmxcfs is slow.
 const QUERY_LIMIT: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A container as `pct status --verbose` describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,20 +28,65 @@ pub struct Elsewhere {
     pub virtual_machine: bool,
 }
 
+/// Calls `pct`, and says what for where even that cannot be done.
+fn call(host: &dyn Host, argv: &[&str], limit: Duration, doing: &str) -> Result<Output> {
+    let argv = std::iter::once("pct").chain(argv.iter().copied());
+    host.run(&Command::new(argv).within(limit))
+        .map_err(not_to_be_had)
+        .with_context(|| doing.to_owned())
+}
+
+/// A host without `pct` is no Proxmox host; it is no command in a container that is missing.
+pub(crate) fn not_to_be_had(error: anyhow::Error) -> anyhow::Error {
+    match Failure::of(&error) {
+        Some(failure) if failure.kind == Kind::CommandNotFound => {
+            let detail = format!(
+                "{}: is this a Proxmox host, and the task root's there?",
+                failure.detail
+            );
+            Failure::new(Kind::AttachFailed, &failure.place, detail).into()
+        }
+        _ => error,
+    }
+}
+
 /// Asks for the state; a vmid that is no container of this Proxmox host is a [`Failure`] that says what it is.
 pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
     let id = vmid.to_string();
-    let ask = |argv: &[&str]| host.run(&Command::new(argv.iter().copied()).within(QUERY_LIMIT));
-    let mut output = ask(&["pct", "status", &id, "--verbose"])?;
+    let doing = format!("asking pct for the state of container {vmid}");
+    let ask = |argv: &[&str]| call(host, argv, QUERY_LIMIT, &doing);
+    let mut output = ask(&["status", &id, "--verbose"])?;
     if !output.ok() {
-        output = ask(&["pct", "status", &id])?;
+        output = ask(&["status", &id])?;
+    }
+    if output.ok() {
+        return Ok(parse_status(&output.text()));
     }
     // The exit status of `pct` is incidental; only this text tells "no such container" from "pct is broken".
-    if !output.ok() && output.error_text().contains("does not exist") {
+    if says_missing(&output, vmid) {
         return Err(missing(host, vmid).into());
     }
-    let asking = format!("asking pct for the state of container {vmid}");
-    Ok(parse_status(&output.succeed(&host.place(), &asking)?.text()))
+    let detail = format!("{doing} {}{}", output.ending(), not_root(host));
+    Err(Failure::new(Kind::AttachFailed, host.place(), detail)
+        .with_output(output)
+        .into())
+}
+
+/// Of the whole text, what no warning about a configuration has.
+fn says_missing(output: &Output, vmid: u32) -> bool {
+    let end = format!("/lxc/{vmid}.conf' does not exist");
+    output.error_text().lines().any(|line| line.ends_with(&end))
+}
+
+/// `pct` says it in different words, as far as it gets. Not root's is what the user's id says.
+fn not_root(host: &dyn Host) -> String {
+    match host.run(&Command::new(["id", "-u"])) {
+        Ok(output) if output.ok() && output.text().trim() != "0" => format!(
+            "; this is user {}, and pct is for root alone: log in as root, or set become: true",
+            output.text().trim()
+        ),
+        _ => String::new(),
+    }
 }
 
 fn parse_status(text: &str) -> Status {
@@ -109,28 +155,14 @@ pub fn elsewhere(host: &dyn Host, vmid: u32) -> Option<Elsewhere> {
     let list = host.read("/etc/pve/.vmlist").ok()??;
     let mut guests: Guests = serde_json::from_slice(&list).ok()?;
     let guest = guests.ids.remove(&vmid.to_string())?;
+    // A container that is listed for this very host has just gone, or come.
+    if guest.r#type == "lxc" && guest.node == host.place() {
+        return None;
+    }
     Some(Elsewhere {
         node: guest.node,
         virtual_machine: guest.r#type == "qemu",
     })
-}
-
-/// Starts a stopped container and waits until commands can run in it and its init has come up.
-pub fn start(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duration) -> Result<()> {
-    let output = host.run(&Command::new(["pct", "start", &vmid.to_string()]).within(limit))?;
-    if !output.ok() {
-        let state = status(host, vmid)?;
-        if let Some(lock) = &state.lock {
-            return Err(locked(inside.place(), vmid, lock).into());
-        }
-        // Somebody else was quicker; that is what we wanted.
-        if !state.running {
-            output.succeed(&host.place(), &format!("starting container {vmid}"))?;
-        }
-    }
-    // A container under HA is started later, by the HA manager; in any case init needs a moment.
-    wait_until(host, limit, LOOK_EVERY, || Ok(booted(inside)))?
-        .or_fail(host, &format!("container {vmid} to come up"))
 }
 
 /// Fails unless a container runs and no task of Proxmox holds it: a snapshot would freeze us half-way.
@@ -171,44 +203,6 @@ fn parse_snapshots(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Takes a snapshot; a running container is frozen for the moment that the storage needs.
-pub fn take_snapshot(
-    host: &dyn Host,
-    vmid: u32,
-    name: &str,
-    description: &str,
-    limit: Duration,
-) -> Result<()> {
-    let id = vmid.to_string();
-    let argv = ["pct", "snapshot", &id, name, "--description", description];
-    host.run(&Command::new(argv).within(limit))?
-        .succeed(
-            &host.place(),
-            &format!("taking the snapshot {name} of container {vmid}"),
-        )
-        .map(|_| ())
-}
-
-pub fn remove_snapshot(host: &dyn Host, vmid: u32, name: &str, limit: Duration) -> Result<()> {
-    let argv = ["pct", "delsnapshot", &vmid.to_string(), name];
-    host.run(&Command::new(argv).within(limit))?
-        .succeed(
-            &host.place(),
-            &format!("removing the snapshot {name} of container {vmid}"),
-        )
-        .map(|_| ())
-}
-
-fn booted(inside: &dyn Host) -> std::result::Result<(), String> {
-    // `degraded` is as booted as `running`; without systemd, a shell that answers has to be enough.
-    let look = Command::script("command -v systemctl >/dev/null || exit 0\nsystemctl is-system-running\n");
-    match inside.run(&look.within(QUERY_LIMIT)) {
-        Ok(output) if output.ok() || output.text().trim() == "degraded" => Ok(()),
-        Ok(output) => Err(format!("systemd is {}", output.text().trim())),
-        Err(error) => Err(format!("{error:#}")),
-    }
-}
-
 /// `pct exec` with a clean environment where it knows how to (pve-container 5.0.9 and later).
 pub(crate) fn exec(vmid: u32, keep_env_known: bool, loader: &str) -> Command {
     let mut argv = vec!["pct".to_owned(), "exec".to_owned(), vmid.to_string()];
@@ -245,7 +239,9 @@ pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
         Ok(_) => Failure::new(
             Kind::AttachFailed,
             place,
-            format!("container {vmid} runs but lets no command in: {said}"),
+            format!(
+                "container {vmid} runs but lets no command in: {said}. Is it just starting or stopping? See `lxc-info -n {vmid}` there"
+            ),
         ),
     }
 }

@@ -19,15 +19,18 @@ pub(crate) const MARK_VARIABLE: &str = "HOMELAB_K3S_RUN";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Finds the program as `exec` would, so that "not found" is told apart from a command that ends with 127,
-/// then runs it in a subshell by `exec`: no shell builtin takes its place.
+/// then runs it in a subshell by `exec`: no shell builtin takes its place. Meanwhile the shell's own standard error is
+/// closed: it would tell of a death by signal among the command's words.
 const RUN: &str = r#"case $1 in
 */*) [ -x "$1" ] && [ ! -d "$1" ] && f=1;;
 *) f=; IFS=:; for d in $PATH; do [ -x "$d/$1" ] && [ ! -d "$d/$1" ] && f=1; done; unset IFS;;
 esac
 [ "$f" ] || { printf '%s missing\n' "$m" >&2; exit 127; }
 unset f d
-(exec "$@")
+exec 3>&2 2>&-
+(exec 2>&3 3>&-; exec "$@")
 r=$?
+exec 2>&3 3>&-
 printf '%s end %s\n' "$m" "$r" >&2
 exit "$r"
 "#;
@@ -286,11 +289,9 @@ mod tests {
     }
 
     #[test]
-    fn death_by_signal_is_128_and_the_signal() {
-        let Seen::Ended(output) = run_in(&["dash"], &Command::new(["sh", "-c", "kill -KILL $$"])) else {
-            panic!()
-        };
-        assert_eq!(output.status, 137);
+    fn death_by_signal_is_128_and_the_signal_and_no_word_of_the_shell() {
+        let output = run(&Command::new(["sh", "-c", "echo own >&2; kill -KILL $$"]));
+        assert_eq!((output.status, output.error_text().as_str()), (137, "own\n"));
     }
 
     #[test]

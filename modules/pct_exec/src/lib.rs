@@ -23,7 +23,9 @@ pub struct PctExec;
 pub struct Journal {
     output: Option<Output>,
     cut_short: bool,
+    /// By us; somebody else may have been quicker.
     started: bool,
+    was_stopped: bool,
     needless: Option<String>,
 }
 
@@ -72,7 +74,7 @@ impl Module for PctExec {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let outside = host.outside();
-        let mut state = State::running();
+        let mut state = State::running(host.place());
         if params.refuse_locked || !pct::seen_running(outside, params.vmid) {
             state.status = pct::status(outside, params.vmid)?;
         }
@@ -89,14 +91,14 @@ impl Module for PctExec {
     fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
         match step {
             Step::Start { vmid } => {
-                pct::start(
-                    host.outside(),
-                    host,
-                    *vmid,
-                    Duration::from_secs(params.start_timeout),
-                )?;
-                journal.started = true;
-                Ok(())
+                let limit = Duration::from_secs(params.start_timeout);
+                let outside = host.outside();
+                let started = pct::start(outside, *vmid, limit);
+                // One that was cut off may go on.
+                journal.started = started.as_ref().map_or_else(was_cut_off, |ours| *ours);
+                started?;
+                journal.was_stopped = true;
+                pct::wait_booted(outside, host, *vmid, limit)
             }
             Step::Run { .. } => run(params, host, journal),
         }
@@ -126,15 +128,21 @@ impl Module for PctExec {
         match (&journal.output, &params.changed_rc) {
             _ if journal.started => true,
             _ if journal.needless.is_some() => false,
+            // Nothing was begun.
+            (None, _) => false,
             (Some(output), Some(changed_rc)) => changed_rc.contains(&output.status),
-            _ => params.changed,
+            (Some(_), None) => params.changed,
         }
     }
 }
 
+fn was_cut_off(error: &anyhow::Error) -> bool {
+    Failure::of(error).is_some_and(|failure| failure.kind == Kind::TimedOut)
+}
+
 fn run(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> {
     // A container that was stopped could not be asked before.
-    if journal.started {
+    if journal.was_stopped {
         journal.needless = needless(params, host)?;
         if journal.needless.is_some() {
             return Ok(());

@@ -24,14 +24,13 @@ impl fmt::Display for Step {
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let vmid = params.vmid;
-    let refuse = |kind, detail: String| Err(Failure::new(kind, format!("container {vmid}"), detail).into());
     if state.needless.is_some() {
         return Ok(Plan::default());
     }
     let starting = !state.status.running;
     if starting && !params.ensure_started {
         let detail = format!("it is stopped: start it with `pct start {vmid}`, or set ensure_started");
-        return refuse(Kind::ContainerStopped, detail);
+        return Err(Failure::new(Kind::ContainerStopped, &state.place, detail).into());
     }
     if let Some(lock) = state
         .status
@@ -39,7 +38,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         .as_ref()
         .filter(|_| starting || params.refuse_locked)
     {
-        return Err(pct::locked(format!("container {vmid}"), vmid, lock).into());
+        return Err(pct::locked(&state.place, vmid, lock).into());
     }
     let run = Step::Run {
         vmid,
@@ -76,6 +75,7 @@ mod tests {
 
     fn state(running: bool, lock: Option<&str>) -> State {
         State {
+            place: "container 101 on pve1".to_owned(),
             status: Status {
                 running,
                 lock: lock.map(str::to_owned),

@@ -4,6 +4,8 @@ use host::pct::Status;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
+    /// The container and its host, for messages.
+    pub place: String,
     pub status: Status,
     /// Why there is nothing to do: the sentence about `creates` or `removes`. `None` also where a stopped
     /// container could not be asked.
@@ -11,8 +13,9 @@ pub struct State {
 }
 
 impl State {
-    pub fn running() -> Self {
+    pub fn running(place: String) -> Self {
         Self {
+            place,
             status: Status {
                 running: true,
                 lock: None,

@@ -52,6 +52,7 @@ impl Module for PctSnapshot {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let outside = host.outside();
         Ok(State {
+            place: host.place(),
             status: pct::status(outside, params.vmid)?,
             snapshots: pct::snapshots(outside, params.vmid)?,
             now: outside.now(),

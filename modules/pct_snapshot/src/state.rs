@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
+    /// The container and its host, for messages.
+    pub place: String,
     pub status: Status,
     /// The names of all its snapshots.
     pub snapshots: Vec<String>,

@@ -1,7 +1,7 @@
 //! A container's configuration, as it is in effect.
 
-use super::QUERY_LIMIT;
-use crate::{Command, Host};
+use super::{QUERY_LIMIT, call, missing, says_missing};
+use crate::Host;
 use anyhow::Result;
 
 /// The lines `key: value` of `pct config --current 1`: what is pending is not in effect. Raw `lxc.*` keys may come more
@@ -12,12 +12,13 @@ pub struct Config {
 }
 
 pub fn config(host: &dyn Host, vmid: u32) -> Result<Config> {
-    let argv = ["pct", "config", &vmid.to_string(), "--current", "1"];
-    let output = host.run(&Command::new(argv).within(QUERY_LIMIT))?.succeed(
-        &host.place(),
-        &format!("reading the configuration of container {vmid}"),
-    )?;
-    Ok(Config::parse(&output.text()))
+    let doing = format!("reading the configuration of container {vmid}");
+    let argv = ["config", &vmid.to_string(), "--current", "1"];
+    let output = call(host, &argv, QUERY_LIMIT, &doing)?;
+    if !output.ok() && says_missing(&output, vmid) {
+        return Err(missing(host, vmid).into());
+    }
+    Ok(Config::parse(&output.succeed(&host.place(), &doing)?.text()))
 }
 
 /// Where Proxmox keeps it, and where raw lines have to be written by hand.
