@@ -16,6 +16,8 @@ mod running;
 mod snapshots;
 #[path = "product/starting.rs"]
 mod starting;
+#[path = "product/table.rs"]
+mod table;
 
 use common::Host as Files;
 use host::{Command, Failure, FileToWrite, Host as _, InContainer, Kind, pct};

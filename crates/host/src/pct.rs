@@ -72,7 +72,7 @@ pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
         .into())
 }
 
-/// Of the whole text, what no warning about a configuration has.
+/// By how a line ends: a warning may speak of other things that do not exist.
 fn says_missing(output: &Output, vmid: u32) -> bool {
     let end = format!("/lxc/{vmid}.conf' does not exist");
     output.error_text().lines().any(|line| line.ends_with(&end))
