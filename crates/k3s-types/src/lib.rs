@@ -32,7 +32,8 @@ pub enum Stage {
 /// What follows the `+`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Build {
-    /// `+k3s-5d0a12a6`: built from a commit. It has no rank among the numbered ones, so any of them replaces it.
+    /// `+k3s-5d0a12a6`, `+k3s-5d0a12a6-dirty`: built from a commit, or from what nobody has committed. It has no rank
+    /// among the numbered ones, so any of them replaces it.
     Commit(String),
     /// `+k3s1`.
     Number(u32),
@@ -175,7 +176,8 @@ fn parse_stage(text: &str) -> Option<Stage> {
 }
 
 fn parse_commit(text: &str) -> Option<String> {
-    let hex = (7..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let commit = text.strip_suffix("-dirty").unwrap_or(text);
+    let hex = (7..=40).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     hex.then(|| text.to_owned())
 }
 
@@ -223,7 +225,9 @@ mod tests {
             "v1.22.5-rc1+k3s2",
             "v1.37.0-rc4+k3s1",
             "v1.30.0-alpha1+k3s1",
+            "v1.36.3+k3s1",
             "v1.31.0+k3s-5d0a12a6",
+            "v1.36.3+k3s-866d743e-dirty",
         ] {
             assert_eq!(version(text).to_string(), text);
         }
@@ -241,6 +245,9 @@ mod tests {
             "v1.31.4+k3s",
             "v1.31.4+k3sx",
             "v1.31.4+rke2r1",
+            "v1.36",
+            "v1.33.1+k3s1-dirty",
+            "v1.33.1+k3s-dirty",
         ];
         let stranger = [
             "v1.31.4.5+k3s1",
@@ -301,11 +308,18 @@ mod tests {
 
     #[test]
     fn the_program_s_own_words_are_read() {
-        let printed = "k3s version v1.20.8+k3s1 (5d0a12a6)\ngo version go1.19.8\n";
-        assert_eq!(
-            K3sVersion::from_version_output(printed).unwrap(),
-            version("v1.20.8+k3s1")
-        );
+        // Two lines in every version so far.
+        for (first, second) in [
+            ("v1.20.8+k3s1 (5d0a12a6)", "go version go1.19.8"),
+            ("v1.22.5+k3s1 (405bf79d)", "go version go1.19.8"),
+            ("v1.33.0+k3s1 (63ab8e53)", "go version go1.24.2"),
+            ("v1.37.0-rc4+k3s1 (866d743e)", "go version go1.26.1"),
+            ("v1.36.3+k3s-866d743e-dirty (866d743e)", "go version go1.26.1"),
+        ] {
+            let printed = format!("k3s version {first}\n{second}\n");
+            let word = first.split(' ').next().unwrap();
+            assert_eq!(K3sVersion::from_version_output(&printed).unwrap(), version(word));
+        }
         let elsewhere = ".k3s-new version v1.21.2+k3s1 (5a67e8dc)\ngo version go1.19.8\n";
         assert_eq!(
             K3sVersion::from_version_output(elsewhere).unwrap(),

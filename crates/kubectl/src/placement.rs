@@ -180,6 +180,7 @@ impl Placement {
 }
 
 impl NodeTerms {
+    /// A term without a requirement is met by no node.
     fn allow(&self, name: &str, labels: &Labels) -> bool {
         let fields = Labels::from([("metadata.name".to_owned(), name.to_owned())]);
         let met = |requirements: &[Requirement], by: &Labels| {
@@ -187,6 +188,7 @@ impl NodeTerms {
         };
         self.node_selector_terms
             .iter()
+            .filter(|term| !term.match_expressions.is_empty() || !term.match_fields.is_empty())
             .any(|term| met(&term.match_expressions, labels) && met(&term.match_fields, &fields))
     }
 }
@@ -206,10 +208,12 @@ impl std::fmt::Display for Taint {
 }
 
 impl Toleration {
+    /// An operator that is not known tolerates nothing: a newer Kubernetes compares numbers by some.
     fn covers(&self, taint: &Taint) -> bool {
         let exists = self.operator == "Exists";
         let key = self.key == taint.key || self.key.is_empty() && exists;
-        let value = exists || self.value == taint.value;
+        let equal = matches!(self.operator.as_str(), "" | "Equal") && self.value == taint.value;
+        let value = exists || equal;
         key && value && (self.effect.is_empty() || self.effect == taint.effect)
     }
 }
@@ -281,10 +285,9 @@ mod tests {
     #[test]
     fn selector_and_required_affinity_both_have_to_fit() {
         let labels = Labels::from([("disk".to_owned(), "ssd".to_owned())]);
+        let terms = |terms: Value| json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}});
         let affinity = |name: &str| {
-            json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [
-                {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]},
-            ]}}})
+            terms(json!([{"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}]))
         };
         let table = [
             (json!({}), false, true),
@@ -299,6 +302,9 @@ mod tests {
                 false,
             ),
             (json!({"affinity": {"podAntiAffinity": {}}}), false, true),
+            // Nothing is asked for: no node is that.
+            (json!({"affinity": terms(json!([{}]))}), true, false),
+            (json!({"affinity": terms(json!(null))}), true, false),
         ];
         for (spec, choosy, fits) in table {
             let placement = placement(spec.clone());
@@ -331,6 +337,7 @@ mod tests {
             (json!({"key": "role", "operator": "Equal", "value": "true"}), true),
             (json!({"key": "role", "value": "true", "effect": null}), true),
             (json!({"key": "role"}), false),
+            (json!({"key": "role", "operator": "Gt", "value": "true"}), false),
             (json!({"key": "other", "operator": "Exists"}), false),
         ];
         for (toleration, expected) in table {
@@ -338,6 +345,44 @@ mod tests {
             assert_eq!(placement.tolerates(&taint), expected, "{toleration}");
         }
         assert!(!placement(json!({"tolerations": null})).tolerates(&taint));
+    }
+
+    /// What add-ons of k3s have tolerated, and what controllers were tainted with: until 1.23 and after.
+    #[test]
+    fn taints_of_controllers_old_and_new() {
+        let addon = |keys: &[&str]| {
+            let exists = |key: &&str| json!({"key": key, "operator": "Exists", "effect": "NoSchedule"});
+            let mut tolerations: Vec<Value> = keys.iter().map(exists).collect();
+            tolerations.push(json!({"key": "CriticalAddonsOnly", "operator": "Exists"}));
+            placement(json!({"tolerations": tolerations}))
+        };
+        let taint = |key: &str, value: &str, effect: &str| -> Taint {
+            serde_json::from_value(json!({"key": key, "value": value, "effect": effect})).unwrap()
+        };
+        let (master, control_plane) = (
+            "node-role.kubernetes.io/master",
+            "node-role.kubernetes.io/control-plane",
+        );
+        let old = addon(&[control_plane, master]);
+        let new = addon(&[control_plane]);
+        let table = [
+            (taint(master, "", "NoSchedule"), true, false),
+            (taint(control_plane, "true", "NoSchedule"), true, true),
+            (taint(control_plane, "", "NoExecute"), false, false),
+            (taint("CriticalAddonsOnly", "true", "NoExecute"), true, true),
+            (
+                taint("node-role.kubernetes.io/etcd", "", "NoExecute"),
+                false,
+                false,
+            ),
+        ];
+        for (taint, by_old, by_new) in table {
+            assert_eq!(
+                (old.tolerates(&taint), new.tolerates(&taint)),
+                (by_old, by_new),
+                "{taint}"
+            );
+        }
     }
 
     #[test]

@@ -11,12 +11,14 @@
 
 mod cases;
 mod programs;
+mod recorded;
 mod sandbox;
 mod scripted;
 mod sidecar;
 
 pub use cases::run_cases;
 pub use programs::Programs;
+pub use recorded::recorded;
 pub use sandbox::Sandbox;
 pub use scripted::{Entry, Scripted};
 pub use sidecar::{Sidecar, assert_sidecar_describes};

@@ -36,6 +36,14 @@ impl Amounts {
         self
     }
 
+    /// Those of `others` in place of ours.
+    #[must_use]
+    pub fn overridden_by(mut self, others: &Self) -> Self {
+        self.0
+            .extend(others.0.iter().map(|(name, amount)| (name.clone(), *amount)));
+        self
+    }
+
     /// What of `asked` is not in what is left here after `used`: the resource, what is asked, what is left.
     pub fn lacks(&self, used: &Self, asked: &Self) -> Vec<Lack> {
         let lack = |(resource, amount): (&String, &i128)| {

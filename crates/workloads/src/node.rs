@@ -91,9 +91,16 @@ impl From<NodeObject> for Node {
     }
 }
 
+/// The labels of servers: of most versions, of those before 1.20, and of one that runs etcd and no API.
+const SERVERS: [&str; 3] = ["control-plane", "master", "etcd"];
+
 impl Node {
     pub fn is_server(&self) -> bool {
-        self.labels.contains_key("node-role.kubernetes.io/control-plane")
+        let has = |role: &str| {
+            self.labels
+                .contains_key(&format!("node-role.kubernetes.io/{role}"))
+        };
+        SERVERS.into_iter().any(has)
     }
 
     /// What our cordon is for, where it is ours.
@@ -122,4 +129,79 @@ pub fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)> {
         "looking for the node {wanted}: the cluster has none of that name; it has {}",
         names.join(", ")
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+    use kubectl::List;
+    use serde_json::json;
+    use testbed::recorded;
+
+    #[test]
+    fn a_server_is_known_by_its_roles_in_every_version() {
+        let table: [(&[&str], bool); 7] = [
+            (&["master"], true),
+            (&["control-plane", "master"], true),
+            (&["control-plane", "etcd", "master"], true),
+            (&["control-plane", "etcd"], true),
+            (&["etcd"], true),
+            (&["worker", "egress"], false),
+            (&[], false),
+        ];
+        for (roles, server) in table {
+            let label = |role: &&str| (format!("node-role.kubernetes.io/{role}"), "true".to_owned());
+            let labels: Labels = roles.iter().map(label).collect();
+            let node: Node =
+                serde_json::from_value(json!({"metadata": {"name": "n", "labels": labels}})).unwrap();
+            assert_eq!(node.is_server(), server, "{roles:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_of_real_servers() {
+        let read = |text: &str| serde_json::from_str::<List<Node>>(text).unwrap().items;
+        let told = |node: &Node| {
+            let roles = if node.is_server() { "server" } else { "agent" };
+            let room = crate::told("memory", node.allocatable.of("memory"));
+            format!(
+                "{} {roles} {} {} {room}, {} pods",
+                node.name,
+                node.kubelet_version,
+                node.architecture,
+                node.allocatable.of("pods") / 1000
+            )
+        };
+        let old = read(&recorded("k3s-v1.22.5-nodes.json"));
+        let old: Vec<String> = old.iter().map(told).collect();
+        assert_eq!(
+            old,
+            [
+                "k3s-controller-1 server v1.22.5+k3s1 amd64 24105 MiB, 110 pods",
+                "k3s-worker-1 agent v1.22.5+k3s1 amd64 24105 MiB, 50 pods",
+            ]
+        );
+        let new = read(&recorded("by-hand-k3s-v1.36-nodes.json"));
+        let seen: Vec<String> = new.iter().map(told).collect();
+        assert_eq!(
+            seen,
+            [
+                "n1 server v1.36.3+k3s1 amd64 3912 MiB, 110 pods",
+                "n2 server v1.36.3+k3s1 amd64 3912 MiB, 110 pods",
+                "n3 server v1.36.3-rc1+k3s1 arm64 7812 MiB, 110 pods",
+                "n4 agent v1.36.3+k3s1 amd64 7812 MiB, 110 pods",
+            ]
+        );
+        let troubles: Vec<Option<&str>> = new.iter().map(|node| node.trouble.as_deref()).collect();
+        assert_eq!(
+            troubles,
+            [None, None, None, Some("Ready is Unknown (NodeStatusUnknown)")]
+        );
+        assert_eq!(
+            new[0].taints[0].to_string(),
+            "node-role.kubernetes.io/control-plane=true:NoSchedule"
+        );
+        assert!(new[3].unschedulable && new[3].taints.iter().all(Taint::keeps_off));
+    }
 }

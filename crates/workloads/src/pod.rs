@@ -21,6 +21,8 @@ struct PodSpec {
     containers: Vec<Container>,
     #[serde(deserialize_with = "null_is_empty")]
     init_containers: Vec<Container>,
+    /// Of the pod as a whole, since 1.32: they go before those of its containers.
+    resources: Resources,
     overhead: Amounts,
     #[serde(flatten)]
     placement: Placement,
@@ -64,6 +66,11 @@ impl Pod {
         self.metadata
             .annotations
             .contains_key("kubernetes.io/config.mirror")
+    }
+
+    /// Whether it has not started yet.
+    pub fn is_pending(&self) -> bool {
+        self.status.phase == "Pending"
     }
 
     pub fn is_finished(&self) -> bool {
@@ -122,7 +129,8 @@ impl Pod {
         for container in &self.spec.containers {
             running.add(&container.resources.requests);
         }
-        let mut all = running.or_more(&starting);
+        let asked = running.or_more(&starting);
+        let mut all = asked.overridden_by(&self.spec.resources.requests);
         all.add(&self.spec.overhead);
         all.and_one("pods")
     }
@@ -179,6 +187,7 @@ impl std::fmt::Display for PodId {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use testbed::recorded;
 
     fn pod(spec: Value) -> Pod {
         serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "demo"}, "spec": spec})).unwrap()
@@ -219,6 +228,15 @@ mod tests {
             ),
             (json!({"containers": [{}], "overhead": {"cpu": "250m"}}), 250),
             (json!({"containers": null}), 0),
+            // What is asked for the pod as a whole counts, and its containers share it.
+            (
+                json!({"containers": [asks("1"), asks("1")], "resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}),
+                3_000,
+            ),
+            (
+                json!({"containers": [asks("1")], "resources": {"limits": {"cpu": "3"}}, "overhead": {"cpu": "250m"}}),
+                1_250,
+            ),
         ];
         for (spec, cpu) in table {
             let asked = pod(spec.clone()).requests();
@@ -254,6 +272,63 @@ mod tests {
                 "{tolerations} {key}:{effect}"
             );
         }
+    }
+
+    /// What each pod of a list is, in words.
+    fn told(list: &str) -> Vec<String> {
+        let pods = serde_json::from_str::<kubectl::List<Pod>>(list).unwrap().items;
+        let told = |pod: &Pod| {
+            let name = pod.metadata.name.split('-').next().unwrap();
+            let words = [
+                (pod.is_pending(), "pending"),
+                (pod.is_ready(), "ready"),
+                (pod.is_finished(), "finished"),
+                (pod.is_mirror(), "mirror"),
+                (pod.is_unschedulable(), "unschedulable"),
+                (pod.has_empty_dir(), "emptyDir"),
+                (pod.metadata.deletion_timestamp.is_some(), "leaving"),
+            ];
+            let words = words.into_iter().filter(|(is, _)| *is).map(|(_, word)| word);
+            let words: Vec<&str> = words.collect();
+            let owner = pod.metadata.controller().map_or("nobody", |owner| &owner.kind);
+            format!(
+                "{name} of {owner}: {}, {}m",
+                words.join(" "),
+                pod.requests().of("cpu")
+            )
+        };
+        pods.iter().map(told).collect()
+    }
+
+    #[test]
+    fn pods_of_real_servers() {
+        assert_eq!(
+            told(&recorded("k3s-v1.22.5-pods.json")),
+            [
+                "helm of Job: finished, 0m",
+                "coredns of ReplicaSet: ready, 100m",
+                "web of ReplicaSet: ready, 0m",
+                "pair of nobody: ready, 0m",
+                "web of ReplicaSet: ready, 0m",
+            ]
+        );
+        assert_eq!(
+            told(&recorded("by-hand-k3s-v1.36-pods.json")),
+            [
+                // A sidecar beside its container, or with the init container that comes after it.
+                "meshed of ReplicaSet: ready, 300m",
+                "pulling of ReplicaSet: pending, 200m",
+                "mounting of ReplicaSet: pending, 200m",
+                "waiting of ReplicaSet: pending, 200m",
+                "debugged of ReplicaSet: ready, 0m",
+                "gated of nobody: pending, 0m",
+                "static of Node: ready mirror, 0m",
+                "done of Job: finished, 200m",
+                "leaving of ReplicaSet: leaving, 0m",
+                // For the pod as a whole.
+                "whole of ReplicaSet: ready, 1500m",
+            ]
+        );
     }
 
     #[test]
