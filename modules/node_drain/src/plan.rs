@@ -204,9 +204,18 @@ fn about_going(params: &Params, state: &State, judged: &[(&Pod, Verdict)]) -> Ve
         ));
     }
     for pod in going().filter(|pod| !params.bypasses(&pod.metadata.labels)) {
-        let blocking = budgets(state, pod)
-            .into_iter()
-            .filter(|budget| budget.headroom.disruptions_allowed <= 0);
+        let budgets = budgets(state, pod);
+        if let [_, _, ..] = budgets[..]
+            && !pod.is_pending()
+        {
+            let all = join(&budgets);
+            warnings.push(format!(
+                "{} can never be evicted, as several budgets select it: {all}",
+                pod.id()
+            ));
+            continue;
+        }
+        let blocking = budgets.into_iter().filter(|budget| budget.keeps(pod));
         warnings.extend(blocking.map(|budget| format!("{} may not go now: {budget}", pod.id())));
     }
     warnings

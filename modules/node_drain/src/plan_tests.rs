@@ -154,6 +154,28 @@ fn a_budget_in_the_way_is_told_beforehand_unless_it_is_bypassed() {
 }
 
 #[test]
+fn a_pod_with_several_budgets_is_told_beforehand_though_each_has_room() {
+    let mut state = state(node(false, None), &[pod("vault", Some("StatefulSet"))]);
+    let budget = |name: &str| {
+        let budget = json!({
+            "metadata": {"name": name, "namespace": "demo"},
+            "spec": {"selector": {"matchLabels": {"app": "vault"}}},
+            "status": {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2},
+        });
+        serde_json::from_value(budget).unwrap()
+    };
+    state.budgets = vec![budget("a"), budget("b")];
+    let warnings = |options| plan(&params(options), &state).unwrap().warnings;
+    assert_eq!(
+        warnings(json!({})),
+        [
+            "demo/vault can never be evicted, as several budgets select it: budget a allows 1 disruptions (2 healthy, 1 needed, 2 expected), budget b allows 1 disruptions (2 healthy, 1 needed, 2 expected)"
+        ]
+    );
+    assert!(warnings(json!({"pdb": "bypass"})).is_empty());
+}
+
+#[test]
 fn a_node_that_is_not_ready_is_warned_about() {
     let mut state = state(node(false, None), &[pod("web", Some("ReplicaSet"))]);
     state.node.trouble = Some("Ready is Unknown (NodeStatusUnknown)".to_owned());

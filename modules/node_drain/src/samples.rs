@@ -54,7 +54,7 @@ pub(crate) fn pod(name: &str, owner: Option<&str>) -> Value {
     json!({
         "metadata": {"name": name, "namespace": "demo", "uid": format!("uid-{name}"), "labels": {"app": name}, "ownerReferences": owners},
         "spec": {"volumes": []},
-        "status": {"phase": "Running"},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
     })
 }
 

@@ -1,6 +1,6 @@
 //! The plan and the summary as lines for a person.
 
-use crate::node::{Budget, Drain, Node, Owner, PodName};
+use crate::node::{Budget, Drain, Node, Owner, Pod, PodName};
 use crate::params::{Params, Pdb};
 use crate::plan::{Planned, Refusal, Turn};
 use std::collections::BTreeMap;
@@ -140,7 +140,24 @@ fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
             names(&pods)
         )
     }));
+    if let Some(pods) = several(drain) {
+        let what = match params.pdb {
+            Pdb::Respect => "they block the drain",
+            Pdb::Bypass => "the budgets are bypassed",
+            Pdb::RespectThenBypass => "the budgets are respected for a while, then bypassed",
+        };
+        lines.push(format!(
+            "several budgets select {pods}, and no API server evicts such a pod: {what}"
+        ));
+    }
     lines
+}
+
+/// The pods that more than one budget selects.
+fn several(drain: &Drain) -> Option<String> {
+    let several = |pod: &&Pod| pod.verdict == "evict" && pod.budgets.len() > 1;
+    let pods: Vec<&PodName> = drain.pods.iter().filter(several).map(|pod| &pod.id).collect();
+    (!pods.is_empty()).then(|| names(&pods))
 }
 
 /// The budgets without headroom, with the pods that they hold.

@@ -3,6 +3,7 @@
 use super::Api;
 use kubectl::{LabelSelector, Meta};
 use serde::{Deserialize, Serialize};
+use workloads::Pod;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -15,9 +16,11 @@ struct BudgetObject {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct BudgetSpec {
     selector: Option<LabelSelector>,
+    /// Since 1.26: `IfHealthyBudget`, which is what every version does where it is not said, or `AlwaysAllow`.
+    unhealthy_pod_eviction_policy: Option<String>,
 }
 
 /// What a budget leaves for evictions. The names are the API's, read and told.
@@ -37,6 +40,8 @@ pub struct Budget {
     pub namespace: String,
     pub name: String,
     selector: Option<LabelSelector>,
+    /// Whether a pod that is not ready may go whatever the others are.
+    lets_unhealthy_go: bool,
     pub headroom: Headroom,
 }
 
@@ -46,6 +51,7 @@ impl From<BudgetObject> for Budget {
             namespace: object.metadata.namespace,
             name: object.metadata.name,
             selector: object.spec.selector,
+            lets_unhealthy_go: object.spec.unhealthy_pod_eviction_policy.as_deref() == Some("AlwaysAllow"),
             headroom: object.status,
         }
     }
@@ -61,5 +67,19 @@ impl Budget {
             return api.budgets != "policy/v1beta1";
         }
         selector.selects(&pod.labels)
+    }
+
+    /// Whether it keeps this pod, which it selects, from going now. A pod that has not started is nobody's loss; one that
+    /// is not ready takes nothing from those that are.
+    pub fn keeps(&self, pod: &Pod) -> bool {
+        let Headroom {
+            disruptions_allowed,
+            current_healthy,
+            desired_healthy,
+            ..
+        } = self.headroom;
+        let enough = current_healthy >= desired_healthy && desired_healthy > 0;
+        let unhealthy_goes = !pod.is_ready() && (self.lets_unhealthy_go || enough);
+        disruptions_allowed <= 0 && !pod.is_pending() && !unhealthy_goes
     }
 }

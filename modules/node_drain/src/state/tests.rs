@@ -15,6 +15,10 @@ fn list<T: serde::de::DeserializeOwned>(text: &str) -> Vec<T> {
     serde_json::from_str::<List<T>>(text).unwrap().items
 }
 
+fn list_of<T: serde::de::DeserializeOwned>(name: &str) -> Vec<T> {
+    list(&testbed::recorded(name))
+}
+
 fn nodes() -> (Node, Vec<Node>) {
     let nodes: Vec<Node> = list(recorded!("standin-v1.31.4-nodes-n2-cordoned.json"));
     let (mut n2, others): (Vec<Node>, Vec<Node>) = nodes.into_iter().partition(|node| node.name == "n2");
@@ -169,4 +173,107 @@ fn the_server_says_which_versions_it_speaks() {
         recorded!("standin-v1.20.8-api-v1.json"),
     );
     assert_eq!(old, ("policy/v1beta1".to_owned(), "policy/v1beta1".to_owned()));
+    // Both versions are served from 1.21 to 1.24, and evictions of v1 since 1.22.
+    let both = served(
+        &testbed::recorded("k3s-v1.22.5-apis.json"),
+        &testbed::recorded("k3s-v1.22.5-api-v1.json"),
+    );
+    assert_eq!(both, ("policy/v1".to_owned(), "policy/v1".to_owned()));
+}
+
+/// An empty selector means all in one version of the API and nothing in the other; each tells the other's in words of
+/// its own.
+#[test]
+fn budgets_of_a_real_server_in_both_versions() {
+    let selected = |list: &str, version: &str| -> Vec<String> {
+        let api = Api {
+            budgets: version.to_owned(),
+            eviction: String::new(),
+        };
+        let pods: Vec<Pod> = list_of("k3s-v1.22.5-pods.json");
+        let budgets: Vec<Budget> = list_of(list);
+        let mut told: Vec<String> = budgets
+            .iter()
+            .map(|budget| {
+                // Only its namespace keeps it from all of them.
+                let in_its_namespace = |pod: &&Pod| {
+                    let mut metadata = pod.metadata.clone();
+                    metadata.namespace.clone_from(&budget.namespace);
+                    budget.selects(&metadata, &api)
+                };
+                let count = pods.iter().filter(in_its_namespace).count();
+                format!("{} {count}", budget.name)
+            })
+            .collect();
+        told.sort();
+        told
+    };
+    let expected = ["everybody 5", "nobody 0", "twice 1", "twice-too 1", "web-all 2"];
+    assert_eq!(selected("k3s-v1.22.5-budgets-v1.json", "policy/v1"), expected);
+    assert_eq!(
+        selected("k3s-v1.22.5-budgets-v1beta1.json", "policy/v1beta1"),
+        expected
+    );
+}
+
+#[test]
+fn a_budget_keeps_what_it_would_miss() {
+    let budgets: Vec<Budget> = list_of("by-hand-k3s-v1.36-budgets.json");
+    let budget = |name: &str| budgets.iter().find(|budget| budget.name == name).unwrap();
+    let pod = |phase: &str, ready: &str| -> Pod {
+        let conditions = serde_json::json!([{"type": "Ready", "status": ready}]);
+        let status = serde_json::json!({"phase": phase, "conditions": conditions});
+        serde_json::from_value(serde_json::json!({"metadata": {"name": "p"}, "status": status})).unwrap()
+    };
+    let (ready, unready, pending) = (
+        pod("Running", "True"),
+        pod("Running", "False"),
+        pod("Pending", "False"),
+    );
+    // (budget; whether it keeps one that is ready, one that is not, one that has not started)
+    let table = [
+        ("always", [true, false, false]),
+        ("if-healthy", [true, true, false]),
+        ("enough", [true, false, false]),
+        ("first", [false, false, false]),
+        ("broken", [true, true, false]),
+    ];
+    for (name, keeps) in table {
+        let budget = budget(name);
+        let kept = [&ready, &unready, &pending].map(|pod| budget.keeps(pod));
+        assert_eq!(kept, keeps, "{name}: {budget:?}");
+    }
+}
+
+#[test]
+fn pods_of_a_newer_server_and_what_becomes_of_them() {
+    use crate::verdict::judge_all;
+    let mut state = crate::samples::state(crate::samples::node(false, None), &[]);
+    state.pods = list_of("by-hand-k3s-v1.36-pods.json");
+    let params = crate::samples::params(serde_json::json!({"force": true}));
+    let told: Vec<String> = judge_all(&params.rules, &state)
+        .iter()
+        .map(|(pod, verdict)| {
+            format!(
+                "{}: {verdict}",
+                pod.metadata.name.split('-').next().unwrap_or_default()
+            )
+        })
+        .collect();
+    let moves = "its controller starts another one elsewhere";
+    assert_eq!(
+        told,
+        [
+            format!("debugged: {moves}"),
+            "done: it has finished".to_owned(),
+            "gated: it has no controller, so nothing starts it again".to_owned(),
+            "leaving: it is terminating already".to_owned(),
+            format!("meshed: {moves}"),
+            format!("mounting: {moves}"),
+            format!("pulling: {moves}"),
+            "static: a static pod: the kubelet runs it from a file".to_owned(),
+            format!("waiting: {moves}"),
+            format!("whole: {moves}"),
+        ]
+    );
 }

@@ -516,6 +516,30 @@ fn the_plan_is_told_to_a_person() {
 }
 
 #[test]
+fn a_pod_with_several_budgets_is_told_though_each_has_room() {
+    let budget = |name: &str| json!({"name": name, "disruptions_allowed": 1, "current_healthy": 2, "desired_healthy": 1, "expected_pods": 2});
+    let pod = json!({"namespace": "demo", "name": "twice-0", "uid": "1", "verdict": "evict", "reason": "", "budgets": [budget("a"), budget("b")]});
+    let nodes = [
+        server("c1", OLD, PATCH),
+        with(agent("w1", OLD, PATCH), &json!({"drain": {"pods": [pod]}})),
+    ];
+    for (pdb, what) in [
+        ("respect", "they block the drain"),
+        ("bypass", "the budgets are bypassed"),
+        (
+            "respect_then_bypass",
+            "the budgets are respected for a while, then bypassed",
+        ),
+    ] {
+        let params = params(PATCH, &nodes, &json!({"pdb": pdb}));
+        let lines = text::plan(&params, &plan(&params));
+        let said =
+            format!("   several budgets select demo/twice-0, and no API server evicts such a pod: {what}");
+        assert!(lines.contains(&said), "{lines:?}");
+    }
+}
+
+#[test]
 fn the_summary_tells_what_each_node_went_through() {
     let done = json!({
         "after": {"changed": false, "running": PATCH, "installed": PATCH},
