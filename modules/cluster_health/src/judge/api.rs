@@ -100,17 +100,18 @@ fn local_etcd(seen: &Seen) -> Option<Finding> {
     Some(about(Kind::Etcd, "", "this member", trouble))
 }
 
-/// k3s writes on each node whether its member votes. Older ones do not; then the member that was asked speaks for
-/// itself alone.
+/// k3s writes on each node whether its member votes. Those before the end of 2023 do not; then the member that was asked
+/// speaks for itself alone. By the same condition it tells of a voter that does not answer.
 fn voter(node: &Node) -> Option<Finding> {
     let votes = node
         .condition("EtcdIsVoter")
         .filter(|votes| votes.status != "True")?;
-    let message = format!(
-        "its member of etcd does not vote: {} ({})",
-        votes.message, votes.reason
-    );
-    let trouble = Trouble::error(Reason::NotVoter, message).since(votes.last_transition_time.map(Into::into));
+    let (reason, what) = match votes.reason.as_str() {
+        "Unhealthy" => (Reason::Unhealthy, "is not healthy"),
+        _ => (Reason::NotVoter, "does not vote"),
+    };
+    let message = format!("its member of etcd {what}: {} ({})", votes.message, votes.reason);
+    let trouble = Trouble::error(reason, message).since(votes.last_transition_time.map(Into::into));
     Some(about(Kind::Etcd, "", &node.name, trouble))
 }
 

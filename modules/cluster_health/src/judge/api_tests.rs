@@ -89,6 +89,9 @@ fn members_of_etcd_vote() {
         .node(with_etcd("n1", voter("True")))
         .node(with_etcd("n2", voter("False")));
     assert_eq!(seen.verdicts(json!({})), ["error Etcd n2: NotVoter"]);
+    let unhealthy = json!([ready(), {"type": "EtcdIsVoter", "status": "False", "reason": "Unhealthy", "message": "Node is unhealthy"}]);
+    let seen = bare().node(with_etcd("n1", unhealthy));
+    assert_eq!(seen.verdicts(json!({})), ["error Etcd n1: Unhealthy"]);
     // An old version does not say; the member that was asked speaks for itself.
     let mut old = bare().node(with_etcd("n1", json!([ready()])));
     assert!(old.verdicts(json!({})).is_empty());

@@ -53,8 +53,9 @@ fn of_container(params: &Params, seen: &Seen, pod: &Pod, container: &Container) 
     }
     if let Some(ended) = state.terminated.as_ref().filter(|ended| ended.exit_code != 0) {
         // Between a crash and the next start.
-        let will_start = pod.spec.restart_policy != "Never";
-        return will_start.then(|| crash(container, Some(ended), seen.now));
+        return pod
+            .starts_again(name)
+            .then(|| crash(container, Some(ended), seen.now));
     }
     running(params, seen, container)
 }

@@ -233,7 +233,7 @@ fn not_started(pod: &Pod) -> Trouble {
         .status
         .init_container_statuses
         .iter()
-        .find(|container| container.state.running.is_some());
+        .find(|container| container.state.running.is_some() && !pod.is_sidecar(&container.name));
     let what = still
         .map(|container| format!("init container {} still runs", container.name))
         .or_else(|| pod.containers().find_map(waits))
@@ -269,6 +269,9 @@ fn failed(pod: &Pod, owner: &Owner) -> Trouble {
     trouble.since(since.map(SystemTime::from))
 }
 
+#[cfg(test)]
+#[path = "newer_pods_tests.rs"]
+mod newer_tests;
 #[cfg(test)]
 #[path = "pods_tests.rs"]
 mod tests;

@@ -2,7 +2,7 @@ use crate::samples::{ago, cluster, container, node, not_ready, pod, with};
 use serde_json::{Value, json};
 
 /// The pod with other containers, not ready for so many seconds.
-fn containers(statuses: Value, seconds: u64) -> Value {
+pub(super) fn containers(statuses: Value, seconds: u64) -> Value {
     let pod = not_ready(pod("web-1"), seconds);
     with(pod, json!({"status": {"containerStatuses": statuses}}))
 }
@@ -52,7 +52,7 @@ fn phase(phase: &str, reason: &str) -> Value {
 }
 
 /// Judges each pod; `web:` stands for the Deployment that it is of.
-fn assert_judged(table: &[(&str, Value, &str)]) {
+pub(super) fn assert_judged(table: &[(&str, Value, &str)]) {
     for (case, pod, expected) in table {
         let expected = expected.replace("web:", "Pod demo/Deployment/web:");
         let expected: Vec<&str> = expected.lines().collect();

@@ -7,7 +7,7 @@ use crate::state::{Seen, Workload, WorkloadKind};
 use crate::verdict::{Finding, Kind, Owner, Reason, Trouble};
 use std::time::SystemTime;
 
-/// The manifests of k3s, and the Deployment that each brings to kube-system.
+/// The manifests of k3s, and what each brings to kube-system: a Deployment, unless an operator has made it another kind.
 const ADDONS: [(&str, &str); 3] = [
     ("coredns", "coredns"),
     ("metrics-server-deployment", "metrics-server"),
@@ -35,7 +35,8 @@ pub(super) fn judge(params: &Params, seen: &Seen, standing_in: &StandingIn) -> V
             })
         })
         .collect();
-    if !seen.unread.contains_key("deployments") {
+    let read = |kind: &str| !seen.unread.contains_key(kind);
+    if read("deployments") && read("daemonsets") {
         findings.extend(missing_addons(seen));
     }
     findings
@@ -91,11 +92,8 @@ fn stuck(workload: &Workload, told: usize) -> Option<Trouble> {
 /// k3s has applied the manifest, or the chart, and what it should have brought is not there.
 fn missing_addons(seen: &Seen) -> Vec<Finding> {
     let deployed = |namespace: &str, name: &str| {
-        seen.workloads.iter().any(|workload| {
-            workload.kind == WorkloadKind::Deployment
-                && workload.namespace == namespace
-                && workload.name == name
-        })
+        let mut workloads = seen.workloads.iter();
+        workloads.any(|workload| workload.namespace == namespace && workload.name == name)
     };
     let applied = |addon: &str| seen.addons.iter().any(|applied| applied.metadata.name == addon);
     let addons = ADDONS
@@ -111,7 +109,7 @@ fn missing_addons(seen: &Seen) -> Vec<Finding> {
         .chain(charts)
         .filter(|(namespace, name)| !deployed(namespace, name))
         .map(|(namespace, name)| {
-            let message = "k3s has been told to bring it, and its Deployment is not there";
+            let message = "k3s has been told to bring it, and it is not there";
             about(
                 Kind::Addon,
                 namespace,

@@ -163,6 +163,27 @@ fn what_k3s_should_have_brought_is_there() {
     }
     assert!(seen.verdicts(json!({})).is_empty());
     seen.workloads.clear();
-    seen.unread.insert("deployments".to_owned(), "refused".to_owned());
-    assert_eq!(seen.verdicts(json!({})), ["error Api deployments: CannotBeRead"]);
+    for kind in ["deployments", "daemonsets"] {
+        seen.unread = [(kind.to_owned(), "refused".to_owned())].into();
+        assert_eq!(
+            seen.verdicts(json!({})),
+            [format!("error Api {kind}: CannotBeRead")]
+        );
+    }
+}
+
+/// By a `HelmChartConfig`, Traefik is often made one.
+#[test]
+fn what_k3s_brings_may_be_a_daemon_set() {
+    let mut seen = cluster();
+    seen.charts.push(typed(
+        json!({"metadata": {"name": "traefik", "namespace": "kube-system"}}),
+    ));
+    let status = json!({"desiredNumberScheduled": 2, "numberAvailable": 2});
+    let traefik = with(
+        workload("traefik", json!({}), status),
+        json!({"metadata": {"namespace": "kube-system"}}),
+    );
+    let seen = seen.workload(WorkloadKind::DaemonSet, traefik);
+    assert!(seen.verdicts(json!({})).is_empty());
 }

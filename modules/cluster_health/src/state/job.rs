@@ -66,24 +66,27 @@ pub struct Addon {
     pub metadata: Meta,
 }
 
+/// Until 1.33 every field may be null: a manifest that names a key and says nothing is kept so.
 #[derive(Debug, Deserialize)]
 struct ChartObject {
     metadata: Meta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     spec: ChartSpec,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     status: ChartStatus,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ChartSpec {
+    #[serde(deserialize_with = "null_is_empty")]
     target_namespace: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ChartStatus {
+    #[serde(deserialize_with = "null_is_empty")]
     job_name: String,
     #[serde(deserialize_with = "null_is_empty")]
     conditions: Vec<Condition>,

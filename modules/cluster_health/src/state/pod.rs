@@ -42,6 +42,17 @@ pub struct Pod {
 pub struct PodSpec {
     pub node_name: String,
     pub restart_policy: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    init_containers: Vec<ContainerSpec>,
+    #[serde(deserialize_with = "null_is_empty")]
+    containers: Vec<ContainerSpec>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ContainerSpec {
+    name: String,
+    restart_policy: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -115,6 +126,19 @@ impl Pod {
         self.metadata
             .annotations
             .contains_key("kubernetes.io/config.mirror")
+    }
+
+    /// Whether it is an init container that runs on beside the others, as there are since 1.28.
+    pub fn is_sidecar(&self, container: &str) -> bool {
+        let mut init = self.spec.init_containers.iter();
+        init.any(|own| own.name == container && own.restart_policy == "Always")
+    }
+
+    /// Whether a container that has failed is started once more. It may say so itself; else the pod does.
+    pub fn starts_again(&self, container: &str) -> bool {
+        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
+        let own = all.find(|own| own.name == container && !own.restart_policy.is_empty());
+        own.map_or(&self.spec.restart_policy, |own| &own.restart_policy) != "Never"
     }
 
     /// Init containers first: while one fails, the others wait.

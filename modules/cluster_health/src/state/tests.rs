@@ -24,6 +24,177 @@ fn a_node_of_a_real_server() {
     assert_eq!(node.condition("DiskPressure").unwrap().status, "False");
 }
 
+/// Of each node its name, version, roles, and what its conditions say that is not as it should be.
+fn nodes(list: &str) -> Vec<String> {
+    let nodes = serde_json::from_str::<List<Node>>(&testbed::recorded(list))
+        .unwrap()
+        .items;
+    let told = |node: &Node| {
+        let healthy = |kind: &str| {
+            if matches!(kind, "Ready" | "EtcdIsVoter") {
+                "True"
+            } else {
+                "False"
+            }
+        };
+        let odd = node
+            .conditions
+            .iter()
+            .filter(|condition| condition.status != healthy(&condition.r#type))
+            .map(|condition| format!("{}={}", condition.r#type, condition.reason));
+        let words = [
+            (node.is_controller(), "controller"),
+            (node.has_etcd(), "etcd"),
+            (node.condition("EtcdIsVoter").is_some(), "says whether it votes"),
+            (node.unschedulable, "cordoned"),
+        ];
+        let words = words
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, word)| word.to_owned());
+        let words: Vec<String> = words.chain(odd).collect();
+        format!("{} {}: {}", node.name, node.kubelet, words.join(", "))
+    };
+    nodes.iter().map(told).collect()
+}
+
+#[test]
+fn nodes_of_other_versions() {
+    assert_eq!(
+        nodes("k3s-v1.22.5-nodes.json"),
+        [
+            "k3s-controller-1 v1.22.5+k3s1: controller, etcd",
+            "k3s-worker-1 v1.22.5+k3s1: "
+        ]
+    );
+    assert_eq!(
+        nodes("by-hand-k3s-v1.36-nodes.json"),
+        [
+            "n1 v1.36.3+k3s1: controller, etcd, says whether it votes",
+            "n2 v1.36.3+k3s1: controller, etcd, says whether it votes, EtcdIsVoter=MemberIsLearner",
+            "n3 v1.36.3-rc1+k3s1: etcd, says whether it votes, EtcdIsVoter=Unhealthy",
+            "n4 v1.36.3+k3s1: cordoned, MemoryPressure=NodeStatusUnknown, DiskPressure=NodeStatusUnknown, PIDPressure=NodeStatusUnknown, Ready=NodeStatusUnknown",
+        ]
+    );
+}
+
+/// As node pools of before 1.20 have it.
+#[test]
+fn a_controller_may_be_called_master_only() {
+    let node = |role: &str| -> Node {
+        let labels = serde_json::json!({format!("node-role.kubernetes.io/{role}"): "true"});
+        serde_json::from_value(serde_json::json!({"metadata": {"name": "n", "labels": labels}})).unwrap()
+    };
+    assert!(node("master").is_controller() && node("control-plane").is_controller());
+    assert!(!node("worker").is_controller() && !node("egress").is_controller());
+}
+
+#[test]
+fn leases_and_their_times() {
+    let leases: List<Lease> = serde_json::from_str(&testbed::recorded("k3s-v1.22.5-leases.json")).unwrap();
+    let told: Vec<(String, String, u64)> = leases
+        .items
+        .iter()
+        .map(|lease| {
+            let renewed = k3s_certs::rfc3339(SystemTime::from(lease.renewed.unwrap()));
+            (lease.node.clone(), renewed, lease.duration.as_secs())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "k3s-controller-1".to_owned(),
+                "2026-11-25T18:09:26Z".to_owned(),
+                40
+            ),
+            ("k3s-worker-1".to_owned(), "2026-11-25T18:09:29Z".to_owned(), 40),
+        ]
+    );
+    // Fields of 1.31 and later (`strategy`, `preferredHolder`), and a Lease that has not been renewed yet.
+    let lease = |spec: Value| -> Lease {
+        serde_json::from_value(serde_json::json!({"metadata": {"name": "n1"}, "spec": spec})).unwrap()
+    };
+    let coordinated = lease(serde_json::json!({
+        "holderIdentity": "n1", "leaseDurationSeconds": 60, "leaseTransitions": 3, "acquireTime": null,
+        "renewTime": "2026-01-01T00:00:00.000042Z", "strategy": "OldestEmulationVersion", "preferredHolder": "n2",
+    }));
+    assert_eq!(coordinated.duration.as_secs(), 60);
+    assert!(coordinated.renewed.is_some());
+    assert!(lease(serde_json::json!({"renewTime": null})).renewed.is_none());
+}
+
+#[test]
+fn charts_of_other_versions() {
+    let charts = |list: &str| -> Vec<String> {
+        let charts = serde_json::from_str::<List<Chart>>(list).unwrap().items;
+        let told = |chart: &Chart| {
+            let failed = chart
+                .conditions
+                .iter()
+                .any(|condition| condition.r#type == "Failed" && condition.status == "True");
+            format!(
+                "{} in {}: {}{}",
+                chart.name,
+                chart.target_namespace,
+                chart.job,
+                if failed { " failed" } else { "" }
+            )
+        };
+        charts.iter().map(told).collect()
+    };
+    let of_real = charts(&testbed::recorded("k3s-v1.22.5-helmcharts.json"));
+    assert_eq!(
+        of_real,
+        [
+            "traefik in kube-system: helm-install-traefik",
+            "traefik-crd in kube-system: helm-install-traefik-crd"
+        ]
+    );
+    assert_eq!(
+        charts(&testbed::recorded("by-hand-k3s-v1.36-helmcharts.json")),
+        [
+            "traefik in kube-system: helm-install-traefik",
+            "traefik-crd in kube-system: helm-install-traefik-crd failed",
+            "packed in elsewhere: helm-install-packed",
+        ]
+    );
+    // Until 1.33 the API keeps what a manifest names and leaves empty.
+    let metadata = r#""metadata": {"name": "own", "namespace": "apps"}"#;
+    for rest in [
+        r#""spec": null, "status": null"#,
+        r#""spec": {"targetNamespace": null, "valuesContent": null}, "status": {"jobName": null, "conditions": null}"#,
+    ] {
+        let list = format!(r#"{{"items": [{{{metadata}, {rest}}}]}}"#);
+        assert_eq!(charts(&list), ["own in apps: helm-install-own"], "{rest}");
+    }
+}
+
+#[test]
+fn a_job_and_add_ons_of_a_real_server() {
+    let jobs: List<Job> = serde_json::from_str(&testbed::recorded("k3s-v1.22.5-jobs.json")).unwrap();
+    let job = &jobs.items[0];
+    assert_eq!(
+        (job.name.as_str(), job.is("Complete").is_some(), job.failures),
+        ("helm-install-traefik", true, 1)
+    );
+    // Since 1.31 one that ends has another condition before.
+    let ending = r#"{"metadata": {"name": "j"}, "status": {"uncountedTerminatedPods": {}, "ready": 0, "terminating": 1,
+        "conditions": [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "FailureTarget", "status": "True"}]}}"#;
+    let ending: Job = serde_json::from_str(ending).unwrap();
+    assert!(ending.is("Complete").is_none() && ending.is("Failed").is_none());
+    let addons: List<Addon> = serde_json::from_str(&testbed::recorded("k3s-v1.22.5-addons.json")).unwrap();
+    let names: Vec<&str> = addons
+        .items
+        .iter()
+        .map(|addon| addon.metadata.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["coredns", "local-storage", "metrics-server-deployment", "traefik"]
+    );
+}
+
 #[test]
 fn a_node_whose_kubelet_is_gone() {
     let conditions: Value = serde_json::from_str(recorded!("k3s-v1.21.2-conditions-not-ready.json")).unwrap();
@@ -71,6 +242,23 @@ fn the_checks_of_a_real_server() {
         .collect();
     assert_eq!(failed, ["poststarthook/rbac/bootstrap-roles"]);
     assert_eq!(checks(quoted).len(), 4);
+    let counted = |text: &str| {
+        let checks = checks(text);
+        (checks.iter().filter(|check| check.passed).count(), checks.len())
+    };
+    let later = |name: &str| counted(&testbed::recorded(&format!("k3s-v1.22.5-{name}.txt")));
+    assert_eq!(later("readyz-verbose"), (24, 24));
+    assert_eq!(later("livez-verbose"), (22, 22));
+    assert_eq!(later("readyz-starting"), (5, 24));
+    // Since 1.27 some are told with more words.
+    let new = "[+]ping ok\n[+]etcd-readiness excluded: ok\n[-]poststarthook/start-service-ip-repair-controllers failed: reason withheld\nwarn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check failed\n";
+    assert_eq!(counted(new), (2, 3));
+    assert_eq!(
+        counted(
+            r#"Error from server (InternalError): an error on the server ("apiserver not ready") has prevented the request from succeeding"#
+        ),
+        (0, 0)
+    );
     assert!(checks("The connection to the server 127.0.0.1:6443 was refused").is_empty());
 }
 
@@ -116,6 +304,13 @@ fn etcd_speaks_for_itself() {
     let well = etcd("{\"health\":\"true\"}", "etcd_server_is_learner 0\n", "");
     assert!(well.healthy && !well.learner);
     assert!(etcd("{\"health\":\"true\"}", "etcd_server_is_learner 1\n", "").learner);
+    // Since 3.5.
+    let reasoned = etcd(
+        "{\"health\":\"true\",\"reason\":\"\"}",
+        "etcd_server_is_learner 0\n",
+        "",
+    );
+    assert!(reasoned.healthy && reasoned.said.is_empty());
     let ill = etcd("{\"health\":\"false\",\"reason\":\"ALARM NOSPACE\"}\n", "", "");
     assert!(!ill.healthy);
     assert_eq!(ill.said, "ALARM NOSPACE");
