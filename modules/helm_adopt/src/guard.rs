@@ -127,7 +127,7 @@ pub(crate) fn unguard(kubectl: &Kubectl, chart: &ReleaseId, journal: &mut Journa
     if let Some((config, record)) = found.and_then(|config| Some((config.clone(), config.record()?))) {
         journal.touched = true;
         let version = &config.metadata.resource_version;
-        if record.created && config.spec.values_content.is_empty() {
+        if record.created && config.says_nothing_else() {
             let path = format!("{}/{}", configs(chart), chart.name);
             let body = json!({
                 "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": version},

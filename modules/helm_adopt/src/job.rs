@@ -38,12 +38,14 @@ struct Template {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct TemplateSpec {
+    #[serde(deserialize_with = "null_is_empty")]
     containers: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Container {
+    #[serde(deserialize_with = "null_is_empty")]
     env: Vec<Variable>,
 }
 
@@ -172,5 +174,23 @@ mod tests {
             assert_eq!(job.word(), word, "{job:?}");
         }
         assert_eq!(job(json!({}), 0).policy(), "abort");
+    }
+
+    #[test]
+    fn a_job_of_a_real_server() {
+        let jobs: kubectl::List<Job> =
+            serde_json::from_str(&testbed::recorded("k3s-v1.22.5-jobs.json")).unwrap();
+        let [job] = &jobs.items[..] else {
+            panic!("{jobs:?}")
+        };
+        assert_eq!(job.word(), "complete", "a pod of it has failed before");
+        // Helm was told nothing about failures yet.
+        assert_eq!(job.policy(), "");
+        // Since 2026 one is made suspended first.
+        let suspended = json!({"conditions": [{"type": "Suspended", "status": "True"}], "ready": 0, "uncountedTerminatedPods": {}});
+        let suspended: Job =
+            serde_json::from_value(json!({"metadata": {}, "spec": {"suspend": true}, "status": suspended}))
+                .unwrap();
+        assert_eq!(suspended.word(), "running");
     }
 }

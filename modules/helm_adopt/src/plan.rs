@@ -216,6 +216,17 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
             "name the resources (option resources)",
         ));
     }
+    let driver = state.chart.as_ref().map_or("", |chart| &chart.spec.driver);
+    if !matches!(driver, "" | "secret") {
+        refusals.push(Refusal::new(
+            "driver",
+            format!(
+                "the chart of the release {} has Helm keep its revisions elsewhere than in Secrets (driver: {driver}), where they are not looked for",
+                params.release
+            ),
+            "see to it by hand, with helm and HELM_DRIVER set to that",
+        ));
+    }
     let mut foreign: BTreeMap<ReleaseId, Vec<String>> = BTreeMap::new();
     for found in adoptions(params, state) {
         if let Standing::Foreign(owner) = standing(params, state, found)

@@ -347,3 +347,15 @@ fn a_job_at_work_is_told() {
         .warnings;
     assert!(warnings[0].contains("is at work"), "{warnings:?}");
 }
+
+#[test]
+fn a_chart_whose_releases_are_elsewhere_is_refused() {
+    let mut seen = state(right(), "complete", "deployed");
+    // Its revisions are not found among the Secrets, so that all would seem to be undone.
+    (seen.release, seen.revisions) = (None, Vec::new());
+    seen.chart = Some(chart(json!({"driver": "configmap"})));
+    let said = refused(&params(json!({})), &seen);
+    assert!(said.contains("driver: configmap"), "{said}");
+    seen.chart = Some(chart(json!({"driver": "secret"})));
+    assert!(plan(&params(json!({})), &seen).is_ok());
+}

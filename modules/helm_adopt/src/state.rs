@@ -6,6 +6,7 @@ use crate::params::ReleaseId;
 use crate::release::Release;
 use kubectl::{Meta, null_is_empty};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// By which Helm knows what is a release's.
@@ -39,10 +40,11 @@ pub struct State {
     pub balancers: Vec<String>,
 }
 
+/// Until 1.33 every field may be null: a manifest that names a key and says nothing is kept so.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Chart {
     pub metadata: Meta,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_empty")]
     pub spec: ChartSpec,
     #[serde(default, deserialize_with = "null_is_empty")]
     pub status: ChartStatus,
@@ -51,14 +53,21 @@ pub struct Chart {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ChartSpec {
+    #[serde(deserialize_with = "null_is_empty")]
     pub target_namespace: String,
+    #[serde(deserialize_with = "null_is_empty")]
     pub failure_policy: String,
+    #[serde(deserialize_with = "null_is_empty")]
     pub take_ownership: bool,
+    /// Where Helm keeps its releases: `configmap`, where nobody looks here, since the summer of 2026.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub driver: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ChartStatus {
+    #[serde(deserialize_with = "null_is_empty")]
     pub job_name: String,
 }
 
@@ -104,8 +113,11 @@ pub struct Config {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ConfigSpec {
+    #[serde(deserialize_with = "null_is_empty")]
     pub failure_policy: String,
-    pub values_content: String,
+    /// Values in several forms, of which later versions have more.
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
 }
 
 /// What a `HelmChartConfig` was before we set its policy. It is an annotation on it, so that no kill loses it.
@@ -123,6 +135,18 @@ impl Record {
 }
 
 impl Config {
+    /// Whether nobody has said anything by it but which policy there is to be.
+    pub fn says_nothing_else(&self) -> bool {
+        let is_empty = |value: &Value| match value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(list) => list.is_empty(),
+            Value::Object(map) => map.is_empty(),
+            Value::Bool(_) | Value::Number(_) => false,
+        };
+        self.spec.others.values().all(is_empty)
+    }
+
     /// `None`: it is as its owner wants it. A record that cannot be read is still ours.
     pub fn record(&self) -> Option<Record> {
         let text = self.metadata.annotations.get(Record::ANNOTATION)?;
@@ -255,53 +279,5 @@ impl Saved {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn revisions_are_lines_and_the_newest_counts() {
-        let lines = revisions(
-            "kube-system traefik 9 superseded\nkube-system traefik 10 deployed\nx  y\nvault vault two deployed\ntraefik traefik 1 uninstalled\n",
-        );
-        assert_eq!(lines.len(), 3);
-        let id = |namespace: &str| ReleaseId {
-            namespace: namespace.to_owned(),
-            name: "traefik".to_owned(),
-        };
-        let state = State {
-            revisions: lines,
-            ..State::default()
-        };
-        assert_eq!(state.live(&id("kube-system")).unwrap().revision, 10);
-        assert_eq!(state.live(&id("traefik")), None);
-    }
-
-    #[test]
-    fn the_config_goes_before_the_chart_and_the_default_is_to_reinstall() {
-        let chart = |policy: &str| Chart {
-            spec: ChartSpec {
-                failure_policy: policy.to_owned(),
-                ..ChartSpec::default()
-            },
-            ..Chart::default()
-        };
-        let config = |policy: &str| Config {
-            spec: ConfigSpec {
-                failure_policy: policy.to_owned(),
-                ..ConfigSpec::default()
-            },
-            ..Config::default()
-        };
-        let of = |chart, config| {
-            let state = State {
-                chart,
-                config,
-                ..State::default()
-            };
-            state.policy().to_owned()
-        };
-        assert_eq!(of(Some(chart("")), None), "reinstall");
-        assert_eq!(of(Some(chart("abort")), Some(config(""))), "abort");
-        assert_eq!(of(Some(chart("abort")), Some(config("reinstall"))), "reinstall");
-    }
-}
+#[path = "state_tests.rs"]
+mod tests;
