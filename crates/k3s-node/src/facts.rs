@@ -204,6 +204,23 @@ mod tests {
     }
 
     #[test]
+    fn units_as_a_real_systemd_tells_them() {
+        let units = Show::parse(include_str!("../tests/recorded/k3s-1.22.5-systemctl-show.txt"));
+        let server = Show {
+            load: "loaded".to_owned(),
+            active: "active".to_owned(),
+            enabled: "enabled".to_owned(),
+            fragment: "/etc/systemd/system/k3s.service".to_owned(),
+            main_pid: 174,
+            restarts: 0,
+            started: 1_795_630_112,
+        };
+        assert_eq!(units["k3s.service"], server);
+        let agent = &units["k3s-agent.service"];
+        assert_eq!((agent.load.as_str(), agent.main_pid), ("not-found", 0));
+    }
+
+    #[test]
     fn times_are_read_to_the_second() {
         assert_eq!(rfc3339("2026-11-22T17:02:29.123456Z"), Some(1_795_366_949));
         assert_eq!(rfc3339("yesterday"), None);

@@ -103,7 +103,7 @@ impl Unit {
 
 /// Every assignment that a version of the script has written, from 2019 on; the command, the type and the
 /// environment file differ by node and are looked at one by one.
-const THE_SCRIPTS: [(&str, &str, &str); 23] = [
+const THE_SCRIPTS: [(&str, &str, &str); 24] = [
     ("Unit", "Description", "Lightweight Kubernetes"),
     ("Unit", "Documentation", "https://k3s.io"),
     ("Unit", "Wants", "network-online.target"),
@@ -121,6 +121,7 @@ const THE_SCRIPTS: [(&str, &str, &str); 23] = [
     ("Service", "LimitCORE", "infinity"),
     ("Service", "TasksMax", "infinity"),
     ("Service", "TimeoutStartSec", "0"),
+    ("Service", "TimeoutStartSec", "infinity"),
     ("Service", "Restart", "always"),
     ("Service", "RestartSec", "5s"),
     ("Service", "ExecStartPre", "-/sbin/modprobe br_netfilter"),
@@ -193,15 +194,17 @@ mod tests {
     const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
     const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
 
-    /// As scripts of 2025 write it: agents notify too, more environment files, an explicit user.
-    fn newer() -> String {
-        AGENT
-            .replace("Type=exec", "Type=notify")
-            .replace("Delegate=yes", "Delegate=yes\nUser=root")
-            .replace(
-                "EnvironmentFile=/etc",
-                "EnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/sysconfig/%N\nEnvironmentFile=-/etc",
-            )
+    /// As the script of June 2026 writes them: agents notify too, more environment files, an explicit user.
+    const NEWER_SERVER: &str = include_str!("../tests/recorded/k3s-1.22.5-script-2026-06-k3s.service");
+    const NEWER_AGENT: &str = include_str!("../tests/recorded/k3s-1.22.5-script-2026-06-k3s-agent.service");
+
+    /// As the script of 1.22.5 writes it: another line before the start.
+    fn of_2021() -> String {
+        let before =
+            "ExecStartPre=/bin/sh -xc '! /usr/bin/systemctl is-enabled --quiet nm-cloud-setup.service'\n";
+        let modprobe = "ExecStartPre=-/sbin/modprobe br_netfilter";
+        let text = NEWER_SERVER.replace("User=root\n", "");
+        text.replace(modprobe, &format!("{before}{modprobe}"))
     }
 
     fn exec(text: &str) -> Result<Option<ExecStart>, String> {
@@ -228,18 +231,29 @@ mod tests {
             words(AGENT),
             ["agent", "--node-label", "tier=work", "--kubelet-arg=max-pods=50"]
         );
-        assert_eq!(words(&newer()), words(AGENT));
+        assert_eq!(words(NEWER_AGENT), words(AGENT));
+        assert_eq!(words(NEWER_SERVER), ["server", "--node-label", "tier=ctl"]);
+        assert_eq!(words(&of_2021()), words(NEWER_SERVER));
     }
 
     #[test]
     fn what_a_script_wrote_is_no_operators_line() {
-        assert_eq!(Unit::parse(SERVER).operators_lines("k3s.service"), [""; 0]);
-        assert_eq!(Unit::parse(AGENT).operators_lines("k3s-agent.service"), [""; 0]);
-        assert_eq!(
-            Unit::parse(&newer()).operators_lines("k3s-agent.service"),
-            [""; 0]
-        );
-        assert!(Unit::parse(&newer()).reads_defaults() && !Unit::parse(AGENT).reads_defaults());
+        let of_2019 = SERVER.replace("TimeoutStartSec=0", "TimeoutStartSec=infinity");
+        for text in [SERVER, NEWER_SERVER, &of_2021(), &of_2019] {
+            assert_eq!(
+                Unit::parse(text).operators_lines("k3s.service"),
+                [""; 0],
+                "{text}"
+            );
+        }
+        for text in [AGENT, NEWER_AGENT] {
+            assert_eq!(
+                Unit::parse(text).operators_lines("k3s-agent.service"),
+                [""; 0],
+                "{text}"
+            );
+        }
+        assert!(Unit::parse(NEWER_AGENT).reads_defaults() && !Unit::parse(AGENT).reads_defaults());
     }
 
     #[test]

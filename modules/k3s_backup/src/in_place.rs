@@ -80,8 +80,8 @@ mod tests {
         seen
     }
 
-    /// As k3s 1.21.2 printed them, and with the heading of later ones.
-    const LIST: &str = "Name Location Size Created\n\
+    /// As k3s 1.21.2 printed them.
+    const LIST: &str = "\
         on-demand-n1-1795366133   file:///var/lib/rancher/k3s/server/db/snapshots/on-demand-n1-1795366133   688160 2026-11-22T16:48:53Z\n\
         validated-n1-1795366134 file:///var/lib/rancher/k3s/server/db/snapshots/validated-n1-1795366134 692256 2026-11-22T16:48:54Z\n";
 
@@ -94,6 +94,19 @@ mod tests {
         assert!(seen("validated", Places::USUAL, path, &[refused, empty, listed]).unwrap());
         let elsewhere = json!({"run": "k3s etcd-snapshot ls --data-dir /d", "stdout": LIST});
         assert!(seen("validated", "/d", path, &[elsewhere]).unwrap());
+    }
+
+    /// As k3s 1.22.5 printed it, and every later one; the warning was on standard error.
+    #[test]
+    fn a_list_with_a_heading_is_read() {
+        let heading = "Name                                    Location                                                                                         Size   Created\n";
+        let line = "pre-upgrade-k3s-controller-1-1795630221 file:///var/lib/rancher/k3s/server/db/snapshots/pre-upgrade-k3s-controller-1-1795630221 950304 2026-11-25T18:10:21Z\n";
+        let warning = "time=\"2026-11-25T18:10:21Z\" level=warning msg=\"Unknown flag --cluster-init found in config.yaml, skipping\\n\"\n";
+        let empty = json!({"run": "k3s etcd-snapshot ls", "stdout": "Name Location Size Created\n"});
+        let listed =
+            json!({"run": "k3s etcd-snapshot ls", "stdout": format!("{heading}{line}"), "stderr": warning});
+        let path = "/s/pre-upgrade-k3s-controller-1-1795630221";
+        assert!(seen("pre-upgrade", Places::USUAL, path, &[empty, listed]).unwrap());
     }
 
     #[test]

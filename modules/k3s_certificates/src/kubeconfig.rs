@@ -9,12 +9,13 @@ use serde_yaml_ng::Value;
 /// Kubeconfigs of hundreds of clusters have a tenth of this.
 const LIMIT: usize = 4 << 20;
 
+/// Both lists are null where kubectl has deleted the last entry.
 #[derive(Deserialize)]
 struct Config {
     #[serde(default)]
-    clusters: Vec<Named>,
+    clusters: Option<Vec<Named>>,
     #[serde(default)]
-    users: Vec<Named>,
+    users: Option<Vec<Named>>,
 }
 
 #[derive(Deserialize)]
@@ -53,7 +54,7 @@ pub(crate) fn read(all: &mut All, host: &dyn Host, path: &str) {
     };
     let before = (all.found.len(), all.faults.len());
     for (kind, list) in [("clusters", &config.clusters), ("users", &config.users)] {
-        for named in list {
+        for named in list.iter().flatten() {
             let entry = format!("{kind}[{}]", named.name.as_deref().unwrap_or_default());
             if let Some(fields) = &named.cluster {
                 fields_of(all, host, path, &entry, fields);

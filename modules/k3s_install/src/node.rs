@@ -138,6 +138,40 @@ mod tests {
         );
     }
 
+    /// What kubectl prints of a node and its Lease, from the recorded lists of both.
+    fn printed(nodes: &str, name: &str) -> String {
+        let one = |list: &str, kind: &str| {
+            let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
+            let mut items = list["items"].as_array().unwrap().iter();
+            let mut object = items.find(|item| item["metadata"]["name"] == name).cloned();
+            if let Some(object) = &mut object {
+                object["kind"] = kind.into();
+            }
+            object
+        };
+        let items = [one(nodes, "Node"), one("k3s-v1.22.5-leases.json", "Lease")];
+        let items: Vec<_> = items.into_iter().flatten().collect();
+        serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+    }
+
+    #[test]
+    fn nodes_of_other_versions() {
+        let node = Node::parse(&printed("k3s-v1.22.5-nodes.json", "k3s-controller-1")).unwrap();
+        assert_eq!(node.running.unwrap().to_string(), "v1.22.5+k3s1");
+        // 2026-11-25T18:09:26.655892Z
+        assert_eq!(
+            (node.ready, node.voter, node.renewed),
+            (true, None, Some(1_795_630_166))
+        );
+        let new = |name: &str| Node::parse(&printed("by-hand-k3s-v1.36-nodes.json", name)).unwrap();
+        let both: Vec<IpAddr> = ["10.0.0.1", "fd00::1"].map(|text| text.parse().unwrap()).into();
+        assert_eq!((new("n1").voter, new("n1").internal_ips), (Some(true), both));
+        assert_eq!(new("n2").voter, Some(false), "it is a learner");
+        assert_eq!(new("n3").running.unwrap().to_string(), "v1.36.3-rc1+k3s1");
+        let gone = new("n4");
+        assert_eq!((gone.ready, gone.voter, gone.renewed), (false, None, None));
+    }
+
     #[test]
     fn a_node_alone_is_printed_without_a_list() {
         let node = Node::parse(r#"{"kind":"Node","status":{"nodeInfo":{"kubeletVersion":"v1.21.2+k3s1"}}}"#)

@@ -207,7 +207,12 @@ mod tests {
         }
     }
 
-    const LISTING: &str = r#"{"type":"collection","data":[{"id":"stable","name":"stable","latest":"v1.31.5+k3s1"},{"id":"v1.99","name":"v1.99"}]}"#;
+    /// As the service lists them in 2026: those that are pinned have no pattern, and one that was not found no version.
+    const LISTING: &str = r#"{"type":"collection","links":{"self":"https://listing/channels"},"actions":{},"resourceType":"channels","data":[
+        {"id":"stable","type":"channel","links":{"self":"https://listing/channels/stable"},"name":"stable","latest":"v1.31.5+k3s1"},
+        {"id":"latest","type":"channel","links":{"self":"https://listing/channels/latest"},"name":"latest","latest":"v1.36.3+k3s1","latestRegexp":".*","excludeRegexp":"(^[^+]+-|v1\\.25\\.5\\+k3s1)"},
+        {"id":"testing","type":"channel","links":{"self":"https://listing/channels/testing"},"name":"testing","latest":"v1.37.0-rc4+k3s1","latestRegexp":"-(alpha|beta|rc)"},
+        {"id":"v1.99","type":"channel","links":{"self":"https://listing/channels/v1.99"},"name":"v1.99","latestRegexp":"v1\\.99\\..*"}]}"#;
 
     impl Channels for Service {
         fn get(request: &Request) -> Result<Reply> {
@@ -272,6 +277,14 @@ mod tests {
                 Ok(("v1.31.5+k3s1".to_owned(), read_from, None)),
                 "{url}"
             );
+        }
+    }
+
+    #[test]
+    fn a_listing_has_candidates_too() {
+        for (name, expected) in [("latest", "v1.36.3+k3s1"), ("testing", "v1.37.0-rc4+k3s1")] {
+            let (version, read_from, _) = ask("https://listing/channels", name).unwrap();
+            assert_eq!((version.as_str(), read_from), (expected, ReadFrom::Listing));
         }
     }
 

@@ -9,7 +9,8 @@ data=/var/lib/rancher/k3s
 settings() {
     cat /etc/systemd/system/k3s*.service /etc/systemd/system/k3s*.service.d/*.conf \
         /etc/systemd/system/k3s*.service.env /etc/default/k3s* /etc/sysconfig/k3s* \
-        /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml 2>/dev/null |
+        /etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml.d/*.yaml \
+        /etc/rancher/k3s/config.yaml.d/*.yml 2>/dev/null |
         sed -e '/^[[:space:]]*#/d' -e 's/[[:space:]]#.*//'
 }
 part settings

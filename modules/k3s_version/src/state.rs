@@ -205,6 +205,21 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_other_versions_tell_what_runs() {
+        let runs = |list: &str, number: usize| {
+            let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
+            running(&list["items"][number].to_string()).map(|version| version.to_string())
+        };
+        assert_eq!(runs("k3s-v1.22.5-nodes.json", 1).unwrap(), "v1.22.5+k3s1");
+        assert_eq!(
+            runs("by-hand-k3s-v1.36-nodes.json", 2).unwrap(),
+            "v1.36.3-rc1+k3s1"
+        );
+        let dirty = r#"{"status": {"nodeInfo": {"kubeletVersion": "v1.36.3+k3s-866d743e-dirty"}}}"#;
+        assert_eq!(running(dirty).unwrap().to_string(), "v1.36.3+k3s-866d743e-dirty");
+    }
+
+    #[test]
     fn what_runs_is_unknown_with_a_reason_where_the_api_is_down() {
         let refused = "\nM why\nThe connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
         let node = read(&format!("{SERVER}{refused}"), "M", "k3s").unwrap();

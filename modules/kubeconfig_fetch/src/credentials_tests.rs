@@ -64,6 +64,21 @@ fn keys_of_other_kinds_and_longer_chains_are_read() {
     assert_eq!(read(&one("default", &authority, &entry)).unwrap().chain.len(), 1);
 }
 
+/// A newer k3s can be told another name, and newer libraries leave empty preferences out.
+#[test]
+fn what_later_versions_write_is_read() {
+    let text = Cluster::new(1).kubeconfig("homelab", SERVER, &admin());
+    let later = text
+        .replace("preferences: {}\n", "")
+        .replace("server: \"", "proxy-url: \"\", tls-server-name: k3s, server: \"");
+    assert!(later.contains("proxy-url") && !later.contains("preferences"));
+    assert_eq!(read(&later).unwrap().server, SERVER);
+    let with_token = text.replace("{client-certificate-data", "{token: abc, client-certificate-data");
+    assert_eq!(read(&with_token).unwrap().chain.len(), 2);
+    let extended = format!("{text}extensions: []\n");
+    assert!(read(&extended).is_ok());
+}
+
 /// Each text is refused with these words, and without any of the key.
 fn assert_refused(cases: &[(String, &str)], place: &str, key: &str) {
     for (text, words) in cases {
@@ -112,6 +127,11 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             ": there is no client certificate (client-certificate-data)",
         ),
         (of("{token: abc}"), ": there is no client certificate"),
+        // As k3s wrote it before 1.20.
+        (
+            of("{username: admin, password: abc}"),
+            ": there is no client certificate",
+        ),
         (
             of("{client-certificate: /a.crt}"),
             ".client-certificate: the client certificate is not in the file, it is named by its path /a.crt",

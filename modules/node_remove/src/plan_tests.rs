@@ -211,3 +211,58 @@ fn another_module_in_the_same_container_is_waited_for() {
     let target = crate::NodeRemove::target(&params(json!({"lock_timeout": 7})));
     assert_eq!((target.vmid, target.lock_timeout), (Some(101), Some(7)));
 }
+
+#[test]
+fn nodes_of_other_versions() {
+    let told = |list: &str| -> Vec<String> {
+        let nodes: kubectl::List<Node> = serde_json::from_str(&testbed::recorded(list)).unwrap();
+        let told = |node: &Node| {
+            let name = &node.metadata.name;
+            let kind = if node.is_etcd_server() { "server" } else { "other" };
+            format!(
+                "{name}: {kind} {} {}",
+                node.etcd_name().unwrap_or("-"),
+                node.ready().unwrap_or("-")
+            )
+        };
+        nodes.items.iter().map(told).collect()
+    };
+    assert_eq!(
+        told("k3s-v1.22.5-nodes.json"),
+        [
+            "k3s-controller-1: server k3s-controller-1-172de639 True",
+            "k3s-worker-1: other - True"
+        ]
+    );
+    assert_eq!(
+        told("by-hand-k3s-v1.36-nodes.json"),
+        [
+            "n1: server n1-00000001 True",
+            "n2: server n2-00000002 True",
+            "n3: server n3-00000003 True",
+            "n4: other - Unknown",
+        ]
+    );
+}
+
+#[test]
+fn pods_of_a_newer_server_that_would_be_forgotten() {
+    let pods: kubectl::List<crate::state::Pod> =
+        serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-pods.json")).unwrap();
+    let state = State {
+        pods: pods.items,
+        ..gone()
+    };
+    let names: Vec<String> = state.own_pods();
+    let names: Vec<&str> = names
+        .iter()
+        .filter_map(|name| name.split(['/', '-']).nth(1))
+        .collect();
+    // Neither the static one nor that which has ended.
+    assert_eq!(
+        names,
+        [
+            "meshed", "pulling", "mounting", "waiting", "debugged", "gated", "leaving", "whole"
+        ]
+    );
+}

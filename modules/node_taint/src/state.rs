@@ -192,6 +192,7 @@ pub(crate) fn node(kubectl: &Kubectl, name: &str) -> Result<Node> {
 
 #[cfg(test)]
 mod tests {
+    use super::{Node, Pod};
     use crate::samples::{node, pod};
     use serde_json::json;
 
@@ -209,6 +210,57 @@ mod tests {
         for (more, away) in table {
             assert_eq!(node("n1", more.clone()).away.as_deref(), away, "{more}");
         }
+    }
+
+    #[test]
+    fn nodes_and_pods_of_a_newer_server() {
+        let nodes: kubectl::List<Node> =
+            serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-nodes.json")).unwrap();
+        let told: Vec<String> = nodes
+            .items
+            .iter()
+            .map(|node| {
+                let taints: Vec<String> = node.taints.iter().map(ToString::to_string).collect();
+                format!(
+                    "{}: {} {}",
+                    node.name,
+                    node.away.as_deref().unwrap_or("-"),
+                    taints.join(" ")
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "n1: - node-role.kubernetes.io/control-plane=true:NoSchedule",
+                "n2: - ",
+                "n3: - ",
+                "n4: cordoned node.kubernetes.io/unreachable:NoSchedule node.kubernetes.io/unreachable:NoExecute \
+                 node.kubernetes.io/unschedulable:NoSchedule",
+            ]
+        );
+        // What is not ours goes back with all that it came with.
+        assert_eq!(nodes.items[3].raw_taints[0]["timeAdded"], "2026-09-01T11:40:45Z");
+        let pods: kubectl::List<Pod> =
+            serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-pods.json")).unwrap();
+        let owners: Vec<String> = pods
+            .items
+            .iter()
+            .filter(|pod| pod.counts())
+            .map(Pod::owner)
+            .collect();
+        assert_eq!(
+            owners,
+            [
+                "Deployment demo/meshed",
+                "Deployment demo/pulling",
+                "Deployment demo/mounting",
+                "Deployment demo/waiting",
+                "Deployment demo/debugged",
+                "Pod demo/gated",
+                "Deployment demo/whole",
+            ]
+        );
     }
 
     #[test]

@@ -110,6 +110,39 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_later_versions_tell_theirs() {
+        let told = |list: &str| -> Vec<String> {
+            let nodes = known(&testbed::recorded(list));
+            let told = |node: &Node| {
+                format!(
+                    "{} {} {:?} at {}",
+                    node.name,
+                    node.etcd,
+                    node.member,
+                    node.addresses.join(" ")
+                )
+            };
+            nodes.iter().map(told).collect()
+        };
+        assert_eq!(
+            told("k3s-v1.22.5-nodes.json"),
+            [
+                r#"k3s-controller-1 true "k3s-controller-1-172de639" at 10.99.0.101 10.99.0.101"#,
+                r#"k3s-worker-1 false "" at 10.99.0.111"#,
+            ]
+        );
+        assert_eq!(
+            told("by-hand-k3s-v1.36-nodes.json"),
+            [
+                r#"n1 true "n1-00000001" at 10.0.0.1 fd00::1 10.0.0.1"#,
+                r#"n2 true "n2-00000002" at 10.0.0.2 fd00::2 10.0.0.2"#,
+                r#"n3 true "n3-00000003" at 10.0.0.3 fd00::3 10.0.0.3"#,
+                r#"n4 false "" at 10.0.0.4 fd00::4"#,
+            ]
+        );
+    }
+
+    #[test]
     fn a_node_may_have_nothing_to_tell() {
         let nodes = known(r#"{"items":[{"metadata":{"name":"n1"}}]}"#);
         assert_eq!((nodes[0].etcd, nodes[0].addresses.len()), (false, 0));
