@@ -106,6 +106,16 @@ class Lab:
         """
         return self.inside(vmid, script, host)
 
+    def assert_no_secret_in(self, run: Run, vmid: int = 101, *others: str) -> None:
+        """Neither the secret part of a server's tokens, nor a private key of the cluster, nor another word."""
+        tokens = self.inside(vmid, "cat /var/lib/rancher/k3s/server/*token 2>/dev/null || true").split()
+        keys = self.inside(vmid, "cat $(find /var/lib/rancher/k3s/server/tls -name '*.key') | grep -v -e -----").split()
+        assert tokens and keys
+        # A line of a key in PEM is long enough to be nothing else.
+        words = [*(token.rsplit(":", 1)[-1] for token in tokens), *(line for line in keys if len(line) == 64), *others]
+        found = [word[:4] + "…" for word in words if word in run.text]
+        assert not found and "PRIVATE KEY" not in run.text, found
+
     def containers(self) -> list[int]:
         listed = self("exec", "--", "pct", "list").splitlines()[1:]
         return [int(line.split()[0]) for line in listed]
@@ -151,6 +161,21 @@ class Lab:
         )
         self.started.append(run)
         return run
+
+    def reached(self, task: str) -> Callable[[], bool]:
+        """Whether the run that was begun has come to a task."""
+        return lambda: f"TASK [{task}" in (self.folder / "interrupted.log").read_text()
+
+    def hold(self, run: subprocess.Popen[str], task: str, limit: float = 120) -> None:
+        """Stops the run where it begins a task: that one goes on, and the next one is not begun before `go_on`."""
+        self.wait_until(task, self.reached(task), limit)
+        os.kill(run.pid, signal.SIGSTOP)
+
+    def go_on(self, run: subprocess.Popen[str]) -> Run:
+        """Lets a run that is held go on to its end."""
+        os.kill(run.pid, signal.SIGCONT)
+        status = run.wait(PLAYBOOK_LIMIT)
+        return Run(status, (self.folder / "interrupted.log").read_text())
 
     def upgrade(self, *arguments: str) -> Run:
         return self.play("upgrade-k3s", *arguments)

@@ -12,10 +12,11 @@ PREREQS = "ensure-worker-prereqs"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Two workers as new containers are, the second one Rocky by its name."""
+    """Two workers as new containers are, Debian 13 and Rocky 10 by their names."""
     for lab in lab_with(
         tmp_path_factory.mktemp("lab"), "--controllers", "0", "--workers", "2", "--empty", "all", "--time-factor", "10"
     ):
+        lab("fault", "os-release", "111", "debian13")
         lab("fault", "os-release", "112", "rocky10")
         yield lab
 
@@ -59,7 +60,9 @@ def test_workers_of_two_distributions_get_what_they_need_once(lab: Lab) -> None:
 def test_a_profile_must_hold(lab: Lab) -> None:
     profile = "{k3s_prereqs_profile: {os_id: rocky, os_version: '10'}}"
     lab.play(PREREQS, "-e", profile, "-e", "k3s_prereqs_hosts=k3s-worker-2").assert_unchanged()
-    lab.play(PREREQS, "-e", profile).assert_failed_with("the distribution is debian, and has to be rocky")
+    lab.play(PREREQS, "-e", profile).assert_failed_with("os_id: the distribution is debian, and has to be rocky")
+    debian = "{k3s_prereqs_profile: {os_id: debian, os_version: '13'}}"
+    lab.play(PREREQS, "-e", debian, "-e", "k3s_prereqs_hosts=k3s-worker-1").assert_unchanged()
 
 
 def test_a_busy_package_manager_is_told_in_its_own_words(lab: Lab) -> None:

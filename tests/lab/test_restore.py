@@ -68,8 +68,9 @@ def test_sqlite_is_put_back_after_its_data_is_gone(one: Lab) -> None:
     name = on_host(one, f"cd {FOLDER} && ls *.tar.gz").strip().removesuffix(".tar.gz")
     one.inside(101, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server")
     before = one.installation(101)
-    run = restore(one, name)
+    run = restore(one, name, "-vvv", "--diff")
     assert_restored(one, run, {101: "pve1"})
+    one.assert_no_secret_in(run)
     assert "No API is ready" in run.text
     after = one.installation(101)
     # The token was gone, and is back; nothing else has changed.

@@ -92,6 +92,106 @@ fn a_new_debian_gets_its_packages_and_dev_kmsg_and_a_second_run_changes_nothing(
     );
 }
 
+/// What /etc/os-release of each says of itself.
+fn os_release(id: &str, like: &str, version: &str) -> String {
+    format!("PRETTY_NAME=\"{id} {version}\"\nID={id}\nID_LIKE=\"{like}\"\nVERSION_ID=\"{version}\"\n")
+}
+
+#[test]
+fn each_distribution_gets_the_nfs_client_by_its_own_name_and_manager() {
+    let (apt, dnf) = (
+        "--no-install-recommends install nfs-common\n",
+        "-y -q --setopt=install_weak_deps=False install nfs-utils\n",
+    );
+    for (id, like, version, call) in [
+        ("debian", "", "12", apt),
+        ("debian", "", "13", apt),
+        ("ubuntu", "debian", "24.04", apt),
+        ("rocky", "rhel centos fedora", "9.6", dnf),
+        ("rocky", "rhel centos fedora", "10.0", dnf),
+        ("almalinux", "rhel centos fedora", "9.6", dnf),
+        ("ol", "fedora", "9.6", dnf),
+    ] {
+        let node = node(&os_release(id, like, version));
+        // The right profile lets it through.
+        let options = json!({"os_id": id, "os_version": version});
+        let first = answer(&node, options.clone());
+        assert_eq!(first["failed"], false, "{id} {version}: {first}");
+        let calls = node.text("state/calls");
+        assert!(calls.ends_with(call), "{id} {version}: {calls}");
+        assert_eq!(answer(&node, options)["changed"], false, "{id} {version}");
+    }
+}
+
+#[test]
+fn a_distribution_whose_packages_are_not_known_is_refused_by_its_name() {
+    for (id, like) in [("alpine", ""), ("opensuse-leap", "suse opensuse"), ("arch", "")] {
+        let node = node(&os_release(id, like, "1"));
+        let msg = answer(&node, json!({}))["msg"].to_string();
+        assert!(msg.contains(&format!("the distribution is {id}, whose")), "{msg}");
+        assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
+    }
+}
+
+#[test]
+fn each_line_of_a_profile_is_held_against_the_node_and_named() {
+    let version = "10.0";
+    let rocky = json!({"os_id": "rocky", "os_version": "10", "min_kernel": "2.6", "cgroup_version": 1});
+    for (line, wrong, said) in [
+        (
+            "os_id",
+            json!("almalinux"),
+            "os_id: the distribution is rocky, and has to be almalinux",
+        ),
+        (
+            "os_version",
+            json!("9"),
+            "os_version: its version is 10.0, and has to be 9",
+        ),
+        ("min_kernel", json!("99.1"), "and has to be 99.1 or newer"),
+        (
+            "cgroup_version",
+            json!(2),
+            "cgroup_version: the version of cgroups is 1, and has to be 2",
+        ),
+    ] {
+        let node = node(&os_release("rocky", "rhel", version));
+        let mut profile = rocky.clone();
+        profile[line] = wrong;
+        let msg = answer(&node, profile)["msg"].as_str().unwrap().to_owned();
+        assert!(
+            msg.contains(said) && msg.contains(&format!("{line}: ")) && msg.contains("(profile)"),
+            "{msg}"
+        );
+        let others = ["os_id: ", "os_version: ", "min_kernel: ", "cgroup_version: "];
+        assert_eq!(
+            others.iter().filter(|other| msg.contains(**other)).count(),
+            1,
+            "{msg}"
+        );
+        assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
+    }
+    let node = node(&os_release("rocky", "rhel", version));
+    assert_eq!(answer(&node, rocky)["failed"], false);
+}
+
+#[test]
+fn a_package_of_the_profile_that_is_not_to_be_had_is_named() {
+    for (id, said) in [
+        ("rocky", "Unable to find a match: open-iscsi"),
+        ("debian", "Unable to locate package open-iscsi"),
+    ] {
+        let node = node(&os_release(id, "", "10"));
+        node.put("state/unknown", "");
+        let failed = answer(&node, json!({"packages": ["open-iscsi"]}));
+        let msg = failed["msg"].as_str().unwrap();
+        assert!(
+            msg.contains("open-iscsi ended with status") && msg.contains(said),
+            "{msg}"
+        );
+    }
+}
+
 #[test]
 fn rocky_has_dnf() {
     let node = node(ROCKY);

@@ -32,6 +32,7 @@ echo "$DEBIAN_FRONTEND $*" >>"$SANDBOX/state/calls"
 case "$*" in
 *update) [ ! -f "$SANDBOX/state/offline" ] || { echo "E: no network" >&2; exit 100; } ;;
 *)
+    [ ! -f "$SANDBOX/state/unknown" ] || { echo "E: Unable to locate package open-iscsi" >&2; exit 100; }
     [ ! -f "$SANDBOX/state/locked" ] || { echo "E: Could not get lock" >&2; exit 100; }
     [ -f "$SANDBOX/state/lies" ] || for word; do echo "$word" >>"$SANDBOX/state/packages"; done
     ;;
@@ -41,6 +42,7 @@ esac
 #!/bin/sh
 . "$SANDBOX/state/common"
 echo "$*" >>"$SANDBOX/state/calls"
+[ ! -f "$SANDBOX/state/unknown" ] || { echo "Error: Unable to find a match: open-iscsi" >&2; exit 1; }
 for word; do echo "$word" >>"$SANDBOX/state/packages"; done
 
 ## dpkg-query

@@ -58,16 +58,7 @@ impl Module for K3sUninstall {
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
         match step {
             Step::Run { script } => run(params, host, script),
-            Step::Forget => {
-                let command = Program::new(BINARY).end_after_turn(
-                    params.lock_timeout,
-                    include_str!("programs/forget.sh"),
-                    Command::USUAL_LIMIT,
-                );
-                host.run(&command)?
-                    .succeed(&host.place(), "forgetting earlier runs")
-                    .map(|_| ())
-            }
+            Step::Forget => forget(params, host),
         }
     }
 
@@ -111,7 +102,19 @@ fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
             }
         );
     }
-    Ok(())
+    forget(params, host)
+}
+
+/// Also the record of where the script was, which is of use until nothing is left.
+fn forget(params: &Params, host: &dyn Host) -> Result<()> {
+    let command = Program::new(BINARY).end_after_turn(
+        params.lock_timeout,
+        include_str!("programs/forget.sh"),
+        Command::USUAL_LIMIT,
+    );
+    host.run(&command)?
+        .succeed(&host.place(), "forgetting earlier runs")
+        .map(|_| ())
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ fn node() -> Sandbox {
     node.put("etc/rancher/node/password", "secret\n");
     node.put("var/lib/homelab-k3s/install-record.json", "{}");
     let script = "#!/bin/sh\n[ ! -f \"$SANDBOX/state/broken\" ] || { echo 'umount: busy' >&2; exit 1; }\n\
-                  rm -f \"$SANDBOX/etc/systemd/system/k3s.service\" \"$SANDBOX/opt/k3s/k3s\" \"$0\"\n";
+                  rm -f \"$SANDBOX/etc/systemd/system/k3s.service\"\nrm -f \"$SANDBOX/opt/k3s/k3s\"\nrm -f \"$0\"\n";
     node.put_program("opt/k3s/k3s-uninstall.sh", script);
     node
 }
@@ -62,13 +62,32 @@ fn a_server_is_removed_and_what_is_left_is_told() {
 
 #[test]
 fn killed_before_any_change_the_next_run_goes_on() {
-    for at in 1..5 {
+    for at in 1.. {
         let node = node();
         node.kill_at.set(at);
         answer(&node, json!({"role": "server"}));
+        let killed = node.was_killed();
         node.revive();
-        assert_eq!(answer(&node, json!({"role": "server"}))["failed"], false, "{at}");
-        assert!(!node.has("opt/k3s/k3s"), "{at}");
+        let next = answer(&node, json!({"role": "server"}));
+        assert_eq!(next["failed"], false, "killed at {at}: {next}");
+        for gone in [
+            "opt/k3s/k3s",
+            "opt/k3s/k3s-uninstall.sh",
+            "etc/systemd/system/k3s.service",
+            "var/lib/homelab-k3s/install-record.json",
+        ] {
+            assert!(!node.has(gone), "killed at {at}: {gone} is left");
+        }
+        assert_eq!(
+            next["leftovers"][0]["path"], "/etc/rancher/node",
+            "killed at {at}"
+        );
+        let again = answer(&node, json!({"role": "server"}));
+        assert_eq!(again["changed"], false, "killed at {at}: {again}");
+        if !killed {
+            assert!(at > 6, "only {at} moments were tried");
+            return;
+        }
     }
 }
 

@@ -68,3 +68,72 @@ fn the_second_run_changes_nothing() {
         );
     }
 }
+
+/// Two nodes, each with its taints in a file. Where `kill` is there, the module ends with the first node's patch.
+const TWO: &str = r#"#!/bin/sh
+folder=${0%/*}
+echo "$*" >> "$folder/asked"
+node() {
+    taints=$(cat "$folder/taints-$1" 2>/dev/null || echo '[]')
+    echo '{"metadata": {"name": "'$1'", "resourceVersion": "1"}, "spec": {"taints": '$taints'},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]}}'
+}
+case "$*" in
+*"/api/v1/nodes?"*) echo '{"items": ['"$(node n1), $(node n2)"', '"$(node n3)"']}';;
+*"/api/v1/nodes/"*) name=${*##*/nodes/}; node "${name%%[? ]*}";;
+*/api/v1/*) echo '{"items": []}';;
+"patch node "*)
+    name=${*#patch node }; name=${name%% *}
+    echo '[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]' > "$folder/taints-$name"
+    [ ! -f "$folder/kill" ] || { rm "$folder/kill"; kill -KILL "$(cat "$folder/module")"; }
+    node "$name";;
+*) echo "unexpected: $*" >&2; exit 1;;
+esac
+"#;
+
+#[test]
+fn killed_between_two_nodes_the_next_run_does_the_other_one() {
+    let programs = Programs::new().with_pct().with("kubectl", TWO);
+    let folder = programs.folder();
+    std::fs::write(folder.join("kill"), "").unwrap();
+    let arguments = json!({"nodes": ["n1", "n2"], "kubectl": [folder.join("kubectl")]});
+    // The shell takes the module's place, and its number stays.
+    let killed = std::process::Command::new("/bin/sh")
+        .args(["-c", "echo $$ > \"$1\"; exec \"$2\" \"$3\"", "sh"])
+        .arg(folder.join("module"))
+        .arg(assert_cmd::cargo::cargo_bin!("node_taint"))
+        .arg(programs.arguments(&arguments))
+        .env("PATH", programs.path())
+        .output()
+        .unwrap();
+    assert_eq!(
+        std::os::unix::process::ExitStatusExt::signal(&killed.status),
+        Some(9)
+    );
+    assert!(killed.stdout.is_empty());
+
+    let next = answer(&programs, &arguments);
+    assert_eq!(
+        (&next["changed"], &next["failed"]),
+        (&json!(true), &json!(false)),
+        "{next}"
+    );
+    let tainted = json!(["node-role.kubernetes.io/control-plane:NoSchedule"]);
+    assert_eq!(
+        (&next["nodes"][0]["after"], &next["nodes"][1]["after"]),
+        (&tainted, &tainted)
+    );
+    let asked = std::fs::read_to_string(folder.join("asked")).unwrap();
+    let patched = |node: &str| {
+        asked
+            .lines()
+            .filter(|line| line.starts_with(&format!("patch node {node}")))
+            .count()
+    };
+    assert_eq!(
+        (patched("n1"), patched("n2"), patched("n3")),
+        (1, 1, 0),
+        "{asked}"
+    );
+    assert_eq!(answer(&programs, &arguments)["changed"], false);
+}

@@ -241,13 +241,14 @@ fn zfs(state: &State) -> Option<Check> {
 fn profile(params: &Params, state: &State) -> Vec<Check> {
     let profile = &params.profile;
     let mut wrong = Vec::new();
-    let mut hold = |what: &str, wanted: Option<String>, found: &str, holds: bool| {
+    let mut hold = |option: &str, what: &str, wanted: Option<String>, found: &str, holds: bool| {
         if let Some(wanted) = wanted.filter(|_| !holds) {
-            wrong.push(format!("{what} is {found}, and has to be {wanted}"));
+            wrong.push(format!("{option}: {what} is {found}, and has to be {wanted}"));
         }
     };
     let os = &state.os;
     hold(
+        "os_id",
         "the distribution",
         profile.os_id.clone(),
         &os.id,
@@ -255,6 +256,7 @@ fn profile(params: &Params, state: &State) -> Vec<Check> {
     );
     let version = profile.os_version.clone();
     hold(
+        "os_version",
         "its version",
         version.clone(),
         &os.version,
@@ -265,6 +267,7 @@ fn profile(params: &Params, state: &State) -> Vec<Check> {
         .as_ref()
         .is_some_and(|wanted| numbers(&state.kernel) >= numbers(wanted));
     hold(
+        "min_kernel",
         "the kernel",
         kernel.map(|wanted| format!("{wanted} or newer")),
         &state.kernel,
@@ -272,6 +275,7 @@ fn profile(params: &Params, state: &State) -> Vec<Check> {
     );
     let cgroup = state.cgroup.version;
     hold(
+        "cgroup_version",
         "the version of cgroups",
         profile.cgroup_version.map(|version| version.to_string()),
         &cgroup.to_string(),

@@ -1,5 +1,7 @@
 # Tells what of k3s is there. Only reads.
-bin=/usr/local/bin
+# A script that was cut off may have removed the unit, which tells where the rest is.
+bin=$(sed -n 's|^{"bin":"\(/.*\)"}$|\1|p' "$folder/uninstall-record.json" 2>/dev/null)
+bin=${bin:-/usr/local/bin}
 for name in k3s k3s-agent; do
     [ -f "$units/$name.service" ] || continue
     put "unit:$name" yes
