@@ -22,7 +22,7 @@ all:
     k3s_server_config: {disable: [metrics-server]}
     k3s_agent_config: {node-label: [tier=work]}
     k3s_node_config: "{{ {'node-label+': ['first=yes']} if inventory_hostname == 'k3s-worker-1' else {} }}"
-    k3s_config_secrets: "{{ {'agent-token': 'lab-agent-token', 'etcd-s3-secret-key': 'lab-s3-secret-key'} if k3s_role == 'server' else {} }}"
+    k3s_server_config_secrets: {agent-token: lab-agent-token, etcd-s3-secret-key: lab-s3-secret-key}
     k3s_registries: {configs: {registry.lab: {auth: {username: lab, password: lab-registry-password}}}}
 """
 # The first server's own token is made by it, that of the agents is given.
