@@ -23,8 +23,8 @@ pub(crate) struct Machine {
     pub(crate) files: Files,
     local: LocalHost,
     slept: Cell<Duration>,
-    /// Commands that hang are not waited for as long as they may take.
-    patience: Cell<Duration>,
+    /// The verb that hangs: it is not waited for as long as it may take.
+    hangs: Cell<Option<&'static str>>,
     calls: RefCell<Vec<String>>,
     meanwhile: RefCell<Option<(&'static str, Meanwhile)>>,
 }
@@ -39,7 +39,7 @@ impl Machine {
             files,
             local: LocalHost::new(),
             slept: Cell::default(),
-            patience: Cell::new(Duration::from_secs(20)),
+            hangs: Cell::default(),
             calls: RefCell::default(),
             meanwhile: RefCell::default(),
         }
@@ -54,11 +54,11 @@ impl Machine {
     /// Whatever is run in the container hangs.
     pub(crate) fn frozen(self) -> Self {
         self.files.program("lxc-attach", "#!/bin/sh\nexec sleep 30\n");
-        self.impatient()
+        self.hanging("exec")
     }
 
-    pub(crate) fn impatient(self) -> Self {
-        self.patience.set(Duration::from_millis(100));
+    pub(crate) fn hanging(self, verb: &'static str) -> Self {
+        self.hangs.set(Some(verb));
         self
     }
 
@@ -118,13 +118,15 @@ impl Host for &Machine {
         if command.program() == "pct" {
             let verb = command.argv[1].clone();
             self.about_to(&verb);
+            if self.hangs.get() == Some(&verb) {
+                command.limit = Duration::from_millis(100);
+            }
             self.calls.borrow_mut().push(verb);
             env!("CARGO_BIN_EXE_pct").clone_into(&mut command.argv[0]);
             let path = |name: &str| self.files.path(name).to_str().unwrap().to_owned();
             command = command
                 .env("LAB_PCT_ROOT", path(""))
                 .env("LAB_PCT_PROGRAMS", path("bin"));
-            command.limit = command.limit.min(self.patience.get());
             command.stdin = beginning_with(&path("inside"), &command.stdin);
         }
         // Not this machine's name.

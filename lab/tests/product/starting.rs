@@ -38,7 +38,7 @@ const FAILING: [Row; 6] = [
     ),
     (
         "start, cut off",
-        || faulty(Files::new().stopped("101"), r#"{"start_delay_ms": 4000}"#).impatient(),
+        || faulty(Files::new().stopped("101"), r#"{"start_delay_ms": 4000}"#).hanging("start"),
         "{}",
         "timed_out",
         &[
@@ -49,7 +49,7 @@ const FAILING: [Row; 6] = [
     ),
     (
         "start, HA, which does it too late",
-        || under_ha(4000),
+        || under_ha(20_000),
         "{}",
         "timed_out",
         &["come up", "is stopped", "`ha-manager status`"],
