@@ -240,6 +240,8 @@ mod tests {
         let files = [
             "server/tls/server-ca.crt",
             "server/tls/etcd/peer-ca.crt",
+            // Since 1.33.1.
+            "server/tls/kube-scheduler/kube-scheduler.crt",
             "agent/client-ca.crt",
             "agent/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs/etc/ssl/certs/a.pem",
         ];
@@ -264,6 +266,7 @@ mod tests {
             told(own),
             [
                 "server/tls/etcd/peer-ca.crt",
+                "server/tls/kube-scheduler/kube-scheduler.crt",
                 "server/tls/server-ca.crt",
                 "agent/client-ca.crt"
             ]

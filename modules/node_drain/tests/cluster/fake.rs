@@ -123,6 +123,10 @@ impl Cluster {
         self.with(|inner| inner.storm = true)
     }
 
+    pub(crate) fn budgets_twice(self) -> Self {
+        self.with(|inner| inner.twice = true)
+    }
+
     pub(crate) fn conflicts(self, count: usize) -> Self {
         self.with(|inner| inner.conflicts = count)
     }

@@ -157,6 +157,33 @@ fn a_budget_that_blocks_is_named_with_its_headroom_and_the_node_given_back() {
 }
 
 #[test]
+fn a_pod_with_several_budgets_is_never_evicted_but_by_a_bypass() {
+    let build = || {
+        let cluster = Cluster::new().deployment("web", 2, &["n1", "n2"]);
+        cluster.budget("web", 1).budgets_twice()
+    };
+    let cluster = build();
+    let answer = drain(&cluster, json!({"evict_timeout": 20}));
+    assert_restored(&cluster, &answer);
+    for words in [
+        "budget web allows 1 disruptions",
+        "budget web-too allows 1 disruptions",
+        "(a pod with several budgets can never be evicted)",
+    ] {
+        assert!(msg(&answer).contains(words), "{words}: {answer:#}");
+    }
+    assert_eq!(names(&answer, "blocked"), ["demo/web-1"]);
+    let said = answer["blocked"][0]["said"].as_str().unwrap();
+    assert!(said.contains("more than one PodDisruptionBudget"), "{answer:#}");
+    let answer = drain(
+        &build(),
+        json!({"pdb": "respect_then_bypass", "evict_timeout": 20}),
+    );
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    assert_eq!(names(&answer, "bypassed"), ["demo/web-1"]);
+}
+
+#[test]
 fn a_budget_that_opens_is_waited_for() {
     let cluster = Cluster::new()
         .deployment("web", 2, &["n1", "n1"])

@@ -12,6 +12,8 @@ pub(crate) const REFUSED: &str =
     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?";
 const BLOCKED: &str =
     "Error from server (TooManyRequests): Cannot evict pod as it would violate the pod's disruption budget.";
+/// With status 500, whatever the budgets leave.
+const SEVERAL: &str = "Error from server: This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
 type Hook = Box<dyn Fn(&Cluster)>;
 
 /// Seconds that a command takes, a pod needs to end, and a replica to become ready.
@@ -28,6 +30,8 @@ pub(crate) struct Inner {
     /// Name, and replicas that it shall have.
     pub(crate) deployments: BTreeMap<String, usize>,
     pub(crate) budgets: BTreeMap<String, usize>,
+    /// Whether there are two of each budget.
+    pub(crate) twice: bool,
     pub(crate) least_ready: BTreeMap<String, usize>,
     pub(crate) created: usize,
     pub(crate) changes: usize,
@@ -148,6 +152,9 @@ impl Inner {
         let budget = owner
             .map(|(_, owner)| owner)
             .filter(|owner| self.budgets.contains_key(owner));
+        if evicts && self.twice && budget.is_some() {
+            return Err(SEVERAL.to_owned());
+        }
         if evicts && budget.is_some_and(|budget| self.allowed(&budget) == 0) {
             return Err(BLOCKED.to_owned());
         }
@@ -174,12 +181,8 @@ impl Inner {
             "/apis/apps/v1/deployments" => self.deployments.keys().map(|name| plain(name, self)).collect(),
             "/api/v1/persistentvolumeclaims" => self.pinned().map(claim).collect(),
             "/api/v1/persistentvolumes" => self.pinned().map(volume).collect(),
-            "/apis/policy/v1/poddisruptionbudgets" if !self.old => {
-                self.budgets.keys().map(|name| self.budget(name)).collect()
-            }
-            "/apis/policy/v1beta1/poddisruptionbudgets" if self.old => {
-                self.budgets.keys().map(|name| self.budget(name)).collect()
-            }
+            "/apis/policy/v1/poddisruptionbudgets" if !self.old => self.all_budgets(),
+            "/apis/policy/v1beta1/poddisruptionbudgets" if self.old => self.all_budgets(),
             other => panic!("nobody answers {other}"),
         };
         let selected = |item: &Value| match field {
@@ -241,6 +244,16 @@ impl Inner {
             object["metadata"]["finalizers"] = json!(["example.org/hold"]);
         }
         object
+    }
+
+    fn all_budgets(&self) -> Vec<Value> {
+        let budgets = || self.budgets.keys().map(|name| self.budget(name));
+        let again = budgets().filter(|_| self.twice).map(|mut budget| {
+            let name = budget["metadata"]["name"].as_str().unwrap();
+            budget["metadata"]["name"] = format!("{name}-too").into();
+            budget
+        });
+        budgets().chain(again).collect()
     }
 
     pub(crate) fn budget(&self, name: &str) -> Value {
