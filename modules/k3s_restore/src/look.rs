@@ -12,9 +12,11 @@ use serde_json::Value;
 use server_archive::{CHECK, Checked, Objects, count};
 use std::time::Duration;
 
-const CONTROL_PLANE: [&str; 2] = [
+/// The labels of servers: of most versions, of those before 1.20, and of one that runs etcd and no API.
+const SERVERS: [&str; 3] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
+    "node-role.kubernetes.io/etcd",
 ];
 
 pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<View> {
@@ -96,9 +98,35 @@ fn nodes(host: &dyn Host, server: &Server) -> Result<Vec<NodeSeen>> {
 fn seen(object: &Value) -> NodeSeen {
     NodeSeen {
         name: object["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
-        server: CONTROL_PLANE
+        server: SERVERS
             .iter()
             .any(|label| object["metadata"]["labels"].get(label).is_some()),
         ready: node::is_ready(object),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_known_by_their_roles_in_every_version() {
+        let told = |list: &str| -> Vec<String> {
+            let list: Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
+            let told = |object: &Value| {
+                let NodeSeen { name, server, ready } = seen(object);
+                format!("{name} {server} {ready}")
+            };
+            list["items"].as_array().unwrap().iter().map(told).collect()
+        };
+        assert_eq!(
+            told("k3s-v1.22.5-nodes.json"),
+            ["k3s-controller-1 true true", "k3s-worker-1 false true"]
+        );
+        // The third runs etcd and no API: it too would go on with the old data.
+        assert_eq!(
+            told("by-hand-k3s-v1.36-nodes.json"),
+            ["n1 true true", "n2 true true", "n3 true true", "n4 false false"]
+        );
     }
 }

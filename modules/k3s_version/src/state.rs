@@ -150,7 +150,8 @@ fn parts<'a>(text: &'a str, mark: &str) -> BTreeMap<&'a str, &'a str> {
         .collect()
 }
 
-/// The kubelet's version, of the node as JSON. Before it a new k3s may tell that it unpacks itself.
+/// The kubelet's version, of the node as JSON. Before it a new k3s may tell that it unpacks itself, and kubectl may warn
+/// before or after it.
 fn running(text: &str) -> Result<K3sVersion> {
     #[derive(Deserialize)]
     struct Object {
@@ -171,7 +172,9 @@ fn running(text: &str) -> Result<K3sVersion> {
     } else {
         text.find("\n{").unwrap_or(0)
     };
-    let object: Object = serde_json::from_str(&text[start..]).context("reading the node's kubeletVersion")?;
+    let mut objects = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Object>();
+    let object = objects.next().context("it is empty").and_then(|read| Ok(read?));
+    let object = object.context("reading the node's kubeletVersion")?;
     Ok(object.status.node_info.kubelet_version)
 }
 
@@ -216,7 +219,11 @@ mod tests {
             "v1.36.3-rc1+k3s1"
         );
         let dirty = r#"{"status": {"nodeInfo": {"kubeletVersion": "v1.36.3+k3s-866d743e-dirty"}}}"#;
-        assert_eq!(running(dirty).unwrap().to_string(), "v1.36.3+k3s-866d743e-dirty");
+        let warned = format!("Warning: before\n{dirty}\nWarning: after it\n");
+        for text in [dirty, &warned] {
+            assert_eq!(running(text).unwrap().to_string(), "v1.36.3+k3s-866d743e-dirty");
+        }
+        assert!(running("").is_err() && running("{\"status\": {").is_err());
     }
 
     #[test]
