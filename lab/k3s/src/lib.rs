@@ -40,3 +40,4 @@ pub mod tamper;
 pub mod tls;
 pub mod token;
 pub mod version;
+mod webhooks;

@@ -5,9 +5,11 @@
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)]
 
 mod get;
+mod helm;
 mod http;
 mod metrics;
 mod part;
+mod release;
 mod wait;
 
 use anyhow::{Context as _, Result};
@@ -53,7 +55,7 @@ fn play(part: &Part) -> Result<u8> {
             }
             wait::until_told_to_end(None)?;
         }
-        Part::KlipperHelm => println!("nothing is installed: this image only stands in for klipper-helm"),
+        Part::KlipperHelm { arguments } => helm::run(arguments)?,
     }
     Ok(0)
 }

@@ -25,7 +25,9 @@ pub(crate) enum Part {
     CoreDns,
     MetricsServer,
     Traefik,
-    KlipperHelm,
+    KlipperHelm {
+        arguments: Vec<String>,
+    },
 }
 
 /// What each part is called. Programs that have nothing to do here but to be there wait.
@@ -59,7 +61,9 @@ impl Part {
             "coredns" => Self::CoreDns,
             "metrics-server" => Self::MetricsServer,
             "traefik" => Self::Traefik,
-            "klipper-helm" => Self::KlipperHelm,
+            "klipper-helm" => Self::KlipperHelm {
+                arguments: words.map(str::to_owned).collect(),
+            },
             _ => bail!("no part is called {name}; there are {NAMES}"),
         })
     }
@@ -95,6 +99,9 @@ mod tests {
             port: 8080,
             grace: Duration::ZERO,
         };
+        let helm = Part::KlipperHelm {
+            arguments: vec!["install".to_owned()],
+        };
         for (argv, part) in [
             (vec!["/lab-pod"], web),
             (vec!["/lab-pod", "fail"], Part::Fail),
@@ -109,7 +116,7 @@ mod tests {
                 vec!["local-path-provisioner", "start", "--config", "config.json"],
                 Part::Sleep { seconds: None },
             ),
-            (vec!["/lab-pod", "klipper-helm", "install"], Part::KlipperHelm),
+            (vec!["/lab-pod", "klipper-helm", "install"], helm),
         ] {
             assert_eq!(of(&argv).unwrap(), part, "{argv:?}");
         }

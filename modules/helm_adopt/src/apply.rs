@@ -9,6 +9,7 @@ use crate::params::{Params, ReleaseId};
 use crate::plan::Step;
 use crate::progress::{self, LOOK_EVERY};
 use crate::release::Release;
+use crate::shield;
 use crate::state::{MANAGED_BY, Marks, RELEASE_NAME, RELEASE_NAMESPACE};
 use anyhow::{Context, Result, bail, ensure};
 use host::{Command, Host, wait_until};
@@ -25,6 +26,8 @@ pub struct Journal {
     pub(crate) touched: bool,
     /// The chart whose policy is ours, and not yet put back.
     pub(crate) guarded: Option<ReleaseId>,
+    /// Whether definitions are still kept from being deleted.
+    pub(crate) shielded: bool,
 }
 
 pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
@@ -35,6 +38,8 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut
             Ok(())
         }
         Step::Guard { chart, policy } => guard(&kubectl, chart, policy, journal),
+        Step::Shield { definition } => shield::raise(&kubectl, definition, journal),
+        Step::Unshield => shield::lower(&kubectl, journal),
         Step::Adopt { wanted, before, .. } => adopt(params, &kubectl, wanted, before, journal),
         Step::Retrigger { chart, .. } => retrigger(params, &kubectl, chart, journal),
         Step::Await { chart, counts } => deployed(params, &kubectl, chart, counts, journal),
@@ -276,6 +281,12 @@ pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
             "The HelmChartConfig {chart} keeps our failurePolicy, so that k3s deletes nothing meanwhile. Mend what failed (a release that is failed: helm rollback, or failure_policy: retry where k3s knows it), and run the same again, which puts it back"
         )
     });
-    let told: Vec<String> = export.into_iter().chain(guard).collect();
+    let shield = journal.shielded.then(|| {
+        format!(
+            "No definition (CRD) can be deleted in this cluster, so that k3s deletes none of these. Mend what failed, and run the same again, which allows it again (or `k3s kubectl delete validatingwebhookconfiguration {}`)",
+            shield::NAME
+        )
+    });
+    let told: Vec<String> = export.into_iter().chain(guard).chain(shield).collect();
     (!told.is_empty()).then(|| told.join(". "))
 }

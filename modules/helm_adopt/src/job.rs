@@ -91,6 +91,11 @@ impl Job {
             .map_or("", |variable| &variable.value)
     }
 
+    /// Whether the controller that made it knows policies; it tells its Jobs since March 2022.
+    pub fn knows_policies(&self) -> bool {
+        !self.policy().is_empty()
+    }
+
     /// In one word, for the answer.
     pub fn word(&self) -> &'static str {
         if self.is_complete() {
@@ -174,6 +179,28 @@ mod tests {
             assert_eq!(job.word(), word, "{job:?}");
         }
         assert_eq!(job(json!({}), 0).policy(), "abort");
+        assert!(job(json!({}), 0).knows_policies());
+        let old: Job =
+            serde_json::from_str(include_str!("../tests/recorded/k3s-v1.22.5-job-failing.json")).unwrap();
+        assert!(!old.knows_policies());
+    }
+
+    #[test]
+    fn what_a_real_k3s_shows_of_a_job_that_fails_is_understood() {
+        let text = include_str!("../tests/recorded/k3s-v1.22.5-pods-failing.json");
+        let pods: kubectl::List<Pod> = serde_json::from_str(text).unwrap();
+        let pod = &pods.items[0];
+        assert!(pod.restarts() > 0 && !pod.runs());
+        assert_eq!(
+            pod.metadata.controller().unwrap().name,
+            "helm-install-traefik-crd"
+        );
+        let text = include_str!("../tests/recorded/k3s-v1.22.5-job-failing.json");
+        let mut job: Job = serde_json::from_str(text).unwrap();
+        // The Job's own status counts no failure: its one pod is started again and again.
+        assert_eq!(job.word(), "running");
+        job.restarts = pod.restarts();
+        assert_eq!(job.word(), "failing");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod params;
 mod plan;
 mod progress;
 mod release;
+mod shield;
 mod state;
 
 pub use apply::Journal;

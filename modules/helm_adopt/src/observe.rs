@@ -6,6 +6,7 @@ use crate::packaged::{self, Era};
 use crate::params::{Params, ReleaseId};
 use crate::progress::{read_job, read_release};
 use crate::release::Release;
+use crate::shield;
 use crate::state::{Chart, Config, Found, Marks, REVISIONS, RevisionLine, Saved, State, newest, revisions};
 use anyhow::{Context, Result};
 use host::Host;
@@ -90,6 +91,7 @@ struct Cluster {
     charts: Vec<Chart>,
     configs: Vec<Config>,
     revisions: Vec<RevisionLine>,
+    shielded: bool,
 }
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
@@ -120,6 +122,7 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
         config: config.cloned(),
         servers: cluster.versions.clone(),
         unclear: claimed.unclear,
+        shielded: cluster.shielded,
         ..State::default()
     };
     let wanted = claimed.wanted;
@@ -149,11 +152,13 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     anyhow::ensure!(told.ok(), "asking for the releases of Helm: {}", told.said);
     let revisions = revisions(&told.text());
 
-    let paths = ["/version", SERVERS, "/apis", DEFINITIONS];
+    let shield = shield::path();
+    let paths = ["/version", SERVERS, "/apis", &shield, DEFINITIONS];
     let mut read = kubectl.read(&paths.map(str::to_owned))?;
     let asked: ApiVersion = read.one()?;
     let nodes: Vec<Node> = read.list()?;
     let groups: Groups = read.one()?;
+    let shields: List<Object> = read.one()?;
     let definitions = read.list()?;
     let mut versions: BTreeSet<String> = nodes
         .into_iter()
@@ -176,6 +181,7 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
         charts,
         configs,
         revisions,
+        shielded: !shields.items.is_empty(),
     })
 }
 

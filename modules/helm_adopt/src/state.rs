@@ -36,6 +36,8 @@ pub struct State {
     pub saved: Vec<Saved>,
     /// Custom resources of the claimed definitions, by the definition's name.
     pub counts: BTreeMap<String, u64>,
+    /// The API server was told by us to delete no definition, and is still.
+    pub shielded: bool,
     /// Services of type `LoadBalancer` that the selector selects, as `namespace/name`.
     pub balancers: Vec<String>,
 }
@@ -270,6 +272,10 @@ pub struct Saved {
 }
 
 impl Saved {
+    pub fn name(&self) -> String {
+        self.object.rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
     pub fn of(wanted: &Wanted, namespace: &str, resources: Option<String>) -> Self {
         Self {
             object: format!("{}/{}", wanted.kind.list(namespace), wanted.name),

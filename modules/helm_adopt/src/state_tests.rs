@@ -118,3 +118,21 @@ fn the_config_goes_before_the_chart_and_the_default_is_to_reinstall() {
     assert_eq!(of(Some(chart("abort")), Some(config(""))), "abort");
     assert_eq!(of(Some(chart("abort")), Some(config("reinstall"))), "reinstall");
 }
+
+#[test]
+fn the_charts_of_a_real_k3s_name_their_release_and_job() {
+    let text = include_str!("../tests/recorded/k3s-v1.22.5-helmcharts.json");
+    let charts: kubectl::List<Chart> = serde_json::from_str(text).unwrap();
+    let told: Vec<String> = charts
+        .items
+        .iter()
+        .map(|chart| format!("{} {}", chart.release(), chart.job_name()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "kube-system/traefik helm-install-traefik",
+            "kube-system/traefik-crd helm-install-traefik-crd"
+        ]
+    );
+}

@@ -23,6 +23,7 @@ case "$*" in
 *"/version") echo '{"gitVersion": "v1.31.4+k3s1"}';;
 *"/api/v1/nodes?"*) echo '{"items": []}';;
 *"/apis") echo '{"groups": []}';;
+*/validatingwebhookconfigurations\?*) echo '{"items": []}';;
 *"/secrets/sh.helm.release.v1.own.v1") echo '{"data": {"release": "@RELEASE@"}}';;
 *"/customresourcedefinitions?"*) printf '{"items": [%s]}\n' "$definition";;
 *"/customresourcedefinitions/ingressroutes.traefik.io") printf '%s\n' "$definition";;

@@ -1,9 +1,20 @@
 //! The controller of charts: Helm's marks, what a wrong one brings about, and what the failure policy decides.
 
-use crate::lab::{Lab, VERSION};
+use crate::lab::{Lab, VERSION, text};
 
 const ROUTE: &str = "apiVersion: traefik.io/v1alpha1\nkind: IngressRoute\nmetadata: {name: web, namespace: default}\nspec: {}\n";
 const CONFIG: &str = "apiVersion: helm.cattle.io/v1\nkind: HelmChartConfig\nmetadata: {name: traefik-crd, namespace: kube-system}\nspec: {failurePolicy: abort}\n";
+const SHIELD: &str = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: kept}
+webhooks:
+- name: kept.homelab.k3s
+  rules: [{operations: [DELETE], apiGroups: [apiextensions.k8s.io], apiVersions: ['*'], resources: [customresourcedefinitions]}]
+  clientConfig: {url: 'https://127.0.0.1:1/'}
+  sideEffects: None
+  admissionReviewVersions: [v1]
+";
+const OLD_CRD: &str = "ingressroutes.traefik.containo.us";
 const CRD: &str = "ingressroutes.traefik.io";
 
 impl Lab {
@@ -88,5 +99,39 @@ fn a_release_that_failed_is_left_or_made_anew_as_the_policy_says() {
     assert!(
         lab.in_system("secrets -l name=traefik-crd -o name")
             .contains("v1")
+    );
+}
+
+#[test]
+fn an_old_controller_knows_no_policy_and_only_a_webhook_keeps_the_definitions() {
+    let lab = Lab::start("v1.22.5+k3s1", 1);
+    lab.installed();
+    let route = ROUTE.replace("traefik.io", "traefik.containo.us");
+    lab.apply(&route);
+    let env = "job helm-install-traefik-crd -o jsonpath={.spec.template.spec.containers[0].env[*].name}";
+    assert_eq!(lab.in_system(env), "NAME CHART_NAMESPACE");
+    lab.apply(SHIELD);
+    let tried = lab.kubectl(&["delete", "crd", OLD_CRD, "--dry-run=server"]);
+    let said = text(&tried.stderr);
+    assert!(
+        !tried.status.success() && said.contains("failed calling webhook \"kept.homelab.k3s\""),
+        "{said}"
+    );
+    lab.run(&[
+        "annotate",
+        "helmchart",
+        "-n",
+        "kube-system",
+        "traefik-crd",
+        "lab/helm-fails=1",
+    ]);
+    lab.run_again();
+    // The release is deleted and made anew; the definitions were not deleted with it.
+    let secrets = "secrets -l name=traefik-crd -o jsonpath={.items[*].metadata.labels.status}";
+    lab.wait_for("the failure", || lab.in_system(secrets).contains("failed"));
+    lab.wait_for("the reinstallation", || lab.in_system(secrets) == "deployed");
+    assert!(
+        lab.get("ingressroutes.traefik.containo.us -n default")
+            .contains("web")
     );
 }
