@@ -167,7 +167,7 @@ class Lab:
         return lambda: f"TASK [{task}" in (self.folder / "interrupted.log").read_text()
 
     def hold(self, run: subprocess.Popen[str], task: str, limit: float = 120) -> None:
-        """Stops the run where it begins a task: that one goes on, and the next one is not begun before `go_on`."""
+        """Stops the run in a task that takes a second or more: that one goes on, and the next is not begun before `go_on`."""
         self.wait_until(task, self.reached(task), limit)
         os.kill(run.pid, signal.SIGSTOP)
 

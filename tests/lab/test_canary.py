@@ -225,12 +225,12 @@ def test_swapped_workers_are_refused(lab: Lab) -> None:
 
 def test_a_clean_up_that_fails_says_what_is_left_and_is_finished(lab: Lab) -> None:
     run = lab.begin("canary-worker-cutover", *PAIR, *GIVEN_UP)
-    lab.hold(run, "Give the old worker up", 240)
-    lab("fault", "lock", "111", "backup")
+    lab.hold(run, "Leave the old worker cordoned for good", 240)
+    lab("fault", "missing", "111")
     failed = lab.go_on(run)
-    lab("fault", "unlock", "111")
+    lab("fault", "clear")
     failed.assert_failed_with(
-        f"Giving {OLD} up has stopped, after {NEW} has taken over", "it is locked (backup)", "its agent may be stopped", "run the same command again"
+        f"Giving {OLD} up has stopped, after {NEW} has taken over", "container 111", "its agent may be stopped", "run the same command again"
     )
     assert_taken_over(lab)
     assert lab.inside(111, "systemctl is-active k3s-agent || true").strip() == "active"

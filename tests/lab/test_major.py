@@ -239,7 +239,10 @@ def test_killed_in_the_install_script(lab: Lab) -> None:
 
 def test_a_new_node_that_is_not_ready_after_its_joining_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Release the run's lock")
+    lab.hold(run, "Install and start k3s")
+    # The record of an installation goes when its proof is complete.
+    proven = "test -f /var/lib/homelab-k3s/install-record.json && echo not yet; true"
+    lab.wait_until("the proof", lambda: NEW in lab.nodes() and condition(lab, NEW, "Ready") == "True" and not lab.inside(113, proven))
     report(lab, NEW, "Ready", "False")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 2, join",
@@ -290,7 +293,7 @@ def test_killed_in_the_drain(lab: Lab) -> None:
 
 def test_trouble_after_the_cutover_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "See that the new worker has taken over")
+    lab.hold(run, "Drain the old worker")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are as they were"
