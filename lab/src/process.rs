@@ -89,18 +89,7 @@ impl Program {
     }
 
     pub fn output(&self) -> Result<Output> {
-        let (program, arguments) = self
-            .argv
-            .split_first()
-            .context("starting a program without a name")?;
-        let mut child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("starting {program}"))?;
+        let mut child = self.spawn(Stdio::piped, Stdio::piped)?;
         let stdout = drain(child.stdout.take());
         let stderr = drain(child.stderr.take());
         if let Some(mut pipe) = child.stdin.take() {
@@ -118,17 +107,23 @@ impl Program {
 
     /// With its streams where ours go; its exit code.
     pub fn show(&self) -> Result<i32> {
+        let mut child = self.spawn(Stdio::null, Stdio::inherit)?;
+        self.wait(&mut child)
+    }
+
+    fn spawn(&self, stdin: fn() -> Stdio, output: fn() -> Stdio) -> Result<Child> {
         let (program, arguments) = self
             .argv
             .split_first()
             .context("starting a program without a name")?;
-        let mut child = Command::new(program)
+        Command::new(program)
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(stdin())
+            .stdout(output())
+            .stderr(output())
             .process_group(0)
             .spawn()
-            .with_context(|| format!("starting {program}"))?;
-        self.wait(&mut child)
+            .with_context(|| format!("starting {program}"))
     }
 
     /// Fails, with what the program said, unless it ends with 0.

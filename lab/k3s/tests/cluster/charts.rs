@@ -34,6 +34,13 @@ impl Lab {
         self.run(&["delete", "job", "-n", "kube-system", "helm-install-traefik-crd"]);
     }
 
+    /// The next try of Helm fails half-way.
+    fn fail_next(&self) {
+        let chart = ["-n", "kube-system", "traefik-crd", "lab/helm-fails=1"];
+        self.run(&[&["annotate", "helmchart"][..], &chart].concat());
+        self.run_again();
+    }
+
     fn said(&self) -> String {
         self.in_system("pods -l job-name=helm-install-traefik-crd -o jsonpath={.items[*].status.containerStatuses[0].lastState.terminated.message}")
     }
@@ -79,15 +86,7 @@ fn a_release_that_failed_is_left_or_made_anew_as_the_policy_says() {
         ) == "abort"
     });
     lab.installed();
-    lab.run(&[
-        "annotate",
-        "helmchart",
-        "-n",
-        "kube-system",
-        "traefik-crd",
-        "lab/helm-fails=1",
-    ]);
-    lab.run_again();
+    lab.fail_next();
     lab.wait_for("a failure that stays", || {
         lab.said().contains("waiting for operator intervention")
     });
@@ -120,15 +119,7 @@ fn an_old_controller_knows_no_policy_and_only_a_webhook_keeps_the_definitions() 
         !tried.status.success() && said.contains("failed calling webhook \"kept.homelab.k3s\""),
         "{said}"
     );
-    lab.run(&[
-        "annotate",
-        "helmchart",
-        "-n",
-        "kube-system",
-        "traefik-crd",
-        "lab/helm-fails=1",
-    ]);
-    lab.run_again();
+    lab.fail_next();
     // The release is deleted and made anew; the definitions were not deleted with it. The failure between is too short to be seen.
     assert!(first.starts_with("deployed"), "{first}");
     lab.wait_for("another release in its place", || {
