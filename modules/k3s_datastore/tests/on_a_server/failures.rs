@@ -108,6 +108,15 @@ fn a_k3s_that_does_not_migrate_is_not_taken_for_one_that_has() {
 }
 
 #[test]
+fn a_migration_that_ends_while_its_server_is_being_looked_at_is_one_that_ended() {
+    let server = Server::new();
+    server.put("state/migration", "late\n");
+    let answer = call(&server, &json!({}), false);
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    assert_on_etcd(&server, "late");
+}
+
+#[test]
 fn where_systemd_would_start_it_again_k3s_is_not_started() {
     let server = Server::new();
     server.put("state/foreign-restart", "on-failure\n");
