@@ -7,6 +7,10 @@ VENV := $(CURDIR)/.venv
 LAB := $(CURDIR)/target/lab/lab
 export PATH := $(VENV)/bin:$(PATH)
 
+# Chosen out of the whole workspace, not by package: so their dependencies have the features that the tests' have, and are
+# built once for both.
+LAB_BINARIES := lab pct k3s-standin lab-certificates release-server
+
 # What is missing on this machine is installed first.
 PACKAGES := tests/packages
 
@@ -65,7 +69,7 @@ collection: install ## The tarball for ansible-galaxy
 lab: ## The lab's programs, and the Debian packages that they need
 	@echo "== the lab's programs"
 	@$(PACKAGES)
-	cargo build --quiet --profile lab --package lab --package k3s-standin --package release-server
+	cargo build --quiet --profile lab --workspace $(LAB_BINARIES:%=--bin %)
 	cargo xtask static lab-pod target/lab/static
 	@$(LAB) setup
 
