@@ -1,7 +1,10 @@
 //! Programs on PATH, in a test's own folder.
 
+use serde_json::Value;
+use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// A folder of scripts, first on the PATH of the binary under test.
@@ -69,9 +72,22 @@ esac
     }
 
     /// A file with arguments for a module binary.
-    pub fn arguments(&self, arguments: &serde_json::Value) -> PathBuf {
+    pub fn arguments(&self, arguments: &Value) -> PathBuf {
         let path = self.folder.path().join("args.json");
         std::fs::write(&path, arguments.to_string()).unwrap();
         path
+    }
+
+    /// What a module's binary answers: one JSON object and nothing else, with an exit code that says the same.
+    pub fn answer(&self, binary: impl AsRef<OsStr>, arguments: &Value) -> Value {
+        let output = Command::new(binary)
+            .env("PATH", self.path())
+            .arg(self.arguments(arguments))
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["failed"], !output.status.success(), "{answer}");
+        answer
     }
 }

@@ -25,21 +25,8 @@ esac
 
 const DOWN: &str = "#!/bin/sh\necho 'The connection to the server 127.0.0.1:6443 was refused' >&2\nexit 1\n";
 
-fn answer(mut command: Command, programs: &Programs, arguments: &Value) -> Value {
-    let output = command
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.stderr.is_empty(), "{said}");
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(output.status.success(), answer["failed"] == false, "{answer}");
-    answer
-}
-
-fn binary() -> Command {
-    Command::new(assert_cmd::cargo::cargo_bin!("cluster_health"))
+fn answer(programs: &Programs, arguments: &Value) -> Value {
+    programs.answer(assert_cmd::cargo::cargo_bin!("cluster_health"), arguments)
 }
 
 #[test]
@@ -48,7 +35,6 @@ fn it_works_in_a_container_and_on_the_host_itself() {
         let programs = Programs::new().with_pct().with("kubectl", KUBECTL);
         let kubectl = programs.folder().join("kubectl");
         let answer = answer(
-            binary(),
             &programs,
             &json!({"vmid": vmid, "kubectl": [kubectl, "--context=c"], "request_timeout": 7, "data_dir": programs.folder()}),
         );
@@ -80,7 +66,6 @@ fn a_service_that_is_down_is_told_without_its_tokens() {
         .with("journalctl", "#!/bin/sh\n[ \"$2\" = k3s-main ] || exit 1\ni=0\nwhile [ $i -lt 50 ]; do echo \"line $i --token s3cr3t\"; i=$((i + 1)); done\nprintf 'very long \\033[31m'\nhead -c 5000 /dev/zero | tr '\\0' x\n");
     let kubectl = programs.folder().join("kubectl");
     let answer = answer(
-        binary(),
         &programs,
         &json!({"kubectl": [kubectl], "service": "k3s-main", "data_dir": programs.folder()}),
     );
@@ -101,7 +86,6 @@ fn a_service_that_is_down_is_told_without_its_tokens() {
 fn a_kubectl_that_is_not_there_is_told() {
     let programs = Programs::new();
     let answer = answer(
-        binary(),
         &programs,
         &json!({"kubectl": ["/no/such/kubectl"], "data_dir": programs.folder()}),
     );
@@ -128,7 +112,7 @@ fn the_certificates_are_read_where_the_data_is() {
     )
     .unwrap();
     let arguments = json!({"kubectl": [programs.folder().join("kubectl")], "data_dir": programs.folder()});
-    let answer = answer(binary(), &programs, &arguments);
+    let answer = answer(&programs, &arguments);
     let verdicts = answer["verdicts"].as_array().unwrap();
     assert_eq!(
         (&verdicts[0]["reason"], &verdicts[1]["reason"]),
@@ -152,7 +136,7 @@ fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
             "unsupported option certificates; supported: ",
         ),
     ] {
-        let answer = answer(binary(), &programs, &arguments);
+        let answer = answer(&programs, &arguments);
         assert!(answer["failed"] == true && answer["changed"] == false, "{answer}");
         assert!(answer["msg"].as_str().unwrap().contains(words), "{answer}");
     }

@@ -15,15 +15,7 @@ echo '{"items":[{"metadata":{"name":"n1","labels":{"node-role.kubernetes.io/cont
 "#;
 
 fn answer(programs: &Programs, arguments: Value) -> Value {
-    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("etcd_member"))
-        .env("PATH", programs.path())
-        .arg(programs.arguments(&arguments))
-        .output()
-        .unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["failed"].as_bool(), Some(!output.status.success()));
-    answer
+    programs.answer(assert_cmd::cargo::cargo_bin!("etcd_member"), &arguments)
 }
 
 /// A server's data folder with this file or folder in its `db`.

@@ -17,12 +17,7 @@ use testbed::Programs;
 static TURN: Mutex<()> = Mutex::new(());
 
 fn answer(programs: &Programs, arguments: &Value) -> Value {
-    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_backup"))
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    serde_json::from_slice(&output.stdout).unwrap()
+    programs.answer(assert_cmd::cargo::cargo_bin!("k3s_backup"), arguments)
 }
 
 /// A server's data folder; what makes it SQLite or etcd is the test's.

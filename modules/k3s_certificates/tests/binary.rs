@@ -13,12 +13,7 @@ use std::path::Path;
 use testbed::Programs;
 
 fn answer(programs: &Programs, arguments: &Value) -> Value {
-    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_certificates"))
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    serde_json::from_slice(&output.stdout).unwrap()
+    programs.answer(assert_cmd::cargo::cargo_bin!("k3s_certificates"), arguments)
 }
 
 fn subjects(answer: &Value) -> Vec<&str> {

@@ -10,19 +10,7 @@ use testbed::Programs;
 
 fn answer(arguments: &Value) -> Value {
     let programs = Programs::new().with_pct();
-    let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("k3s_prereqs"))
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    assert!(
-        output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(output.status.success(), answer["failed"] == false);
-    answer
+    programs.answer(assert_cmd::cargo::cargo_bin!("k3s_prereqs"), arguments)
 }
 
 #[test]

@@ -7,7 +7,6 @@
     reason = "these are tests, and they play the network"
 )]
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -31,18 +30,7 @@ esac
 }
 
 fn answer(programs: &Programs, arguments: &Value) -> Value {
-    let output = Command::cargo_bin("k3s_version")
-        .unwrap()
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    assert!(
-        output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    programs.answer(assert_cmd::cargo::cargo_bin!("k3s_version"), arguments)
 }
 
 /// Answers one connection after the other with `reply`, and hands out the address.

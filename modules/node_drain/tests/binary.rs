@@ -5,7 +5,6 @@
     reason = "a test fails by panicking, and is the outside world"
 )]
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
 use testbed::Programs;
 
@@ -18,22 +17,8 @@ case "$4" in
 esac
 "#;
 
-fn answer(programs: &Programs, arguments: &Value) -> (bool, Value) {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("node_drain"));
-    let output = command
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    assert!(
-        output.stderr.is_empty(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    (
-        output.status.success(),
-        serde_json::from_slice(&output.stdout).unwrap(),
-    )
+fn answer(programs: &Programs, arguments: &Value) -> Value {
+    programs.answer(assert_cmd::cargo::cargo_bin!("node_drain"), arguments)
 }
 
 #[test]
@@ -42,8 +27,8 @@ fn it_works_in_a_container_and_on_the_host_itself() {
         let programs = Programs::new().with_pct().with("kubectl", KUBECTL);
         let kubectl = programs.folder().join("kubectl");
         let arguments = json!({"vmid": vmid, "node": "n1", "state": "uncordoned", "kubectl": [kubectl]});
-        let (ok, answer) = answer(&programs, &arguments);
-        assert!(ok, "{answer}");
+        let answer = answer(&programs, &arguments);
+        assert_eq!(answer["failed"], false, "{answer}");
         assert_eq!(
             (&answer["changed"], &answer["failed"]),
             (&json!(false), &json!(false))
@@ -81,11 +66,8 @@ fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
             "owners",
         ),
     ] {
-        let (ok, answer) = answer(&programs, &arguments);
-        assert!(
-            !ok && answer["failed"] == true && answer["changed"] == false,
-            "{answer}"
-        );
+        let answer = answer(&programs, &arguments);
+        assert!(answer["failed"] == true && answer["changed"] == false, "{answer}");
         assert!(answer["msg"].as_str().unwrap().contains(words), "{answer}");
     }
 }
@@ -93,9 +75,6 @@ fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
 #[test]
 fn a_container_of_another_host_is_refused() {
     let programs = Programs::new().with_pct();
-    let (ok, answer) = answer(&programs, &json!({"vmid": 102, "node": "n1"}));
-    assert!(
-        !ok && answer["failure"]["kind"] == "container_missing",
-        "{answer}"
-    );
+    let answer = answer(&programs, &json!({"vmid": 102, "node": "n1"}));
+    assert!(answer["failure"]["kind"] == "container_missing", "{answer}");
 }

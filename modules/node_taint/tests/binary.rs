@@ -5,7 +5,6 @@
     reason = "a test fails by panicking, and is the outside world"
 )]
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
 use testbed::Programs;
 
@@ -26,15 +25,7 @@ esac
 "#;
 
 fn answer(programs: &Programs, arguments: &Value) -> Value {
-    let mut command = Command::new(assert_cmd::cargo::cargo_bin!("node_taint"));
-    let output = command
-        .env("PATH", programs.path())
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.stderr.is_empty(), "{said}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    programs.answer(assert_cmd::cargo::cargo_bin!("node_taint"), arguments)
 }
 
 #[test]

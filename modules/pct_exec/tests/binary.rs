@@ -18,19 +18,7 @@ fn binary(programs: &Programs) -> Command {
 
 /// Runs with arguments and reads the one JSON object that must come out.
 fn answer(programs: &Programs, arguments: &Value) -> Value {
-    let output = binary(programs)
-        .arg(programs.arguments(arguments))
-        .output()
-        .unwrap();
-    assert!(
-        output.stderr.is_empty(),
-        "something on stderr: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let failed = answer["failed"].as_bool().expect("`failed` is always there");
-    assert_eq!(output.status.success(), !failed);
-    answer
+    programs.answer(assert_cmd::cargo::cargo_bin!("pct_exec"), arguments)
 }
 
 fn run(arguments: &Value) -> Value {
