@@ -27,8 +27,14 @@ case "$*" in
 esac
 "#;
 
+/// This machine may run a k3s with pods of its own: of all processes only those of the test say what they are.
+const TR: &str = r#"#!/bin/sh
+line=$(/usr/bin/tr "$@")
+case $line in *"${0%/*}"*) echo "$line" ;; esac
+"#;
+
 fn programs() -> Programs {
-    let programs = Programs::new().with("systemctl", SYSTEMCTL);
+    let programs = Programs::new().with("systemctl", SYSTEMCTL).with("tr", TR);
     std::fs::write(programs.folder().join("active"), "active\n").unwrap();
     std::fs::write(programs.folder().join("enabled"), "enabled\n").unwrap();
     programs
@@ -116,16 +122,16 @@ fn nothing_is_touched_where_the_pods_could_not_be_ended() {
 fn a_pod_of_another_data_folder_is_seen_by_its_socket() {
     let programs = programs();
     let arguments = json!({"data_dir": data_dir(&programs), "pods": "left", "disabled": false});
-    // This machine may have pods of its own.
-    let before = answer(&programs, &arguments)["pods"].as_u64().unwrap();
     let mut shell = std::process::Command::new("/bin/sh");
-    shell
-        .arg0("/srv/elsewhere/bin/containerd-shim-runc-v2")
-        .args(["-c", "read -r wait", "x"]);
+    shell.arg0("/srv/elsewhere/bin/containerd-shim-runc-v2").args([
+        "-c",
+        "read -r wait",
+        &data_dir(&programs),
+    ]);
     shell.args(["-address", "/run/k3s/containerd/containerd.sock"]);
     let mut pod = shell.stdin(std::process::Stdio::piped()).spawn().unwrap();
-    let after = answer(&programs, &arguments)["pods"].as_u64().unwrap();
+    let answer = answer(&programs, &arguments);
     pod.kill().unwrap();
     pod.wait().unwrap();
-    assert_eq!(after, before + 1);
+    assert_eq!(answer["pods"], 1, "{answer}");
 }
