@@ -28,6 +28,9 @@ const BINARY: &str = if cfg!(target_arch = "aarch64") {
 /// The names of the images that its own pods run from.
 const IMAGES: &str = "k3s-images.txt";
 
+/// Where a version is until it is whole: not beside the others, for none of which it may be taken.
+const UNFINISHED: &str = "unfinished";
+
 /// Where downloaded versions are kept: a folder as `LAB_K3S` names one.
 pub(super) fn folder() -> PathBuf {
     paths::cache("k3s")
@@ -50,7 +53,7 @@ pub(super) fn versions(releases: &str, versions: &[String], folder: &Path) -> Re
 }
 
 fn one(releases: &str, version: &str, target: &Path) -> Result<()> {
-    let partial = target.with_file_name(format!("{version}.part"));
+    let partial = target.with_file_name(UNFINISHED).join(version);
     if partial.exists() {
         fs::remove_dir_all(&partial).with_context(|| format!("removing {}", partial.display()))?;
     }
@@ -126,6 +129,11 @@ mod tests {
 
     /// A server on the loopback that has these files; its address.
     fn serve(files: HashMap<String, String>) -> String {
+        serve_until(files, |_| usize::MAX)
+    }
+
+    /// One that goes away after so many bytes of a path.
+    fn serve_until(files: HashMap<String, String>, bytes: fn(&str) -> usize) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}/download", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -147,7 +155,8 @@ mod tests {
                     "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                     body.len()
                 );
-                stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+                let sent = &body[..body.len().min(bytes(path))];
+                stream.write_all(format!("{head}{sent}").as_bytes()).unwrap();
             }
         });
         address
@@ -185,6 +194,51 @@ mod tests {
             "docker.io/rancher/pause:1\n"
         );
         versions("http://127.0.0.1:1", &[VERSION.to_owned()], folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_download_has_left_that_was_cut_off_is_no_version_and_the_next_one_begins_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = release("a binary", "a binary");
+        let cut = serve_until(
+            whole.clone(),
+            |path| {
+                if path.ends_with(BINARY) { 4 } else { usize::MAX }
+            },
+        );
+        let told = versions(&cut, &[VERSION.to_owned()], folder.path()).unwrap_err();
+        assert!(format!("{told:#}").contains("exit status 18"), "{told:#}");
+        // So does a kill; and a run that is about other versions must not stumble over it.
+        let other = "v1.32.2+k3s1";
+        fs::create_dir(folder.path().join(other)).unwrap();
+        fs::write(folder.path().join(other).join("k3s"), "another").unwrap();
+        let names = || {
+            let found = crate::real::binaries::at_hand(folder.path()).unwrap();
+            found.into_iter().map(|version| version.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(), [other]);
+        let left: Vec<_> = walk(folder.path())
+            .into_iter()
+            .filter(|path| path.ends_with("k3s") && !path.starts_with(folder.path().join(other)))
+            .collect();
+        assert_eq!(
+            left.len(),
+            1,
+            "what was cut off is to be left for this test: {left:?}"
+        );
+        fs::write(left[0].with_file_name("more"), "of an older lab").unwrap();
+        versions(&serve(whole), &[VERSION.to_owned()], folder.path()).unwrap();
+        assert_eq!(names(), [VERSION, other]);
+        let kept = folder.path().join(VERSION);
+        assert_eq!(fs::read_to_string(kept.join("k3s")).unwrap(), "a binary");
+        assert!(!kept.join("more").exists() && !left[0].exists());
+    }
+
+    fn walk(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries
+            .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
+            .collect()
     }
 
     #[test]
