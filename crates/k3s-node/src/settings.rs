@@ -5,11 +5,19 @@
 
 use crate::env_file::Variables;
 use crate::facts::Facts;
+use k3s_types::K3sVersion;
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
+/// The first minor version that reads `config.yaml.d`; an older one has `config.yaml` alone.
+const DROP_INS: (u32, u32) = (1, 21);
+
+/// Whether what is written into `config.yaml.d` means anything to this k3s.
+pub fn reads_drop_ins(version: &K3sVersion) -> bool {
+    version.minor_version() >= DROP_INS
+}
 
 /// What a setting is, and where that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::flags::of_servers;
 use host::Secret;
-use k3s_types::mask;
+use k3s_types::{K3sVersion, mask};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -32,6 +32,10 @@ pub struct Params {
     /// What the drop-in shall say, secrets and all. None: the drop-in is nobody's business here.
     pub config: Option<Map<String, Value>>,
     pub registries: Option<Registries>,
+    /// What is to be installed, where k3s is not.
+    pub version: Option<K3sVersion>,
+    /// Whether another drop-in is to tell it which cluster it joins.
+    pub joins: bool,
     pub on_installed: OnInstalled,
     pub lock_timeout: u64,
 }
@@ -59,6 +63,9 @@ struct Options {
     #[serde(default)]
     secrets: BTreeMap<String, Secret>,
     registries: Option<Secret>,
+    version: Option<K3sVersion>,
+    #[serde(default)]
+    joins: bool,
     #[serde(default)]
     on_installed: OnInstalled,
     #[serde(default = "ten_minutes")]
@@ -110,6 +117,8 @@ impl TryFrom<Options> for Params {
                 .registries
                 .map(|text| registries(text.expose()))
                 .transpose()?,
+            version: options.version,
+            joins: options.joins,
             on_installed: options.on_installed,
             lock_timeout: options.lock_timeout,
         })
@@ -190,6 +199,7 @@ mod tests {
                 json!({"registries": "mirror: {}"}),
                 "registries: k3s knows mirrors and configs there, not mirror",
             ),
+            (json!({"version": "1.21"}), "\"1.21\" is not a version of k3s"),
         ] {
             let refused = read(options).unwrap_err();
             assert!(refused.contains(said) && !refused.contains("s3cr3t"), "{refused}");

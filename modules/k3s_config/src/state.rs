@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use k3s_node::Facts;
+use k3s_types::K3sVersion;
 
 pub(crate) const CONFIG: &str = "/etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
 pub(crate) const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
@@ -11,6 +12,7 @@ pub struct State {
     pub(crate) place: String,
     /// Whether k3s is installed: what is written then counts from its next start.
     pub(crate) installed: bool,
+    pub(crate) version: Option<K3sVersion>,
     pub(crate) config: Option<String>,
     pub(crate) registries: Option<String>,
 }
@@ -20,6 +22,9 @@ impl State {
         Ok(Self {
             place,
             installed: facts.lossy("installed").is_some(),
+            version: facts
+                .lossy("binary-version")
+                .and_then(|text| K3sVersion::from_version_output(&text).ok()),
             config: facts.text("config")?,
             registries: facts.text("registries")?,
         })

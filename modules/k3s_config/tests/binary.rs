@@ -15,7 +15,7 @@ const CONFIG: &str = "etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
 const REGISTRIES: &str = "etc/rancher/k3s/registries.yaml";
 
 fn node() -> Sandbox {
-    let node = Sandbox::new(&["/etc/", "/var/lib/homelab-k3s", "/run/"], "");
+    let node = Sandbox::new(&["/etc/", "/var/lib/homelab-k3s", "/run/", "/usr/local/bin"], "");
     for folder in ["etc/systemd/system", "run"] {
         node.make_folder(folder);
     }
@@ -108,6 +108,22 @@ fn an_installed_node_is_written_only_where_that_is_asked_for() {
     let written = answer(&node, json!({"config": {"debug": true}, "on_installed": "write"}));
     assert_eq!(written["changed"], true);
     assert!(node.has(CONFIG));
+}
+
+#[test]
+fn a_k3s_that_would_not_read_the_file_is_asked_for_its_version() {
+    let node = node();
+    node.put("etc/systemd/system/k3s.service", "[Service]\n");
+    let options = json!({"config": {"debug": true}, "on_installed": "write"});
+    for (version, written) in [("v1.20.8+k3s1", false), ("v1.21.2+k3s1", true)] {
+        node.put_program(
+            "usr/local/bin/k3s",
+            &format!("#!/bin/sh\necho 'k3s version {version} (5a67e8dc)'\n"),
+        );
+        let answer = answer(&node, options.clone());
+        assert_eq!(answer["failed"], !written, "{answer}");
+        assert_eq!(node.has(CONFIG), written);
+    }
 }
 
 #[test]

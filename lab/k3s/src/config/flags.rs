@@ -1,6 +1,7 @@
 //! The command line of `k3s server` and `k3s agent`: flags, their variables, and what the config files add.
 
 use crate::config::files;
+use crate::version::Version;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -216,7 +217,7 @@ pub fn parse(
         .cloned()
         .or_else(|| variable("K3S_CONFIG_FILE"));
     let file = file.map_or_else(|| crate::paths::etc("rancher/k3s/config.yaml"), PathBuf::from);
-    let configured = files::arguments(role, &file);
+    let configured = files::arguments(Version::current(), role, &file);
     let mut values = read(role, &configured)?;
     values.extend(given);
     for flag in FLAGS
