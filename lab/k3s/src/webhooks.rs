@@ -12,8 +12,14 @@ pub(crate) fn check_delete(kind: &Kind, configurations: &[Arc<Value>]) -> Outcom
     for hook in hooks.filter(|hook| text(hook, "/failurePolicy") != "Ignore") {
         if items(hook, "/rules").iter().any(|rule| covers(rule, kind)) {
             let (name, url) = (text(hook, "/name"), text(hook, "/clientConfig/url"));
+            let seconds = hook
+                .pointer("/timeoutSeconds")
+                .and_then(Value::as_u64)
+                .unwrap_or(10);
+            let address = url.split('/').nth(2).unwrap_or_default();
             let message = format!(
-                "Internal error occurred: failed calling webhook \"{name}\": Post \"{url}\": connect: connection refused"
+                "Internal error occurred: failed calling webhook \"{name}\": Post \"{url}?timeout={seconds}s\": dial tcp {address}: \
+                 connect: connection refused"
             );
             return Err(Refusal::new(500, "InternalError", message));
         }
@@ -42,12 +48,17 @@ mod tests {
                 "operations": ["DELETE"], "apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["*"],
                 "resources": ["customresourcedefinitions"],
             }]);
-            let hook = json!({"name": "kept", "rules": rules, "failurePolicy": policy, "clientConfig": {"url": "https://127.0.0.1:1/"}});
+            let hook = json!({"name": "kept", "rules": rules, "failurePolicy": policy, "clientConfig": {"url": "https://127.0.0.1:1/"}, "timeoutSeconds": 1});
             [Arc::new(json!({"webhooks": [hook]}))]
         };
         let definitions = kinds::of("customresourcedefinitions");
         let refused = check_delete(&definitions, &hook("Fail")).unwrap_err();
-        assert!(refused.message().contains("failed calling webhook \"kept\""));
+        // As recorded from v1.21.2 and v1.22.5.
+        assert_eq!(
+            refused.message(),
+            "Internal error occurred: failed calling webhook \"kept\": Post \"https://127.0.0.1:1/?timeout=1s\": dial tcp 127.0.0.1:1: \
+             connect: connection refused"
+        );
         assert!(check_delete(&definitions, &hook("Ignore")).is_ok());
         assert!(check_delete(&kinds::of("ingressclasses"), &hook("Fail")).is_ok());
         assert!(check_delete(&definitions, &[]).is_ok());

@@ -283,7 +283,7 @@ pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
     });
     let shield = journal.shielded.then(|| {
         format!(
-            "No definition (CRD) can be deleted in this cluster, so that k3s deletes none of these. Mend what failed, and run the same again, which allows it again (or `k3s kubectl delete validatingwebhookconfiguration {}`)",
+            "The API server is told to delete no definition (CRD) in this cluster, so that k3s deletes none of these. Mend what failed, and run the same again, which allows it again (or `k3s kubectl delete validatingwebhookconfiguration {}`)",
             shield::NAME
         )
     });

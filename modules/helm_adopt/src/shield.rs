@@ -4,13 +4,13 @@
 use crate::apply::{Journal, one, send};
 use crate::progress::LOOK_EVERY;
 use anyhow::{Result, bail};
-use host::{Command, Waited, wait_until};
-use kubectl::{Kubectl, Meta};
+use host::{Command, Output, Waited, wait_until};
+use kubectl::{Kubectl, Meta, unless_passing};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// What the API server says when it refuses: whoever reads it finds out what to look for.
+/// The API server names it when it refuses: so do we know that it was this, and whoever else reads it what to look for.
 pub(crate) const NAME: &str = "definitions-are-kept.helm-adopt.homelab.k3s";
 const LIST: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations";
 /// For all servers to have learnt of it: they watch, so a moment.
@@ -44,7 +44,7 @@ fn body() -> Value {
     })
 }
 
-/// `definition` is one that is there: its deletion is tried, without effect, until it is refused.
+/// `definition` is one that is there: its deletion is tried, without effect, until it is refused for our sake.
 pub(crate) fn raise(kubectl: &Kubectl, definition: &str, journal: &mut Journal) -> Result<()> {
     if one::<Object>(kubectl, LIST, NAME)?.is_none() {
         journal.touched = true;
@@ -67,23 +67,31 @@ pub(crate) fn raise(kubectl: &Kubectl, definition: &str, journal: &mut Journal) 
     ];
     let argv: Vec<&str> = kubectl.program.iter().map(String::as_str).chain(words).collect();
     let waited = wait_until(kubectl.host, LEARNS, LOOK_EVERY, || {
-        let tried = kubectl
-            .host
-            .run(&Command::new(argv.iter().copied()).within(kubectl.limit(2)))?;
-        Ok(if tried.status == 0 {
-            Err(String::new())
-        } else {
-            Ok(())
-        })
+        let command = Command::new(argv.iter().copied()).within(kubectl.limit(2));
+        Ok(unless_passing(kubectl.host.run(&command))?
+            .and_then(|tried| refused(tried, &kubectl.host.place(), definition)))
     })?;
-    if let Waited::GaveUp { after, .. } = waited {
+    if let Waited::GaveUp { missing, after } = waited {
         bail!(
-            "{}: the API server would still delete definitions, {} s after it was told to refuse ({NAME}), so that Helm cannot be kept from deleting them with all their resources",
+            "{}: {} s after the API server was told to delete no definitions ({NAME}), it was not seen to refuse that: {missing}. So Helm cannot be kept from deleting them with all their resources",
             kubectl.host.place(),
             after.as_secs()
         );
     }
     Ok(())
+}
+
+/// `failed calling webhook "<its name>": …`, in 1.21 and 1.22. Whatever else has kept us from deleting it need not keep Helm.
+fn refused(tried: Output, place: &str, definition: &str) -> Result<(), String> {
+    if !tried.ok() && tried.error_text().contains(NAME) {
+        return Ok(());
+    }
+    Err(
+        match tried.succeed(place, &format!("deleting {definition} for a try")) {
+            Ok(_) => format!("{definition} would still be deleted"),
+            Err(error) => format!("{error:#}"),
+        },
+    )
 }
 
 pub(crate) fn lower(kubectl: &Kubectl, journal: &mut Journal) -> Result<()> {
