@@ -3,7 +3,6 @@
 mark=$1 binary=$2 node=$3 seconds=$4 ask_etcd=$5
 shift 5
 part() { printf '\n%s %s\n' "$mark" "$1"; }
-data=/var/lib/rancher/k3s
 
 # The settings that were asked for and are there: in the unit, its environment or k3s's own files.
 settings() {
@@ -13,6 +12,17 @@ settings() {
         /etc/rancher/k3s/config.yaml.d/*.yml 2>/dev/null |
         sed -e '/^[[:space:]]*#/d' -e 's/[[:space:]]#.*//'
 }
+
+# Where k3s keeps its data: the first folder that an argument, a variable or a file names and that k3s has used, else
+# the usual one. An agent's only kubeconfig is there, and the mark of a member of etcd.
+named() {
+    settings | tr '\n\t' '  ' |
+        grep -Eo "(data-dir|K3S_DATA_DIR|[ '\"]-d)[] '\"\\\\=:[]+/[^] '\"\\\\]*" | sed 's,^[^/]*,,'
+}
+for data in $(named) /var/lib/rancher/k3s; do
+    if [ -d "$data/server" ] || [ -d "$data/agent" ]; then break; fi
+done
+
 part settings
 for setting in "$@"; do
     settings | grep -Eq "(^|[^A-Za-z0-9_])$setting([^A-Za-z0-9_.-]|\$)" && printf '%s\n' "$setting"
