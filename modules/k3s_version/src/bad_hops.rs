@@ -4,15 +4,19 @@ use crate::state::Node;
 use anyhow::{Context, Result};
 use k3s_types::K3sVersion;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 const HOPS: &str = include_str!("../known_bad_hops.json");
+
+/// Objects that a refusal names: enough to find the others by.
+const SHOWN: usize = 5;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BadHop {
     /// The name by which a user lifts it.
     pub rule: String,
-    /// The minor that is bad to arrive at from below: `1.34`.
+    /// What is bad to arrive at from below: a minor (`1.34`), or one of its patches (`1.32.2`).
     reaching: String,
     condition: Condition,
     pub why: String,
@@ -31,6 +35,18 @@ enum Condition {
     CgroupV1Unless(Vec<String>),
     /// Bad in an LXC container unless one of these settings is among the node's.
     LxcUnless(Vec<String>),
+    /// Bad where the cluster has objects of these.
+    ObjectsOf(Definitions),
+}
+
+/// Definitions of custom resources, where they are those of a release of Helm in `kube-system`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Definitions {
+    pub release: String,
+    /// A release whose own objects of them are no loss: it makes them anew.
+    pub beside: String,
+    /// The names of the definitions.
+    pub kinds: Vec<String>,
 }
 
 /// What has to be asked of a node to judge a hop.
@@ -66,16 +82,31 @@ pub(crate) fn questions(hops: &[BadHop], target: &K3sVersion) -> Questions {
             Condition::CgroupV1Unless(settings) | Condition::LxcUnless(settings) => {
                 questions.settings.extend(settings.iter().cloned());
             }
+            Condition::ObjectsOf(_) => {}
         }
     }
     questions
 }
 
+/// What a hop takes away with all its objects. To ask for them costs a visit more.
+pub(crate) fn taken_away<'h>(
+    hops: &'h [BadHop],
+    lifted: &[String],
+    from: &K3sVersion,
+    target: &K3sVersion,
+) -> Vec<&'h Definitions> {
+    let crossed = |hop: &&BadHop| hop.is_crossed(Some(from), target) && !lifted.contains(&hop.rule);
+    let definitions = hops.iter().filter(crossed).map(|hop| match &hop.condition {
+        Condition::ObjectsOf(definitions) => Some(definitions),
+        _ => None,
+    });
+    definitions.flatten().collect()
+}
+
 impl BadHop {
     /// What makes this node's hop `from` → `to` a bad one; `None`: nothing does.
     pub fn evidence(&self, from: Option<&K3sVersion>, to: &K3sVersion, node: &Node) -> Option<String> {
-        let past = from.is_some_and(|from| self.reached_by(from));
-        if past || !self.reached_by(to) {
+        if !self.is_crossed(from, to) {
             return None;
         }
         match &self.condition {
@@ -92,15 +123,28 @@ impl BadHop {
                     settings[0]
                 )
             }),
+            Condition::ObjectsOf(definitions) => definitions.evidence(&node.objects),
         }
     }
 
+    fn is_crossed(&self, from: Option<&K3sVersion>, to: &K3sVersion) -> bool {
+        !from.is_some_and(|from| self.reached_by(from)) && self.reached_by(to)
+    }
+
     fn reached_by(&self, version: &K3sVersion) -> bool {
-        let reaching = self
-            .reaching
-            .split_once('.')
-            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        reaching.is_some_and(|reaching: (u32, u32)| version.minor_version() >= reaching)
+        let K3sVersion {
+            major, minor, patch, ..
+        } = version;
+        vec![*major, *minor, *patch] >= numbers(&self.reaching)
+    }
+}
+
+impl Definitions {
+    fn evidence(&self, objects: &BTreeMap<String, Vec<String>>) -> Option<String> {
+        let found = objects.get(&self.release).filter(|found| !found.is_empty())?;
+        let more = if found.len() > SHOWN { ", ..." } else { "" };
+        let first = found[..found.len().min(SHOWN)].join(", ");
+        Some(format!("the cluster has {} of them: {first}{more}", found.len()))
     }
 }
 
@@ -161,7 +205,7 @@ mod tests {
     fn every_rule_reads_and_names_its_source() {
         for hop in all().unwrap() {
             assert!(
-                hop.reached_by(&version("v1.99.0+k3s1")) && !hop.reached_by(&version("v1.33.9+k3s1")),
+                hop.reached_by(&version("v1.99.0+k3s1")) && !hop.reached_by(&version("v1.32.1+k3s1")),
                 "{}",
                 hop.rule
             );
@@ -227,6 +271,46 @@ mod tests {
             node.settings = vec![setting.to_owned()];
             assert!(refused("v1.35.4+k3s1", "v1.36.0+k3s1", &node).is_empty());
         }
+    }
+
+    #[test]
+    fn traefik_3_takes_the_old_routes_away() {
+        let objects = |count: usize| Node {
+            objects: BTreeMap::from([(
+                "traefik-crd".to_owned(),
+                (0..count)
+                    .map(|number| format!("IngressRoute demo/r{number}"))
+                    .collect(),
+            )]),
+            ..Node::default()
+        };
+        for (from, to) in [("v1.31.4+k3s1", "v1.32.9+k3s1"), ("v1.32.1+k3s1", "v1.32.2+k3s1")] {
+            assert_eq!(refused(from, to, &objects(1)), ["traefik_containo_us"]);
+            assert!(refused(from, to, &objects(0)).is_empty());
+        }
+        assert!(refused("v1.31.4+k3s1", "v1.32.1+k3s1", &objects(1)).is_empty());
+        assert!(refused("v1.32.2+k3s1", "v1.33.1+k3s1", &objects(1)).is_empty());
+        let hops = all().unwrap();
+        let told = |count| {
+            hops[0]
+                .evidence(None, &version("v1.32.2+k3s1"), &objects(count))
+                .unwrap()
+        };
+        assert_eq!(told(1), "the cluster has 1 of them: IngressRoute demo/r0");
+        assert!(told(6).starts_with("the cluster has 6 of them: ") && told(6).ends_with("demo/r4, ..."));
+    }
+
+    #[test]
+    fn objects_are_asked_for_only_where_the_hop_takes_them() {
+        let hops = all().unwrap();
+        let asked = |from, to, lifted: &[&str]| {
+            let lifted: Vec<String> = lifted.iter().map(|rule| (*rule).to_owned()).collect();
+            taken_away(&hops, &lifted, &version(from), &version(to)).len()
+        };
+        assert_eq!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &[]), 1);
+        assert_eq!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &["traefik_containo_us"]), 0);
+        assert_eq!(asked("v1.31.4+k3s1", "v1.31.5+k3s1", &[]), 0);
+        assert_eq!(asked("v1.32.2+k3s1", "v1.33.1+k3s1", &[]), 0);
     }
 
     #[test]

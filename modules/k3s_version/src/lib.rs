@@ -62,7 +62,16 @@ impl<C: Channels> Module for VersionCheck<C> {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let target = target::<C>(params)?;
         let bad_hops = bad_hops::all()?;
-        let node = state::look(params, &bad_hops::questions(&bad_hops, &target.version), host)?;
+        let questions = bad_hops::questions(&bad_hops, &target.version);
+        let mut node = state::look(params, &questions, host)?;
+        // Where the API is down that alone is refused elsewhere.
+        if let Some(from) = node.oldest().cloned().filter(|_| node.running.is_some()) {
+            let lifted = &params.allow.known_bad;
+            for of in bad_hops::taken_away(&bad_hops, lifted, &from, &target.version) {
+                let objects = state::objects(params, of, host)?;
+                node.objects.insert(of.release.clone(), objects);
+            }
+        }
         Ok(State {
             place: host.place(),
             target,

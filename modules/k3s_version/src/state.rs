@@ -1,6 +1,6 @@
 //! What was observed: the target, and what the node says of itself.
 
-use crate::bad_hops::{BadHop, Questions};
+use crate::bad_hops::{BadHop, Definitions, Questions};
 use crate::params::Params;
 use anyhow::{Context, Result};
 use host::{Command, Host};
@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const LOOK: &str = include_str!("look.sh");
+const OBJECTS: &str = include_str!("objects.sh");
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
@@ -65,6 +66,8 @@ pub struct Node {
     pub cgroup_v1: bool,
     pub in_lxc: bool,
     pub etcd: Etcd,
+    /// Objects of the cluster that the hop would take away, by the release whose definitions they are of.
+    pub objects: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -111,6 +114,26 @@ pub(crate) fn look(params: &Params, questions: &Questions, host: &dyn Host) -> R
     let output = host.run(&Command::new(argv).stdin(LOOK).within(limit))?;
     let text = output.succeed(&host.place(), "looking at the node")?.text();
     read(&text, &mark, &params.binary).with_context(|| host.place())
+}
+
+/// The objects of these definitions, of the whole cluster; none where the node is no server.
+pub(crate) fn objects(params: &Params, of: &Definitions, host: &dyn Host) -> Result<Vec<String>> {
+    let seconds = params.timeout.as_secs().to_string();
+    let mut argv = vec![
+        "/bin/sh",
+        "-s",
+        "--",
+        &params.binary,
+        &seconds,
+        &of.release,
+        &of.beside,
+    ];
+    argv.extend(of.kinds.iter().map(String::as_str));
+    let limit = params.timeout * 2 + Duration::from_secs(30);
+    let output = host.run(&Command::new(argv).stdin(OBJECTS).within(limit))?;
+    let doing = format!("looking for objects of the definitions of {}", of.release);
+    let text = output.succeed(&host.place(), &doing)?.text();
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {

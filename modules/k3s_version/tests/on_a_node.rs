@@ -1,4 +1,4 @@
-//! The script that looks at a node, on a node that is a folder.
+//! The scripts that look at a node, on a node that is a folder.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -6,6 +6,7 @@ use host::{Command, Host as _};
 use testbed::Sandbox;
 
 const LOOK: &str = include_str!("../src/look.sh");
+const OBJECTS: &str = include_str!("../src/objects.sh");
 const MOVED: [&str; 5] = [
     "/etc/",
     "/mnt/k3s",
@@ -94,5 +95,43 @@ fn what_an_earlier_k3s_has_left_in_the_usual_folder_does_not_count() {
     assert!(
         told.contains("M why\nthis node has no kubeconfig") && !told.contains("M etcd"),
         "{told}"
+    );
+}
+
+/// Definitions of Traefik's, of which one is somebody's own, and objects of the others.
+const WITH_ROUTES: &str = r#"
+## k3s
+#!/bin/sh
+case "$*" in
+*" get customresourcedefinitions a.old b.old c.old --ignore-not-found "*)
+    printf 'a.old kube-system/traefik-crd\nb.old kube-system/traefik-crd\nc.old mine/traefik-crd\n';;
+*" get a.old,b.old --all-namespaces "*)
+    printf 'A demo/web /\nA kube-system/traefik-dashboard kube-system/traefik\nB demo/auth mine/traefik\n';;
+*) exit 1;;
+esac
+"#;
+
+#[test]
+fn only_objects_that_go_with_k3s_s_own_definitions_are_told() {
+    let node = Sandbox::new(&MOVED, WITH_ROUTES);
+    let asked = |node: &Sandbox, definitions: &str| {
+        let script = format!("set -- k3s 5 traefik-crd traefik {definitions}\n{OBJECTS}");
+        node.run(&Command::new(["/bin/sh", "-s"]).stdin(script)).unwrap()
+    };
+    assert_eq!(
+        asked(&node, "a.old b.old c.old").text(),
+        "",
+        "an agent may not ask"
+    );
+    node.put("/etc/rancher/k3s/k3s.yaml", "");
+    assert_eq!(
+        asked(&node, "a.old b.old c.old").text(),
+        "A demo/web\nB demo/auth\n"
+    );
+    let silent = asked(&node, "d.old");
+    assert_eq!(
+        (silent.status, silent.text().as_str()),
+        (1, ""),
+        "kubectl's failure is ours"
     );
 }
