@@ -49,6 +49,8 @@ if ! command -v "$binary" >/dev/null 2>&1; then
 fi
 part version
 "$binary" --version 2>&1
+part data
+printf '%s\n' "$data"
 
 # A server's own kubeconfig; an agent has only the kubelet's, with which it may read its own node.
 part running

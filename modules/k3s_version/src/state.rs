@@ -66,6 +66,8 @@ pub struct Node {
     pub cgroup_v1: bool,
     pub in_lxc: bool,
     pub etcd: Etcd,
+    /// The folder of k3s's data; `None` where k3s is not installed.
+    pub data_dir: Option<String>,
     /// Objects of the cluster that the hop would take away, by the release whose definitions they are of.
     pub objects: BTreeMap<String, Vec<String>>,
 }
@@ -141,6 +143,7 @@ fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
     let part = |name: &str| parts.get(name).copied().unwrap_or_default().trim();
     let mut node = Node {
         name: part("node").to_owned(),
+        data_dir: Some(part("data").to_owned()).filter(|folder| !folder.is_empty()),
         settings: part("settings").lines().map(str::to_owned).collect(),
         cgroup_v1: part("cgroup") == "v1",
         in_lxc: part("container") == "lxc",
@@ -205,7 +208,7 @@ fn running(text: &str) -> Result<K3sVersion> {
 mod tests {
     use super::*;
 
-    const SERVER: &str = "\nM settings\n\nM cgroup\nv2\n\nM container\nlxc\n\nM node\nk3s-1\n\nM version\nk3s version v1.31.5+k3s1 (56ec5dd4)\ngo version go1.22.10\n\nM running\n";
+    const SERVER: &str = "\nM settings\n\nM cgroup\nv2\n\nM container\nlxc\n\nM node\nk3s-1\n\nM version\nk3s version v1.31.5+k3s1 (56ec5dd4)\ngo version go1.22.10\n\nM data\n/srv/k3s\n\nM running\n";
 
     fn version(text: &str) -> K3sVersion {
         text.parse().unwrap()
@@ -227,7 +230,10 @@ mod tests {
             }
         );
         assert!(node.in_lxc && !node.cgroup_v1 && node.silence.is_none());
-        assert_eq!(node.name, "k3s-1");
+        assert_eq!(
+            (node.name.as_str(), node.data_dir.as_deref()),
+            ("k3s-1", Some("/srv/k3s"))
+        );
     }
 
     #[test]

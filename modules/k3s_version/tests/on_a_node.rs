@@ -79,6 +79,7 @@ fn etcd_and_the_kubelet_s_kubeconfig_are_found_wherever_k3s_keeps_its_data() {
         node.put(&format!("{data}/agent/kubelet.kubeconfig"), "");
         node.make_folder(&format!("{data}/server/db/etcd/member/wal"));
         let told = told(&node);
+        assert!(told.contains(&format!("\nM data\n{data}\n")), "{text}: {told}");
         assert!(
             told.contains("v1.33.7+k3s1\"}}}\n\nM why\n\n\nM etcd\n3.5.25\n"),
             "{text}: {told}"
