@@ -14,6 +14,9 @@ pub struct Owner {
     /// How many of them can only come back on this node, after the uncordon.
     #[serde(default)]
     pub pinned: u32,
+    /// Its pods have something to do and end, so that nothing may start them again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub task: bool,
 }
 
 impl std::fmt::Display for Owner {

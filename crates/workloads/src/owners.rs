@@ -140,6 +140,7 @@ impl Workloads {
             name,
             ready: 0,
             pinned: 0,
+            task: pod.is_task(),
         })
     }
 }
@@ -193,18 +194,10 @@ pub fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
 
 /// As [`now`], where the workloads of all kinds concerned have just been read.
 pub fn in_read(kubectl: &Kubectl, owners: &[Owner], workloads: &Workloads) -> Result<Vec<Seen>> {
-    let others = ready_pods(kubectl, owners.iter().filter(|owner| path(&owner.kind).is_none()))?;
+    let others = live_pods(kubectl, owners.iter().filter(|owner| path(&owner.kind).is_none()))?;
     let replicas = |owner: &Owner| match path(&owner.kind) {
         Some(_) => workloads.replicas(owner),
-        None => Some(Replicas {
-            ready: others
-                .iter()
-                .filter(|pod| owns(owner, pod))
-                .count()
-                .try_into()
-                .ok()?,
-            wanted: None,
-        }),
+        None => counted(owner, &others),
     };
     Ok(owners
         .iter()
@@ -215,18 +208,27 @@ pub fn in_read(kubectl: &Kubectl, owners: &[Owner], workloads: &Workloads) -> Re
         .collect())
 }
 
-/// The ready pods of kinds that are not Kubernetes' own (a database operator's cluster): they are counted.
-fn ready_pods<'o>(kubectl: &Kubectl, owners: impl Iterator<Item = &'o Owner>) -> Result<Vec<Pod>> {
+/// Of kinds that are not Kubernetes' own (a database operator's cluster, a step of a workflow) the pods are counted. A task
+/// without any is no more: its pod has ended, and perhaps nothing will start another one.
+fn counted(owner: &Owner, pods: &[Pod]) -> Option<Replicas> {
+    let own: Vec<&Pod> = pods.iter().filter(|pod| owns(owner, pod)).collect();
+    let ready = own.iter().filter(|pod| pod.is_ready()).count();
+    (!owner.task || !own.is_empty()).then_some(Replicas {
+        ready: ready.try_into().ok()?,
+        wanted: None,
+    })
+}
+
+/// The pods, in the namespaces of these, that have neither ended nor are about to.
+fn live_pods<'o>(kubectl: &Kubectl, owners: impl Iterator<Item = &'o Owner>) -> Result<Vec<Pod>> {
     let namespaces: BTreeSet<&str> = owners.map(|owner| owner.namespace.as_str()).collect();
-    let mut ready = Vec::new();
+    let mut live = Vec::new();
     for namespace in namespaces {
         let pods: Vec<Pod> = kubectl.list(pages(&format!("/api/v1/namespaces/{namespace}/pods")))?;
-        ready.extend(
-            pods.into_iter()
-                .filter(|pod| pod.is_ready() && pod.metadata.deletion_timestamp.is_none()),
-        );
+        let ends = |pod: &Pod| pod.is_finished() || pod.metadata.deletion_timestamp.is_some();
+        live.extend(pods.into_iter().filter(|pod| !ends(pod)));
     }
-    Ok(ready)
+    Ok(live)
 }
 
 fn owns(owner: &Owner, pod: &Pod) -> bool {
@@ -258,6 +260,7 @@ mod tests {
             name: "web".to_owned(),
             ready: ready_before,
             pinned,
+            task: false,
         };
         Seen {
             owner,
@@ -290,6 +293,53 @@ mod tests {
             seen(2, 0, Some((1, Some(2)))).missing(true).unwrap(),
             "Deployment demo/web has 1 of 2 replicas ready"
         );
+    }
+
+    /// A pod of an operator's object.
+    fn pod(kind: &str, policy: &str, ready: bool) -> Pod {
+        let ready = if ready { "True" } else { "False" };
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "p", "namespace": "demo",
+                "ownerReferences": [{"kind": kind, "name": "it", "controller": true}]},
+            "spec": {"restartPolicy": policy},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_task_whose_pod_is_gone_is_not_waited_for() {
+        // (kind, restartPolicy, pods that are there now, whether something is missing)
+        let table: [(&str, &str, &[Pod], bool); 6] = [
+            ("Cluster", "Always", &[], true),
+            ("Cluster", "Always", &[pod("Cluster", "Always", true)], false),
+            // A workflow's step that was evicted, and one whose successor is about to start.
+            ("Workflow", "Never", &[], false),
+            ("Workflow", "OnFailure", &[], false),
+            (
+                "InstanceManager",
+                "Never",
+                &[pod("InstanceManager", "Never", false)],
+                true,
+            ),
+            (
+                "InstanceManager",
+                "Never",
+                &[pod("InstanceManager", "Never", true)],
+                false,
+            ),
+        ];
+        for (kind, policy, pods, missing) in table {
+            let mut owner = Workloads::default().of(&pod(kind, policy, true)).unwrap();
+            owner.ready = 1;
+            let now = counted(&owner, pods);
+            assert_eq!(
+                Seen { owner, now }.missing(false).is_some(),
+                missing,
+                "{kind} {policy} {pods:?}"
+            );
+        }
+        assert_eq!(Workloads::default().of(&pod("Job", "Never", true)), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ struct PodSpec {
     /// Of the pod as a whole, since 1.32: they go before those of its containers.
     resources: Resources,
     overhead: Amounts,
+    restart_policy: String,
     #[serde(flatten)]
     placement: Placement,
 }
@@ -75,6 +76,11 @@ impl Pod {
 
     pub fn is_finished(&self) -> bool {
         matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// Whether it has something to do and ends, in place of running for good.
+    pub fn is_task(&self) -> bool {
+        matches!(self.spec.restart_policy.as_str(), "Never" | "OnFailure")
     }
 
     pub fn is_ready(&self) -> bool {

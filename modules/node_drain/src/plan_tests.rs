@@ -214,6 +214,7 @@ fn a_run_that_takes_over_remembers_what_the_killed_one_knew() {
         name: "web".to_owned(),
         ready,
         pinned: 0,
+        task: false,
     };
     let mut state = state(node(true, Some("a")), &[]);
     state.node.record.as_mut().unwrap().owners = vec![owner(2)];
@@ -235,6 +236,7 @@ fn the_gate_waits_for_what_is_missing_or_was_just_given_back() {
         name: "web".to_owned(),
         ready: 2,
         pinned: 1,
+        task: false,
     };
     let seen = |ready| workloads::owners::Seen {
         owner: owner.clone(),
@@ -262,6 +264,7 @@ fn a_drain_waits_for_workloads_only_when_asked() {
         name: "web".to_owned(),
         ready: 1,
         pinned: 0,
+        task: false,
     };
     let mut state = state(node(true, None), &[pod("web", Some("ReplicaSet"))]);
     state.owners = vec![workloads::owners::Seen { owner, now: None }];

@@ -109,6 +109,7 @@ pub(crate) fn add_workload(state: &mut State, app: &str, before: u32, now: u32) 
         name: app.to_owned(),
         ready: before,
         pinned: 0,
+        task: false,
     };
     let now = Some(Replicas {
         ready: now,
