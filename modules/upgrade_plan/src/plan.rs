@@ -197,7 +197,7 @@ fn outage(params: &Params, turns: &[Turn]) -> Option<String> {
             "the API is away while {restarts}, the only controller, restarts; pods go on running"
         )),
         2 => Some(format!(
-            "two controllers with embedded etcd do without neither: the API is away while each of {restarts} restarts"
+            "unless the datastore is external the API is away while each of {restarts} restarts: etcd on two controllers does without neither"
         )),
         _ => None,
     }
