@@ -161,7 +161,8 @@ fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
     node.installed = Some(version.with_context(|| format!("asking {binary} --version"))?);
     match running(part("running")) {
         Ok(version) => node.running = Some(version),
-        Err(_) if !part("why").is_empty() => node.silence = Some(part("why").to_owned()),
+        // Before its last word kubectl logs each of its tries, in lines that say the same.
+        Err(_) if !part("why").is_empty() => node.silence = part("why").lines().last().map(str::to_owned),
         Err(error) => node.silence = Some(format!("{error:#}")),
     }
     Ok(node)
@@ -257,10 +258,10 @@ mod tests {
 
     #[test]
     fn what_runs_is_unknown_with_a_reason_where_the_api_is_down() {
-        let refused = "\nM why\nThe connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
+        let refused = "\nM why\nE1125 22:23:31.895219     388 memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list\"\nThe connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
         let node = read(&format!("{SERVER}{refused}"), "M", "k3s").unwrap();
         assert_eq!(node.running, None);
-        assert!(node.silence.unwrap().contains("was refused"));
+        assert!(node.silence.unwrap().starts_with("The connection to the server"));
     }
 
     #[test]
