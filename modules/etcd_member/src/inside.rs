@@ -86,7 +86,7 @@ fn datastore(server: &Path) -> Result<Datastore> {
         return Ok(Datastore::External);
     }
     bail!(
-        "there is no k3s server here: there is no folder {}",
+        "there is no k3s server here: there is no folder {}. Where its data is elsewhere, give data_dir (the playbooks: k3s_data_dir)",
         server.display()
     )
 }
