@@ -75,7 +75,12 @@ impl Module for K3sDatastore {
         }
         // Of a server that has etcd, nothing more is asked.
         if state.database.is_some() && state.show().is_alive() {
-            state.api = Some(ask_api(host, &state.places));
+            let api = ask_api(host, &state.places);
+            // An API that is ready says what the files are now, and they may have been moved while it was asked.
+            if api.ready && state.record().is_some() {
+                state = gather(params, host, &at)?;
+            }
+            state.api = Some(api);
         }
         if state.datastore() == Datastore::Sqlite {
             state.objects = Some(count(host, &state.places));

@@ -131,3 +131,17 @@ fn what_a_way_back_has_left_half_done_is_not_taken_for_the_database() {
     assert_eq!(server.sqlite(&format!("{DB}/state.db")).len() as u64, OBJECTS - 1);
     ends_on_etcd(&server, "half-way back");
 }
+
+#[test]
+fn what_k3s_ends_by_itself_while_it_is_being_looked_at_is_not_undone() {
+    let server = Server::new();
+    server.put("state/migration", "late\n");
+    // The module died when k3s was told to start, and everything is moved while the next run asks the API.
+    server.die_after.set(12);
+    call(&server, &json!({}), false);
+    server.revive();
+    server.pass(std::time::Duration::from_secs(20));
+    assert!(server.has(&format!("{DB}/state.db")), "k3s has moved it already");
+    ends_on_etcd(&server, "late");
+    assert_eq!(server.history(), ["etcd"], "it was started once, and is not put back");
+}
