@@ -12,13 +12,14 @@ pub use state::{Lease, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
-use host::{Command, Host, Output, wait_until};
+use host::{Command, Host, wait_until};
+use kubectl::Kubectl;
 use serde::Serialize;
 use std::time::Duration;
 
 /// How often another holder is looked at while waiting for it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: &str = "--request-timeout=20s";
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct ClusterLock;
 
@@ -69,19 +70,11 @@ impl Module for ClusterLock {
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
-        let (verb, lease) = match step {
-            Step::Create(lease) => ("create", lease),
-            Step::Replace { lease, .. } => ("replace", lease),
-            Step::Delete { resource_version } => return delete(params, host, resource_version),
-        };
-        // Validation on this side would fetch the API's whole description; the server checks what it is given.
-        let command =
-            kubectl(params, &[verb, "--validate=false", "-f", "-"]).stdin(serde_json::to_vec(lease)?);
-        taken(
-            &host.run(&command)?,
-            host,
-            "writing the Lease of the cluster's lock",
-        )
+        match step {
+            Step::Create(lease) => write(params, host, "create", lease),
+            Step::Replace { lease, .. } => write(params, host, "replace", lease),
+            Step::Delete { resource_version } => delete(params, host, resource_version),
+        }
     }
 
     fn report(params: &Params, _: &State, after: &State, (): &()) -> Returned {
@@ -92,18 +85,28 @@ impl Module for ClusterLock {
     }
 }
 
-fn kubectl(params: &Params, arguments: &[&str]) -> Command {
-    Command::new(
-        params
-            .kubectl
-            .iter()
-            .map(String::as_str)
-            .chain(arguments.iter().copied())
-            .chain([REQUEST_TIMEOUT]),
-    )
+/// kubectl with its limit. An API server that is away for a moment, as in an election of etcd, is asked again.
+fn kubectl<'a>(params: &'a Params, host: &'a dyn Host) -> Kubectl<'a> {
+    Kubectl {
+        host,
+        program: &params.kubectl,
+        request_timeout: REQUEST_TIMEOUT,
+    }
+}
+
+fn command(kubectl: &Kubectl, arguments: &[&str]) -> Command {
+    let timeout = kubectl.timeout_argument();
+    let words = kubectl.program.iter().map(String::as_str);
+    Command::new(words.chain(arguments.iter().copied()).chain([timeout.as_str()]))
 }
 
 fn look(params: &Params, host: &dyn Host) -> Result<State> {
+    kubectl(params, host).patiently(READING, || look_once(params, host))
+}
+
+const READING: &str = "reading the Lease of the cluster's lock";
+
+fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
     let arguments = [
         "get",
         "lease",
@@ -114,8 +117,8 @@ fn look(params: &Params, host: &dyn Host) -> Result<State> {
         "json",
         "--ignore-not-found",
     ];
-    let output = host.run(&kubectl(params, &arguments))?;
-    let output = output.succeed(&host.place(), "reading the Lease of the cluster's lock")?;
+    let output = host.run(&command(&kubectl(params, host), &arguments))?;
+    let output = output.succeed(&host.place(), READING)?;
     let lease = if output.stdout.trim_ascii().is_empty() {
         None
     } else {
@@ -127,6 +130,25 @@ fn look(params: &Params, host: &dyn Host) -> Result<State> {
     })
 }
 
+fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<()> {
+    // Validation on this side would fetch the API's whole description; the server checks what it is given.
+    let command = command(&kubectl(params, host), &[verb, "--validate=false", "-f", "-"]);
+    let is_done = |found: Option<&Lease>| {
+        found.is_some_and(|found| {
+            let (is, wanted) = (&found.spec, &lease.spec);
+            (&is.holder_identity, &is.renew_time) == (&wanted.holder_identity, &wanted.renew_time)
+        })
+    };
+    change(
+        params,
+        host,
+        &command.stdin(serde_json::to_vec(lease)?),
+        "writing the Lease of the cluster's lock",
+        &lease.metadata.resource_version,
+        is_done,
+    )
+}
+
 /// The delete is guarded as the writes are: between our look and now somebody may have taken over.
 fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<()> {
     let path = format!(
@@ -136,23 +158,42 @@ fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<()
     let options = serde_json::json!({
         "apiVersion": "v1", "kind": "DeleteOptions", "preconditions": { "resourceVersion": resource_version },
     });
-    let command =
-        kubectl(params, &["delete", "--raw", &path, "-f", "-"]).stdin(serde_json::to_vec(&options)?);
-    taken(
-        &host.run(&command)?,
+    let command = command(&kubectl(params, host), &["delete", "--raw", &path, "-f", "-"]);
+    change(
+        params,
         host,
+        &command.stdin(serde_json::to_vec(&options)?),
         "deleting the Lease of the cluster's lock",
+        resource_version,
+        |found| found.is_none(),
     )
 }
 
-fn taken(output: &Output, host: &dyn Host, doing: &str) -> Result<()> {
-    if !output.ok() {
-        let said = output.error_text();
-        bail!(
-            "{}: {doing} was refused; if another run was quicker, run again to see whose it is: {}",
-            host.place(),
-            said.trim()
-        );
-    }
-    Ok(())
+/// Does something to the Lease of this version. A request that has failed may have been heard all the same, so the Lease
+/// is looked at: what is done is done, what is untouched is tried again, and what somebody else has changed is theirs.
+fn change(
+    params: &Params,
+    host: &dyn Host,
+    command: &Command,
+    doing: &str,
+    version: &str,
+    is_done: impl Fn(Option<&Lease>) -> bool,
+) -> Result<()> {
+    kubectl(params, host).patiently(doing, || {
+        let tried = host
+            .run(command)
+            .and_then(|output| output.succeed(&host.place(), doing));
+        let Err(error) = tried else { return Ok(()) };
+        let found = look_once(params, host)?.lease;
+        if is_done(found.as_ref()) {
+            return Ok(());
+        }
+        let is = found
+            .as_ref()
+            .map_or("", |lease| &lease.metadata.resource_version);
+        if is != version {
+            bail!("{error:#}. Somebody else was quicker: run again to see whose it is");
+        }
+        Err(error)
+    })
 }
