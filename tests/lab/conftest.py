@@ -51,15 +51,25 @@ class Lab:
         self.inventory = self.folder / "hosts.yaml"
         self.inventory.write_text(self("inventory"))
 
+    def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([LAB, *arguments], input=stdin, capture_output=True, text=True, timeout=300)
+
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
-        done = subprocess.run([LAB, *arguments], input=stdin, capture_output=True, text=True, timeout=300)
+        done = self.run(*arguments, stdin=stdin)
         assert done.returncode == 0, f"lab {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
     # Asking the lab
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        return self("kubectl", *arguments, stdin=stdin)
+        """What only looks is asked again while no API answers, as in an election of etcd; a change is asked for once."""
+        deadline = time.monotonic() + (60 if arguments[0] in ("get", "wait") else 0)
+        while True:
+            done = self.run("kubectl", *arguments, stdin=stdin)
+            if done.returncode == 0:
+                return done.stdout
+            assert time.monotonic() < deadline, f"kubectl {arguments}: {done.stdout}{done.stderr}"
+            time.sleep(0.5)
 
     def nodes(self) -> dict[str, dict]:
         items = json.loads(self.kubectl("get", "nodes", "-o", "json"))["items"]
@@ -67,7 +77,7 @@ class Lab:
 
     def ready_nodes(self) -> int:
         """How many are Ready; none while no API answers, as in an election of etcd."""
-        done = subprocess.run([LAB, "kubectl", "get", "nodes"], capture_output=True, text=True, timeout=300)
+        done = self.run("kubectl", "get", "nodes")
         return done.stdout.count(" Ready ") if done.returncode == 0 else 0
 
     def api_is_ready(self, vmid: int, host: str = "pve1") -> bool:

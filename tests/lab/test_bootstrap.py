@@ -85,7 +85,9 @@ def sqlite(filled: Lab):
 def assert_moved(lab: Lab) -> None:
     assert datastore(lab) == "etcd"
     assert is_ready(lab) and active(lab) == "active"
-    assert "node-role.kubernetes.io/etcd" in lab.nodes()["k3s-controller-1"]["metadata"]["labels"]
+    # The kubelet says so, and it comes after the API.
+    role = "node-role.kubernetes.io/etcd"
+    lab.wait_until("the node's role", lambda: role in lab.nodes()["k3s-controller-1"]["metadata"]["labels"])
     lab.play("bootstrap-k3s-ha").assert_unchanged()
 
 

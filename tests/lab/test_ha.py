@@ -81,6 +81,8 @@ def test_all_that_is_wrong_is_told_together(two_hosts: Lab, tmp_path: Path) -> N
     lab("fault", "readyz", "etcd", "102")
     lab.inside(third, "systemctl stop k3s", host)
     try:
+        # It may have led etcd.
+        lab.wait_until("the first server being ready", lambda: lab.api_is_ready(101))
         run = validate(lab, "-e", "k3s_ha_take_snapshot=true")
         says(
             run, "NOT WHOLE", "k3s-controller-2: its API is not ready: failing: etcd", "k3s-controller-3: its API is not ready",

@@ -94,8 +94,9 @@ def test_killed_between_stop_and_start(lab: Lab, dest: Path) -> None:
     run = lab.begin("refresh-k3s-kubeconfig", "-e", HERE, "-e", f"k3s_kubeconfig_dest={dest}")
     lab.wait_until("the renewal's pause", lambda: "yes" in lab.inside(101, "pgrep -f 'certificate rotat[e]' >/dev/null && echo yes || true"))
     lab.kill(run, remote_too=True)
-    # The script in the container dies too, and with it the hand that would have started k3s again.
-    lab.inside(101, "pkill -KILL -f 'certificate rotat[e]'; pkill -KILL -f '^/bin/sh -s$'; rm -f /etc/lab/rotate-pause; true")
+    # The script in the container dies too, and with it the hand that would have started k3s again: it first, as it starts
+    # k3s as soon as what it waits for is gone.
+    lab.inside(101, "pkill -KILL -f '^/bin/sh -s$'; pkill -KILL -f 'certificate rotat[e]'; rm -f /etc/lab/rotate-pause; true")
     assert lab.inside(101, "systemctl is-active k3s || true").strip() == "inactive"
     run = refresh(lab, dest)
     assert run.status == 0, run.text

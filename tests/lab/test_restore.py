@@ -101,13 +101,18 @@ def members(lab: Lab) -> list[str]:
 CONTROLLERS = [f"k3s-controller-{number}" for number in (1, 2, 3)]
 
 
+def assert_all_vote(lab: Lab) -> None:
+    """A Node tells of its member some seconds after etcd has made it a voter."""
+    lab.wait_until("all members voting", lambda: members(lab) == CONTROLLERS)
+
+
 def test_three_servers_are_put_back(three: Lab) -> None:
     name = take(three)
     add_later(three)
     configs = {vmid: three.installation(vmid, host) for vmid, host in SERVERS.items()}
     run = restore(three, name)
     assert_restored(three, run, SERVERS)
-    assert members(three) == CONTROLLERS
+    assert_all_vote(three)
     assert {vmid: three.installation(vmid, host) for vmid, host in SERVERS.items()} == configs
     for vmid, host in SERVERS.items():
         kept_aside = three.inside(vmid, "cd /var/lib/rancher/k3s/server; ls -d before-restore-*/etcd db/etcd-old-* 2>/dev/null || true", host)
@@ -137,7 +142,7 @@ def test_a_killed_restore_is_taken_up(three: Lab, vmid: int, until: str, remote_
     again = restore(three, name, "-e", "k3s_restore_again=true")
     assert "An unfinished restore of this backup" in " ".join(again.text.split()), again.text
     assert_restored(three, again, SERVERS)
-    assert members(three) == CONTROLLERS
+    assert_all_vote(three)
 
 
 def test_a_failed_reset_leaves_no_old_data_in_place_and_is_taken_up(three: Lab) -> None:
@@ -162,4 +167,4 @@ def test_all_is_lost_and_comes_back(three: Lab) -> None:
         three.inside(vmid, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server /etc/rancher/node", host)
     run = restore(three, name)
     assert_restored(three, run, SERVERS)
-    assert members(three) == CONTROLLERS
+    assert_all_vote(three)

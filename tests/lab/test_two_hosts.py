@@ -63,6 +63,7 @@ def test_a_member_of_etcd_that_is_down_keeps_the_others_up(two_hosts: Lab) -> No
         assert lab.versions() == before
     finally:
         lab.inside(103, "systemctl start --no-block k3s")
+        lab.wait_until("the third server", lambda: lab.api_is_ready(103))
 
 
 def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_is_said(
