@@ -178,12 +178,14 @@ fn stopped_and_missing_containers_are_told_apart() {
 #[test]
 fn a_container_that_stops_under_a_command_is_no_status() {
     let folder = tempfile::tempdir().unwrap();
-    let host = container(
-        &folder,
-        101,
-        "while [ \"$1\" != -- ]; do shift; done; shift; exec 3<&0; env -i \"$@\" <&3 & sleep 0.3; kill -KILL $!; exit 1",
+    let begun = folder.path().join("begun").to_str().unwrap().to_owned();
+    let attach = format!(
+        "while [ \"$1\" != -- ]; do shift; done; shift; exec 3<&0; env -i \"$@\" <&3 &\n\
+         until [ -e {begun} ]; do sleep 0.01; done; kill -KILL $!; exit 1"
     );
-    let error = host.run(&Command::new(["sleep", "0.7"])).unwrap_err();
+    let host = container(&folder, 101, &attach);
+    let command = format!("touch {begun}; exec sleep 2");
+    let error = host.run(&Command::new(["sh", "-c", &command])).unwrap_err();
     assert_eq!(kind(&error), Kind::AttachFailed);
     assert!(error.to_string().contains("cut off"), "{error}");
 }

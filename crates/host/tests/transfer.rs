@@ -96,9 +96,9 @@ fn half_a_stream_is_no_file() {
         .unwrap_err();
     assert_eq!(Failure::of(&error).unwrap().kind, Kind::TimedOut);
     // Gone, but what it left holds the stream open: nobody can say whether all has come.
-    let left = Command::new(["sh", "-c", "echo begun; sleep 2 &"]).save(&to, MOST);
+    let left = Command::new(["sh", "-c", "echo begun; sleep 9 &"]).save(&to, MOST);
     let error = LocalHost::new()
-        .run(&left.within(Duration::from_millis(500)))
+        .run(&left.within(Duration::from_secs(2)))
         .unwrap_err();
     assert!(format!("{error:#}").contains("its end was not seen"), "{error:#}");
     assert!(!Path::new(&to).exists());

@@ -163,15 +163,16 @@ fn etcd_is_saved_into_one_private_file_that_tells_what_is_in_it() {
 #[test]
 fn a_live_sqlite_database_is_packed_with_what_is_still_in_its_log() {
     let server = Server::new("exit 9");
-    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system sleep 4\n";
+    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system echo in\n";
     let mut writer = Command::new("sqlite3")
         .arg(server.data().join("server/db/state.db"))
         .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     std::io::Write::write_all(writer.stdin.as_mut().unwrap(), sql.as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // It stays open until the end of its input.
+    std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut [0; 3]).unwrap();
     let answer = server.take(&json!({}));
     assert_eq!(
         (&answer["failed"], &answer["datastore"]),

@@ -33,15 +33,16 @@ fn a_live_sqlite_database_is_copied_whole_and_privately() {
     let (data, dest) = (programs.folder().join("data"), programs.folder().join("backups"));
     server(&data);
     // Left in the log on purpose: a copy of the main file alone would not have the row.
-    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system sleep 3\n";
+    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system echo in\n";
     let mut writer = Command::new("sqlite3")
         .arg(data.join("server/db/state.db"))
         .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     std::io::Write::write_all(writer.stdin.as_mut().unwrap(), sql.as_bytes()).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(700));
+    // It stays open until the end of its input.
+    std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut [0; 3]).unwrap();
     let answer = answer(&programs, &json!({"vmid": 101, "data_dir": data, "dest": dest}));
     assert_eq!(answer["failed"], false, "{answer}");
     let path = answer["path"].as_str().unwrap();

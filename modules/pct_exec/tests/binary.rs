@@ -75,7 +75,7 @@ fn a_missing_program_is_told_apart_from_status_127() {
 #[test]
 fn a_time_out_leaves_no_process() {
     let script = "echo begun; setsid sh -c 'sleep 987654; true' & sleep 987654";
-    let answer = run(&json!({"vmid": 101, "script": script, "timeout": 1}));
+    let answer = run(&json!({"vmid": 101, "script": script, "timeout": 3}));
     assert_eq!(answer["failure"]["kind"], "timed_out");
     assert_eq!(answer["stdout"], "begun\n");
     let left = std::process::Command::new("pgrep")
