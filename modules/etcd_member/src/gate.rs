@@ -43,6 +43,15 @@ fn is_of(member: &str, node: Option<&str>) -> bool {
         .is_some_and(|(node, its)| node.eq_ignore_ascii_case(its))
 }
 
+/// Whether etcd can change its members at this moment; it could not, in an election.
+pub(crate) fn decides(etcd: &Etcd) -> Result<(), String> {
+    match etcd {
+        Etcd::Silent { .. } => Err(no_answer(etcd)),
+        Etcd::Cluster(cluster) => cluster.no_quorum.clone().map_or(Ok(()), Err),
+        Etcd::None | Etcd::Learner { .. } => Ok(()),
+    }
+}
+
 /// Why the member here cannot be asked.
 pub(crate) fn no_answer(etcd: &Etcd) -> String {
     match etcd {

@@ -31,6 +31,9 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A change of members that comes on the heels of another is never answered, and has to be asked for again.
 const TRY_EVERY: Duration = Duration::from_secs(2);
+/// What an election of k3s's etcd takes at most, and a server that restarts: a quorum that does not answer for so long is
+/// lost, and only then is somebody told to bring one back.
+const ELECTION: Duration = Duration::from_secs(30);
 /// An election of k3s's etcd takes more than 7 s, and until it is over a server that restarts may miss a removal.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -66,13 +69,16 @@ impl Module for EtcdMember {
     /// Looks until the state is as required, or the wait is over; the plan judges the last look.
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let wait = match params.want {
-            Want::Query { wait, .. } => wait,
-            Want::Absent { .. } => 0,
+            Want::Query { wait, .. } => Duration::from_secs(wait),
+            Want::Absent { .. } => ELECTION.min(Duration::from_secs(params.timeout)),
         };
         let mut seen = None;
-        wait_until(host, Duration::from_secs(wait), LOOK_EVERY, || {
+        wait_until(host, wait, LOOK_EVERY, || {
             let state = seen.insert(look(params, host)?);
-            Ok(gate::judge(params, state).map(|_| ()))
+            Ok(match params.want {
+                Want::Query { .. } => gate::judge(params, state).map(|_| ()),
+                Want::Absent { .. } => gate::decides(&state.seen.etcd),
+            })
         })?;
         seen.context("etcd was never looked at")
     }

@@ -161,7 +161,7 @@ fn without_a_quorum_the_survivor_still_tells_what_it_knows() {
     });
     assert_eq!(answer["members"].as_array().unwrap().len(), 3);
     assert_eq!(answer["healthy_voters"], 0);
-    let answer = lab.ask(json!({"state": "absent", "node": "n3", "force": true}));
+    let answer = lab.ask(json!({"state": "absent", "node": "n3", "force": true, "timeout": 1}));
     assert!(
         message(&answer).contains("without a quorum etcd changes nothing"),
         "{answer}"
