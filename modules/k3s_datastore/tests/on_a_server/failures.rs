@@ -117,6 +117,26 @@ fn a_migration_that_ends_while_its_server_is_being_looked_at_is_one_that_ended()
 }
 
 #[test]
+fn an_etcd_that_elects_while_it_is_compared_is_asked_again() {
+    let server = Server::new();
+    server.put("state/etcd-elects", "");
+    let answer = call(&server, &json!({}), false);
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    assert_on_etcd(&server, "once more");
+}
+
+#[test]
+fn an_etcd_that_cannot_be_compared_is_not_believed() {
+    let server = Server::new();
+    server.put("state/etcd-is-silent", "");
+    let words = [
+        "etcd to be held against the copy of SQLite took longer than 60 s",
+        "no answer within 15s",
+    ];
+    goes_back(&server, &json!({}), &words);
+}
+
+#[test]
 fn where_systemd_would_start_it_again_k3s_is_not_started() {
     let server = Server::new();
     server.put("state/foreign-restart", "on-failure\n");

@@ -143,5 +143,9 @@ fn what_k3s_ends_by_itself_while_it_is_being_looked_at_is_not_undone() {
     server.pass(std::time::Duration::from_secs(20));
     assert!(server.has(&format!("{DB}/state.db")), "k3s has moved it already");
     ends_on_etcd(&server, "late");
-    assert_eq!(server.history(), ["etcd"], "it was started once, and is not put back");
+    assert_eq!(
+        server.history(),
+        ["etcd"],
+        "it was started once, and is not put back"
+    );
 }

@@ -152,6 +152,12 @@ fn answer(root: &Path, arguments: &[String]) -> Output {
             Ok(json!({"id": "8e9e05c52164694d", "name": "node-1a2b3c4d", "voter": true}).to_string())
         }
         Request::Member { .. } => Err(anyhow::anyhow!("connection refused")),
+        Request::Compare { .. } if fs::remove_file(root.join("state/etcd-elects")).is_ok() => Err(
+            anyhow::anyhow!("reading the objects in etcd: etcdserver: leader changed"),
+        ),
+        Request::Compare { .. } if root.join("state/etcd-is-silent").exists() => Err(anyhow::anyhow!(
+            "counting the objects in etcd: no answer within 15s"
+        )),
         Request::Compare { copy, .. } => Ok(compare(&copy, &db.join("etcd/keys"))),
     };
     match answered {
