@@ -38,8 +38,15 @@ def start(lab: Lab, annotations: dict[str, str], **more: object) -> None:
     lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(deployment))
 
 
+def pods(lab: Lab) -> list[dict]:
+    """Without those of the test before, which may still be ending."""
+    items = json.loads(lab.kubectl("get", "pods", "-n", "default", "-l", "app=web", "-o", "json"))["items"]
+    return [item for item in items if "deletionTimestamp" not in item["metadata"]]
+
+
 def pod(lab: Lab) -> dict:
-    return json.loads(lab.kubectl("get", "pods", "-n", "default", "-l", "app=web", "-o", "json"))["items"][0]
+    lab.wait_until("a pod", lambda: bool(pods(lab)))
+    return pods(lab)[0]
 
 
 def waits_in(lab: Lab, *reasons: str) -> None:
