@@ -139,6 +139,20 @@ def test_a_run_that_dies_while_k3s_is_stopped_is_taken_up(sqlite: Lab) -> None:
     assert_moved(sqlite)
 
 
+def test_a_module_whose_run_was_killed_ends_its_work_before_the_next_one(sqlite: Lab) -> None:
+    run = sqlite.begin("bootstrap-k3s-ha")
+    sqlite.wait_until("etcd being filled", lambda: "etcd" in datastore(sqlite))
+    sqlite.inside(101, "pkill -STOP -f 'k3s serve[r]'")
+    sqlite.kill(run, remote_too=False)
+    again = sqlite.begin("bootstrap-k3s-ha")
+    sqlite.wait_until("the next run's turn", sqlite.reached("Move the datastore to embedded etcd"))
+    sqlite.inside(101, "pkill -CONT -f 'k3s serve[r]'")
+    ended = sqlite.go_on(again)
+    ended.assert_unchanged()
+    assert "while this run waited for it" in " ".join(ended.text.split()), ended.text
+    assert_moved(sqlite)
+
+
 def test_a_machine_that_reboots_in_the_middle_serves_no_half_cluster(sqlite: Lab) -> None:
     sqlite("fault", "migration", "101", "700", "--hang")
     run = sqlite.begin("bootstrap-k3s-ha")
