@@ -336,6 +336,19 @@ fn a_server_that_lost_everything_gets_token_keys_and_password_of_the_backup() {
 }
 
 #[test]
+fn a_server_whose_token_is_a_setting_and_whose_file_is_lost_gets_that_too() {
+    let node = Node::new(Datastore::Etcd, "--cluster-init");
+    std::fs::remove_dir_all(node.path(SERVER)).unwrap();
+    node.restore().unwrap();
+    assert_eq!(node.in_server("db/etcd/data"), "then");
+    assert_eq!(node.in_server("token"), TOKEN);
+    assert_eq!(
+        node.text("etc/systemd/system/k3s.service.env"),
+        "K3S_TOKEN=s3cr3t\n"
+    );
+}
+
+#[test]
 fn a_peer_is_stopped_set_aside_and_started_and_keeps_keys_that_fit() {
     for (identity, kept) in [("the authority", true), ("another", false)] {
         let node = Node::new(Datastore::Etcd, "--server https://10.0.0.9:6443");

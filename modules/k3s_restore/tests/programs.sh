@@ -61,6 +61,10 @@ case "$*" in
         echo 'level=fatal msg="bootstrap data already found and encrypted with different token" token=s3cr3t' >&2
         exit 1
     fi
+    if [ ! -e "${db%/db}/token" ]; then
+        echo 'level=fatal msg="server/token does not exist, please pass --token to complete the restoration"' >&2
+        exit 1
+    fi
     [ ! -d "$db/etcd" ] || mv "$db/etcd" "$db/etcd-old-$(now)"
     [ ! -f "$state/reset-does-nothing" ] || exit 0
     for word; do :; done

@@ -16,6 +16,8 @@ use tokio::process::Command;
 const PROGRAM: &str = "/usr/bin/etcdctl";
 /// A server that is told which one to join refuses since this minor version.
 const REFUSES_SERVER_SINCE: u32 = 28;
+/// A restore asks for a token since this minor version, and a file that it is told is none to it.
+const ASKS_FOR_TOKEN_SINCE: u32 = 22;
 /// The message has other words since this minor version.
 const OTHER_WORDS_SINCE: u32 = 22;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -55,6 +57,7 @@ pub fn check(config: &Config) -> Result<()> {
         "invalid flag use; --cluster-reset required with --cluster-reset-restore-path"
     );
     refuse_server(config)?;
+    refuse_without_token(config)?;
     ensure!(
         snapshot.is_file(),
         "starting kubernetes: preparing server: start managed database: etcd: snapshot path does not exist: {}",
@@ -70,6 +73,18 @@ fn refuse_server(config: &Config) -> Result<()> {
             "invalid flag use; cannot perform cluster-reset while server URL is set - remove server from configuration before resetting"
         );
     }
+    Ok(())
+}
+
+fn refuse_without_token(config: &Config) -> Result<()> {
+    let token = config.server_dir().join("token");
+    ensure!(
+        !Version::current().since(ASKS_FOR_TOKEN_SINCE)
+            || config.flags.value("token").is_some()
+            || token.exists(),
+        "{} does not exist, please pass --token to complete the restoration",
+        token.display()
+    );
     Ok(())
 }
 

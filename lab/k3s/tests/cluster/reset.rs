@@ -3,6 +3,8 @@
 use crate::lab::{Lab, SLOW, text};
 use std::process::Output;
 
+const TOKEN: [&str; 2] = ["--token", "labtoken"];
+
 fn server(lab: &Lab, version: &str, arguments: &[&str]) -> Output {
     let data = lab.folder.path().join("n1/data");
     let mut command = lab.k3s(version, "n1");
@@ -11,19 +13,16 @@ fn server(lab: &Lab, version: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .arg("--data-dir")
         .arg(data)
-        .args([
-            "--node-name",
-            "n1",
-            "--node-ip",
-            "127.0.0.1",
-            "--token",
-            "labtoken",
-        ]);
+        .args(["--node-name", "n1", "--node-ip", "127.0.0.1"]);
     command.output().unwrap()
 }
 
 fn refusal(lab: &Lab, version: &str, arguments: &[&str]) -> String {
-    let output = server(lab, version, arguments);
+    let output = server(lab, version, &[arguments, &TOKEN].concat());
+    refused(lab, &output)
+}
+
+fn refused(lab: &Lab, output: &Output) -> String {
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
     assert!(!lab.folder.path().join("n1/data/server").join("tls").exists());
     text(&output.stderr)
@@ -58,4 +57,30 @@ fn what_cannot_be_reset_is_refused_before_anything_is_touched() {
     std::fs::write(lab.folder.path().join("n1/data/server/db/reset-flag"), "").unwrap();
     let again = refusal(&lab, "v1.31.4+k3s1", &["--cluster-reset"]);
     assert!(again.contains("db/reset-flag file"), "{again}");
+}
+
+#[test]
+fn a_restore_without_a_token_of_its_own_overlooks_the_one_in_a_file() {
+    let lab = Lab::empty(SLOW);
+    let file = lab.folder.path().join("secret");
+    std::fs::write(&file, "labtoken\n").unwrap();
+    let file = file.to_str().unwrap();
+    let arguments = [
+        "--cluster-reset",
+        "--cluster-reset-restore-path=/no/such/snapshot",
+        "--token-file",
+        file,
+    ];
+    let told = |version| refused(&lab, &server(&lab, version, &arguments));
+    let new = told("v1.22.5+k3s1");
+    assert!(
+        new.contains("server/token does not exist, please pass --token to complete the restoration"),
+        "{new}"
+    );
+    let old = told("v1.21.2+k3s1");
+    assert!(old.contains("snapshot path does not exist"), "{old}");
+    std::fs::create_dir_all(lab.folder.path().join("n1/data/server")).unwrap();
+    std::fs::write(lab.folder.path().join("n1/data/server/token"), "labtoken\n").unwrap();
+    let there = told("v1.22.5+k3s1");
+    assert!(there.contains("snapshot path does not exist"), "{there}");
 }

@@ -19,6 +19,12 @@ K10*::*)
     ;;
 esac
 write "$kept/token" 600 "$secret"
+# k3s asks for its own file too, and overlooks the one that it is told (since 1.22). Where all was lost and the token is a setting of
+# the node, nothing has put it back.
+if [ ! -e "$server/token" ]; then
+    cp -a "$kept/files/server/token" "$server/token.part" || die "copying the token failed"
+    mv "$server/token.part" "$server/token" || die "naming the token failed"
+fi
 export K3S_TOKEN_FILE="$kept/token" K3S_CONFIG_FILE="$kept/config.yaml"
 eval "set -- $arguments"
 # Not with our lock in its hands: what k3s leaves behind must not hold it.
