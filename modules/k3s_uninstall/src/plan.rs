@@ -103,6 +103,9 @@ pub(crate) fn leftovers(state: &State) -> Vec<Leftover> {
         "/etc/rancher/k3s" => "configuration, perhaps with a token or passwords of registries",
         "/var/lib/rancher/k3s" => "data of k3s: certificates, perhaps the datastore, images, local volumes",
         "/var/lib/kubelet" => "data of pods; see that nothing is mounted there before it is removed",
+        "/run/k3s" => {
+            "mounts of pods that k3s' script could not unmount; they are in nobody's way, and end when the container is restarted"
+        }
         _ => "a service that makes /dev/kmsg, written for k3s",
     };
     let left = state.left.iter();
@@ -181,6 +184,7 @@ mod tests {
             "/etc/rancher/node",
             "/var/lib/homelab-k3s",
             "/etc/systemd/system/conf-kmsg.service",
+            "/run/k3s",
         ];
         let gone = State {
             left: left.map(str::to_owned).into(),
@@ -188,5 +192,6 @@ mod tests {
         };
         let told: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
         assert!(told[0].contains("password") && told[1].contains("backup") && told[2].contains("/dev/kmsg"));
+        assert!(told[3].contains("mounts of pods"));
     }
 }

@@ -10,7 +10,8 @@ use k3s_uninstall::K3sUninstall;
 use serde_json::{Value, json};
 use testbed::{Programs, Sandbox};
 
-const MOVED: [&str; 6] = [
+const MOVED: [&str; 7] = [
+    "/proc/self/mounts",
     "/etc/systemd",
     "/etc/rancher",
     "/opt/k3s",
@@ -58,6 +59,20 @@ fn a_server_is_removed_and_what_is_left_is_told() {
         (&second["changed"], &second["installed"]),
         (&json!(false), &json!(false))
     );
+}
+
+#[test]
+fn mounts_that_the_script_has_left_are_told() {
+    let node = node();
+    let rootfs = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/69b1da05/rootfs";
+    let mounts = format!("tmpfs /run tmpfs rw 0 0\noverlay {rootfs} overlay rw 0 0\n");
+    node.put("proc/self/mounts", &node.moved(&mounts));
+    let told = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
+    let left = answer(&node, json!({"role": "server"}));
+    assert!(told(&left), "{left}");
+    node.put("proc/self/mounts", "tmpfs /run tmpfs rw 0 0\n");
+    let gone = answer(&node, json!({"role": "server"}));
+    assert!(!told(&gone), "{gone}");
 }
 
 #[test]

@@ -22,6 +22,8 @@ done
 for path in /etc/rancher/k3s /etc/rancher/node /var/lib/rancher/k3s /var/lib/kubelet /var/lib/homelab-k3s; do
     [ ! -d "$path" ] || [ -z "$(ls -A "$path" 2>/dev/null)" ] || put "left:$path" x
 done
+# The script asks once to unmount what pods had; what was busy in that moment stays.
+! grep -q '^[^ ]* /run/k3s/' /proc/self/mounts 2>/dev/null || put left:/run/k3s x
 for path in "$units/conf-kmsg.service"; do
     [ ! -e "$path" ] || put "left:$path" x
 done
