@@ -99,11 +99,15 @@ def killed(lab: Lab, name: str, task: str) -> None:
 def test_a_controller_goes_though_killed_on_the_way(lab: Lab) -> None:
     name = "k3s-controller-2"
     # Drained; then out of etcd, perhaps in the midst of the script; then without k3s, and the cluster still has its Node.
-    for task in ("Remove its member of etcd", "Run k3s' uninstall script", "Remove the Node and its password"):
+    for task in ("Remove its member of etcd", "Run k3s' uninstall script", "Ask etcd for its members"):
         killed(lab, name, task)
         assert name in lab.nodes()
     assert lab.cordoned() == {name}
-    done = uninstall(lab, name, "-e", f"k3s_uninstall_confirm={name}", "-vvv", "--diff")
+    run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}", "-vvv", "--diff")
+    # What a killed run has asked for may still happen while the next one is at work.
+    lab.hold(run, "Renew the run's lock")
+    lab.kubectl("delete", "node", name)
+    done = lab.go_on(run)
     assert done.status == 0, done.text[-4000:]
     lab.assert_no_secret_in(done, 101, *GIVEN)
     assert set(lab.nodes()) == {"k3s-controller-1", "k3s-worker-1"}

@@ -46,6 +46,7 @@ fn state(pods: &[Value], budgets: Vec<Budget>) -> State {
         budgets,
         pinned: Pinned::default(),
         fit_here_only: BTreeSet::new(),
+        gone: false,
         owners: Vec::new(),
         api: Api {
             budgets: "policy/v1".to_owned(),

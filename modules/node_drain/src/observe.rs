@@ -28,8 +28,18 @@ pub(crate) fn node(params: &Params, kubectl: &Kubectl) -> Result<Node> {
     Ok(node)
 }
 
+/// The node and the others; `None`: it is gone, and may be.
+fn find(params: &Params, nodes: Vec<Node>) -> Result<Option<(Node, Vec<Node>)>> {
+    if params.may_be_gone && nodes.iter().all(|node| node.name != params.node) {
+        return Ok(None);
+    }
+    split(nodes, &params.node).map(Some)
+}
+
 fn without_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
-    let (node, others) = split(kubectl.list(pages("/api/v1/nodes"))?, &params.node)?;
+    let Some((node, others)) = find(params, kubectl.list(pages("/api/v1/nodes"))?)? else {
+        return Ok(State::gone(host));
+    };
     let mut state = State::of(host, node, &others);
     if params.wait_for {
         let wanted = if params.owners.is_empty() {
@@ -50,7 +60,9 @@ fn with_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<Stat
         "/api/v1".to_owned(),
     ];
     let mut documents = kubectl.read(&paths)?;
-    let (node, others) = split(documents.list()?, &params.node)?;
+    let Some((node, others)) = find(params, documents.list()?)? else {
+        return Ok(State::gone(host));
+    };
     let mut state = State::of(host, node, &others);
     state.pods = documents.list()?;
     let (groups, core): (Groups, Resources) = (documents.one()?, documents.one()?);
@@ -123,6 +135,7 @@ impl State {
         Self {
             now: host.now(),
             node,
+            gone: false,
             other_nodes,
             pods: Vec::new(),
             budgets: Vec::new(),
@@ -130,6 +143,13 @@ impl State {
             fit_here_only: BTreeSet::new(),
             owners: Vec::new(),
             api: Api::default(),
+        }
+    }
+
+    fn gone(host: &dyn Host) -> Self {
+        Self {
+            gone: true,
+            ..Self::of(host, Node::default(), &[])
         }
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 pub struct Params {
     pub vmid: Option<u32>,
     pub node: String,
+    /// Whether the cluster may have no such node.
+    pub may_be_gone: bool,
     pub state: Wanted,
     pub kubectl: Vec<String>,
     pub run_id: Option<String>,
@@ -110,6 +112,8 @@ struct Options {
     vmid: Option<u32>,
     node: String,
     #[serde(default)]
+    may_be_gone: bool,
+    #[serde(default)]
     state: Wanted,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
@@ -192,6 +196,7 @@ impl TryFrom<Options> for Params {
             },
             vmid: options.vmid,
             node: options.node,
+            may_be_gone: options.may_be_gone,
             state: options.state,
             kubectl: options.kubectl,
             run_id: options.run_id,

@@ -61,6 +61,9 @@ fn have(count: usize) -> String {
 
 pub fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let mut plan = Plan::default();
+    if state.gone {
+        return Ok(plan);
+    }
     let wish = wish(params, state);
     plan.warnings.extend(about_the_cordon(params, state));
     let change = wish.change(&state.node);

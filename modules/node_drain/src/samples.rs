@@ -38,6 +38,7 @@ pub(crate) fn state(node: Value, pods: &[Value]) -> State {
         budgets: Vec::new(),
         pinned: BTreeMap::new(),
         fit_here_only: BTreeSet::new(),
+        gone: false,
         owners: Vec::new(),
         api: Api {
             budgets: "policy/v1".to_owned(),

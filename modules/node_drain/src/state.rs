@@ -16,6 +16,8 @@ use workloads::{Node, Pinned, Pod};
 pub struct State {
     pub now: SystemTime,
     pub node: Node,
+    /// The cluster has no such node, and need not have one.
+    pub gone: bool,
     /// How many other nodes are Ready and not cordoned.
     pub other_nodes: usize,
     /// The pods on the node; empty where only the cordon is asked for.
