@@ -148,7 +148,7 @@ pub fn start(state: &State, versions: &Versions) -> Result<()> {
         "the release server listens on {address} (its log: {})",
         log.display()
     );
-    process::wait_until(&what, Duration::from_mins(1), || {
+    process::wait_until(&what, Duration::from_secs(10), || {
         Ok(TcpStream::connect(&address).is_ok())
     })
 }

@@ -64,7 +64,7 @@ pub fn start(host: &PveHost) -> Result<()> {
     );
     daemon(host, "sshd", &sshd)?;
     let what = format!("sshd of {} listens (its log: {})", host.name, log.display());
-    process::wait_until(&what, Duration::from_mins(1), || {
+    process::wait_until(&what, Duration::from_secs(10), || {
         Ok(TcpStream::connect((host.address.as_str(), 22)).is_ok())
     })
 }

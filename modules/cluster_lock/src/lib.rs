@@ -20,6 +20,7 @@ use std::time::Duration;
 /// How often another holder is looked at while waiting for it.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const READING: &str = "reading the Lease of the cluster's lock";
 
 pub struct ClusterLock;
 
@@ -103,8 +104,6 @@ fn command(kubectl: &Kubectl, arguments: &[&str]) -> Command {
 fn look(params: &Params, host: &dyn Host) -> Result<State> {
     kubectl(params, host).patiently(READING, || look_once(params, host))
 }
-
-const READING: &str = "reading the Lease of the cluster's lock";
 
 fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
     let arguments = [

@@ -306,7 +306,7 @@ fn a_chosen_lifetime_is_that_of_new_certificates() {
     let begun = std::time::Instant::now();
     while !file.exists() {
         assert!(
-            begun.elapsed() < std::time::Duration::from_mins(1),
+            begun.elapsed() < std::time::Duration::from_secs(20),
             "no certificates came"
         );
         std::thread::sleep(std::time::Duration::from_millis(20));
