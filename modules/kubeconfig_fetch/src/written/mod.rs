@@ -19,6 +19,7 @@ use crate::reach::{self, Api, Cause};
 use crate::report::{Fingerprints, Journal};
 use anyhow::{Context, Result, anyhow, bail};
 use host::{Command, Host};
+use merge::{Sources, merge};
 use serde::Serialize;
 use state::{BACKUP, Facts, LOOK, Verdict};
 use std::collections::BTreeMap;
@@ -84,7 +85,21 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         Some(path) if *path != places.dest => document(host, path).ok().flatten(),
         _ => None,
     };
-    let verdict = verdict::<A>(params, &credentials)?;
+    let kept = address_that_answers::<A>(params, &view, &credentials, &name)?;
+    let keep_address = kept.is_some();
+    let verdict = match kept {
+        Some(verdict) => verdict,
+        None => {
+            let sources = Sources {
+                view: &view,
+                ours: &credentials,
+                name: &name,
+                keep_address,
+                replace: params.replace,
+            };
+            ask::<A>(params, &credentials, &merge(sources).server)?
+        }
+    };
     Ok(State {
         credentials,
         name,
@@ -95,6 +110,8 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         unmentioned,
         unreadable,
         verdict,
+        keep_address,
+        replace: params.replace,
         now: host.now(),
     })
 }
@@ -165,11 +182,29 @@ fn document(host: &dyn Host, path: &str) -> Result<Option<Document>> {
     parse(path, content.as_deref())
 }
 
-fn verdict<A: Api>(params: &Written, credentials: &Credentials) -> Result<Verdict> {
+/// The verdict on the address that the file has, where that is worth keeping.
+fn address_that_answers<A: Api>(
+    params: &Written,
+    view: &View,
+    credentials: &Credentials,
+    name: &str,
+) -> Result<Option<Verdict>> {
+    let Some(address) = merge::address_to_try(view, credentials, name) else {
+        return Ok(None);
+    };
+    let verdict = ask::<A>(params, credentials, &address)?;
+    Ok((verdict == Verdict::Answers).then_some(verdict))
+}
+
+fn ask<A: Api>(params: &Written, credentials: &Credentials, server: &str) -> Result<Verdict> {
     if !params.verify {
         return Ok(Verdict::NotAsked);
     }
-    let asked = reach::ask::<A>(credentials, Duration::from_secs(params.verify_timeout))?;
+    let credentials = Credentials {
+        server: server.to_owned(),
+        ..credentials.clone()
+    };
+    let asked = reach::ask::<A>(&credentials, Duration::from_secs(params.verify_timeout))?;
     Ok(asked.map_or(Verdict::Answers, Verdict::Fails))
 }
 
@@ -209,12 +244,9 @@ pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Return
         Verdict::Answers => (Some(true), None),
         Verdict::Fails(obstacle) => (Some(false), Some(obstacle.cause)),
     };
-    let (command, context) = (command(state, &merged), merged.context);
-    let (server, expiry, days_left) = (
-        credentials.server.clone(),
-        leaf.not_after_rfc3339(),
-        leaf.days_left(state.now),
-    );
+    let command = command(state, &merged);
+    let (context, server) = (merged.context, merged.server);
+    let (expiry, days_left) = (leaf.not_after_rfc3339(), leaf.days_left(state.now));
     let dest = state.places.dest.clone();
     Returned {
         summary: [

@@ -23,6 +23,10 @@ pub struct State {
     /// Files of KUBECONFIG that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,
     pub(crate) verdict: Verdict,
+    /// The address that the file has answers as this cluster.
+    pub(crate) keep_address: bool,
+    /// As the option says.
+    pub(crate) replace: bool,
     pub(crate) now: SystemTime,
 }
 

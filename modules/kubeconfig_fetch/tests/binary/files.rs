@@ -1,7 +1,10 @@
 //! What becomes of files, their modes, owners and folders.
 
-use crate::desk::Desk;
+use crate::desk::{Cluster, Desk};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -172,4 +175,28 @@ fn somebody_who_is_not_root_can_write_their_own() {
     assert_eq!(answer["failed"], false, "{answer}");
     let metadata = std::fs::metadata(folder.join("config")).unwrap();
     assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65534, 0o600));
+}
+
+#[test]
+fn another_cluster_keeps_its_entry_until_it_may_be_replaced() {
+    let desk = Desk::new();
+    let other = Cluster::new();
+    let text = other.kubeconfig("k3s-k3s-1", "https://k3s-1.invalid:6443", &other.admin);
+    let dest = desk.file("config", &text);
+    let answer = desk.write(json!({"dest": dest}));
+    assert_eq!(
+        (&answer["context"], &answer["failed"]),
+        (&json!("k3s-k3s-1-2"), &json!(false)),
+        "{answer}"
+    );
+    let key = STANDARD.encode(&other.admin.key_pem);
+    assert!(fs::read_to_string(&dest).unwrap().contains(&key));
+    let dest = desk.file("config", &text);
+    let answer = desk.write(json!({"dest": dest, "replace": true}));
+    assert_eq!(
+        (&answer["context"], &answer["changed"]),
+        (&json!("k3s-k3s-1"), &json!(true)),
+        "{answer}"
+    );
+    assert!(!fs::read_to_string(&dest).unwrap().contains(&key));
 }
