@@ -11,6 +11,7 @@ use crate::kubeconfig::{Kind, Kubeconfig};
 use crate::server;
 use crate::tree::{Map, Node};
 use k3s_certs::Certificate;
+use std::collections::BTreeSet;
 
 /// What a merge is made of.
 #[derive(Clone, Copy)]
@@ -79,21 +80,23 @@ pub(crate) fn address_to_try(view: &View, ours: &Credentials, name: &str) -> Opt
 
 /// A cluster of another authority that is called as this one would be, or has its address.
 pub(crate) fn lookalike<'a>(view: &'a View, ours: &Credentials, name: &str) -> Option<&'a str> {
-    let names = view.names(Kind::Cluster).into_iter();
-    let mut others = names.filter_map(|own| view.find(Kind::Cluster, own).map(|found| (own, found)));
-    let found = others.find(|(own, found)| {
-        let address = found.map.text("server").unwrap_or_default();
-        !is_this_cluster(view, ours, *found) && (*own == name || is_proof(found.map, address, ours))
-    });
-    found.map(|(own, _)| own)
+    let mut entries = view.entries(Kind::Cluster).into_iter();
+    let is_lookalike = |(own, found): &(&str, Option<Found>)| {
+        found.is_some_and(|found| {
+            let address = found.map.text("server").unwrap_or_default();
+            !is_this_cluster(view, ours, found) && (*own == name || is_proof(found.map, address, ours))
+        })
+    };
+    entries.find(is_lookalike).map(|(own, _)| own)
 }
 
 fn own_clusters<'a>(view: &'a View, ours: &Credentials) -> Vec<&'a str> {
-    let is_ours = |name: &&str| {
-        let found = view.find(Kind::Cluster, name);
-        found.is_some_and(|found| is_this_cluster(view, ours, found))
-    };
-    view.names(Kind::Cluster).into_iter().filter(is_ours).collect()
+    let is_ours = |found: Option<Found>| found.is_some_and(|found| is_this_cluster(view, ours, found));
+    let entries = view.entries(Kind::Cluster).into_iter();
+    entries
+        .filter(|(_, found)| is_ours(*found))
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn is_this_cluster(view: &View, ours: &Credentials, found: Found) -> bool {
@@ -105,6 +108,10 @@ fn is_this_cluster(view: &View, ours: &Credentials, found: Found) -> bool {
             is_proof(found.map, address, ours)
         }
     }
+}
+
+fn text_of<'a>(found: Option<Found<'a>>, key: &str) -> &'a str {
+    found.and_then(|found| found.map.text(key)).unwrap_or_default()
 }
 
 /// Behind a proxy the same address may be a machine of another network, and on the loopback anything may answer.
@@ -181,21 +188,15 @@ impl Merge<'_> {
 
     /// Renews the users of this cluster's contexts, and returns the context to use. There is always one.
     fn contexts_and_users(&mut self, clusters: &[String]) -> String {
-        let is_ours = |context: &&str| {
-            clusters
-                .iter()
-                .any(|own| own == self.sources.view.of_context(context, "cluster"))
-        };
-        let (ours, foreign): (Vec<&str>, Vec<&str>) = self
-            .sources
-            .view
-            .names(Kind::Context)
+        let own: BTreeSet<&str> = clusters.iter().map(String::as_str).collect();
+        let contexts = self.sources.view.entries(Kind::Context).into_iter();
+        let (ours, foreign): (Vec<_>, Vec<_>) = contexts
+            .map(|(context, found)| (context, text_of(found, "cluster"), text_of(found, "user")))
+            .partition(|(_, cluster, _)| own.contains(cluster));
+        let foreign: BTreeSet<&str> = foreign.into_iter().map(|(_, _, user)| user).collect();
+        let judged = ours
             .into_iter()
-            .partition(is_ours);
-        let judged = ours.into_iter().map(|context| {
-            let user = self.sources.view.of_context(context, "user");
-            (context, user, self.judge(user, &foreign))
-        });
+            .map(|(context, _, user)| (context, user, self.judge(user, &foreign)));
         let judged: Vec<(&str, &str, User)> = judged.collect();
         let mut users: Vec<String> = Vec::new();
         for (_, user, _) in judged.iter().filter(|(_, _, whose)| *whose == User::Ours) {
@@ -233,7 +234,7 @@ impl Merge<'_> {
         context
     }
 
-    fn judge(&self, user: &str, foreign: &[&str]) -> User {
+    fn judge(&self, user: &str, foreign: &BTreeSet<&str>) -> User {
         if !self.sources.view.has(Kind::User, user) {
             return User::Useless;
         }
@@ -257,9 +258,7 @@ impl Merge<'_> {
         // One whose certificate cannot be read is of no use to anybody.
         let is_admin = leaf.is_none_or(|leaf| leaf.subject == own.subject);
         let is_issued_here = leaf.is_some_and(|leaf| self.is_issued_here(leaf));
-        let is_shared = foreign
-            .iter()
-            .any(|context| self.sources.view.of_context(context, "user") == user);
+        let is_shared = foreign.contains(user);
         match (is_admin, is_issued_here, is_shared) {
             (false, ..) => User::Another,
             (true, true, _) | (true, _, false) => User::Ours,
