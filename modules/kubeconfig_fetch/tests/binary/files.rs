@@ -200,3 +200,34 @@ fn another_cluster_keeps_its_entry_until_it_may_be_replaced() {
     );
     assert!(!fs::read_to_string(&dest).unwrap().contains(&key));
 }
+
+#[test]
+fn names_of_files_are_read_as_names_whatever_is_in_them() {
+    let desk = Desk::new();
+    let dest = desk.file("config", &desk.cluster.stale());
+    // A shell's echo would make a line of its own of it: the file would belong to that user then.
+    desk.file(
+        "config.backup-\\nfile -rw------- 1 1234 1234 ",
+        "whatever was kept here",
+    );
+    let answer = desk.write(json!({"dest": dest}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    assert_eq!(owner(&dest), owner(desk.home.path()));
+    let odd = desk.path("a\\cb/config");
+    let answer = desk.write(json!({"dest": odd}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    assert!(odd.is_file());
+    assert!(!desk.path("a").exists());
+}
+
+#[test]
+fn a_link_to_a_path_with_control_characters_is_refused() {
+    let desk = Desk::new();
+    let dest = desk.path("config");
+    symlink("other\nfile -rw------- 1 1234 1234 x", &dest).unwrap();
+    let answer = desk.write(json!({"dest": dest}));
+    let told = answer["msg"].as_str().unwrap();
+    assert!(told.contains("control characters"), "{told}");
+    assert!(fs::symlink_metadata(&dest).unwrap().is_symlink());
+}
