@@ -54,6 +54,7 @@ enum Wanted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Options {
     state: Wanted,
     #[serde(alias = "pct_id")]

@@ -100,14 +100,12 @@ fn own_clusters<'a>(view: &'a View, ours: &Credentials) -> Vec<&'a str> {
 }
 
 fn is_this_cluster(view: &View, ours: &Credentials, found: Found) -> bool {
-    match view.certificates(found, "certificate-authority") {
+    if let Some(its) = view.certificates(found, "certificate-authority") {
         // What comes after the first is above it, and may be above other clusters too.
-        Some(its) => its.first() == ours.authority.first(),
-        None => {
-            let address = found.map.text("server").unwrap_or_default();
-            is_proof(found.map, address, ours)
-        }
+        return its.first() == ours.authority.first();
     }
+    let address = found.map.text("server").unwrap_or_default();
+    is_proof(found.map, address, ours)
 }
 
 fn text_of<'a>(found: Option<Found<'a>>, key: &str) -> &'a str {

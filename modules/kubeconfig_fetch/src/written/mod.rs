@@ -57,48 +57,23 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
     let places = dest::places(params, &name, home.as_deref())?;
     let facts = look(host, &places.dest)?;
     let before = read(host, &places.dest, &facts)?;
-    let mut unreadable = Vec::new();
-    let mut documents = places.others.iter().filter_map(|path| {
-        document(host, path)
-            .map_err(|error| unreadable.push(format!("{error:#}")))
-            .ok()
-            .flatten()
-    });
-    let mut view = View {
-        dest: None,
-        others: documents.by_ref().collect(),
-        files: BTreeMap::new(),
-    };
-    view.dest = parse(&places.dest, before.as_deref()).map_err(|error| {
-        anyhow!(
-            "{}: {error:#}. It is left as it is: mend it, move it away, or give another dest",
-            host.place()
-        )
-    })?;
-    for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
-        // A file that cannot be read says nothing of whose its entry is.
-        if let Ok(Some(content)) = host.read(&path) {
-            view.files.insert(path, content);
-        }
-    }
+    let (view, unreadable) = look_around(host, &places, before.as_deref())?;
     let unmentioned = match &places.unmentioned {
         Some(path) if *path != places.dest => document(host, path).ok().flatten(),
         _ => None,
     };
     let kept = address_that_answers::<A>(params, &view, &credentials, &name)?;
-    let keep_address = kept.is_some();
+    let sources = Sources {
+        view: &view,
+        ours: &credentials,
+        name: &name,
+        keep_address: kept.is_some(),
+        replace: params.replace,
+    };
+    let keep_address = sources.keep_address;
     let verdict = match kept {
         Some(verdict) => verdict,
-        None => {
-            let sources = Sources {
-                view: &view,
-                ours: &credentials,
-                name: &name,
-                keep_address,
-                replace: params.replace,
-            };
-            ask::<A>(params, &credentials, &merge(sources).server)?
-        }
+        None => ask::<A>(params, &credentials, &merge(sources).server)?,
     };
     Ok(State {
         credentials,
@@ -114,6 +89,35 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         replace: params.replace,
         now: host.now(),
     })
+}
+
+/// The file and the others of KUBECONFIG, with the certificates that they name; and which of the others cannot be read.
+fn look_around(host: &dyn Host, places: &dest::Places, before: Option<&[u8]>) -> Result<(View, Vec<String>)> {
+    let mut unreadable = Vec::new();
+    let mut documents = places.others.iter().filter_map(|path| {
+        document(host, path)
+            .map_err(|error| unreadable.push(format!("{error:#}")))
+            .ok()
+            .flatten()
+    });
+    let mut view = View {
+        dest: None,
+        others: documents.by_ref().collect(),
+        files: BTreeMap::new(),
+    };
+    view.dest = parse(&places.dest, before).map_err(|error| {
+        anyhow!(
+            "{}: {error:#}. It is left as it is: mend it, move it away, or give another dest",
+            host.place()
+        )
+    })?;
+    for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
+        // A file that cannot be read says nothing of whose its entry is.
+        if let Ok(Some(content)) = host.read(&path) {
+            view.files.insert(path, content);
+        }
+    }
+    Ok((view, unreadable))
 }
 
 /// As the user says, else as the content has it.

@@ -118,15 +118,15 @@ fn an_address_that_answers_stays_and_one_that_does_not_is_changed() {
         (&working, false, new),
     ] {
         let stale = desk.cluster.stale().replace("https://127.0.0.1:6443", address);
-        let dest = desk.file("config", &stale);
-        let answer = desk.write(json!({"dest": dest, "verify": verify, "verify_timeout": 1}));
+        let file = desk.file("config", &stale);
+        let answer = desk.write(json!({"dest": file, "verify": verify, "verify_timeout": 1}));
         assert_eq!(
             (&answer["server"], &answer["failed"]),
             (&json!(expected), &json!(false)),
             "{answer}"
         );
         assert!(
-            std::fs::read_to_string(&dest)
+            std::fs::read_to_string(&file)
                 .unwrap()
                 .contains(&format!("server: {expected}\n"))
         );
