@@ -2,10 +2,10 @@
 
 use crate::kubeconfig::{Kind, Kubeconfig};
 use crate::server;
-use crate::tree::Map;
 use anyhow::{Context, Result, bail};
 use host::Secret;
 use k3s_certs::{Certificate, base64, belongs, certificates, chains_to};
+use yaml_tree::Map;
 
 /// Checked: each part is what it should be, and they fit together. How long they last is another question.
 #[derive(Clone, Debug)]

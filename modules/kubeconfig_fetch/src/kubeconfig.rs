@@ -1,9 +1,8 @@
 //! A kubeconfig: three lists of named entries, and which context is current. Whatever else is in it is kept.
 
-use crate::emit::{Format, to_text};
-use crate::tree::{Map, Node, parse};
 use anyhow::{Context, Result, anyhow, bail};
 use std::collections::BTreeSet;
+use yaml_tree::{Format, Map, Node, parse, to_text};
 
 /// Far more than any kubeconfig.
 const LARGEST: usize = 8 << 20;

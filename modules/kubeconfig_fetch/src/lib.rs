@@ -4,7 +4,6 @@
 //! content is a return value of the one and an option of the other, both under `no_log`.
 
 mod credentials;
-mod emit;
 mod kubeconfig;
 mod params;
 mod reach;
@@ -13,7 +12,6 @@ mod report;
 #[cfg(test)]
 mod samples;
 mod server;
-mod tree;
 mod written;
 
 pub use params::{Params, Read, Written};

@@ -9,9 +9,9 @@ use super::view::{Found, View};
 use crate::credentials::Credentials;
 use crate::kubeconfig::{Kind, Kubeconfig};
 use crate::server;
-use crate::tree::{Map, Node};
 use k3s_certs::Certificate;
 use std::collections::BTreeSet;
+use yaml_tree::{Map, Node};
 
 /// What a merge is made of.
 #[derive(Clone, Copy)]

@@ -1,9 +1,9 @@
 //! What kubectl would see: all files of KUBECONFIG as one, where the first to have a name wins.
 
 use crate::kubeconfig::{Kind, Kubeconfig};
-use crate::tree::Map;
 use k3s_certs::{Certificate, base64, certificates};
 use std::collections::{BTreeMap, BTreeSet};
+use yaml_tree::Map;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Document {

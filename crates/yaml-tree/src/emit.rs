@@ -4,21 +4,21 @@ use crate::tree::{Map, Node, Scalar};
 use std::fmt::Write as _;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
+pub enum Format {
     Yaml,
     Json,
 }
 
 impl Format {
     /// What a file is written in.
-    pub(crate) fn of(text: &str) -> Self {
+    pub fn of(text: &str) -> Self {
         let is_json =
             text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
         if is_json { Self::Json } else { Self::Yaml }
     }
 }
 
-pub(crate) fn to_text(map: &Map, format: Format) -> String {
+pub fn to_text(map: &Map, format: Format) -> String {
     let mut text = String::new();
     match format {
         Format::Yaml if map.0.is_empty() => text.push_str("{}\n"),

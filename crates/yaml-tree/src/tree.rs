@@ -16,14 +16,14 @@ const NODES: usize = 100_000;
 const BYTES: usize = 32 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Node {
+pub enum Node {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Map),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Scalar {
+pub struct Scalar {
     pub text: String,
     /// Without quotes: whether it is a text is for its reader to say.
     pub plain: bool,
@@ -40,38 +40,42 @@ impl Eq for Scalar {}
 
 /// In the order of the file; no key is there twice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Map(pub Vec<(Scalar, Node)>);
+pub struct Map(pub Vec<(Scalar, Node)>);
 
 impl Node {
     /// A text of ours; the writer puts the quotes that it needs.
-    pub(crate) fn text(text: impl Into<String>) -> Self {
-        Self::Scalar(Scalar {
-            text: text.into(),
-            plain: false,
-        })
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Scalar(Scalar::text(text))
     }
 
     /// The scalar's text; `None` for what is no scalar, or is nothing.
-    pub(crate) fn as_text(&self) -> Option<&str> {
+    pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Scalar(scalar) if !scalar.is_null() => Some(&scalar.text),
             _ => None,
         }
     }
 
-    pub(crate) fn as_map(&self) -> Option<&Map> {
+    pub fn as_map(&self) -> Option<&Map> {
         match self {
             Self::Map(map) => Some(map),
             _ => None,
         }
     }
 
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         matches!(self, Self::Scalar(scalar) if scalar.is_null())
     }
 }
 
 impl Scalar {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            plain: false,
+        }
+    }
+
     fn is_null(&self) -> bool {
         self.plain && matches!(self.text.as_str(), "" | "~" | "null" | "Null" | "NULL")
     }
@@ -95,18 +99,18 @@ impl Scalar {
 }
 
 impl Map {
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node> {
         self.0
             .iter()
             .find(|(own, _)| own.text == key)
             .map(|(_, node)| node)
     }
 
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+    pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Node::as_text)
     }
 
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
         self.0
             .iter_mut()
             .find(|(own, _)| own.text == key)
@@ -114,7 +118,7 @@ impl Map {
     }
 
     /// In the place of the old value, else at the end.
-    pub(crate) fn set(&mut self, key: &str, value: Node) {
+    pub fn set(&mut self, key: &str, value: Node) {
         if let Some(place) = self.get_mut(key) {
             *place = value;
             return;
@@ -127,19 +131,19 @@ impl Map {
     }
 
     /// As [`Map::set`], where the value is not that text already.
-    pub(crate) fn set_text(&mut self, key: &str, text: &str) {
+    pub fn set_text(&mut self, key: &str, text: &str) {
         if self.text(key) != Some(text) {
             self.set(key, Node::text(text));
         }
     }
 
-    pub(crate) fn remove(&mut self, key: &str) {
+    pub fn remove(&mut self, key: &str) {
         self.0.retain(|(own, _)| own.text != key);
     }
 }
 
 /// Reads a document, YAML or JSON (every JSON is YAML); `None`: there is nothing in it.
-pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
+pub fn parse(text: &str) -> Result<Option<Node>> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
         anchors: BTreeMap::new(),
