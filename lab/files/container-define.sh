@@ -1,9 +1,9 @@
 #!/bin/sh
 # Runs on a host and makes a container's disk:
-# container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS EMPTY PACKAGES IMAGES
+# container-define.sh VMID NAME ADDRESS SIZE TIME_FACTOR CERT_DAYS EMPTY PACKAGES IMAGES
 # The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
 set -eu
-vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7 empty=$8 packages=$9 images=${10}
+vmid=$1 name=$2 address=$3 size=$4 factor=$5 days=$6 empty=$7 packages=$8 images=$9
 folder=/var/lib/lxc/$vmid
 mkdir -p "$folder/disk"
 mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
@@ -29,7 +29,6 @@ mkdir -p "$upper/usr/bin"
 printf '%s' "$packages" > "$upper/usr/local/lib/lab/packages"
 chmod 755 "$upper/usr/local/lib/lab/packages"
 ln -s ../local/lib/lab/packages "$upper/usr/bin/apt-get"
-ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
 # A real k3s imports at each start what lies in this folder. Laid there just before, and not now: a new container has no
 # folder of k3s, and an uninstallation removes it. A link, so that it can be removed.
 if [ -n "$images" ]; then

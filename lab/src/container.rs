@@ -80,7 +80,6 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
         &node.name,
         &node.address,
         DISK,
-        options.kubectl.file(),
         &factor,
         &days,
         if node.empty { "empty" } else { "" },

@@ -45,9 +45,9 @@ impl Version {
 
     fn unmarked() -> Self {
         Self {
-            text: "v1.31.4+k3s1".to_owned(),
-            minor: 31,
-            patch: 4,
+            text: "v1.35.5+k3s1".to_owned(),
+            minor: 35,
+            patch: 5,
         }
     }
 
@@ -80,30 +80,33 @@ impl Version {
         }
     }
 
-    /// The commit in `k3s --version`: known for the recorded versions, else made from the version.
+    /// The commit in `k3s --version`: made from the version.
     pub fn commit(&self) -> String {
-        match self.text.as_str() {
-            "v1.21.2+k3s1" => "5a67e8dc".to_owned(),
-            "v1.20.8+k3s1" => "5d0a12a6".to_owned(),
-            other => hex(&Sha256::digest(other))[..8].to_owned(),
-        }
+        hex(&Sha256::digest(&self.text))[..8].to_owned()
     }
 
     pub fn go(&self) -> &'static str {
-        match self.minor {
-            ..=25 => "go1.19.8",
-            26..=28 => "go1.20.13",
-            29..=31 => "go1.22.9",
-            _ => "go1.24.6",
-        }
+        if self.since(36) { "go1.26.5" } else { "go1.25.9" }
     }
 
     pub fn container_runtime(&self) -> &'static str {
-        match self.minor {
-            ..=20 => "containerd://1.4.4-k3s1",
-            21..=23 => "containerd://1.4.4-k3s2",
-            24..=30 => "containerd://1.7.11-k3s2",
-            _ => "containerd://1.7.23-k3s2",
+        if self.since(36) {
+            "containerd://2.3.2-k3s2"
+        } else {
+            "containerd://2.2.4-k3s1"
+        }
+    }
+
+    /// What this release says of its etcd. The lab's is one and the same for all.
+    pub fn etcd(&self) -> &'static str {
+        if self.since(37) {
+            "3.7.1"
+        } else if self.has(&[(33, 13), (34, 9), (35, 6), (36, 2)]) {
+            "3.6.12"
+        } else if self.since(34) {
+            "3.6.7"
+        } else {
+            "3.5.26"
         }
     }
 
@@ -134,25 +137,25 @@ mod tests {
 
     #[test]
     fn a_release_and_a_candidate_are_versions() {
-        let release = Version::parse("v1.21.2+k3s1").unwrap();
-        assert_eq!((release.minor, release.patch), (21, 2));
-        assert_eq!(Version::parse("v1.32.0-rc1+k3s1").unwrap().minor, 32);
-        assert!(release.since(21) && !release.since(22));
+        let release = Version::parse("v1.35.2+k3s1").unwrap();
+        assert_eq!((release.minor, release.patch), (35, 2));
+        assert_eq!(Version::parse("v1.36.0-rc1+k3s1").unwrap().minor, 36);
+        assert!(release.since(35) && !release.since(36));
     }
 
     #[test]
     fn a_backport_counts_from_its_patch_on() {
-        let releases = [(31, 9), (33, 1)];
+        let releases = [(34, 9), (36, 2)];
         let has = |text| Version::parse(text).unwrap().has(&releases);
-        assert!(has("v1.31.9+k3s1") && has("v1.33.1+k3s1") && has("v1.34.0+k3s1"));
+        assert!(has("v1.34.9+k3s1") && has("v1.36.2+k3s1") && has("v1.37.0+k3s1"));
         assert!(
-            !has("v1.31.8+k3s1") && !has("v1.33.0+k3s1") && !has("v1.30.14+k3s1") && !has("v1.32.1+k3s1")
+            !has("v1.34.8+k3s1") && !has("v1.36.1+k3s1") && !has("v1.33.14+k3s1") && !has("v1.35.6+k3s1")
         );
     }
 
     #[test]
     fn other_words_are_not() {
-        for text in ["1.21.2", "stable", "v2.0.0", "v1.21", ""] {
+        for text in ["1.35.2", "stable", "v2.0.0", "v1.35", ""] {
             assert!(Version::parse(text).is_err(), "{text}");
         }
     }
