@@ -65,6 +65,7 @@ mod tests {
                 cert_days: None,
                 empty: Vec::new(),
                 sqlite: false,
+                slow_heartbeat: false,
                 no_cluster: false,
             },
             pid: 1,

@@ -30,6 +30,10 @@ pub struct Options {
     #[arg(long)]
     #[serde(default)]
     pub sqlite: bool,
+    /// Kubelets of a real k3s report at k3s's own pace, every 5 minutes, instead of every 5 s
+    #[arg(long)]
+    #[serde(default)]
+    pub slow_heartbeat: bool,
     /// Containers only: no release server, no k3s
     #[arg(long)]
     pub no_cluster: bool,
@@ -124,6 +128,7 @@ mod tests {
             cert_days: None,
             empty: Vec::new(),
             sqlite: false,
+            slow_heartbeat: false,
             no_cluster: false,
         }
     }

@@ -2,6 +2,7 @@
 //! file, so that each version has its own checksum and can be copied around like a real one.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
@@ -12,6 +13,11 @@ const MARK: &str = "\nLAB-K3S-VERSION=";
 /// A build without a trailer (`cargo run`) takes its version from here.
 const VARIABLE: &str = "LAB_K3S_VERSION";
 const TRAILER_LIMIT: i64 = 80;
+
+/// In the order of their versions.
+static BUILDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../modules/k3s_version/builds.json")).unwrap_or_default()
+});
 
 /// Read once: the file may be replaced while the process runs, and the process stays what it was.
 static CURRENT: LazyLock<Version> = LazyLock::new(|| {
@@ -89,25 +95,35 @@ impl Version {
         if self.since(36) { "go1.26.5" } else { "go1.25.9" }
     }
 
-    pub fn container_runtime(&self) -> &'static str {
-        if self.since(36) {
-            "containerd://2.3.2-k3s2"
-        } else {
-            "containerd://2.2.4-k3s1"
-        }
+    pub fn container_runtime(&self) -> String {
+        format!("containerd://{}", self.carries("containerd"))
     }
 
-    /// What this release says of its etcd. The lab's is one and the same for all.
+    /// What this build says of its etcd. The lab's is one and the same for all.
     pub fn etcd(&self) -> &'static str {
-        if self.since(37) {
-            "3.7.1"
-        } else if self.has(&[(33, 13), (34, 9), (35, 6), (36, 2)]) {
-            "3.6.12"
-        } else if self.since(34) {
-            "3.6.7"
-        } else {
-            "3.5.26"
-        }
+        self.carries("etcd").split('-').next().unwrap_or_default()
+    }
+
+    /// As the product's table of builds has it; of a build that is not in there, as of the newest of its minor version.
+    fn carries(&self, part: &str) -> &'static str {
+        let told = |build: &&'static Value| build[part].is_string();
+        let exact = BUILDS
+            .iter()
+            .filter(told)
+            .find(|build| build["version"] == self.text.as_str());
+        let of_minor = format!("v1.{}.", self.minor);
+        let mut others = BUILDS.iter().filter(told);
+        let newest = || {
+            others.rfind(|build| {
+                build["version"]
+                    .as_str()
+                    .is_some_and(|v| v.starts_with(&of_minor))
+            })
+        };
+        exact
+            .or_else(newest)
+            .and_then(|build| build[part].as_str())
+            .unwrap_or("unknown")
     }
 
     /// The name of the folder that a real binary unpacks itself into: one per version.
@@ -151,6 +167,24 @@ mod tests {
         assert!(
             !has("v1.34.8+k3s1") && !has("v1.36.1+k3s1") && !has("v1.33.14+k3s1") && !has("v1.35.6+k3s1")
         );
+    }
+
+    #[test]
+    fn a_build_carries_what_the_table_says_and_a_later_one_as_much() {
+        let carried = |version: &str| {
+            let version = Version::parse(version).unwrap();
+            (version.etcd(), version.container_runtime())
+        };
+        assert_eq!(carried("v1.35.6+k3s1").0, "3.6.12");
+        assert_eq!(
+            carried("v1.36.3+k3s1"),
+            ("3.6.14", "containerd://2.3.2-k3s2".to_owned())
+        );
+        assert_eq!(
+            carried("v1.36.99+k3s1").0.split('.').take(2).collect::<Vec<_>>(),
+            ["3", "6"]
+        );
+        assert_eq!(carried("v1.99.0+k3s1").0, "unknown");
     }
 
     #[test]

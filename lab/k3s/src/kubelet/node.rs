@@ -249,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn a_server_is_control_plane_alone() {
+        let line = ["--cluster-init".to_owned()];
+        let flags = crate::config::flags::parse(Role::Server, &line, |_| None).unwrap();
+        let config = Config::new(flags, Role::Server).unwrap();
+        let labels = metadata(&config, true)["labels"].take();
+        let labels = labels.as_object().unwrap();
+        let roles: Vec<&String> = labels
+            .keys()
+            .filter(|key| key.starts_with("node-role."))
+            .collect();
+        assert_eq!(
+            roles,
+            [
+                "node-role.kubernetes.io/control-plane",
+                "node-role.kubernetes.io/etcd"
+            ]
+        );
+    }
+
+    #[test]
     fn taints_are_read_as_kubectl_writes_them() {
         assert_eq!(
             parse_taint("a=b:NoExecute"),
