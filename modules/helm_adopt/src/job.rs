@@ -218,8 +218,21 @@ mod tests {
     }
 
     #[test]
-    fn what_a_real_k3s_shows_of_a_job_that_fails_is_understood() {
-        let text = include_str!("../tests/recorded/k3s-v1.22.5-pods-failing.json");
+    fn jobs_of_a_modern_controller() {
+        let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
+        let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;
+        let told: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
+        let expected = [
+            // A pod of it has failed before.
+            ("complete", "retry"),
+            // The Job's own status counts no failure: its one pod is started again and again.
+            ("running", "reinstall"),
+            // It begins suspended.
+            ("running", "abort"),
+        ];
+        assert_eq!(told, expected);
+
+        let text = include_str!("../tests/recorded/by-hand-k3s-v1.36-pods-failing.json");
         let pods: kubectl::List<Pod> = serde_json::from_str(text).unwrap();
         let pod = &pods.items[0];
         assert!(pod.restarts() > 0 && !pod.runs());
@@ -227,29 +240,8 @@ mod tests {
             pod.metadata.controller().unwrap().name,
             "helm-install-traefik-crd"
         );
-        let text = include_str!("../tests/recorded/k3s-v1.22.5-job-failing.json");
-        let mut job: Job = serde_json::from_str(text).unwrap();
-        // The Job's own status counts no failure: its one pod is started again and again.
-        assert_eq!(job.word(), "running");
-        job.restarts = pod.restarts();
-        assert_eq!(job.word(), "failing");
-    }
-
-    #[test]
-    fn a_job_of_a_real_server() {
-        let jobs: kubectl::List<Job> =
-            serde_json::from_str(&testbed::recorded("k3s-v1.22.5-jobs.json")).unwrap();
-        let [job] = &jobs.items[..] else {
-            panic!("{jobs:?}")
-        };
-        assert_eq!(job.word(), "complete", "a pod of it has failed before");
-        // Helm was told nothing about failures yet.
-        assert_eq!(job.policy(), "");
-        // Since 2026 one is made suspended first.
-        let suspended = json!({"conditions": [{"type": "Suspended", "status": "True"}], "ready": 0, "uncountedTerminatedPods": {}});
-        let suspended: Job =
-            serde_json::from_value(json!({"metadata": {}, "spec": {"suspend": true}, "status": suspended}))
-                .unwrap();
-        assert_eq!(suspended.word(), "running");
+        let mut failing = jobs[1].clone();
+        failing.restarts = pod.restarts();
+        assert_eq!(failing.word(), "failing");
     }
 }
