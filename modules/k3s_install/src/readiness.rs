@@ -1,8 +1,17 @@
-//! Waiting for a restarted node: what one look shows, and what is still missing. `Ready` alone proves nothing: the
-//! node object says so for 40 s after its kubelet died, and `/readyz` answers before the new kubelet has spoken.
+//! Waiting for a restarted node, judged by the cluster: its Node is Ready and reports the new version, and its kubelet
+//! has renewed the Lease since the restart. `Ready` alone proves nothing: the Node keeps it for 40 s after its kubelet
+//! died, and `/readyz` answers before the new kubelet has spoken.
+//!
+//! The unit of an agent may still be `activating` then. Since v1.31.14, v1.32.10, v1.33.6 and v1.34.2 (pull requests 13060,
+//! 13059, 13058 and 13057 of k3s-io/k3s, from 12891) an agent reports READY to systemd only after its network policy
+//! controller has started, which waits for a `Ready` condition whose `lastHeartbeatTime` is not before its own start.
+//! Where the Node became Ready before that, the kubelet reports again only after [`LATEST_HEARTBEAT`].
+//!
+//! A server reports READY as soon as etcd and the API server are ready and does not wait for its own agent
+//! (pkg/cli/server/server.go): its unit must be `active`.
 
 use crate::node::{self, Node};
-use crate::plan::Arrival;
+use crate::plan::Readiness;
 use crate::script;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};
@@ -14,13 +23,21 @@ use std::time::Duration;
 /// A look costs a second of the node's time (two kubectl runs); a restart takes from 10 s on.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// k3s sets the kubelet's `nodeStatusReportFrequency` to 5 min (pkg/daemons/agent/agent.go). After a change of the status
+/// the kubelet takes half to one and a half of that until the next report (`calculateDelay` in kubelet_node_status.go).
+const LATEST_HEARTBEAT: Duration = Duration::from_secs(450);
+
+/// READY proves that flannel runs. Without it the process has to live longer than k3s needs to end where flannel fails:
+/// that comes within seconds of the first contact with the API server, and systemd starts it again 5 s later.
+const SETTLE_WITHOUT_READY: Duration = Duration::from_secs(15);
+
 /// One look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Look {
     show: Show,
     readyz: Option<String>,
     node: Option<Node>,
-    /// What kubectl said instead of a node.
+    /// What kubectl printed instead of a node.
     said: String,
     api_version: Option<K3sVersion>,
     etcd: Etcd,
@@ -39,18 +56,32 @@ enum Etcd {
 
 /// What was seen in the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Arrived {
+pub(crate) struct Ready {
     /// Seconds since 1970.
     started: u64,
     running: String,
+    /// The unit's state, as systemd has it.
+    unit_state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     lease_renewed: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     readyz: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     etcd_voter: Option<bool>,
+    /// Seconds until all was there for the first time.
+    ready_seconds: u64,
     /// Seconds that the wait took.
     seconds: u64,
+    /// What k3s itself still waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+}
+
+/// Since when nothing has been missing, and in which process.
+#[derive(Clone, Copy)]
+struct Good {
+    pid: u32,
+    since: Duration,
 }
 
 impl Look {
@@ -77,48 +108,53 @@ impl Look {
         })
     }
 
-    /// What `arrival` still lacks; `Ok`: nothing.
-    fn missing(&self, arrival: &Arrival, since: u64) -> Result<(), String> {
-        let Show {
-            active,
-            restarts,
-            started,
-            ..
-        } = &self.show;
-        if active != "active" {
-            return Err(format!(
-                "{} is {active}, restarted {restarts} times by systemd",
-                arrival.setup.role.unit()
-            ));
-        }
-        if *started < since {
-            return Err(format!(
-                "{} still runs its old process",
-                arrival.setup.role.unit()
-            ));
-        }
-        if arrival.setup.role == Role::Server && self.readyz.as_deref() != Some("ok") {
+    /// What is still missing; `Ok`: nothing.
+    fn missing(&self, wanted: &Readiness, since: u64) -> Result<(), String> {
+        self.unit_missing(wanted, since)?;
+        if wanted.setup.role == Role::Server && self.readyz.as_deref() != Some("ok") {
             return Err(format!(
                 "/readyz answers {:?}",
                 excerpt(self.readyz.as_deref().unwrap_or_default())
             ));
         }
-        if arrival.places.has_agent {
-            self.node_missing(arrival)
+        if wanted.places.has_agent {
+            self.node_missing(wanted)
         } else {
-            self.api_missing(arrival)
+            self.api_missing(wanted)
         }
     }
 
-    fn node_missing(&self, arrival: &Arrival) -> Result<(), String> {
-        let name = &arrival.places.node;
+    fn unit_missing(&self, wanted: &Readiness, since: u64) -> Result<(), String> {
+        let unit = wanted.setup.role.unit();
+        let Show {
+            active,
+            main_pid,
+            restarts,
+            started,
+            ..
+        } = &self.show;
+        // Between two attempts of a restart loop a unit is `activating` without a process.
+        let starting = active == "activating" && *main_pid != 0;
+        if active != "active" && !(starting && wanted.setup.role == Role::Agent) {
+            return Err(format!(
+                "{unit} is {active}, restarted {restarts} times by systemd"
+            ));
+        }
+        if *started < since {
+            return Err(format!("{unit} still runs the process from before the restart"));
+        }
+        Ok(())
+    }
+
+    fn node_missing(&self, wanted: &Readiness) -> Result<(), String> {
+        let name = &wanted.places.node;
         let Some(node) = &self.node else {
             return Err(format!("node {name} cannot be read: {:?}", excerpt(&self.said)));
         };
         match &node.running {
-            Some(running) if *running == arrival.version => {}
-            Some(running) => return Err(format!("node {name} still says {running}")),
-            None => return Err(format!("node {name} says no version of k3s")),
+            Some(running) if *running == wanted.version => {}
+            Some(running) => return Err(format!("node {name} still reports {running}")),
+            None => return Err(format!("node {name} reports no version of k3s")),
         }
         // The start is known to the second only, so a Lease of that same second may be the old kubelet's.
         if node.renewed.is_none_or(|renewed| renewed <= self.show.started) {
@@ -127,7 +163,10 @@ impl Look {
             ));
         }
         if !node.ready {
-            return Err(format!("node {name} is not Ready"));
+            return Err(format!(
+                "node {name} is not Ready: {:?}",
+                excerpt(&node.ready_message)
+            ));
         }
         match (self.etcd, node.voter) {
             (Etcd::None, _) | (_, Some(true)) | (Etcd::Voter, None) => Ok(()),
@@ -136,28 +175,46 @@ impl Look {
         }
     }
 
-    fn api_missing(&self, arrival: &Arrival) -> Result<(), String> {
+    fn api_missing(&self, wanted: &Readiness) -> Result<(), String> {
         match &self.api_version {
-            Some(running) if *running == arrival.version => Ok(()),
-            Some(running) => Err(format!("the API server still says {running}")),
-            None => Err("the API server says no version".to_owned()),
+            Some(running) if *running == wanted.version => Ok(()),
+            Some(running) => Err(format!("the API server still reports {running}")),
+            None => Err("the API server reports no version".to_owned()),
         }
     }
 
-    fn arrived(&self, arrival: &Arrival, seconds: u64) -> Arrived {
+    fn is_active(&self) -> bool {
+        self.show.active == "active"
+    }
+
+    fn ready(&self, wanted: &Readiness, ready: Duration, total: Duration) -> Ready {
         let node = self.node.as_ref();
-        Arrived {
+        Ready {
             started: self.show.started,
-            running: arrival.version.to_string(),
+            running: wanted.version.to_string(),
+            unit_state: self.show.active.clone(),
             lease_renewed: node.and_then(|node| node.renewed),
-            readyz: (arrival.setup.role == Role::Server).then_some(true),
+            readyz: (wanted.setup.role == Role::Server).then_some(true),
             etcd_voter: (self.etcd != Etcd::None).then_some(true),
-            seconds,
+            ready_seconds: ready.as_secs(),
+            seconds: total.as_secs(),
+            notice: (!self.is_active()).then(|| still_activating(wanted, ready)),
         }
     }
 }
 
-/// The end of what a program said, on one line.
+/// What a person should know who finds the unit `activating` afterwards.
+fn still_activating(wanted: &Readiness, ready: Duration) -> String {
+    format!(
+        "{} was Ready after {} s; {} is still activating. That is normal: it becomes active with the next heartbeat of the node, within {} min, and k3s applies network policies there from then on",
+        wanted.name(),
+        ready.as_secs(),
+        wanted.setup.role.unit(),
+        LATEST_HEARTBEAT.as_secs().div_ceil(60),
+    )
+}
+
+/// The end of what a program printed, on one line.
 fn excerpt(text: &str) -> String {
     let line = text
         .lines()
@@ -167,59 +224,71 @@ fn excerpt(text: &str) -> String {
     line.chars().take(160).collect()
 }
 
-/// Waits until nothing is missing, and then `settle` longer with the same process: one that falls over as soon as
-/// it is up has not arrived.
+/// Waits until nothing is missing, and then `settle` longer with the same process: one that ends as soon as it is up
+/// was never ready.
 pub(crate) fn wait(
     host: &dyn Host,
-    arrival: &Arrival,
+    wanted: &Readiness,
     since: u64,
     limit: Duration,
     settle: Duration,
-) -> Result<Arrived> {
-    let started = host.elapsed();
-    let mut good: Option<(u32, Duration)> = None;
+) -> Result<Ready> {
+    let began = host.elapsed();
+    let mut good: Option<Good> = None;
     let waited = wait_until(host, limit, LOOK_EVERY, || {
-        let look = match look(host, arrival)? {
-            Ok(look) => look,
-            Err(missing) => return Ok(Err(missing)),
-        };
-        if look.show.active == "failed" {
-            bail!(
-                "{} has failed, and systemd does not start it again",
-                arrival.setup.role.unit()
-            );
-        }
-        if let Err(missing) = look.missing(arrival, since) {
-            good = None;
-            return Ok(Err(missing));
-        }
-        let now = host.elapsed();
-        let (pid, from) = *good.get_or_insert((look.show.main_pid, now));
-        if pid != look.show.main_pid {
-            good = None;
-            return Ok(Err(format!(
-                "{} was restarted once more",
-                arrival.setup.role.unit()
-            )));
-        }
-        if now.saturating_sub(from) < settle {
-            return Ok(Err("it has to stay so for a while".to_owned()));
-        }
-        Ok(Ok(look))
+        Ok(match look(host, wanted)? {
+            Ok(look) => settled(&look, wanted, since, settle, host.elapsed(), &mut good)?.map(|()| look),
+            Err(missing) => Err(missing),
+        })
     })?;
-    let look = waited.or_fail(host, &format!("k3s {}", arrival.version))?;
-    Ok(look.arrived(arrival, host.elapsed().saturating_sub(started).as_secs()))
+    let look = waited.or_fail(host, &wanted.to_string())?;
+    let ended = host.elapsed();
+    let ready = good.map_or(ended, |good| good.since);
+    Ok(look.ready(wanted, ready.saturating_sub(began), ended.saturating_sub(began)))
 }
 
-/// A look that could not be taken is one more thing that is missing, not the end: a container that swaps or an
-/// API that hangs may come back.
-fn look(host: &dyn Host, arrival: &Arrival) -> Result<Result<Look, String>> {
-    match host.run(&script::look(&arrival.places, &arrival.setup)) {
-        Ok(output) => {
-            let look = Look::parse(&output.stdout, arrival.setup.role.unit());
-            look.with_context(|| format!("looking at {} in {}", arrival.setup.role.unit(), host.place()))
-                .map(Ok)
-        }
+/// Whether nothing has been missing for long enough; notes in `good` since when. An error: it will not come.
+fn settled(
+    look: &Look,
+    wanted: &Readiness,
+    since: u64,
+    settle: Duration,
+    now: Duration,
+    good: &mut Option<Good>,
+) -> Result<Result<(), String>> {
+    let unit = wanted.setup.role.unit();
+    if look.show.active == "failed" {
+        bail!("{unit} has failed, and systemd does not start it again");
+    }
+    if let Err(missing) = look.missing(wanted, since) {
+        *good = None;
+        return Ok(Err(missing));
+    }
+    let pid = look.show.main_pid;
+    let first = *good.get_or_insert(Good { pid, since: now });
+    if first.pid != pid {
+        *good = None;
+        return Ok(Err(format!("{unit} was restarted once more")));
+    }
+    let settle = if look.is_active() {
+        settle
+    } else {
+        settle.max(SETTLE_WITHOUT_READY)
+    };
+    if now.saturating_sub(first.since) < settle {
+        return Ok(Err(format!("it must stay so for {} s", settle.as_secs())));
+    }
+    Ok(Ok(()))
+}
+
+/// A look that failed for a moment is one more thing that is missing: a container that swaps or an API that hangs may
+/// come back.
+fn look(host: &dyn Host, wanted: &Readiness) -> Result<Result<Look, String>> {
+    let unit = wanted.setup.role.unit();
+    match host.run(&script::look(&wanted.places, &wanted.setup)) {
+        Ok(output) => Look::parse(&output.stdout, unit)
+            .with_context(|| format!("looking at {unit} in {}", host.place()))
+            .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {
                 kind: Kind::TimedOut | Kind::AttachFailed,
@@ -231,158 +300,4 @@ fn look(host: &dyn Host, arrival: &Arrival) -> Result<Result<Look, String>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::Places;
-    use k3s_node::Setup;
-
-    const STARTED: u64 = 1000;
-
-    fn arrival(role: Role) -> Arrival {
-        let setup = Setup {
-            role,
-            binary: "/usr/local/bin/k3s".to_owned(),
-            args: Vec::new(),
-            unit: None,
-            env: None,
-            enabled: true,
-        };
-        let places = Places {
-            node: "n1".to_owned(),
-            ..Places::usual(None)
-        };
-        Arrival {
-            setup,
-            places,
-            version: "v1.31.5+k3s1".parse().unwrap(),
-            since: None,
-        }
-    }
-
-    fn arrived_look() -> Look {
-        Look {
-            show: Show {
-                active: "active".to_owned(),
-                started: STARTED,
-                main_pid: 7,
-                ..Show::default()
-            },
-            readyz: Some("ok".to_owned()),
-            node: Some(Node {
-                running: Some("v1.31.5+k3s1".parse().unwrap()),
-                ready: true,
-                renewed: Some(STARTED + 5),
-                ..Node::default()
-            }),
-            ..Look::default()
-        }
-    }
-
-    fn with(change: impl FnOnce(&mut Look)) -> Look {
-        let mut look = arrived_look();
-        change(&mut look);
-        look
-    }
-
-    fn node(look: &mut Look) -> &mut Node {
-        look.node.as_mut().unwrap()
-    }
-
-    #[test]
-    fn each_part_of_the_proof_can_be_missing() {
-        assert_eq!(arrived_look().missing(&arrival(Role::Server), STARTED), Ok(()));
-        let cases = [
-            (
-                with(|look| look.show.active = "activating".to_owned()),
-                "is activating",
-            ),
-            (with(|look| look.show.started = STARTED - 1), "old process"),
-            (
-                with(|look| look.readyz = Some("a\n[-]etcd failed".to_owned())),
-                "[-]etcd failed",
-            ),
-            (with(|look| look.readyz = None), "/readyz"),
-            (with(|look| look.node = None), "cannot be read"),
-            // The object of a node that is restarting says Ready and the old version.
-            (
-                with(|look| node(look).running = "v1.31.4+k3s1".parse().ok()),
-                "still says v1.31.4+k3s1",
-            ),
-            (with(|look| node(look).running = None), "no version"),
-            (with(|look| node(look).renewed = Some(STARTED)), "Lease"),
-            (with(|look| node(look).renewed = None), "Lease"),
-            (with(|look| node(look).ready = false), "not Ready"),
-            (with(|look| look.etcd = Etcd::Learner), "no voter"),
-            (with(|look| look.etcd = Etcd::Silent), "metrics"),
-            (
-                with(|look| {
-                    look.etcd = Etcd::Voter;
-                    node(look).voter = Some(false);
-                }),
-                "no voter",
-            ),
-        ];
-        for (look, missing) in cases {
-            let told = look.missing(&arrival(Role::Server), STARTED).unwrap_err();
-            assert!(told.contains(missing), "{told} has no {missing:?}");
-        }
-    }
-
-    #[test]
-    fn a_voter_is_known_by_the_condition_else_by_etcd_itself() {
-        for (etcd, voter) in [
-            (Etcd::Voter, None),
-            (Etcd::Silent, Some(true)),
-            (Etcd::Learner, Some(true)),
-            (Etcd::None, None),
-        ] {
-            let look = with(|look| {
-                look.etcd = etcd;
-                node(look).voter = voter;
-            });
-            assert_eq!(
-                look.missing(&arrival(Role::Server), STARTED),
-                Ok(()),
-                "{etcd:?} {voter:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_agent_needs_no_readyz_and_a_server_without_kubelet_no_node() {
-        let look = with(|look| look.readyz = None);
-        assert_eq!(look.missing(&arrival(Role::Agent), STARTED), Ok(()));
-        let mut bare = arrival(Role::Server);
-        bare.places.has_agent = false;
-        let look = with(|look| {
-            look.node = None;
-            look.api_version = "v1.31.5+k3s1".parse().ok();
-        });
-        assert_eq!(look.missing(&bare, STARTED), Ok(()));
-        let old = with(|look| {
-            look.node = None;
-            look.api_version = "v1.31.4+k3s1".parse().ok();
-        });
-        assert!(
-            old.missing(&bare, STARTED)
-                .unwrap_err()
-                .contains("still says v1.31.4+k3s1")
-        );
-    }
-
-    #[test]
-    fn etcds_metric_is_read() {
-        for (line, etcd) in [
-            ("etcd_server_is_learner 0", Etcd::Voter),
-            ("etcd_server_is_learner 1", Etcd::Learner),
-            ("", Etcd::Silent),
-        ] {
-            let bytes = format!("@etcd {}\n{line}\n@end 0\n\n", line.len());
-            assert_eq!(Look::parse(bytes.as_bytes(), "k3s.service").unwrap().etcd, etcd);
-        }
-        assert_eq!(
-            Look::parse(b"@end 0\n\n", "k3s.service").unwrap().etcd,
-            Etcd::None
-        );
-    }
-}
+mod tests;
