@@ -49,13 +49,9 @@ fn headline(seen: &Seen, health: &Health, counts: &Counts) -> String {
         "NOT HEALTHY"
     };
     let mut told = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
-    let known = health
-        .verdicts
-        .iter()
-        .filter(|verdict| verdict.before > 0 && !verdict.is_new())
-        .count();
-    if known > 0 {
-        told.push(format!("{known} known before"));
+    let old = health.old().count();
+    if old > 0 {
+        told.push(format!("{old} of them as before"));
     }
     if health.ignored > 0 {
         told.push(format!("{} ignored", health.ignored));
@@ -133,13 +129,13 @@ fn service(seen: &Seen) -> Vec<String> {
 }
 
 fn line(seen: &Seen, verdict: &Verdict) -> String {
-    let known = if verdict.is_new() { "" } else { ", known before," };
+    let old = if verdict.is_new() { "" } else { ", was so before," };
     let since = verdict
         .since
         .and_then(|since| ago(since, seen.now))
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
-    cut(&format!("{}{known}{since}: {verdict}", verdict.severity))
+    cut(&format!("{}{old}{since}: {verdict}", verdict.severity))
 }
 
 fn ago(since: SystemTime, now: SystemTime) -> Option<String> {
@@ -220,11 +216,11 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            ["warning", "warning for 20 s", "error, known before, for 6 min"],
+            ["warning", "warning for 20 s", "error, was so before, for 6 min"],
             "{lines:#?}"
         );
         assert!(
-            lines[0].starts_with("healthy: 1 error, 2 warnings, 1 known before; "),
+            lines[0].starts_with("healthy: 1 error, 2 warnings, 1 of them as before; "),
             "{lines:#?}"
         );
     }
