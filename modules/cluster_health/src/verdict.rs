@@ -311,6 +311,16 @@ impl Finding {
 }
 
 impl Verdict {
+    /// Whether it says of another node what this one says of one.
+    fn is_like(&self, other: &Self) -> bool {
+        let key = |verdict: &Self| {
+            let Identity { kind, reason, .. } = verdict.identity;
+            (kind, reason, verdict.severity, verdict.settling, verdict.is_new())
+        };
+        let is_of_the_cluster = |verdict: &Self| verdict.identity.namespace.is_empty() && verdict.count == 1;
+        is_of_the_cluster(self) && is_of_the_cluster(other) && key(self) == key(other)
+    }
+
     /// Whether its count is one of missing replicas.
     fn is_of_a_workload(&self) -> bool {
         matches!(
@@ -322,6 +332,62 @@ impl Verdict {
     /// An API server that is away is never old news: nothing else is known then.
     pub fn is_new(&self) -> bool {
         self.identity.kind == Kind::Api || self.count > self.before
+    }
+}
+
+/// Verdicts that say the same of several objects without a namespace, as nodes are.
+#[derive(Clone, Debug)]
+pub struct Folded<'v> {
+    /// The first of them.
+    pub verdict: &'v Verdict,
+    objects: Vec<String>,
+    text: String,
+    pub since: Option<SystemTime>,
+}
+
+/// Says what is the same of several nodes once, in the order of the verdicts.
+pub fn folded<'v>(verdicts: impl Iterator<Item = &'v Verdict>) -> Vec<Folded<'v>> {
+    let mut groups: Vec<Vec<&Verdict>> = Vec::new();
+    for verdict in verdicts {
+        match groups.iter_mut().find(|group| group[0].is_like(verdict)) {
+            Some(group) => group.push(verdict),
+            None => groups.push(vec![verdict]),
+        }
+    }
+    groups.iter().flat_map(|group| fold(group)).collect()
+}
+
+fn fold<'v>(group: &[&'v Verdict]) -> Vec<Folded<'v>> {
+    let texts: Vec<(String, String)> = group
+        .iter()
+        .map(|verdict| (verdict.identity.object.clone(), verdict.message.clone()))
+        .collect();
+    let folded = |said: per_node::Said| {
+        let of = |verdict: &&&'v Verdict| said.nodes.contains(&verdict.identity.object);
+        let first: &'v Verdict = group.iter().find(of)?;
+        Some(Folded {
+            verdict: first,
+            since: group.iter().filter(of).filter_map(|verdict| verdict.since).min(),
+            objects: said.nodes,
+            text: said.text,
+        })
+    };
+    per_node::once(&texts).into_iter().filter_map(folded).collect()
+}
+
+impl fmt::Display for Folded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity { kind, reason, .. } = &self.verdict.identity;
+        let Self { objects, text, .. } = self;
+        if objects.len() == 1 {
+            return write!(f, "{}", self.verdict);
+        }
+        let named = &objects[..objects.len().min(NAMES)];
+        write!(f, "{kind} {}", named.join(", "))?;
+        if objects.len() > NAMES {
+            write!(f, " and {} more", objects.len() - NAMES)?;
+        }
+        write!(f, ": {reason}: {text}")
     }
 }
 

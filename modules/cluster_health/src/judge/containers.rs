@@ -156,3 +156,7 @@ fn ended(last: &Terminated, container: &Container, now: SystemTime) -> String {
         last.exit_code, last.reason, container.restart_count
     )
 }
+
+#[cfg(test)]
+#[path = "containers_tests.rs"]
+mod tests;
