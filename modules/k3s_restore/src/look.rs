@@ -12,7 +12,7 @@ use serde_json::Value;
 use server_archive::{CHECK, Checked, Objects, count};
 use std::time::Duration;
 
-/// The labels of servers: of one that serves the API, and of one that runs etcd alone.
+/// The labels of servers; one that runs etcd and no API has the second alone.
 const SERVERS: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/etcd",
