@@ -160,7 +160,7 @@ def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     run = lab.begin("upgrade-k3s", "-e", "k3s_upgrade_health_wait=10")
     log = lab.folder / "interrupted.log"
-    lab.wait_until("an installation", lambda: "Install, restart and prove k3s" in log.read_text())
+    lab.wait_until("an installation", lambda: "Install and restart k3s, and wait until its node is Ready" in log.read_text())
     lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
     assert run.wait(300) != 0
     said = " ".join(log.read_text().split())

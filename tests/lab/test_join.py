@@ -148,7 +148,7 @@ def test_a_learner_of_somebody_else_blocks_and_stays(lab: Lab) -> None:
 def test_why_a_server_does_not_get_in_is_told(lab: Lab) -> None:
     wrong = json.dumps({"k3s_server_args": ["--token=not-the-one"], "k3s_install_timeout": 8})
     run = lab.play("join-k3s-ha-servers", "-e", wrong)
-    run.assert_failed_with("the server does not take this token", "k3s-controller-4")
+    run.assert_failed_with("the server does not accept this token", "k3s-controller-4")
     lab.play("join-k3s-ha-servers").assert_failed_with("(other_token)", "nothing was touched")
     lab("fault", "rebuild", str(SPARE))
     assert_voters(lab, 101, 102, 103)

@@ -36,6 +36,8 @@ esac
 struct Here {
     local: LocalHost,
     pct: String,
+    /// A folder of programs that come before all others.
+    programs: Option<String>,
 }
 
 impl Here {
@@ -43,6 +45,7 @@ impl Here {
         Self {
             local: LocalHost::new(),
             pct: folder.path().join("pct").display().to_string(),
+            programs: None,
         }
     }
 }
@@ -56,6 +59,11 @@ impl Host for Here {
         if command.program() == "pct" {
             command.argv[0].clone_from(&self.pct);
             command.limit = command.limit.min(Duration::from_secs(1));
+        }
+        if let Some(programs) = &self.programs {
+            command
+                .stdin
+                .splice(0..0, format!("PATH={programs}:$PATH\n").into_bytes());
         }
         self.local.run(&command)
     }
@@ -295,4 +303,45 @@ fn files_pass_in_and_out_of_a_container() {
         ("said\n", 3_000_000)
     );
     assert!(std::fs::read(&to).unwrap() == content);
+}
+
+/// Whether a container counts as booted whose `systemctl` is this.
+fn booted(systemctl: &str) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("systemctl");
+    std::fs::write(&path, format!("#!/bin/sh\n{systemctl}")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let inside = Here {
+        programs: Some(folder.path().display().to_string()),
+        ..Here::new(&folder)
+    };
+    let outcome = host::pct::wait_booted(&LocalHost::new(), &inside, 101, Duration::ZERO);
+    outcome.map_err(|error| format!("{error:#}"))
+}
+
+#[test]
+fn a_container_has_booted_although_only_k3s_is_still_starting() {
+    let state = |state: &str, jobs: &str| {
+        format!(
+            "case $1 in\nis-system-running) echo {state}; [ {state} = running ] ;;\nlist-jobs) printf '{jobs}' ;;\nesac\n"
+        )
+    };
+    let agent = "12 k3s-agent.service start running\\n7 multi-user.target start waiting\\n";
+    for ready in [
+        state("running", ""),
+        state("degraded", ""),
+        state("starting", agent),
+        state("starting", &agent.replace("k3s-agent", "k3s")),
+    ] {
+        assert_eq!(booted(&ready), Ok(()), "{ready}");
+    }
+    for early in [
+        state("initializing", agent),
+        state("starting", ""),
+        state("starting", &format!("{agent}9 ssh.service start running\\n")),
+        state("starting", "12 k3s-agent.service start waiting\\n"),
+    ] {
+        let error = booted(&early).unwrap_err();
+        assert!(error.contains("last seen: systemd is "), "{error}");
+    }
 }

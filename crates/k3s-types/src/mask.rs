@@ -10,12 +10,13 @@ pub fn is_secret(name: &str) -> bool {
         .trim_start_matches('-')
         .to_ascii_lowercase()
         .replace('_', "-");
-    // `datastore-endpoint` holds a database's password; `t` is short for `token`.
+    // The endpoints hold a database's password; `t` is short for `token`.
     let telling = [
         "token",
         "secret",
         "password",
         "datastore-endpoint",
+        "kine-endpoint",
         "vpn-auth",
         "access-key",
     ];
@@ -157,6 +158,7 @@ mod tests {
                 "--datastore-endpoint=mysql://u:p@h/ --token-file /t",
                 "--datastore-endpoint=******** --token-file /t",
             ),
+            ("--kine-endpoint postgres://u:p@h/k3s", "--kine-endpoint ********"),
             (
                 "--agent-token --disable traefik",
                 "--agent-token --disable traefik",

@@ -3,6 +3,7 @@
 use crate::balancer::Balancer;
 use crate::clock::paced;
 use crate::config::Config;
+use crate::faults;
 use crate::join::{Door, fetch_identity, kubelet_client};
 use crate::kubelet::Kubelet;
 use crate::log;
@@ -18,7 +19,7 @@ use tokio::net::TcpListener;
 const RETRY: Duration = Duration::from_secs(5);
 const LEARN_SECONDS: f64 = 20.0;
 /// Recorded second of an agent's start at which a new node first shows.
-const REGISTERS_AT: f64 = 3.0;
+const REGISTERS_AT: f64 = 2.0;
 
 pub async fn run(config: Config) -> Result<()> {
     let Some(token) = config.token() else {
@@ -57,6 +58,7 @@ pub async fn run(config: Config) -> Result<()> {
     });
     tokio::spawn(kubelet.run());
     phase.reach(AGENT_READY).await;
+    tokio::time::sleep(faults::agent_ready_delay()).await;
     notify::ready();
     log::info("k3s agent is up and running");
     std::future::pending().await

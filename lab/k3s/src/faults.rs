@@ -5,10 +5,14 @@
 //!               {"resource": "readyz", "status": 500}, {"verb": "list", "resource": "nodes", "hang": 30}],
 //!  "checks": ["etcd", "poststarthook/rbac/bootstrap-roles"],
 //!  "conditions": {"MemoryPressure": "True"},
-//!  "migration": {"after": 100, "hang": true}}
+//!  "migration": {"after": 100, "hang": true},
+//!  "agent-ready": 120}
 //! ```
 //!
 //! `migration`: the next move from SQLite to etcd fails after so many objects, or hangs there.
+//!
+//! `agent-ready`: an agent reports READY to systemd so many seconds late, as a k3s that waits for the next heartbeat of its
+//! node.
 //!
 //! `checks` fail in `/readyz` and `/livez`; `conditions` are what this node's kubelet reports.
 //!
@@ -74,6 +78,12 @@ pub fn migration() -> Option<Trouble> {
         after: usize::try_from(trouble["after"].as_u64()?).ok()?,
         hang: flag(trouble, "/hang"),
     })
+}
+
+/// How late an agent reports READY.
+pub fn agent_ready_delay() -> Duration {
+    let seconds = all()["agent-ready"].as_u64().unwrap_or(0);
+    Duration::from_secs(seconds)
 }
 
 pub fn failing_checks() -> Vec<String> {

@@ -1,16 +1,16 @@
 //! `k3s_install`: install or upgrade k3s through the standard script, with nothing lost.
 //!
 //! The script deletes unit and environment file and writes them anew from what it is told this time. So all of it is
-//! read first and kept in the container (the install record), told again, and compared afterwards (the proof). The
-//! restart does not block; what counts is what node and Lease say then.
+//! read first and kept in the container (the install record), given again, and compared afterwards (the proof). The
+//! restart does not block; what counts is what Node and Lease say then.
 
 mod airgap;
-mod arrival;
 #[cfg(test)]
 mod fixtures;
 mod node;
 mod params;
 mod plan;
+mod readiness;
 mod record;
 mod recovery;
 mod refusals;
@@ -89,7 +89,7 @@ impl Module for K3sInstall {
             }
             Act::Prove(proof) => steps::prove(params, host, proof, journal),
             Act::Restart { setup } => steps::restart(params, host, setup, journal),
-            Act::Wait(arrival) => steps::wait(params, host, arrival, journal),
+            Act::Wait(wanted) => steps::wait(params, host, wanted, journal),
             Act::DropRecord { binary } => steps::drop_record(params, host, binary, journal),
         }
     }
@@ -104,7 +104,7 @@ impl Module for K3sInstall {
             Phase::Saved => Some(recovery::forget(params, host, before, journal)),
             Phase::Changing => Some(recovery::put_back(params, host, before, journal)),
             Phase::Proven => Some(recovery::tell(host, journal)),
-            Phase::Arrived => Some("k3s has been proven to run; only what follows failed".to_owned()),
+            Phase::Ready => Some("k3s runs and was proven; only what follows failed".to_owned()),
         }
     }
 }

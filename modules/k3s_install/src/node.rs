@@ -12,7 +12,9 @@ pub(crate) struct Node {
     pub(crate) running: Option<K3sVersion>,
     pub(crate) internal_ips: Vec<IpAddr>,
     pub(crate) ready: bool,
-    /// Condition `EtcdIsVoter`; older k3s does not set it.
+    /// Why it is Ready or not, in the kubelet's words.
+    pub(crate) ready_message: String,
+    /// Condition `EtcdIsVoter`; nothing where the Node has none.
     pub(crate) voter: Option<bool>,
     /// When its Lease was last renewed: the only sign of life that is seconds old. The node object itself says
     /// `Ready` for 40 s after its death.
@@ -54,6 +56,8 @@ struct Address {
 struct Condition {
     r#type: String,
     status: String,
+    #[serde(default)]
+    message: String,
 }
 
 impl Node {
@@ -73,12 +77,9 @@ impl Node {
             addresses,
             conditions,
         } = &node.status;
-        let condition = |name: &str| {
-            conditions
-                .iter()
-                .find(|it| it.r#type == name)
-                .map(|it| it.status == "True")
-        };
+        let condition = |name: &str| conditions.iter().find(|it| it.r#type == name);
+        let is_true = |it: &Condition| it.status == "True";
+        let ready = condition("Ready");
         let internal = addresses.iter().filter(|address| address.r#type == "InternalIP");
         Some(Self {
             running: node_info
@@ -87,8 +88,9 @@ impl Node {
             internal_ips: internal
                 .filter_map(|address| address.address.parse().ok())
                 .collect(),
-            ready: condition("Ready") == Some(true),
-            voter: condition("EtcdIsVoter"),
+            ready: ready.is_some_and(is_true),
+            ready_message: ready.map(|it| it.message.clone()).unwrap_or_default(),
+            voter: condition("EtcdIsVoter").map(is_true),
             renewed,
         })
     }
@@ -121,66 +123,56 @@ pub(crate) fn api_version(text: &str) -> Option<K3sVersion> {
 mod tests {
     use super::*;
 
+    /// As a server of v1.36.3+k3s1 has it, cut to what is read.
     const BOTH: &str = r#"{"apiVersion":"v1","kind":"List","items":[
-        {"kind":"Node","metadata":{"name":"n1"},"status":{"nodeInfo":{"kubeletVersion":"v1.21.2+k3s1","bootID":"x"},
+        {"kind":"Node","metadata":{"name":"n1"},"status":{"nodeInfo":{"kubeletVersion":"v1.36.3+k3s1","bootID":"x"},
          "addresses":[{"type":"InternalIP","address":"10.99.0.101"},{"type":"Hostname","address":"n1"}],
-         "conditions":[{"type":"Ready","status":"True"},{"type":"EtcdIsVoter","status":"False"}]}},
+         "conditions":[
+          {"type":"EtcdIsVoter","status":"False","reason":"MemberIsLearner","message":"Node has not been promoted to voting member of the etcd cluster"},
+          {"type":"MemoryPressure","status":"False","reason":"KubeletHasSufficientMemory","message":"kubelet has sufficient memory available"},
+          {"type":"Ready","status":"True","reason":"KubeletReady","message":"kubelet is posting ready status",
+           "lastHeartbeatTime":"2026-11-29T08:46:03Z","lastTransitionTime":"2026-11-29T08:45:01Z"}]}},
         {"kind":"Lease","spec":{"renewTime":"2026-11-22T17:02:29.123456Z"}}]}"#;
 
     #[test]
-    fn node_and_lease_are_read_from_one_answer() {
+    fn reads_node_and_lease_from_one_answer() {
         let node = Node::parse(BOTH).unwrap();
-        assert_eq!(node.running.unwrap().to_string(), "v1.21.2+k3s1");
+        assert_eq!(node.running.unwrap().to_string(), "v1.36.3+k3s1");
         assert_eq!(node.internal_ips, ["10.99.0.101".parse::<IpAddr>().unwrap()]);
         assert_eq!(
             (node.ready, node.voter, node.renewed),
             (true, Some(false), Some(1_795_366_949))
         );
+        assert_eq!(node.ready_message, "kubelet is posting ready status");
     }
 
-    /// What kubectl prints of a node and its Lease, from the recorded lists of both.
-    fn printed(nodes: &str, name: &str) -> String {
-        let one = |list: &str, kind: &str| {
-            let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
+    #[test]
+    fn reads_nodes_of_a_cluster_with_both_address_families() {
+        let list: serde_json::Value =
+            serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-nodes.json")).unwrap();
+        let read = |name: &str| {
             let mut items = list["items"].as_array().unwrap().iter();
-            let mut object = items.find(|item| item["metadata"]["name"] == name).cloned();
-            if let Some(object) = &mut object {
-                object["kind"] = kind.into();
-            }
-            object
+            let mut node = items.find(|it| it["metadata"]["name"] == name).unwrap().clone();
+            node["kind"] = "Node".into();
+            Node::parse(&node.to_string()).unwrap()
         };
-        let items = [one(nodes, "Node"), one("k3s-v1.22.5-leases.json", "Lease")];
-        let items: Vec<_> = items.into_iter().flatten().collect();
-        serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
-    }
-
-    #[test]
-    fn nodes_of_other_versions() {
-        let node = Node::parse(&printed("k3s-v1.22.5-nodes.json", "k3s-controller-1")).unwrap();
-        assert_eq!(node.running.unwrap().to_string(), "v1.22.5+k3s1");
-        // 2026-11-25T18:09:26.655892Z
-        assert_eq!(
-            (node.ready, node.voter, node.renewed),
-            (true, None, Some(1_795_630_166))
-        );
-        let new = |name: &str| Node::parse(&printed("by-hand-k3s-v1.36-nodes.json", name)).unwrap();
         let both: Vec<IpAddr> = ["10.0.0.1", "fd00::1"].map(|text| text.parse().unwrap()).into();
-        assert_eq!((new("n1").voter, new("n1").internal_ips), (Some(true), both));
-        assert_eq!(new("n2").voter, Some(false), "it is a learner");
-        assert_eq!(new("n3").running.unwrap().to_string(), "v1.36.3-rc1+k3s1");
-        let gone = new("n4");
-        assert_eq!((gone.ready, gone.voter, gone.renewed), (false, None, None));
+        assert_eq!((read("n1").voter, read("n1").internal_ips), (Some(true), both));
+        assert_eq!(read("n2").voter, Some(false), "it is a learner");
+        assert_eq!(read("n3").running.unwrap().to_string(), "v1.36.3-rc1+k3s1");
+        let dead = read("n4");
+        assert_eq!((dead.ready, dead.voter, dead.renewed), (false, None, None));
     }
 
     #[test]
-    fn a_node_alone_is_printed_without_a_list() {
-        let node = Node::parse(r#"{"kind":"Node","status":{"nodeInfo":{"kubeletVersion":"v1.21.2+k3s1"}}}"#)
+    fn reads_a_node_without_a_lease_which_is_printed_without_a_list() {
+        let node = Node::parse(r#"{"kind":"Node","status":{"nodeInfo":{"kubeletVersion":"v1.36.3+k3s1"}}}"#)
             .unwrap();
         assert_eq!((node.ready, node.voter, node.renewed), (false, None, None));
     }
 
     #[test]
-    fn noise_around_the_answer_does_not_matter() {
+    fn ignores_noise_around_the_answer() {
         let noisy = format!(
             "time=\"x\" level=info msg=\"Preparing data dir\"\n{BOTH}\nError from server (NotFound): leases\n"
         );
@@ -188,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_no_node() {
+    fn takes_no_answer_for_no_node() {
         for text in [
             "",
             "The connection to the server localhost:8080 was refused",
@@ -202,12 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn the_api_tells_its_own_version() {
+    fn reads_the_version_of_the_api_server() {
         assert_eq!(
-            api_version("{\n \"gitVersion\": \"v1.21.2+k3s1\"}")
+            api_version("{\n \"gitVersion\": \"v1.36.3+k3s1\"}")
                 .unwrap()
                 .to_string(),
-            "v1.21.2+k3s1"
+            "v1.36.3+k3s1"
         );
         assert_eq!(api_version("Unauthorized"), None);
     }

@@ -137,7 +137,7 @@ struct Options {
     allow_downgrade: bool,
     #[serde(default = "half_a_gigabyte")]
     min_free_mb: u64,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "slowest_good_start")]
     timeout: u64,
     #[serde(default = "five_seconds")]
     settle: u64,
@@ -154,8 +154,12 @@ fn ten_minutes() -> u64 {
     600
 }
 
-fn five_minutes() -> u64 {
-    300
+/// An agent whose networking has started needs up to 463 s until its unit is active: 450 s to the next heartbeat
+/// (`LATEST_HEARTBEAT` in readiness.rs), 10.4 s of the kubelet's loop (`nodeStatusUpdateFrequency` with its jitter) and 2 s
+/// of k3s's poll (pkg/agent/netpol/netpol.go). That leaves 2 min for what comes before: to unpack k3s, import images and
+/// join. The Node is Ready long before the unit is active, and then the wait ends.
+fn slowest_good_start() -> u64 {
+    600
 }
 
 fn five_seconds() -> u64 {

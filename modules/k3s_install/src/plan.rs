@@ -21,9 +21,9 @@ pub(crate) struct Aim {
     pub(crate) version: K3sVersion,
 }
 
-/// What a node that is coming up has to show.
+/// What a restarted node must show.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
+pub(crate) struct Readiness {
     pub(crate) setup: Setup,
     pub(crate) places: Places,
     pub(crate) version: K3sVersion,
@@ -68,7 +68,7 @@ pub(crate) enum Act {
     Restart {
         setup: Box<Setup>,
     },
-    Wait(Box<Arrival>),
+    Wait(Box<Readiness>),
     DropRecord {
         binary: String,
     },
@@ -114,19 +114,26 @@ impl fmt::Display for Act {
                 f.write_str("prove that role, arguments, environment and configuration are as before")
             }
             Self::Restart { setup } => write!(f, "restart {}", setup.role.unit()),
-            Self::Wait(arrival) => write!(f, "wait until {} runs k3s {}", arrival.name(), arrival.version),
+            Self::Wait(wanted) => write!(f, "wait for {wanted}"),
             Self::DropRecord { .. } => f.write_str("remove the install record"),
         }
     }
 }
 
-impl Arrival {
-    fn name(&self) -> String {
+impl Readiness {
+    /// What becomes ready.
+    pub(crate) fn name(&self) -> String {
         if self.places.has_agent {
             format!("node {}", self.places.node)
         } else {
             "the API server".to_owned()
         }
+    }
+}
+
+impl fmt::Display for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to be Ready with k3s {}", self.name(), self.version)
     }
 }
 
@@ -297,7 +304,7 @@ fn wait(state: &State, aim: &Aim, since: Option<u64>) -> Act {
         binary: aim.setup.binary.clone(),
         ..state.places.clone()
     };
-    Act::Wait(Box::new(Arrival {
+    Act::Wait(Box::new(Readiness {
         setup: aim.setup.clone(),
         places,
         version: aim.version.clone(),

@@ -51,7 +51,7 @@ pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal
     format!("{outcome}; the binary may be the new one already, and the same command takes it up")
 }
 
-/// After the proof nothing is taken back: what runs then is for the operator to see.
+/// After the proof nothing is undone: what runs then is for the operator to see.
 pub(crate) fn tell(host: &dyn Host, journal: &Journal) -> String {
     let Some(unit) = journal.unit else {
         return format!(
@@ -67,7 +67,7 @@ pub(crate) fn tell(host: &dyn Host, journal: &Journal) -> String {
         .filter(|line| !line.is_empty())
         .collect();
     format!(
-        "role, arguments and environment are in order and the new version is installed, but it has not been seen to run; look with `journalctl -u {unit}` and, once the cause is gone, run the same command again (last lines of the journal: {})",
+        "role, arguments and environment are as before and the new version is installed, but the node did not become ready. Look at `journalctl -u {unit}` there and, once the cause is gone, run the same command again (last lines of the journal: {})",
         if lines.is_empty() {
             "none".to_owned()
         } else {

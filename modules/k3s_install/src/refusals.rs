@@ -5,8 +5,8 @@ use crate::plan::Aim;
 use crate::record;
 use crate::state::{Recorded, State};
 use ansible_module::Refusal;
-use k3s_node::Role;
 use k3s_node::unit::{self, Unit};
+use k3s_node::{Role, Show};
 
 /// Whether this is the node that is meant, and one that can be read: asked at every run, also where there is
 /// nothing to do.
@@ -76,7 +76,7 @@ fn two_units(state: &State) -> Option<Refusal> {
     }
     let mut alive = Role::ALL
         .into_iter()
-        .filter(|role| state.units[role].show.active == "active");
+        .filter(|role| has_process(&state.units[role].show));
     let only = alive.next().filter(|_| alive.next().is_none());
     let stray = state
         .record()
@@ -96,6 +96,12 @@ fn two_units(state: &State) -> Option<Refusal> {
         format!("{} has both k3s.service and k3s-agent.service", state.place),
         advice,
     ))
+}
+
+/// Whether its process runs. A unit that restarts over and over has one now and then only, and an agent that has not
+/// reported READY yet is `activating` with one.
+fn has_process(show: &Show) -> bool {
+    show.is_alive() && show.main_pid != 0
 }
 
 fn unit_elsewhere(state: &State) -> Option<Refusal> {

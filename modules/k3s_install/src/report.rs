@@ -1,8 +1,8 @@
 //! What is told in the end.
 
-use crate::arrival::Arrived;
 use crate::params::Params;
 use crate::plan;
+use crate::readiness::Ready;
 use crate::record::Record;
 use crate::script;
 use crate::state::State;
@@ -22,8 +22,8 @@ pub(crate) enum Phase {
     /// From the first change until the proof of the files.
     Changing,
     Proven,
-    /// It has been seen to run.
-    Arrived,
+    /// Its readiness has been seen.
+    Ready,
 }
 
 /// What `apply` learns on its way.
@@ -37,7 +37,7 @@ pub struct Journal {
     pub(crate) proven: bool,
     pub(crate) restored: bool,
     pub(crate) restarted_at: Option<u64>,
-    pub(crate) arrived: Option<Arrived>,
+    pub(crate) ready: Option<Ready>,
     /// The unit that was waited for, and what must not show in its journal's lines.
     pub(crate) unit: Option<&'static str>,
     pub(crate) secrets: Vec<String>,
@@ -84,7 +84,7 @@ struct Proven {
     #[serde(skip_serializing_if = "Option::is_none")]
     restarted_at: Option<u64>,
     #[serde(flatten)]
-    arrived: Option<Arrived>,
+    ready: Option<Ready>,
 }
 
 pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
@@ -138,7 +138,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
             files: journal.proven,
             restored: journal.restored,
             restarted_at: journal.restarted_at,
-            arrived: journal.arrived.clone(),
+            ready: journal.ready.clone(),
         },
         script_output: journal.script_output.clone(),
     }

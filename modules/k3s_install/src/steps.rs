@@ -1,9 +1,9 @@
 //! The steps: each hands a program to the node and notes what came of it.
 
 use crate::airgap;
-use crate::arrival;
 use crate::params::{Params, Script};
-use crate::plan::{Arrival, Proof};
+use crate::plan::{Proof, Readiness};
+use crate::readiness;
 use crate::record::Record;
 use crate::report::{Journal, Phase};
 use crate::script::{self, Fetch};
@@ -206,17 +206,22 @@ pub(crate) fn restart(params: &Params, host: &dyn Host, setup: &Setup, journal: 
     Ok(())
 }
 
-pub(crate) fn wait(params: &Params, host: &dyn Host, arrival: &Arrival, journal: &mut Journal) -> Result<()> {
+pub(crate) fn wait(
+    params: &Params,
+    host: &dyn Host,
+    wanted: &Readiness,
+    journal: &mut Journal,
+) -> Result<()> {
     journal.phase = Phase::Proven;
-    journal.secrets = secrets(&arrival.setup);
-    journal.unit = Some(arrival.setup.role.unit());
-    let since = arrival.since.or(journal.restarted_at).unwrap_or(0);
+    journal.secrets = secrets(&wanted.setup);
+    journal.unit = Some(wanted.setup.role.unit());
+    let since = wanted.since.or(journal.restarted_at).unwrap_or(0);
     let (limit, settle) = (
         Duration::from_secs(params.timeout),
         Duration::from_secs(params.settle),
     );
-    journal.arrived = Some(arrival::wait(host, arrival, since, limit, settle)?);
-    journal.phase = Phase::Arrived;
+    journal.ready = Some(readiness::wait(host, wanted, since, limit, settle)?);
+    journal.phase = Phase::Ready;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Cause {
 }
 
 /// What k3s says, and what it means. The first that fits a line.
-const KNOWN: [(&str, &str, &str); 15] = [
+const KNOWN: [(&str, &str, &str); 16] = [
     (
         "critical configuration mismatched: ",
         "setting",
@@ -41,7 +41,12 @@ const KNOWN: [(&str, &str, &str); 15] = [
     (
         "401 Unauthorized",
         "token",
-        "the server does not take this token: run again, which reads it from a live server; an argument --token or K3S_TOKEN in the unit's files is an old one",
+        "the server does not accept this token: run again, which reads it from a live server; an argument --token or K3S_TOKEN in the unit's files is an old one",
+    ),
+    (
+        "not authorized",
+        "token",
+        "the server does not accept this token: run again, which reads it from a live server; an argument --token or K3S_TOKEN in the unit's files is an old one",
     ),
     (
         "not yet valid",
@@ -140,7 +145,12 @@ mod tests {
     #[test]
     fn known_lines_are_explained() {
         let lines: Vec<&str> = LINES.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(lines.len(), 15);
+        for (words, ..) in KNOWN {
+            assert!(
+                lines.iter().any(|line| line.contains(words)),
+                "no line has {words:?}"
+            );
+        }
         for line in lines {
             let (rule, line) = line.split_once(' ').unwrap();
             assert_eq!(rules(line), [rule], "{line}");
@@ -156,13 +166,13 @@ mod tests {
         let told = causes(&journal);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(told[0].line.contains("ClusterIPRange") && told[1].line.contains("FlannelBackend"));
-        assert_eq!(rules("401 Unauthorized\nx\n401 Unauthorized"), ["token"]);
+        assert_eq!(rules("not authorized\nx\nnot authorized"), ["token"]);
     }
 
     #[test]
     fn no_token_is_shown_and_not_the_whole_journal() {
         let journal = format!(
-            "{}\ntoken=s3cr3t 401 Unauthorized K10abc::server:s3cr3t\n\n",
+            "{}\ntoken=s3cr3t not authorized K10abc::server:s3cr3t\n\n",
             "line\n".repeat(40)
         );
         assert_eq!(shown(&journal).len(), SHOWN);

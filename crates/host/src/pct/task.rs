@@ -38,8 +38,8 @@ pub fn wait_booted(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duratio
 
 /// `Ok(Err(text))`: not yet.
 fn booted(inside: &dyn Host) -> Result<Result<(), String>> {
-    // `degraded` is as booted as `running`; without systemd, a shell that answers has to be enough.
-    let look = Command::script("command -v systemctl >/dev/null || exit 0\nsystemctl is-system-running\n");
+    // `degraded` is as booted as `running`.
+    let look = Command::script(include_str!("booted.sh"));
     match inside.run(&look.within(QUERY_LIMIT)) {
         Ok(output) if output.ok() || output.text().trim() == "degraded" => Ok(Ok(())),
         Ok(output) => Ok(Err(format!("systemd is {}", output.text().trim()))),

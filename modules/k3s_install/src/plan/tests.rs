@@ -110,6 +110,20 @@ fn nothing_differs_and_nothing_is_done() {
 }
 
 #[test]
+fn leaves_an_agent_alone_whose_unit_is_still_activating() {
+    let show = show("activating", 2000);
+    let late = [NEW_BINARY, ("node", &*node_says(NEW)), ("show", &*show)];
+    assert_eq!(steps(json!({}), &late), [""; 0]);
+    // Not restarted either while its node cannot be read.
+    let silent = [
+        NEW_BINARY,
+        ("node", "Unable to connect to the server"),
+        ("show", &*show),
+    ];
+    assert_eq!(steps(json!({}), &silent), ["wait"]);
+}
+
+#[test]
 fn a_new_binary_with_an_old_process_is_restarted() {
     assert_eq!(steps(json!({}), &[NEW_BINARY]), ["restart", "wait"]);
     // The service is stopped; the node object still has the new version.

@@ -155,11 +155,14 @@ fn names_that_differ_from_the_hostname_pass_where_they_are_meant() {
 }
 
 #[test]
-fn two_units_are_told_apart_by_what_runs() {
+fn of_two_units_the_one_with_a_process_is_kept() {
+    /// As `ActiveState/MainPID`.
+    fn show(unit: &str, state: &str) -> String {
+        let (active, pid) = state.split_once('/').unwrap();
+        format!("Id={unit}.service\nActiveState={active}\nMainPID={pid}\n\n")
+    }
     let both = |agent_state: &str, server_state: &str| {
-        let show = format!(
-            "Id=k3s-agent.service\nActiveState={agent_state}\n\nId=k3s.service\nActiveState={server_state}\n"
-        );
+        let show = show("k3s-agent", agent_state) + &show("k3s", server_state);
         let refusals = decide(
             &params(json!({})),
             &agent(&[("unit:k3s.service", SERVER), ("show", &show)]),
@@ -167,10 +170,19 @@ fn two_units_are_told_apart_by_what_runs() {
         .1;
         refusals[0].advice.clone()
     };
-    // As seen with the script of v1.21.2: the agent goes on, the server that it has grown starts over and over.
-    assert!(both("active", "activating").contains("systemctl disable --now k3s.service"));
-    assert!(both("inactive", "active").contains("systemctl disable --now k3s-agent.service"));
-    assert!(both("active", "active").contains("systemctl disable --now k3s.service"));
+    let (server, agent) = (
+        "systemctl disable --now k3s.service",
+        "systemctl disable --now k3s-agent.service",
+    );
+    // An install script that is not given K3S_URL makes a server of an agent: the agent goes on, and the server starts
+    // over and over.
+    assert!(both("active/7", "activating/0").contains(server));
+    assert!(both("active/7", "activating/9").contains(server));
+    // An agent that has not reported READY yet.
+    assert!(both("activating/7", "activating/0").contains(server));
+    assert!(both("inactive/0", "active/9").contains(agent));
+    assert!(both("activating/0", "active/9").contains(agent));
+    assert!(both("active/7", "active/9").contains(server));
 }
 
 fn fresh(more: Value, changes: &[Frame]) -> Vec<&'static str> {

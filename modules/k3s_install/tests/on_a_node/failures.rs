@@ -20,14 +20,14 @@ fn a_download_that_is_not_what_was_released_never_becomes_the_binary() {
     let binary = format!("www/releases/download/{NEW}/k3s");
     let sums = format!("www/releases/download/{NEW}/sha256sum-amd64.txt");
     let url = format!("http://release.lab/releases/download/{NEW}/k3s");
-    let truncated = agent("2021");
+    let truncated = agent("2025");
     truncated.put(&binary, "#!/bin/sh\n");
     refused(&truncated, &json!({}), &["truncated or altered", &url]);
     // Its sum is right, but it is another version.
-    let other = agent("2021");
+    let other = agent("2025");
     other.release_as("v1.31.9+k3s1", NEW);
     refused(&other, &json!({}), &["k3s version v1.31.9+k3s1", &url]);
-    let html = agent("2021");
+    let html = agent("2025");
     html.put(&sums, "<html>sign in</html>");
     refused(
         &html,
@@ -35,7 +35,7 @@ fn a_download_that_is_not_what_was_released_never_becomes_the_binary() {
         &["names no k3s", "<html>sign in", "sha256sum-amd64.txt"],
     );
     for missing in [&binary, &sums] {
-        let node = agent("2021");
+        let node = agent("2025");
         node.remove_file(missing);
         refused(
             &node,
@@ -47,7 +47,7 @@ fn a_download_that_is_not_what_was_released_never_becomes_the_binary() {
 
 #[test]
 fn a_script_that_is_none_is_not_run() {
-    let html = agent("2021");
+    let html = agent("2025");
     html.put("www/install.sh", "<html>sign in</html>");
     refused(
         &html,
@@ -55,28 +55,28 @@ fn a_script_that_is_none_is_not_run() {
         &["is no shell script", "<html>", "http://release.lab/install.sh"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"script_sha256": "0".repeat(64)}),
         &["script_sha256", "was not used"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"script_url": "http://release.lab/nowhere"}),
         &["404", "http://release.lab/nowhere"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"script_path": "/no/such/file"}),
         &["/no/such/file", "no such file"],
     );
-    let silent = agent("2021");
+    let silent = agent("2025");
     silent.edit("www/install.sh", "GITHUB_URL=", "ANOTHER_URL=");
     refused(&silent, &json!({}), &["GITHUB_URL", "download_url"]);
 }
 
 #[test]
 fn without_curl_and_wget_it_says_so() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.without_downloaders();
     refused(
         &node,
@@ -87,7 +87,7 @@ fn without_curl_and_wget_it_says_so() {
 
 #[test]
 fn a_staged_binary_that_was_altered_is_not_used() {
-    let node = agent("2021");
+    let node = agent("2025");
     call(&node, &json!({"state": "prefetched"}), false);
     let name = node
         .names("usr/local/bin")
@@ -114,7 +114,7 @@ fn a_staged_binary_that_was_altered_is_not_used() {
 
 /// The script fails or loses something; unit and environment are put back, and the next run heals.
 fn put_back(from: &str, to: &str, words: &[&str]) {
-    let node = agent("2021");
+    let node = agent("2025");
     let before = Kept::of(&node, "k3s-agent.service");
     let unit = node.text("etc/systemd/system/k3s-agent.service");
     let script = std::fs::read_to_string(node.path("www/install.sh")).unwrap();
@@ -172,7 +172,7 @@ fn an_agent_cannot_become_a_server() {
 
 #[test]
 fn configuration_that_changes_meanwhile_is_told() {
-    let node = agent("2021");
+    let node = agent("2025");
     let config = node.path("etc/rancher/k3s/config.yaml").display().to_string();
     node.edit(
         "www/install.sh",
@@ -190,10 +190,11 @@ fn configuration_that_changes_meanwhile_is_told() {
 }
 
 #[test]
-fn a_node_that_does_not_come_up_is_told_with_its_journal_and_taken_up_again() {
-    let node = agent("2021");
+fn a_node_that_never_becomes_ready_fails_with_its_journal_and_the_next_run_goes_on() {
+    let node = agent("2025");
     let before = Kept::of(&node, "k3s-agent.service");
     node.put("state/active", "activating");
+    node.put("state/looping", "");
     let answer = call(&node, &json!({"timeout": 60}), false);
     let msg = answer["msg"].as_str().unwrap();
     for word in [
@@ -206,11 +207,12 @@ fn a_node_that_does_not_come_up_is_told_with_its_journal_and_taken_up_again() {
     }
     assert_eq!(answer["proof"]["files"], true);
     node.remove_file("state/active");
+    node.remove_file("state/looping");
     let answer = call(&node, &json!({}), false);
     assert_eq!(
         answer["actions"],
         json!([
-            format!("wait until node node runs k3s {NEW}"),
+            format!("wait for node node to be Ready with k3s {NEW}"),
             "remove the install record"
         ]),
         "{answer:#}"
@@ -220,7 +222,7 @@ fn a_node_that_does_not_come_up_is_told_with_its_journal_and_taken_up_again() {
 
 #[test]
 fn a_unit_that_has_failed_for_good_is_not_waited_for() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.put("state/active", "failed");
     let began = host::Host::elapsed(&*node);
     let answer = call(&node, &json!({}), false);
@@ -236,7 +238,7 @@ fn a_unit_that_has_failed_for_good_is_not_waited_for() {
 
 #[test]
 fn what_a_killed_run_left_at_work_is_waited_for() {
-    let node = agent("2021");
+    let node = agent("2025");
     let lock = std::fs::File::create(node.path("run/homelab-k3s.lock")).unwrap();
     lock.lock().unwrap();
     refused(
@@ -251,27 +253,27 @@ fn what_a_killed_run_left_at_work_is_waited_for() {
 #[test]
 fn refusals_come_before_anything_is_touched() {
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"role": "server"}),
         &["is a k3s agent, and server is expected", "nothing was touched"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"node_name": "k3s-worker-7"}),
         &["is the node node, and k3s-worker-7 is expected"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"min_free_mb": 1_000_000_000}),
         &["MiB free on", "no_space"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"version": "v1.30.1+k3s1"}),
         &["v1.30.1+k3s1 is older", "allow_downgrade"],
     );
     refused(
-        &agent("2021"),
+        &agent("2025"),
         &json!({"args": ["--node-label", "a=b"]}),
         &["args is for a fresh install"],
     );
@@ -279,7 +281,7 @@ fn refusals_come_before_anything_is_touched() {
 
 #[test]
 fn nodes_that_were_changed_by_hand_are_refused_before_anything_is_touched() {
-    let edited = agent("2021");
+    let edited = agent("2025");
     edited.edit(
         "etc/systemd/system/k3s-agent.service",
         "KillMode=process",
@@ -293,7 +295,7 @@ fn nodes_that_were_changed_by_hand_are_refused_before_anything_is_touched() {
             "drop-in",
         ],
     );
-    let two = agent("2021");
+    let two = agent("2025");
     two.put(
         "etc/systemd/system/k3s.service",
         "[Service]\nExecStart=/usr/local/bin/k3s server\n",
@@ -307,10 +309,10 @@ fn nodes_that_were_changed_by_hand_are_refused_before_anything_is_touched() {
             "/etc/systemd/system/k3s.service.env",
         ],
     );
-    let moved = agent("2021");
+    let moved = agent("2025");
     moved.put("proc/net/fib_trie", "|-- 10.99.0.102\n /32 host LOCAL\n");
     refused(&moved, &json!({}), &["has the address 10.99.0.101", "pct_id"]);
-    let lost = agent("2021");
+    let lost = agent("2025");
     lost.remove_file("etc/systemd/system/k3s-agent.service");
     refused(
         &lost,

@@ -24,7 +24,7 @@ fn installed(node: &Node, answer: &Value) {
 
 #[test]
 fn a_fresh_install_is_one_more_case() {
-    for era in ["2021", "2026"] {
+    for era in ["2025", "2026"] {
         let node = Node::new(era, &[NEW]);
         installed(&node, &call(&node, &arguments(), false));
         assert_eq!(call(&node, &arguments(), false)["changed"], false);
@@ -36,7 +36,7 @@ fn wherever_a_fresh_install_is_killed_the_same_command_finishes_it() {
     // Every third point: the others are tried with upgrades.
     let mut points = 0;
     for point in (1..).step_by(3) {
-        let node = Node::new("2021", &[NEW]);
+        let node = Node::new("2025", &[NEW]);
         node.put("state/delay", "0");
         node.kill_at.set(point);
         call(&node, &arguments(), false);
@@ -149,7 +149,7 @@ fn a_binary_of_another_version_is_refused() {
 
 #[test]
 fn an_upgrade_never_becomes_a_fresh_install() {
-    let node = Node::new("2021", &[NEW]);
+    let node = Node::new("2025", &[NEW]);
     let answer = call(&node, &json!({"role": "server"}), false);
     assert_eq!(answer["refusals"][0]["rule"], "not_installed", "{answer:#}");
     let answer = call(&node, &json!({"role": "agent", "args": []}), false);

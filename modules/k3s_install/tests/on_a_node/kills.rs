@@ -54,7 +54,7 @@ fn wherever_an_agents_install_is_killed_the_same_command_finishes_it() {
     let arguments = json!({"settle": 0});
     let tried = |first| {
         all_points(first, 2, |point| {
-            killed_at(point, &quick(agent("2021")), "k3s-agent.service", &arguments)
+            killed_at(point, &quick(agent("2025")), "k3s-agent.service", &arguments)
         })
     };
     // Two at a time: it is some seventy installs.

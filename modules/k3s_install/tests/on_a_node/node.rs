@@ -1,6 +1,7 @@
 //! A node to install on: the lab's install script, and small programs in the place of systemd, curl and k3s.
 
 use host::{Command, Host as _};
+use std::fmt::Write as _;
 use std::fs;
 use std::ops::Deref;
 use std::time::Duration;
@@ -33,15 +34,21 @@ impl Deref for Node {
     }
 }
 
-/// The lab's script with the address of the release server of these tests.
+/// The lab's script with the address of the release server of these tests. Until 2025 it names that address in
+/// GITHUB_URL, since 2026 in INSTALL_K3S_ARTIFACT_URL.
 pub(crate) fn script(era: &str) -> String {
-    let script = INSTALL_SH
-        .replace(
-            "https://github.com/k3s-io/k3s/releases",
-            "http://release.lab/releases",
-        )
-        .replace("SCRIPT_ERA:-2021", &format!("SCRIPT_ERA:-{era}"));
-    if era == "2021" {
+    let mut script = String::new();
+    for line in INSTALL_SH.lines() {
+        let _ = match line.starts_with("SCRIPT_ERA=") {
+            true => writeln!(script, "SCRIPT_ERA={era}"),
+            false => writeln!(script, "{line}"),
+        };
+    }
+    let script = script.replace(
+        "https://github.com/k3s-io/k3s/releases",
+        "http://release.lab/releases",
+    );
+    if era == "2025" {
         return script;
     }
     script.replace(

@@ -38,7 +38,8 @@ show)
         fi
         if [ -f "$state.started" ]; then
             echo "ActiveState=$(cat "$SANDBOX/state/active" 2>/dev/null || echo active)"
-            echo "MainPID=$(($(cat "$state.started") % 30000))"
+            # `looping`: between two attempts of a restart loop there is no process.
+            if [ -f "$SANDBOX/state/looping" ]; then echo "MainPID=0"; else echo "MainPID=$(($(cat "$state.started") % 30000))"; fi
             echo "ExecMainStartTimestamp=$(date -u -d "@$(cat "$state.started")" '+%a %Y-%m-%d %H:%M:%S UTC')"
         else
             echo "ActiveState=inactive"
@@ -54,7 +55,7 @@ esac
 . "$SANDBOX/state/common"
 if [ "$1" = --version ]; then
     echo "k3s version VERSION (0123abcd)"
-    echo "go version go1.22.9"
+    echo "go version go1.26.8"
     exit 0
 fi
 for unit in k3s-agent.service k3s.service; do
@@ -65,7 +66,7 @@ age=$(($(now) - $(cat "$state.started")))
 delay=$(cat "$SANDBOX/state/delay" 2>/dev/null || echo 21)
 case "$*" in
 */readyz*)
-    # As seen with v1.21.2: the API is ready 9 s after the start, the kubelet has spoken after 21 s.
+    # The API is ready well before the kubelet has spoken.
     if [ "$age" -ge $((delay * 9 / 21)) ]; then printf ok; else echo "Error from server (InternalError): [-]etcd failed" >&2; exit 1; fi
     ;;
 *nodes/*)

@@ -29,7 +29,7 @@ fn assert_upgraded(node: &Node, unit: &'static str, arguments: &Value) {
 
 #[test]
 fn an_agent_keeps_url_token_labels_and_arguments() {
-    for era in ["2021", "2026"] {
+    for era in ["2025", "2026"] {
         assert_upgraded(
             &agent(era),
             "k3s-agent.service",
@@ -40,7 +40,7 @@ fn an_agent_keeps_url_token_labels_and_arguments() {
 
 #[test]
 fn a_server_keeps_flags_token_and_disabled_add_ons() {
-    for era in ["2021", "2026"] {
+    for era in ["2025", "2026"] {
         assert_upgraded(&server(era), "k3s.service", &json!({"role": "server"}));
     }
 }
@@ -52,7 +52,7 @@ fn the_script_may_download_for_itself() {
 
 #[test]
 fn a_disabled_unit_stays_disabled() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.remove_file("state/k3s-agent.service.enabled");
     assert_upgraded(&node, "k3s-agent.service", &json!({}));
 }
@@ -73,8 +73,39 @@ fn drop_ins_stay_and_variables_that_the_script_does_not_carry_too() {
 }
 
 #[test]
+fn an_agent_that_is_ready_before_its_unit_is_active_is_installed() {
+    let node = agent("2026");
+    node.put("state/active", "activating");
+    let before = Kept::of(&node, "k3s-agent.service");
+    let answer = call(&node, &json!({}), false);
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    assert_eq!(
+        (&answer["active"], &answer["proof"]["unit_state"]),
+        (&json!("activating"), &json!("activating"))
+    );
+    let notice = answer["proof"]["notice"].as_str().unwrap();
+    assert!(notice.contains("node node was Ready after"), "{notice}");
+    assert_intact(&node, &before, "the unit is activating");
+    assert_eq!(call(&node, &json!({}), false)["changed"], false);
+}
+
+#[test]
+fn variables_of_kine_are_kept_whether_or_not_the_script_carries_them() {
+    for era in ["2025", "2026"] {
+        let node = server(era);
+        let env = "etc/systemd/system/k3s.service.env";
+        let kine = "KINE_SCHEMA_MIGRATION='1'\nKINE_ENDPOINT=\"postgres://kine:s3cr3t@10.0.0.9/k3s\"\n";
+        node.put(env, &format!("{}{kine}", node.text(env)));
+        assert_upgraded(&node, "k3s.service", &json!({}));
+        assert!(node.text(env).ends_with(kine), "{}", node.text(env));
+        let runs_with = node.text("state/k3s.service.runs-with");
+        assert!(runs_with.ends_with(kine), "{runs_with}");
+    }
+}
+
+#[test]
 fn what_was_staged_needs_no_download() {
-    let node = agent("2021");
+    let node = agent("2025");
     let answer = call(&node, &json!({"state": "prefetched", "node_name": "node"}), false);
     assert_eq!(
         (&answer["failed"], &answer["changed"], &answer["staged"]),
@@ -97,7 +128,7 @@ fn what_was_staged_needs_no_download() {
 
 #[test]
 fn what_was_staged_for_another_version_makes_room() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.release("v1.31.6+k3s1");
     call(&node, &json!({"state": "prefetched"}), false);
     call(
@@ -118,7 +149,7 @@ fn what_was_staged_for_another_version_makes_room() {
 
 #[test]
 fn check_mode_looks_once_and_changes_nothing() {
-    let node = agent("2021");
+    let node = agent("2025");
     let before = everything(&node);
     node.fed.borrow_mut().clear();
     let answer = call(&node, &json!({}), true);
@@ -138,7 +169,7 @@ fn check_mode_looks_once_and_changes_nothing() {
 
 #[test]
 fn a_binary_that_was_swapped_by_hand_is_only_restarted() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.swap_by_hand(NEW);
     let before = Kept::of(&node, "k3s-agent.service");
     let answer = call(&node, &json!({}), false);
@@ -146,7 +177,7 @@ fn a_binary_that_was_swapped_by_hand_is_only_restarted() {
         answer["actions"],
         json!([
             "restart k3s-agent.service",
-            format!("wait until node node runs k3s {NEW}")
+            format!("wait for node node to be Ready with k3s {NEW}")
         ])
     );
     assert_eq!(answer["version_before"], OLD);
@@ -155,16 +186,16 @@ fn a_binary_that_was_swapped_by_hand_is_only_restarted() {
 
 #[test]
 fn a_script_of_ones_own_is_sent_along() {
-    let node = agent("2021");
+    let node = agent("2025");
     node.remove_file("www/install.sh");
-    node.put("mine.sh", &node::script("2021"));
+    node.put("mine.sh", &node::script("2025"));
     let arguments = json!({"script_path": node.path("mine.sh").display().to_string()});
     assert_upgraded(&node, "k3s-agent.service", &arguments);
 }
 
 #[test]
 fn a_mirror_takes_the_place_of_the_scripts_own_address() {
-    let node = agent("2021");
+    let node = agent("2025");
     std::fs::rename(node.path("www/releases"), node.path("www/mirror")).unwrap();
     assert_eq!(call(&node, &json!({}), false)["failed"], true);
     assert_upgraded(
