@@ -26,6 +26,12 @@ impl From<&Value> for Node {
     }
 }
 
+impl From<bool> for Node {
+    fn from(value: bool) -> Self {
+        Self::from(&Value::Bool(value))
+    }
+}
+
 impl From<&serde_json::Map<String, Value>> for Map {
     fn from(entries: &serde_json::Map<String, Value>) -> Self {
         let entry = |(key, value): (&String, &Value)| (Scalar::text(key.as_str()), Node::from(value));

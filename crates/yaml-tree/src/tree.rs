@@ -138,7 +138,12 @@ impl Map {
     }
 
     pub fn remove(&mut self, key: &str) {
-        self.0.retain(|(own, _)| own.text != key);
+        self.retain(|own| own != key);
+    }
+
+    /// Keeps the entries whose key fits.
+    pub fn retain(&mut self, fits: impl Fn(&str) -> bool) {
+        self.0.retain(|(own, _)| fits(&own.text));
     }
 }
 

@@ -4,11 +4,11 @@ use crate::node::Node;
 use crate::params::{Joining, Member};
 use crate::refusals;
 use ansible_module::{Plan, Refusal};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use k3s_node::Role;
 use k3s_node::shared::Shared;
-use serde_yaml_ng::{Mapping, Value};
 use std::fmt;
+use yaml_tree::{Format, Map, Node as Yaml, to_text};
 
 /// A clock that is off by more than this is told; see [`refusals`] for how far it may be off.
 const TOLD_SKEW: u64 = 2;
@@ -176,38 +176,38 @@ fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
 
 /// Our file beside the operator's. Lists stand as lists, so that k3s takes them for all that is said.
 fn configuration(role: Role, joining: &Joining, node: &Node) -> Result<String> {
-    let mut settings = Mapping::new();
-    let mut say = |name: &str, value: Value| settings.insert(Value::from(name), value);
+    let mut settings = Map::default();
+    let mut say = |name: &str, value: Yaml| settings.set(name, value);
     if !node.named && node.name != joining.node_name {
-        say("node-name", Value::from(joining.node_name.as_str()));
+        say("node-name", Yaml::text(joining.node_name.as_str()));
     }
-    say("server", Value::from(joining.server.url.as_str()));
-    say("token", Value::from(joining.token.expose()));
+    say("server", Yaml::text(joining.server.url.as_str()));
+    say("token", Yaml::text(joining.token.expose()));
     if role == Role::Server {
         if let Some(token) = &joining.agent_token {
-            say("agent-token", Value::from(token.expose()));
+            say("agent-token", Yaml::text(token.expose()));
         }
         let missing: Shared = node.said().missing(&joining.server.settings);
         for (name, values) in missing {
             let several = values.len() > 1 || matches!(name.as_str(), "disable" | "tls-san");
             let value = match values.first() {
                 Some(only) if !several => flag(only),
-                _ => Value::from(values),
+                _ => Yaml::List(values.into_iter().map(Yaml::text).collect()),
             };
             say(&name, value);
         }
     }
-    let text = serde_yaml_ng::to_string(&settings).context("writing the configuration")?;
+    let text = to_text(&settings, Format::Yaml);
     Ok(format!(
         "# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{text}"
     ))
 }
 
-fn flag(value: &str) -> Value {
+fn flag(value: &str) -> Yaml {
     match value {
-        "true" => Value::from(true),
-        "false" => Value::from(false),
-        other => Value::from(other),
+        "true" => Yaml::from(true),
+        "false" => Yaml::from(false),
+        other => Yaml::text(other),
     }
 }
 

@@ -116,8 +116,14 @@ fn the_servers_settings_go_along_where_the_node_says_nothing() {
         "secrets-encryption": ["true"], "tls-san": ["api", "api2"]}}, "agent_token": "ag3nt"});
     assert_eq!(
         written(Role::Server, settings.clone(), &[("hostname", "other")]),
-        "node-name: n2\nserver: https://10.0.0.1:6443\ntoken: s3cr3t\nagent-token: ag3nt\ncluster-cidr: 10.1.0.0/16\n\
+        "node-name: n2\nserver: https://10.0.0.1:6443\ntoken: s3cr3t\nagent-token: ag3nt\ncluster-cidr: \"10.1.0.0/16\"\n\
          disable:\n- traefik\nsecrets-encryption: true\ntls-san:\n- api\n- api2\n"
+    );
+    // k3s reads YAML 1.1, in which these are a number and a truth.
+    let strange = json!({"server": {"settings": {"cluster-domain": ["on"]}}, "agent_token": "123_456"});
+    assert_eq!(
+        written(Role::Server, strange, &[("hostname", "other")]),
+        "node-name: n2\nserver: https://10.0.0.1:6443\ntoken: s3cr3t\nagent-token: \"123_456\"\ncluster-domain: \"on\"\n"
     );
     let own = [(
         "config:/etc/rancher/k3s/config.yaml",

@@ -1,10 +1,10 @@
 //! How k3s is run to replace its datastore: as its unit runs it, less what a reset refuses or must not show.
 
 use crate::state::Server;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use k3s_node::env_file::Variables;
-use serde_yaml_ng::{Mapping, Value};
 use server_archive::Datastore;
+use yaml_tree::{Format, Map, Node, parse, to_text};
 
 /// What the reset is told by itself, or refuses: a server to join, and another configuration than the copies. The token
 /// comes by a file: no list of processes shows it.
@@ -88,16 +88,16 @@ fn without(arguments: &[String]) -> Vec<String> {
 
 /// A configuration file less those keys. Comments are lost, in the copy.
 fn copy(path: &str, text: &str) -> Result<String> {
-    // The error's own text could repeat a line with a token in it.
-    let parsed = serde_yaml_ng::from_str::<Option<Mapping>>(text).ok();
-    let mut values = parsed
-        .with_context(|| format!("reading {path}: it is no YAML dictionary"))?
-        .unwrap_or_default();
-    values.retain(|key, _| {
-        let name = key.as_str().unwrap_or_default().trim_end_matches('+');
+    let mut values = match parse(text).with_context(|| format!("reading {path}"))? {
+        None => Map::default(),
+        Some(Node::Map(values)) => values,
+        Some(_) => bail!("reading {path}: it is no YAML dictionary"),
+    };
+    values.retain(|key| {
+        let name = key.trim_end_matches('+');
         !WITH_VALUE.contains(&name) && !SWITCHES.contains(&name)
     });
-    serde_yaml_ng::to_string(&Value::Mapping(values)).with_context(|| format!("copying {path}"))
+    Ok(to_text(&values, Format::Yaml))
 }
 
 #[cfg(test)]
@@ -132,6 +132,13 @@ mod tests {
         let copied = copy("/c", text).unwrap();
         assert_eq!(copied, "tls-san:\n- a\n- b\nkubelet-arg+:\n- x=1\n");
         assert_eq!(copy("/c", "").unwrap(), "{}\n");
+        // What is quoted, a number or a word of YAML 1.1 is read as it was.
+        let text = "datastore-endpoint: \"123_456\"\nnode-label: ['on', b=c]\nhttps-listen-port: 6443\nprefer-bundled-bin: yes\n";
+        let copied = copy("/c", text).unwrap();
+        assert_eq!(
+            copied,
+            "datastore-endpoint: \"123_456\"\nnode-label:\n- \"on\"\n- b=c\nhttps-listen-port: 6443\nprefer-bundled-bin: yes\n"
+        );
         let error = copy("/c", "- token: s3cr3t").unwrap_err().to_string();
         assert!(error.contains("/c") && !error.contains("s3cr3t"), "{error}");
     }
