@@ -92,28 +92,6 @@ fn an_empty_node_is_told_where_to_join_and_nothing_else() {
 }
 
 #[test]
-fn a_k3s_that_would_not_read_where_it_joins_is_refused() {
-    let at = |version: &str| json!({"version": version, "server": {"version": version}});
-    for role in [Role::Server, Role::Agent] {
-        let error = refused(role, at("v1.20.15+k3s1"), &[], "drop_ins");
-        assert!(
-            error.contains(
-                "k3s v1.20.15+k3s1 does not read /etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml"
-            ),
-            "{error}"
-        );
-        assert_eq!(steps_of(role, at("v1.21.0+k3s1"), &[]), [WRITE]);
-    }
-    // What has joined already needs no word.
-    let joined = [
-        ("unit:k3s-agent.service", AGENT_UNIT),
-        ("identity", "x"),
-        ("agent-ca", CA),
-    ];
-    assert_eq!(steps_of(Role::Agent, at("v1.20.15+k3s1"), &joined), [""; 0]);
-}
-
-#[test]
 fn a_node_that_is_prepared_is_left_alone() {
     let text = format!(
         "# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{}",

@@ -6,7 +6,6 @@ use crate::plan::{is_foreign, stale};
 use crate::server::{Datastore, password};
 use ansible_module::Refusal;
 use k3s_node::Role;
-use k3s_node::settings::reads_drop_ins;
 use k3s_types::K3sVersion;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -29,7 +28,6 @@ pub(crate) fn all(role: Role, joining: &Joining, node: &Node) -> Vec<Refusal> {
         name(joining, node),
         datastore(role, joining, node),
         newer(joining, node),
-        drop_ins(joining, node),
         token(joining),
         other_token(joining, node),
         foreign(joining, node),
@@ -119,17 +117,6 @@ fn newer(joining: &Joining, node: &Node) -> Option<Refusal> {
     let evidence = format!("{version} is newer than the server's {there}");
     let advice = "join at the server's version, and upgrade all nodes then; a newer k3s that is installed has to be uninstalled";
     Some(Refusal::new("newer", evidence, advice))
-}
-
-/// It would begin a cluster of its own, or not start at all.
-fn drop_ins(joining: &Joining, node: &Node) -> Option<Refusal> {
-    let version = &joining.version;
-    (!reads_drop_ins(version)).then(|| {
-        let (file, config) = (node.ours_path(), &node.config_path);
-        let evidence = format!("k3s {version} does not read {file}, where it would be told which cluster it joins: only v1.21 and newer ones do");
-        let advice = format!("upgrade the cluster first, or let it join by hand with server and token in {config}");
-        Refusal::new("drop_ins", evidence, advice)
-    })
 }
 
 /// A full token holds the hash of the authority, as k3s checks it. A bundle of several is hashed otherwise.
