@@ -100,11 +100,13 @@ pub fn render(variables: &Variables) -> String {
     text
 }
 
-/// Whether the script carries a variable over into the file it writes; others it forgets.
+/// Whether a script carries a variable over into the file it writes; others it forgets. `KINE_` came in June 2026: a script
+/// before that passes over it.
 pub fn is_carried(key: &str) -> bool {
     let upper = key.to_ascii_uppercase();
-    key.starts_with("K3S_")
-        || key.starts_with("CONTAINERD_")
+    ["K3S_", "CONTAINERD_", "KINE_"]
+        .iter()
+        .any(|prefix| key.starts_with(prefix))
         || ["NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY"]
             .iter()
             .any(|proxy| upper.starts_with(proxy))
@@ -178,10 +180,21 @@ mod tests {
 
     #[test]
     fn the_script_carries_only_its_own() {
-        for key in ["K3S_URL", "CONTAINERD_LOG_LEVEL", "http_proxy", "NO_PROXY"] {
+        for key in [
+            "K3S_URL",
+            "CONTAINERD_LOG_LEVEL",
+            "KINE_DATASTORE_MAX_IDLE_CONNECTIONS",
+            "http_proxy",
+            "NO_PROXY",
+        ] {
             assert!(is_carried(key), "{key}");
         }
-        for key in ["GOGC", "CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS", "k3s_url"] {
+        for key in [
+            "GOGC",
+            "CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS",
+            "k3s_url",
+            "kine_x",
+        ] {
             assert!(!is_carried(key), "{key}");
         }
     }

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn units_as_a_real_systemd_tells_them() {
-        let units = Show::parse(include_str!("../tests/recorded/k3s-1.22.5-systemctl-show.txt"));
+        let units = Show::parse(include_str!("../tests/recorded/systemctl-show.txt"));
         let server = Show {
             load: "loaded".to_owned(),
             active: "active".to_owned(),

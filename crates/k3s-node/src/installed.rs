@@ -87,7 +87,7 @@ mod tests {
     use super::*;
     use std::fmt::Write as _;
 
-    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
+    const SERVER: &str = include_str!("../tests/recorded/script-2026-07-k3s.service");
 
     fn read(role: Role, more: &[(&str, &str)]) -> Result<Installed> {
         let mut text = String::new();

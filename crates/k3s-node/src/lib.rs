@@ -3,6 +3,7 @@
 
 pub mod env_file;
 pub mod facts;
+pub mod flags;
 mod installed;
 pub mod program;
 #[cfg(feature = "testing")]

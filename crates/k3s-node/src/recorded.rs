@@ -1,4 +1,4 @@
-//! Units as the install script of v1.21.2 wrote them.
+//! Units as the install script of July 2026 writes them.
 
-pub const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
-pub const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
+pub const SERVER: &str = include_str!("../tests/recorded/script-2026-07-k3s.service");
+pub const AGENT: &str = include_str!("../tests/recorded/script-2026-07-k3s-agent.service");

@@ -5,19 +5,11 @@
 
 use crate::env_file::Variables;
 use crate::facts::Facts;
-use k3s_types::K3sVersion;
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
 
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
-/// The first minor version that reads `config.yaml.d`; an older one has `config.yaml` alone.
-const DROP_INS: (u32, u32) = (1, 21);
-
-/// Whether what is written into `config.yaml.d` means anything to this k3s.
-pub fn reads_drop_ins(version: &K3sVersion) -> bool {
-    version.minor_version() >= DROP_INS
-}
 
 /// What a setting is, and where that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,8 +112,9 @@ impl Settings<'_> {
     /// A switch, where anything says something about it. Not every one has a variable.
     pub fn switch(&self, name: &str, variable: Option<&str>) -> Option<Switch> {
         // On the command line it needs no value, and the word after it is none.
-        if let Some(Given { value, place }) = self.argument(&[name]) {
-            let on = value != "false";
+        if let Some(value) = last_switch(self.args, name) {
+            let on = !["false", "0", "f"].contains(&value.to_ascii_lowercase().as_str());
+            let place = format!("the argument --{name}");
             return Some(Switch { on, place });
         }
         let given = self.in_config(&[name]);
@@ -192,10 +185,25 @@ pub fn config_path(args: &[String], environment: &Variables) -> String {
         .unwrap_or_else(|| DEFAULT_CONFIG.to_owned())
 }
 
-/// The same as it is named: k3s takes an address on the network too.
+/// The same as it is named: k3s takes an address on the network too. Of several arguments it takes the first one, other
+/// than with any other flag, and only in these spellings.
 pub fn named_config(args: &[String], environment: &Variables) -> Option<String> {
-    let given = environment.get("K3S_CONFIG_FILE").cloned();
-    given.or_else(|| last_flag(args, &["config", "c"]))
+    let given = environment.get("K3S_CONFIG_FILE").filter(|path| !path.is_empty());
+    let named = |(at, word): (usize, &String)| match word.split_once('=') {
+        Some(("--config" | "-c", path)) => Some(path.to_owned()),
+        None if word == "--config" || word == "-c" => args.get(at + 1).cloned(),
+        _ => None,
+    };
+    given.cloned().or_else(|| args.iter().enumerate().find_map(named))
+}
+
+/// What follows the `=` of the last occurrence of a switch; empty where nothing does.
+fn last_switch<'a>(args: &'a [String], name: &str) -> Option<&'a str> {
+    args.iter().rev().find_map(|word| {
+        let flag = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
+        let (found, value) = flag.split_once('=').unwrap_or((flag, ""));
+        (found == name).then_some(value)
+    })
 }
 
 /// The value of the last occurrence of a flag, in either spelling; empty where it has none.
@@ -311,6 +319,19 @@ mod tests {
     }
 
     #[test]
+    fn the_configuration_file_is_the_first_that_is_named_and_an_empty_variable_names_none() {
+        let of = |args: &str, variable: &str| {
+            let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+            let environment = Variables::from([("K3S_CONFIG_FILE".to_owned(), variable.to_owned())]);
+            config_path(&args, &environment)
+        };
+        assert_eq!(of("--config /a.yaml --config /b.yaml", ""), "/a.yaml");
+        assert_eq!(of("-c=/a.yaml", ""), "/a.yaml");
+        assert_eq!(of("-config /a.yaml", ""), DEFAULT_CONFIG);
+        assert_eq!(of("--config /a.yaml", "/v.yaml"), "/v.yaml");
+    }
+
+    #[test]
     fn a_switch_is_told_with_its_place() {
         let told = |args: &str, file: &str, variable: Option<&str>| {
             let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
@@ -330,7 +351,12 @@ mod tests {
         };
         let argument = "the argument --cluster-init".to_owned();
         assert_eq!(told("", "", None), None);
-        assert_eq!(told("--cluster-init x", "", None), Some((true, argument.clone())));
+        for on in ["--cluster-init x", "--cluster-init false", "--cluster-init=true"] {
+            assert_eq!(told(on, "", None), Some((true, argument.clone())), "{on}");
+        }
+        for off in ["--cluster-init=0", "--cluster-init=False"] {
+            assert_eq!(told(off, "", None), Some((false, argument.clone())), "{off}");
+        }
         let overruled = told("--cluster-init=false", "cluster-init: true", Some("true"));
         assert_eq!(overruled, Some((false, argument)));
         for (file, on) in [("true", true), ("yes", true), ("false", false), ("\"1\"", true)] {

@@ -144,8 +144,8 @@ impl fmt::Debug for Setup {
 mod tests {
     use super::*;
 
-    const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
-    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
+    const AGENT: &str = include_str!("../tests/recorded/script-2026-07-k3s-agent.service");
+    const SERVER: &str = include_str!("../tests/recorded/script-2026-07-k3s.service");
     const ENV: &str = "K3S_TOKEN=labtoken\nK3S_URL=https://10.99.0.101:6443\n";
 
     fn agent() -> Setup {
@@ -167,8 +167,8 @@ mod tests {
     #[test]
     fn the_same_in_other_words_is_no_difference() {
         let quoted = "K3S_URL='https://10.99.0.101:6443'\nK3S_TOKEN='labtoken'\n";
-        let newer = AGENT.replace("Type=exec", "Type=notify\nUser=root");
-        let found = Setup::of_unit(Role::Agent, &newer, Some(quoted), true).unwrap();
+        let older = AGENT.replace("User=root\n", "");
+        let found = Setup::of_unit(Role::Agent, &older, Some(quoted), true).unwrap();
         assert_eq!(agent().differences(&found), [""; 0]);
     }
 

@@ -42,8 +42,10 @@ const fn list(name: &'static str, default: &'static str) -> Setting {
     }
 }
 
-/// With what k3s takes where nothing is said: said by one and left out by another is the same then.
-const SHARED: [Setting; 16] = [
+/// With what k3s takes where nothing is said: said by one and left out by another is the same then. k3s' own list is `CriticalControlArgs` in
+/// `pkg/daemons/config/types.go` (compared from v1.30.0 to main of July 2026: `supervisor-metrics` came with v1.31, the provider with v1.33).
+/// Of `disable` it looks at `servicelb` only, and at `disable-kube-proxy` not at all; servers that differ there undo each other's components.
+const SHARED: [Setting; 17] = [
     list("cluster-cidr", "10.42.0.0/16"),
     list("service-cidr", "10.43.0.0/16"),
     list("cluster-dns", "10.43.0.10"),
@@ -60,6 +62,7 @@ const SHARED: [Setting; 16] = [
     switch("flannel-ipv6-masq"),
     switch("secrets-encryption"),
     value("secrets-encryption-provider", "aescbc"),
+    switch("supervisor-metrics"),
 ];
 
 /// Not compared, but taken over: names under which the cluster is reached should hold on every server.
@@ -121,28 +124,54 @@ impl Said<'_> {
             .collect()
     }
 
+    /// The arguments follow what the files say: a single value is replaced, a list goes on.
     fn told(&self, setting: &Setting) -> Option<Told> {
-        self.in_arguments(setting).or_else(|| self.in_files(setting))
+        let (arguments, files) = (self.in_arguments(setting), self.in_files(setting));
+        match (arguments, files) {
+            (Some(mut arguments), Some(files)) if setting.takes == Takes::List => {
+                arguments.values.splice(..0, files.values);
+                arguments.place = format!("{} and {}", files.place, arguments.place);
+                Some(arguments)
+            }
+            (arguments, files) => arguments.or(files),
+        }
+    }
+
+    /// Every value of a flag that may come several times, in the order in which k3s passes them on. None is split at its commas.
+    pub fn every(&self, name: &str) -> Vec<String> {
+        let (mut values, _) = self.file_values(name);
+        values.extend(self.argument_values(name, Takes::List));
+        values
     }
 
     fn in_arguments(&self, setting: &Setting) -> Option<Told> {
+        let values = self.argument_values(setting.name, setting.takes);
+        joined(setting, values, format!("the argument --{}", setting.name))
+    }
+
+    fn in_files(&self, setting: &Setting) -> Option<Told> {
+        let (values, place) = self.file_values(setting.name);
+        joined(setting, values, place)
+    }
+
+    fn argument_values(&self, wanted: &str, takes: Takes) -> Vec<String> {
         let mut values = Vec::new();
         for (at, word) in self.args.iter().enumerate() {
             let flag = word.strip_prefix("--").or_else(|| word.strip_prefix('-'));
             let Some(flag) = flag else { continue };
             let (name, value) = match flag.split_once('=') {
                 Some((name, value)) => (name, Some(value.to_owned())),
-                None if setting.takes == Takes::Nothing => (flag, Some("true".to_owned())),
+                None if takes == Takes::Nothing => (flag, Some("true".to_owned())),
                 None => (flag, self.args.get(at + 1).cloned()),
             };
-            if is(setting, name) {
+            if name == wanted {
                 values.extend(value);
             }
         }
-        joined(setting, values, format!("the argument --{}", setting.name))
+        values
     }
 
-    fn in_files(&self, setting: &Setting) -> Option<Told> {
+    fn file_values(&self, wanted: &str) -> (Vec<String>, String) {
         let (mut values, mut place) = (Vec::new(), String::new());
         for (path, text) in self.files {
             // A file that cannot be read is refused elsewhere.
@@ -151,7 +180,7 @@ impl Said<'_> {
                 let (name, adds) = key
                     .strip_suffix('+')
                     .map_or((key.as_str(), false), |name| (name, true));
-                if !is(setting, name) {
+                if name != wanted {
                     continue;
                 }
                 if !adds {
@@ -161,7 +190,7 @@ impl Said<'_> {
                 place.clone_from(path);
             }
         }
-        joined(setting, values, place)
+        (values, place)
     }
 }
 
@@ -172,11 +201,6 @@ fn joined(setting: &Setting, values: Vec<String>, place: String) -> Option<Told>
     };
     let values: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
     (!values.is_empty()).then_some(Told { values, place })
-}
-
-/// `--no-deploy` is what `--disable` was called.
-fn is(setting: &Setting, name: &str) -> bool {
-    name == setting.name || (setting.name == "disable" && name == "no-deploy")
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -237,9 +261,9 @@ mod tests {
                 r#"{"disable":["traefik","servicelb","x"]}"#,
             ),
             (
-                "--no-deploy traefik",
-                &["disable: [metrics-server]"],
-                r#"{"disable":["traefik"]}"#,
+                "--disable traefik --cluster-domain b",
+                &["disable: [metrics-server]\ncluster-domain: a"],
+                r#"{"cluster-domain":["b"],"disable":["metrics-server","traefik"]}"#,
             ),
             (
                 "",
@@ -300,6 +324,35 @@ mod tests {
         );
         let missing = with("--disable servicelb,traefik", &[], |said| said.missing(&wanted));
         assert_eq!(missing.keys().collect::<Vec<_>>(), ["cluster-cidr", "tls-san"]);
+    }
+
+    #[test]
+    fn arguments_for_the_kubelet_are_passed_on_whole() {
+        let every = with(
+            "--kubelet-arg=c=1,2 --kubelet-arg d",
+            &["kubelet-arg: [a=1]", "kubelet-arg+: b=2"],
+            |said| said.every("kubelet-arg"),
+        );
+        assert_eq!(every, ["a=1", "b=2", "c=1,2", "d"]);
+    }
+
+    #[test]
+    fn a_list_that_stands_in_both_is_told_with_both_places() {
+        let wanted = Shared::default();
+        let places = with("--disable a --supervisor-metrics", &["disable: b"], |said| {
+            let differing = said.differing(&wanted);
+            differing
+                .into_iter()
+                .map(|(_, told, _)| told.place)
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(
+            places,
+            [
+                "0.yaml and the argument --disable",
+                "the argument --supervisor-metrics"
+            ]
+        );
     }
 
     #[test]

@@ -101,8 +101,8 @@ impl Unit {
     }
 }
 
-/// Every assignment that a version of the script has written, from 2019 on; the command, the type and the
-/// environment file differ by node and are looked at one by one.
+/// Every assignment that a script has written, from 2019 on: a node whose binary alone was replaced has the unit of the day on which it was
+/// installed. The command, the type and the environment file differ by node and are looked at one by one.
 const THE_SCRIPTS: [(&str, &str, &str); 24] = [
     ("Unit", "Description", "Lightweight Kubernetes"),
     ("Unit", "Documentation", "https://k3s.io"),
@@ -142,7 +142,7 @@ impl Line {
     fn is_the_scripts(&self, name: &str) -> bool {
         let (section, key, value) = (self.section.as_str(), self.key.as_str(), self.value.as_str());
         match (section, key) {
-            // INSTALL_K3S_TYPE chooses it, and newer scripts notify for agents too.
+            // INSTALL_K3S_TYPE chooses it.
             ("Service", "Type" | "ExecStart") => true,
             ("Service", "EnvironmentFile") if value.strip_prefix('-').unwrap_or(value) == env_path(name) => {
                 true
@@ -191,20 +191,25 @@ fn logical_lines(text: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const SERVER: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s.service");
-    const AGENT: &str = include_str!("../tests/recorded/k3s-1.21.2-k3s-agent.service");
+    const SERVER: &str = include_str!("../tests/recorded/script-2026-07-k3s.service");
+    const AGENT: &str = include_str!("../tests/recorded/script-2026-07-k3s-agent.service");
 
-    /// As the script of June 2026 writes them: agents notify too, more environment files, an explicit user.
-    const NEWER_SERVER: &str = include_str!("../tests/recorded/k3s-1.22.5-script-2026-06-k3s.service");
-    const NEWER_AGENT: &str = include_str!("../tests/recorded/k3s-1.22.5-script-2026-06-k3s-agent.service");
-
-    /// As the script of 1.22.5 writes it: another line before the start.
-    fn of_2021() -> String {
-        let before =
-            "ExecStartPre=/bin/sh -xc '! /usr/bin/systemctl is-enabled --quiet nm-cloud-setup.service'\n";
+    /// As the scripts wrote it until September 2025: another line before the start, and until February of that year no user.
+    fn of_2024() -> String {
+        let before = "ExecStartPre=/bin/sh -xc '! /usr/bin/systemctl is-enabled --quiet nm-cloud-setup.service 2>/dev/null'\n";
         let modprobe = "ExecStartPre=-/sbin/modprobe br_netfilter";
-        let text = NEWER_SERVER.replace("User=root\n", "");
+        let text = SERVER.replace("User=root\n", "");
         text.replace(modprobe, &format!("{before}{modprobe}"))
+    }
+
+    /// Without the files below /etc/default and /etc/sysconfig, as the first scripts wrote it.
+    fn without_defaults() -> String {
+        let text = SERVER.replace(
+            "EnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/sysconfig/%N\n",
+            "",
+        );
+        text.replace("EnvironmentFile=-", "EnvironmentFile=")
+            .replace("TimeoutStartSec=0", "TimeoutStartSec=infinity")
     }
 
     fn exec(text: &str) -> Result<Option<ExecStart>, String> {
@@ -231,29 +236,21 @@ mod tests {
             words(AGENT),
             ["agent", "--node-label", "tier=work", "--kubelet-arg=max-pods=50"]
         );
-        assert_eq!(words(NEWER_AGENT), words(AGENT));
-        assert_eq!(words(NEWER_SERVER), ["server", "--node-label", "tier=ctl"]);
-        assert_eq!(words(&of_2021()), words(NEWER_SERVER));
+        assert_eq!(words(&of_2024()), server);
     }
 
     #[test]
     fn what_a_script_wrote_is_no_operators_line() {
-        let of_2019 = SERVER.replace("TimeoutStartSec=0", "TimeoutStartSec=infinity");
-        for text in [SERVER, NEWER_SERVER, &of_2021(), &of_2019] {
+        let old = without_defaults();
+        for text in [SERVER, &of_2024(), &old] {
             assert_eq!(
                 Unit::parse(text).operators_lines("k3s.service"),
                 [""; 0],
                 "{text}"
             );
         }
-        for text in [AGENT, NEWER_AGENT] {
-            assert_eq!(
-                Unit::parse(text).operators_lines("k3s-agent.service"),
-                [""; 0],
-                "{text}"
-            );
-        }
-        assert!(Unit::parse(NEWER_AGENT).reads_defaults() && !Unit::parse(AGENT).reads_defaults());
+        assert_eq!(Unit::parse(AGENT).operators_lines("k3s-agent.service"), [""; 0]);
+        assert!(Unit::parse(AGENT).reads_defaults() && !Unit::parse(&old).reads_defaults());
     }
 
     #[test]

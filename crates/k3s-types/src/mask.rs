@@ -4,6 +4,13 @@ const MASK: &str = "********";
 /// A shorter value would make stars of ordinary text.
 const SHORTEST: usize = 4;
 
+/// Flags of k3s that speak of secrets and hold none: a switch, an algorithm, the name of a Secret.
+const NOT_SECRET: [&str; 3] = [
+    "secrets-encryption",
+    "secrets-encryption-provider",
+    "etcd-s3-config-secret",
+];
+
 /// Whether the name of a flag or variable says that its value is secret. A file's name is none.
 pub fn is_secret(name: &str) -> bool {
     let name = name
@@ -20,7 +27,8 @@ pub fn is_secret(name: &str) -> bool {
         "vpn-auth",
         "access-key",
     ];
-    name == "t" || (!name.ends_with("-file") && telling.iter().any(|word| name.contains(word)))
+    let harmless = name.ends_with("-file") || NOT_SECRET.contains(&name.trim_end_matches('+'));
+    name == "t" || (!harmless && telling.iter().any(|word| name.contains(word)))
 }
 
 /// Arguments as they may be shown: `--token ********`, `--token=********`.
@@ -31,7 +39,7 @@ pub fn arguments(words: &[String]) -> Vec<String> {
         masked.push(match word.split_once('=') {
             _ if value_follows && !word.starts_with('-') => MASK.to_owned(),
             Some((flag, _)) if flag.starts_with('-') && is_secret(flag) => format!("{flag}={MASK}"),
-            _ => word.clone(),
+            _ => without_login(word).unwrap_or_else(|| word.clone()),
         });
         value_follows = word.starts_with('-') && !word.contains('=') && is_secret(word);
     }
@@ -43,8 +51,15 @@ pub fn variable(key: &str, value: &str) -> String {
     if is_secret(key) {
         MASK.to_owned()
     } else {
-        value.to_owned()
+        without_login(value).unwrap_or_else(|| value.to_owned())
     }
+}
+
+/// An address without its login: that of a proxy or a registry. None: it has none.
+fn without_login(word: &str) -> Option<String> {
+    let (scheme, rest) = word.split_once("://")?;
+    let (_, address) = rest.rsplit_once('@')?;
+    Some(format!("{scheme}://{MASK}@{address}"))
 }
 
 /// The secret values among arguments and variables, to be struck out of what other programs print.
@@ -110,10 +125,8 @@ pub fn log_line(line: &str) -> String {
 
 /// A word as it may be shown, and whether the next one is a secret.
 fn log_word(word: &str) -> (String, bool) {
-    if let Some((scheme, rest)) = word.split_once("://")
-        && let Some((_, address)) = rest.rsplit_once('@')
-    {
-        return (format!("{scheme}://{MASK}@{address}"), false);
+    if let Some(masked) = without_login(word) {
+        return (masked, false);
     }
     for (at, _) in word.match_indices(['=', ':']) {
         let name = word[..at].trim_end_matches(['"', '\'', '\\']);
@@ -167,12 +180,38 @@ mod tests {
                 "--etcd-s3-secret-key k --etcd-s3-access-key=k",
                 "--etcd-s3-secret-key ******** --etcd-s3-access-key=********",
             ),
+            (
+                "--etcd-s3-proxy=http://me:pw@proxy:3128 --server https://h:6443",
+                "--etcd-s3-proxy=http://********@proxy:3128 --server https://h:6443",
+            ),
         ];
         for (given, masked) in cases {
             assert_eq!(arguments(&words(given)).join(" "), masked);
         }
+        for flag in [
+            "secrets-encryption",
+            "--secrets-encryption-provider",
+            "etcd-s3-config-secret",
+            "token-file",
+            "vpn-auth-file",
+        ] {
+            assert!(!is_secret(flag), "{flag}");
+        }
+        for flag in [
+            "etcd-s3-session-token",
+            "agent-token+",
+            "vpn-auth",
+            "AWS_SECRET_ACCESS_KEY",
+            "KINE_DATASTORE_ENDPOINT",
+        ] {
+            assert!(is_secret(flag), "{flag}");
+        }
         assert_eq!(variable("K3S_TOKEN", "x"), MASK);
         assert_eq!(variable("K3S_URL", "x"), "x");
+        assert_eq!(
+            variable("HTTPS_PROXY", "http://me:pw@proxy:3128"),
+            "http://********@proxy:3128"
+        );
         assert_eq!(variable("K3S_TOKEN_FILE", "/x"), "/x");
     }
 

@@ -1,92 +1,109 @@
-//! Which flags are the servers' alone.
+//! What a node is told that its k3s does not have. A server passes over such a flag in its files and says so in its log; an agent ends
+//! with `flag provided but not defined` (`stripInvalidFlags` of k3s's `pkg/configfilearg`, the same from v1.30 to main of July 2026).
 
-/// Whether an agent would not know it. Seen on v1.22.5, and the same in the sources of 2026: a server skips what it does not know in
-/// its files, an agent ends with `flag provided but not defined`. A flag that is not listed here is taken for one of both.
-pub(crate) fn of_servers(key: &str) -> bool {
-    let flag = key.trim_end_matches('+');
-    SERVERS.binary_search(&flag).is_ok() || FAMILIES.iter().any(|family| flag.starts_with(family))
+use k3s_node::Role;
+use k3s_node::flags::{Reading, reading};
+use k3s_types::K3sVersion;
+
+/// A warning for each flag. No refusal: a build newer than what is known here may have it.
+pub(crate) fn unknown<'a>(
+    keys: impl Iterator<Item = &'a str>,
+    role: Option<Role>,
+    version: Option<&K3sVersion>,
+) -> Vec<String> {
+    let known = |key: &str| match role {
+        Some(role) => reading(key, role, version),
+        // Which of them it is for is not said: what one of them reads is not wrong.
+        None => match reading(key, Role::Server, version) {
+            Reading::OtherRole => reading(key, Role::Agent, version),
+            found => found,
+        },
+    };
+    let warning = |key: &'a str| {
+        Some(format!(
+            "{}: {}",
+            fault(key, known(key), version)?,
+            consequence(role)
+        ))
+    };
+    keys.filter_map(warning).collect()
 }
 
-/// Beginnings that only flags of servers have.
-const FAMILIES: [&str; 8] = [
-    "cluster-",
-    "datastore-",
-    "etcd-",
-    "kube-apiserver-",
-    "kube-cloud-controller-",
-    "kube-controller-",
-    "kube-scheduler-",
-    "write-kubeconfig",
-];
+fn fault(key: &str, reading: Reading, version: Option<&K3sVersion>) -> Option<String> {
+    match reading {
+        Reading::Reads => None,
+        Reading::From(first) => {
+            let version = version.map(ToString::to_string).unwrap_or_default();
+            Some(format!(
+                "the flag {key} is known of k3s from {first} on, and this is {version}"
+            ))
+        }
+        Reading::OtherRole => Some(format!("{key} is a flag of agents")),
+        Reading::Unknown => Some(format!(
+            "no k3s from v1.30 to v1.37 is known to have a flag {key}"
+        )),
+    }
+}
 
-/// In the order of the alphabet.
-const SERVERS: [&str; 37] = [
-    "advertise-address",
-    "advertise-port",
-    "agent-token",
-    "agent-token-file",
-    "apiserver-bind-address",
-    "apiserver-port",
-    "default-local-storage-path",
-    "disable",
-    "disable-agent",
-    "disable-apiserver",
-    "disable-cloud-controller",
-    "disable-controller-manager",
-    "disable-etcd",
-    "disable-helm-controller",
-    "disable-kube-proxy",
-    "disable-network-policy",
-    "disable-scheduler",
-    "egress-selector-mode",
-    "embedded-registry",
-    "flannel-backend",
-    "flannel-external-ip",
-    "flannel-ipv6-masq",
-    "helm-job-image",
-    "https-listen-port",
-    "kine-tls",
-    "multi-cluster-cidr",
-    "no-deploy",
-    "secrets-encryption",
-    "secrets-encryption-provider",
-    "service-cidr",
-    "service-node-port-range",
-    "servicelb-namespace",
-    "supervisor-metrics",
-    "supervisor-port",
-    "system-default-registry",
-    "tls-san",
-    "tls-san-security",
-];
+fn consequence(role: Option<Role>) -> &'static str {
+    match role {
+        Some(Role::Server) => "a server passes over it",
+        Some(Role::Agent) => "an agent that does not have it does not start",
+        None => "a server that does not have it passes over it, and an agent does not start",
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn warned(key: &str, role: Option<Role>, version: Option<&str>) -> String {
+        let version = version.map(|version| version.parse().unwrap());
+        unknown(std::iter::once(key), role, version.as_ref()).join(" | ")
+    }
+
     #[test]
-    fn the_list_is_in_order_and_each_form_of_a_flag_is_found() {
-        assert!(SERVERS.is_sorted());
-        for flag in [
-            "disable",
-            "disable+",
-            "tls-san",
-            "cluster-init",
-            "etcd-s3-secret-key",
-            "write-kubeconfig-mode",
+    fn a_flag_that_nobody_has_is_told_with_what_follows() {
+        for (role, end) in [
+            (Some(Role::Server), ": a server passes over it"),
+            (
+                Some(Role::Agent),
+                ": an agent that does not have it does not start",
+            ),
+            (None, "passes over it, and an agent does not start"),
         ] {
-            assert!(of_servers(flag), "{flag}");
+            let told = warned("node-lable", role, None);
+            assert!(
+                told.contains("to have a flag node-lable") && told.ends_with(end),
+                "{told}"
+            );
         }
-        // Those of agents that look alike.
-        for flag in [
-            "disable-apiserver-lb",
-            "disable-default-registry-endpoint",
-            "kube-proxy-arg",
-            "flannel-iface",
-            "server",
-            "cluster",
+    }
+
+    #[test]
+    fn a_flag_that_came_later_is_told_to_older_builds_alone() {
+        let (server, agent) = (Some(Role::Server), Some(Role::Agent));
+        assert_eq!(
+            warned("helm-controller-arg+", server, Some("v1.36.2+k3s1")),
+            "the flag helm-controller-arg+ is known of k3s from v1.36.3 on, and this is v1.36.2+k3s1: a server passes over it"
+        );
+        assert!(warned("nonroot-devices", agent, Some("v1.31.9+k3s1")).ends_with("does not start"));
+        for (key, role, version) in [
+            ("helm-controller-arg", server, Some("v1.36.3+k3s1")),
+            ("helm-controller-arg", server, None),
+            ("nonroot-devices", agent, Some("v1.33.0+k3s1")),
+            ("disable", None, Some("v1.33.0+k3s1")),
+            ("disable-apiserver-lb", None, None),
         ] {
-            assert!(!of_servers(flag), "{flag}");
+            assert_eq!(warned(key, role, version), "", "{key}");
         }
+    }
+
+    #[test]
+    fn a_server_is_told_of_a_flag_of_agents() {
+        assert_eq!(
+            warned("disable-apiserver-lb", Some(Role::Server), None),
+            "disable-apiserver-lb is a flag of agents: a server passes over it"
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! What the user asks for.
 
-use crate::flags::of_servers;
 use host::Secret;
+use k3s_node::Role;
+use k3s_node::flags::{Reading, reading};
 use k3s_types::{K3sVersion, mask};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -16,26 +17,18 @@ pub enum OnInstalled {
     Write,
 }
 
-/// What the node is, or is to become.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Role {
-    Server,
-    Agent,
-}
-
 /// The options; see `k3s_config.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Options")]
 pub struct Params {
     pub vmid: Option<u32>,
+    /// What the node is, or is to become.
+    pub role: Option<Role>,
     /// What the drop-in shall say, secrets and all. None: the drop-in is nobody's business here.
     pub config: Option<Map<String, Value>>,
     pub registries: Option<Registries>,
     /// What is to be installed, where k3s is not.
     pub version: Option<K3sVersion>,
-    /// Whether another drop-in is to tell it which cluster it joins.
-    pub joins: bool,
     pub on_installed: OnInstalled,
     pub lock_timeout: u64,
 }
@@ -64,8 +57,6 @@ struct Options {
     secrets: BTreeMap<String, Secret>,
     registries: Option<Secret>,
     version: Option<K3sVersion>,
-    #[serde(default)]
-    joins: bool,
     #[serde(default)]
     on_installed: OnInstalled,
     #[serde(default = "ten_minutes")]
@@ -104,7 +95,10 @@ impl TryFrom<Options> for Params {
             ));
         }
         if options.role == Some(Role::Agent)
-            && let Some(key) = config.iter().flat_map(Map::keys).find(|key| of_servers(key))
+            && let Some(key) = config
+                .iter()
+                .flat_map(Map::keys)
+                .find(|key| reading(key, Role::Agent, None) == Reading::OtherRole)
         {
             return Err(format!(
                 "config: {key} is a flag of servers, and an agent whose file has it does not start: give it to the servers alone"
@@ -112,13 +106,13 @@ impl TryFrom<Options> for Params {
         }
         Ok(Self {
             vmid: options.vmid,
+            role: options.role,
             config,
             registries: options
                 .registries
                 .map(|text| registries(text.expose()))
                 .transpose()?,
             version: options.version,
-            joins: options.joins,
             on_installed: options.on_installed,
             lock_timeout: options.lock_timeout,
         })
@@ -190,6 +184,10 @@ mod tests {
                 "config: disable+ is a flag of servers",
             ),
             (
+                json!({"role": "agent", "config": {"helm-controller-arg": ["default-job-image=x"]}}),
+                "config: helm-controller-arg is a flag of servers",
+            ),
+            (
                 json!({"role": "agent", "secrets": {"etcd-s3-secret-key": "s3cr3t"}}),
                 "config: etcd-s3-secret-key is a flag of servers",
             ),
@@ -199,7 +197,7 @@ mod tests {
                 json!({"registries": "mirror: {}"}),
                 "registries: k3s knows mirrors and configs there, not mirror",
             ),
-            (json!({"version": "1.21"}), "\"1.21\" is not a version of k3s"),
+            (json!({"version": "1.36"}), "\"1.36\" is not a version of k3s"),
         ] {
             let refused = read(options).unwrap_err();
             assert!(refused.contains(said) && !refused.contains("s3cr3t"), "{refused}");

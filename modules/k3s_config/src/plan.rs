@@ -1,10 +1,10 @@
 //! Which files are others than they should be, and what is done about it. Pure.
 
+use crate::flags;
 use crate::params::{OnInstalled, Params};
 use crate::state::{CONFIG, REGISTRIES, State};
-use ansible_module::{Diff, Plan, Refusal};
-use anyhow::{Context, Result, bail};
-use k3s_node::settings::{DEFAULT_CONFIG, reads_drop_ins};
+use ansible_module::{Diff, Plan};
+use anyhow::{Context, Result};
 use k3s_types::{K3sVersion, mask};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -47,18 +47,12 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let differences = differences(params, state)?;
     let mut plan = Plan::default();
     plan.diff.extend(differences.iter().map(shown));
-    let old = version(params, state).filter(|version| !reads_drop_ins(version));
     if state.installed && params.on_installed == OnInstalled::Leave {
-        let counts = |difference: &&Difference| old.is_none() || difference.file != CONFIG;
-        plan.warnings
-            .extend(left_alone(state, differences.iter().filter(counts)));
-        let unread = old.and_then(|old| unread(params, state, old));
-        plan.warnings
-            .extend(unread.map(|unread| format!("{}: {unread}", state.place)));
+        plan.warnings.extend(left_alone(state, &differences));
         return Ok(plan);
     }
-    if let Some(unread) = old.and_then(|old| unread(params, state, old)) {
-        bail!("{}: nothing was touched. {unread}", state.place);
+    if differences.iter().any(|difference| difference.file == CONFIG) {
+        plan.warnings.extend(unknown_flags(params, state));
     }
     plan.steps.extend(differences.into_iter().map(|difference| {
         let file = difference.file;
@@ -84,28 +78,13 @@ fn version<'a>(params: &'a Params, state: &'a State) -> Option<&'a K3sVersion> {
     version.as_ref()
 }
 
-/// What an old k3s would not read.
-fn unread(params: &Params, state: &State, old: &K3sVersion) -> Option<Refusal> {
-    let evidence = format!("k3s {old} does not read {CONFIG}: only v1.21 and newer ones do");
-    let keys: Vec<&str> = params
-        .config
-        .iter()
-        .flat_map(Map::keys)
-        .map(String::as_str)
-        .collect();
-    let advice = if !keys.is_empty() {
-        format!(
-            "write {} into {DEFAULT_CONFIG} there by hand and take them out of config and secrets (k3s_*_config in the inventory), or install a newer k3s",
-            keys.join(", ")
-        )
-    } else if params.joins && !state.installed {
-        format!(
-            "nor would it read there which cluster it joins; install a newer k3s, for which the cluster has to be upgraded first where there is one, or let it join by hand with server and token in {DEFAULT_CONFIG}"
-        )
-    } else {
-        return None;
-    };
-    Some(Refusal::new("drop_ins", evidence, advice))
+/// What the file would say that this k3s does not have.
+fn unknown_flags(params: &Params, state: &State) -> impl Iterator<Item = String> {
+    let keys = params.config.iter().flat_map(Map::keys).map(String::as_str);
+    let unknown = flags::unknown(keys, params.role, version(params, state));
+    unknown
+        .into_iter()
+        .map(|warning| format!("{}: {warning}", state.place))
 }
 
 /// The paths of the files that are others than they should be.
@@ -159,8 +138,8 @@ fn rendered(config: &Map<String, Value>) -> Result<String> {
     Ok(format!("{OURS}{text}"))
 }
 
-fn left_alone<'a>(state: &State, differences: impl Iterator<Item = &'a Difference>) -> Option<String> {
-    let files: Vec<&str> = differences.map(|difference| difference.file).collect();
+fn left_alone(state: &State, differences: &[Difference]) -> Option<String> {
+    let files: Vec<&str> = differences.iter().map(|difference| difference.file).collect();
     (!files.is_empty()).then(|| {
         format!(
             "{}: k3s is installed, and {} is not what the inventory says (--diff shows it); it is left as it is, since the next start \
@@ -310,84 +289,29 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_that_an_old_k3s_would_not_read() {
-        let empty = state(None, None);
-        let asked = |more: Value| {
-            let mut options = json!({"version": "v1.20.15+k3s1"});
+    fn flags_that_its_k3s_does_not_have_are_told_before_they_are_written() {
+        let warned = |more: Value, state: &State| {
+            let mut options = json!({"role": "server", "config": {"helm-controller-arg": ["a=b"]}});
             options
                 .as_object_mut()
                 .unwrap()
                 .extend(more.as_object().unwrap().clone());
-            plan(&params(options), &empty).map(|plan| plan.steps.len())
+            plan(&params(options), state).unwrap().warnings.join(" | ")
         };
-        let written = json!({"config": {"disable": ["traefik"]}, "secrets": {"token": "s3cr3t"}});
-        let refused = asked(written.clone()).unwrap_err().to_string();
+        let mut there = state(None, None);
+        let told = warned(json!({"version": "v1.35.1+k3s1"}), &there);
         assert_eq!(
-            refused,
-            "container 111 on pve1: nothing was touched. k3s v1.20.15+k3s1 does not read /etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml: \
-             only v1.21 and newer ones do (drop_ins): write disable, token into /etc/rancher/k3s/config.yaml there by hand and take them \
-             out of config and secrets (k3s_*_config in the inventory), or install a newer k3s"
+            told,
+            "container 111 on pve1: the flag helm-controller-arg is known of k3s from v1.36.3 on, and this is v1.35.1+k3s1: a server passes over it"
         );
-        let mut newer = written;
-        newer["version"] = json!("v1.21.0+k3s1");
-        assert_eq!(asked(newer).unwrap(), 1);
-        // Where nothing has to be said, an old one is as good; but one that joins has to be told where.
-        assert_eq!(
-            asked(json!({"config": {}, "registries": "mirrors: {}\n"})).unwrap(),
-            1
-        );
-        let refused = asked(json!({"config": {}, "joins": true}))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            refused.contains("(drop_ins): nor would it read there which cluster it joins"),
-            "{refused}"
-        );
-        assert_eq!(
-            asked(json!({"joins": true, "version": "v1.21.0+k3s1"})).unwrap(),
-            0
-        );
-    }
-
-    #[test]
-    fn of_a_node_that_is_installed_its_own_version_counts() {
-        let mut old = state(Some("debug: true\n"), None);
-        old.installed = true;
-        old.version = Some("v1.20.8+k3s1".parse().unwrap());
-        let options = json!({"config": {"debug": false}, "registries": "mirrors: {}\n", "version": "v1.31.4+k3s1", "joins": true});
-        let left = plan(&params(options.clone()), &old).unwrap();
-        assert!(left.steps.is_empty());
-        let [other, unread] = left.warnings.as_slice() else {
-            panic!("{:?}", left.warnings);
-        };
-        assert!(
-            other.contains("installed, and /etc/rancher/k3s/registries.yaml is not what"),
-            "{other}"
-        );
-        assert!(
-            unread.contains("k3s v1.20.8+k3s1 does not read") && unread.contains("write debug into"),
-            "{unread}"
-        );
-        let mut written = options;
-        written["on_installed"] = json!("write");
-        let refused = plan(&params(written.clone()), &old).err().unwrap().to_string();
-        assert!(
-            refused.contains("nothing was touched. k3s v1.20.8+k3s1 does not read"),
-            "{refused}"
-        );
-        // It has joined.
-        written["config"] = json!({});
-        assert_eq!(
-            steps(written.clone(), &old),
-            [
-                "remove /etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml",
-                "write /etc/rancher/k3s/registries.yaml"
-            ]
-        );
-        written["config"] = json!({"debug": false});
-        written["version"] = json!("v1.20.8+k3s1");
-        old.version = Some("v1.21.2+k3s1".parse().unwrap());
-        assert_eq!(steps(written, &old).len(), 2);
+        assert_eq!(warned(json!({"version": "v1.37.0+k3s1"}), &there), "");
+        // Of a node that is installed, its own version counts, and nothing is said of what is not written.
+        there.installed = true;
+        there.version = Some("v1.36.2+k3s1".parse().unwrap());
+        let options = json!({"version": "v1.37.0+k3s1", "on_installed": "write"});
+        assert!(warned(options.clone(), &there).contains("this is v1.36.2+k3s1"));
+        there.config = Some("helm-controller-arg: [a=b]\n".to_owned());
+        assert_eq!(warned(options, &there), "");
     }
 
     #[test]

@@ -111,18 +111,21 @@ fn an_installed_node_is_written_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_k3s_that_would_not_read_the_file_is_asked_for_its_version() {
+fn the_k3s_that_is_there_is_asked_for_its_version() {
     let node = node();
     node.put("etc/systemd/system/k3s.service", "[Service]\n");
-    let options = json!({"config": {"debug": true}, "on_installed": "write"});
-    for (version, written) in [("v1.20.8+k3s1", false), ("v1.21.2+k3s1", true)] {
+    let options =
+        json!({"role": "server", "config": {"helm-controller-arg": ["a=b"]}, "on_installed": "write"});
+    for (version, warnings) in [("v1.36.2+k3s1", 1), ("v1.36.3+k3s1", 0)] {
+        node.put(CONFIG, "debug: true\n");
         node.put_program(
             "usr/local/bin/k3s",
             &format!("#!/bin/sh\necho 'k3s version {version} (5a67e8dc)'\n"),
         );
         let answer = answer(&node, options.clone());
-        assert_eq!(answer["failed"], !written, "{answer}");
-        assert_eq!(node.has(CONFIG), written);
+        assert_eq!(answer["changed"], true, "{answer}");
+        let warned = answer["warnings"].as_array().map_or(0, Vec::len);
+        assert_eq!(warned, warnings, "{answer}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What k3s needs, held against what is there. Pure. Each fault names the one thing that mends it: the line that the
+//! What k3s needs, compared with what is there. Pure. Each fault comes with the one thing that ends it: the line that the
 //! container's configuration lacks, or what has to be done on the Proxmox host.
 
 mod container;
@@ -13,7 +13,14 @@ use serde::Serialize;
 
 /// What an operator may accept by name. Without systemd or a package manager that is known, nothing works here.
 pub(crate) const RULES: [&str; 8] = [
-    "nesting", "keyctl", "proc_sys", "kmsg", "cgroup", "kernel", "disk", "profile",
+    "nesting",
+    "proc_sys",
+    "kmsg",
+    "cgroup",
+    "cgroup_v1",
+    "kernel",
+    "disk",
+    "profile",
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -25,64 +32,106 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// Nothing in it names the node, so that the same fault of several nodes is one and the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Check {
     pub(crate) rule: &'static str,
     pub(crate) verdict: Verdict,
-    pub(crate) found: String,
+    pub(crate) evidence: String,
     /// What to do; none where nothing is to be done.
-    pub(crate) advice: Option<String>,
+    pub(crate) next: Option<String>,
     /// The exact line that the container's configuration lacks.
     pub(crate) config_line: Option<String>,
 }
 
+/// How what is outside of the node is called in what to do.
+pub(crate) struct Names {
+    configuration: String,
+    host: String,
+}
+
+impl Names {
+    /// The same for every node.
+    pub(crate) fn general(state: &State) -> Self {
+        let host = if state.config.is_some() {
+            "the Proxmox host"
+        } else {
+            "the node"
+        };
+        Self {
+            configuration: "the container's configuration".to_owned(),
+            host: host.to_owned(),
+        }
+    }
+
+    /// Those of this node, for a message of its own.
+    pub(crate) fn of(params: &Params, state: &State) -> Self {
+        let file = config_path(params.vmid.unwrap_or_default());
+        Self {
+            configuration: format!("{file} on {}", state.outside),
+            host: state.outside.clone(),
+        }
+    }
+
+    /// That the configuration is given this line; where it has it, that it counts.
+    fn line(&self, line: &str, there: bool) -> String {
+        let file = &self.configuration;
+        if there {
+            return format!(
+                "{file} has `{line}` already, but it is not in effect: stop and start the container"
+            );
+        }
+        format!(
+            "give {file} the line `{line}`, then stop and start the container (a reboot from inside is not enough)"
+        )
+    }
+}
+
 impl Check {
-    fn ok(rule: &'static str, found: impl Into<String>) -> Self {
+    fn ok(rule: &'static str, evidence: impl Into<String>) -> Self {
         Self {
             rule,
             verdict: Verdict::Ok,
-            found: found.into(),
-            advice: None,
+            evidence: evidence.into(),
+            next: None,
             config_line: None,
         }
     }
 
-    fn refused(rule: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    fn refused(rule: &'static str, evidence: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Refused,
-            advice: Some(advice.into()),
-            ..Self::ok(rule, found)
+            next: Some(next.into()),
+            ..Self::ok(rule, evidence)
         }
     }
 
-    fn warning(rule: &'static str, found: impl Into<String>, advice: impl Into<String>) -> Self {
+    fn warning(rule: &'static str, evidence: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             verdict: Verdict::Warning,
-            ..Self::refused(rule, found, advice)
+            ..Self::refused(rule, evidence, next)
         }
     }
 
-    /// The same, mended by this line of the container's configuration; where that is there, by making it count.
-    fn with_line(mut self, params: &Params, state: &State, line: &str, there: bool) -> Self {
-        let file = config_path(params.vmid.unwrap_or_default());
-        let restart = "then stop and start the container (a reboot from inside is not enough)";
-        self.advice = Some(if there {
-            format!(
-                "{file} on {} has `{line}` already, but it is not in effect: stop and start the container",
-                state.outside
-            )
-        } else {
-            format!("give {file} on {} the line `{line}`, {restart}", state.outside)
-        });
-        self.config_line = (!there).then(|| line.to_owned());
-        self
+    /// Refused for want of this line of the container's configuration.
+    fn lacks(
+        rule: &'static str,
+        evidence: impl Into<String>,
+        names: &Names,
+        line: &str,
+        there: bool,
+    ) -> Self {
+        Self {
+            config_line: (!there).then(|| line.to_owned()),
+            ..Self::refused(rule, evidence, names.line(line, there))
+        }
     }
 }
 
-pub(crate) fn all(params: &Params, state: &State) -> Vec<Check> {
-    let mut checks = system::checks(params, state);
+pub(crate) fn all(params: &Params, state: &State, names: &Names) -> Vec<Check> {
+    let mut checks = system::checks(params, state, names);
     if let Some(config) = &state.config {
-        checks.extend(container::checks(params, state, config));
+        checks.extend(container::checks(params, config, names));
     }
     for check in &mut checks {
         if check.verdict == Verdict::Refused && params.allow.iter().any(|rule| rule == check.rule) {
@@ -99,17 +148,9 @@ fn features_line(config: &Config) -> String {
         .unwrap_or_default()
         .split(',')
         .map(|feature| feature.trim().to_owned())
-        .filter(|feature| !feature.is_empty())
+        .filter(|feature| !feature.is_empty() && feature.split('=').next() != Some("nesting"))
         .collect();
-    let needed = if config.is_unprivileged() {
-        &["keyctl", "nesting"][..]
-    } else {
-        &["nesting"]
-    };
-    for name in needed {
-        features.retain(|feature| feature.split('=').next() != Some(name));
-        features.push(format!("{name}=1"));
-    }
+    features.push("nesting=1".to_owned());
     features.sort();
     format!("features: {}", features.join(","))
 }

@@ -4,6 +4,7 @@
 //! Proxmox host can give is named, with the exact line, and never given by itself: each such line loosens the container.
 
 mod checks;
+mod kubelet;
 mod params;
 mod plan;
 mod report;
@@ -57,7 +58,7 @@ impl Module for K3sPrereqs {
             .run(&gather(params))?
             .succeed(&host.place(), "looking at what k3s needs")?;
         Facts::parse(&output.stdout)
-            .and_then(|facts| State::read(&facts, host.place(), outside.place(), config))
+            .and_then(|facts| State::read(&facts, params, host.place(), outside.place(), config))
             .with_context(|| format!("{}: looking at what k3s needs", host.place()))
     }
 
@@ -87,6 +88,7 @@ fn gather(params: &Params) -> Command {
     packages.dedup();
     Program::new(BINARY)
         .with("packages", &packages.join(" "))
+        .with("data_dir", params.data_dir())
         .end(include_str!("programs/gather.sh"))
 }
 
@@ -115,7 +117,7 @@ fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]
         .run(&gather(params))?
         .succeed(&host.place(), "looking for the packages")?;
     let facts = Facts::parse(&output.stdout)?;
-    let state = State::read(&facts, host.place(), host.outside().place(), None)?;
+    let state = State::read(&facts, params, host.place(), host.outside().place(), None)?;
     let missing = state.missing_packages(params);
     if !missing.is_empty() {
         bail!(

@@ -1,12 +1,19 @@
 //! What the user asks for.
 
+use k3s_node::settings::DEFAULT_DATA;
+use k3s_types::K3sVersion;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 /// The options; see `k3s_prereqs.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Options")]
 pub struct Params {
     pub vmid: Option<u32>,
+    /// Of the k3s that is to be installed.
+    pub version: Option<K3sVersion>,
+    /// What `k3s_config` is to write.
+    pub config: Option<Map<String, Value>>,
     pub nfs_client: bool,
     pub packages: Vec<String>,
     pub min_free_mb: u64,
@@ -32,6 +39,8 @@ pub struct Profile {
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
+    version: Option<K3sVersion>,
+    config: Option<Map<String, Value>>,
     #[serde(default = "yes")]
     nfs_client: bool,
     #[serde(default)]
@@ -105,6 +114,8 @@ impl TryFrom<Options> for Params {
         }
         Ok(Self {
             vmid: options.vmid,
+            version: options.version,
+            config: options.config,
             nfs_client: options.nfs_client,
             packages: options.packages,
             min_free_mb: options.min_free_mb,
@@ -120,6 +131,14 @@ impl TryFrom<Options> for Params {
             package_lock_wait: options.package_lock_wait,
             lock_timeout: options.lock_timeout,
         })
+    }
+}
+
+impl Params {
+    /// Where k3s keeps its data, by what is to be written.
+    pub(crate) fn data_dir(&self) -> &str {
+        let named = self.config.as_ref().and_then(|config| config.get("data-dir"));
+        named.and_then(Value::as_str).unwrap_or(DEFAULT_DATA)
     }
 }
 
@@ -164,6 +183,7 @@ mod tests {
                 json!({"allow": ["all"]}),
                 "allow: there is no rule all; the rules are nesting, ",
             ),
+            (json!({"version": "1.37"}), "\"1.37\" is not a version of k3s"),
             (json!({"package_timeout": 0}), "package_timeout"),
         ] {
             let refused = refused(options);

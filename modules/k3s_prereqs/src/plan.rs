@@ -1,10 +1,11 @@
-//! What is missing that can be had from inside, and what speaks against k3s there. Pure.
+//! What is missing that can be had from inside, and why k3s cannot be there. Pure.
 
-use crate::checks::{self, Check, Verdict};
+use crate::checks::{self, Check, Names, Verdict};
 use crate::params::Params;
 use crate::state::{Family, State, UNIT, UNIT_NAME};
-use ansible_module::{Diff, Plan, Refusal};
+use ansible_module::{Diff, Plan};
 use anyhow::{Result, bail};
+use serde::Serialize;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,30 +27,45 @@ impl fmt::Display for Step {
     }
 }
 
-pub(crate) fn refusals(checks: &[Check]) -> Vec<Refusal> {
+/// One reason why k3s cannot be here, in words that fit every node that has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Refused {
+    rule: &'static str,
+    evidence: String,
+    next: String,
+    config_line: Option<String>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}): {}", self.evidence, self.rule, self.next)
+    }
+}
+
+pub(crate) fn refusals(checks: &[Check]) -> Vec<Refused> {
     let refused = checks.iter().filter(|check| check.verdict == Verdict::Refused);
     refused
-        .map(|check| {
-            Refusal::new(
-                check.rule,
-                &check.found,
-                check.advice.as_deref().unwrap_or_default(),
-            )
+        .map(|check| Refused {
+            rule: check.rule,
+            evidence: check.evidence.clone(),
+            next: check.next.clone().unwrap_or_default(),
+            config_line: check.config_line.clone(),
         })
         .collect()
 }
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
-    let checks = checks::all(params, state);
+    let checks = checks::all(params, state, &Names::of(params, state));
     let refusals = refusals(&checks);
     if !refusals.is_empty() && params.fail_on_refusal {
-        bail!("{}", Refusal::told(&refusals));
+        let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        bail!("{}: {}", state.place, reasons.join(". Also, "));
     }
     let mut plan = Plan {
-        warnings: warnings(&checks),
+        warnings: warnings(state, &checks),
         ..Plan::default()
     };
-    // Whatever speaks against the node is mended before anything is installed on it.
+    // What is refused has to end before anything is installed there.
     let Some(family) = state.os.family().filter(|_| refusals.is_empty()) else {
         return Ok(plan);
     };
@@ -71,10 +87,13 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     Ok(plan)
 }
 
-fn warnings(checks: &[Check]) -> Vec<String> {
+fn warnings(state: &State, checks: &[Check]) -> Vec<String> {
     let warned = checks.iter().filter(|check| check.verdict == Verdict::Warning);
     warned
-        .map(|check| format!("{}: {}", check.found, check.advice.as_deref().unwrap_or_default()))
+        .map(|check| {
+            let next = check.next.as_deref().unwrap_or_default();
+            format!("{}: {}: {next}", state.place, check.evidence)
+        })
         .collect()
 }
 
@@ -167,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_speaks_against_the_node_is_mended_before_anything_is_installed() {
+    fn what_is_refused_has_to_end_before_anything_is_installed() {
         let mut state = container();
         state.systemd = false;
         let refused = plan(&params(json!({"vmid": 111})), &state)

@@ -1,10 +1,9 @@
 //! The return values.
 
-use crate::checks::{self, Check};
+use crate::checks::{self, Check, Names};
 use crate::params::Params;
-use crate::plan;
+use crate::plan::{self, Refused};
 use crate::state::{Os, State};
-use ansible_module::Refusal;
 use host::pct::config_path;
 use serde::Serialize;
 
@@ -16,13 +15,13 @@ pub struct Returned {
     kmsg: Option<String>,
     packages_missing: Vec<String>,
     checks: Vec<Check>,
-    refusals: Vec<Refusal>,
+    refusals: Vec<Refused>,
     config_file: Option<String>,
     config_lines: Vec<String>,
 }
 
 pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned {
-    let checks = checks::all(params, after);
+    let checks = checks::all(params, after, &Names::general(after));
     let mut config_lines: Vec<String> = checks
         .iter()
         .filter(|check| check.verdict == checks::Verdict::Refused)

@@ -1,11 +1,12 @@
 //! A new container as it should be configured, and one that has everything, for tests.
 
+use crate::kubelet::Kubelet;
 use crate::params::Params;
 use crate::state::{Access, Cgroup, Kmsg, Os, State, Sysctl, UNIT, Unit};
 use host::pct::Config;
 
 pub(crate) const CONFIG: &str = "features: nesting=1\nlxc.apparmor.profile: unconfined\nlxc.cgroup2.devices.allow: a\n\
-                                 lxc.mount.auto: proc:rw sys:rw\n";
+                                 lxc.mount.auto: proc:rw\n";
 
 pub(crate) fn params(options: serde_json::Value) -> Params {
     serde_json::from_value(options).unwrap()
@@ -39,7 +40,8 @@ pub(crate) fn container() -> State {
         sysctls: sysctls
             .map(|(name, value)| (name.to_owned(), sysctl(value)))
             .into(),
-        sys_writable: true,
+        kubelet: Kubelet::default(),
+        k3s: None,
         cgroup: Cgroup {
             version: 2,
             controllers: ["cpuset", "cpu", "io", "memory", "pids"]
@@ -52,6 +54,7 @@ pub(crate) fn container() -> State {
             .into(),
         free_mb: 4096,
         disk_type: "ext2/ext3".into(),
+        zfs_version: None,
         installed: Vec::new(),
     }
 }

@@ -1,9 +1,11 @@
 //! What is true of the node, and of its container's configuration.
 
+use crate::kubelet::Kubelet;
 use crate::params::Params;
 use anyhow::{Context, Result};
 use host::pct::Config;
 use k3s_node::{Facts, Show};
+use k3s_types::K3sVersion;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,13 +27,16 @@ pub struct State {
     pub(crate) unit: Unit,
     /// By name below `/proc/sys`.
     pub(crate) sysctls: BTreeMap<String, Sysctl>,
-    pub(crate) sys_writable: bool,
+    pub(crate) kubelet: Kubelet,
+    /// Of the k3s that is installed.
+    pub(crate) k3s: Option<K3sVersion>,
     pub(crate) cgroup: Cgroup,
     /// Parts of the kernel that are there.
     pub(crate) kernel_parts: Vec<String>,
     /// MiB, and on what kind of file system.
     pub(crate) free_mb: u64,
     pub(crate) disk_type: String,
+    pub(crate) zfs_version: Option<String>,
     /// Those that were asked for.
     pub(crate) installed: Vec<String>,
 }
@@ -137,6 +142,7 @@ impl Family {
 impl State {
     pub(crate) fn read(
         facts: &Facts,
+        params: &Params,
         place: String,
         outside: String,
         config: Option<Config>,
@@ -144,7 +150,8 @@ impl State {
         let os = Os::parse(&facts.lossy("os-release").unwrap_or_default());
         let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
         let show = shows.get(UNIT_NAME);
-        let (free_mb, disk_type) = disk(facts).context("df told nothing of /var/lib")?;
+        let (free_mb, disk_type) = disk(facts).context("df says nothing of /var/lib")?;
+        let version = facts.lossy("binary-version");
         Ok(Self {
             place,
             outside,
@@ -161,7 +168,8 @@ impl State {
                 active: show.is_some_and(|show| show.active == "active"),
             },
             sysctls: sysctls(facts),
-            sys_writable: facts.lossy("sys-writable").is_some(),
+            kubelet: Kubelet::read(facts, params),
+            k3s: version.and_then(|text| K3sVersion::from_version_output(&text).ok()),
             cgroup: Cgroup {
                 version: facts
                     .lossy("cgroup-version")
@@ -173,9 +181,23 @@ impl State {
             kernel_parts: facts.below("kernel:").into_iter().map(|(name, _)| name).collect(),
             free_mb,
             disk_type,
+            zfs_version: facts.lossy("zfs-version"),
             installed: installed(facts, os.family()),
             os,
         })
+    }
+
+    /// Of the k3s that is to run here: what is to be installed, or else what is. None: not known.
+    pub(crate) fn version<'a>(&'a self, params: &'a Params) -> Option<&'a K3sVersion> {
+        params.version.as_ref().or(self.k3s.as_ref())
+    }
+
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        self.config.as_ref().is_some_and(Config::is_unprivileged)
+    }
+
+    pub(crate) fn has_part(&self, name: &str) -> bool {
+        self.kernel_parts.iter().any(|part| part == name)
     }
 
     pub(crate) fn missing_packages(&self, params: &Params) -> Vec<String> {

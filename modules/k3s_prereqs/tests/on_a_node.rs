@@ -10,8 +10,10 @@ use k3s_prereqs::K3sPrereqs;
 use serde_json::{Value, json};
 use testbed::Sandbox;
 
-const MOVED: [&str; 12] = [
+const MOVED: [&str; 14] = [
     "/etc/systemd",
+    "/etc/rancher",
+    "/usr/local/bin",
     "/etc/os-release",
     "/usr/lib/os-release",
     "/dev/kmsg",
@@ -22,7 +24,7 @@ const MOVED: [&str; 12] = [
     "/proc/sys",
     "/proc/filesystems",
     "/sys/fs/cgroup",
-    "/sys/kernel",
+    "/sys/module",
 ];
 const DEBIAN: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nVERSION_ID=\"12\"\nID=debian\n";
 const ROCKY: &str =
@@ -34,7 +36,6 @@ fn node(os_release: &str) -> Sandbox {
         "etc/systemd/system",
         "run/systemd/system",
         "dev",
-        "sys/kernel",
         "sys/fs/cgroup/cpu",
         "sys/fs/cgroup/cpuset",
         "sys/fs/cgroup/memory",
@@ -238,6 +239,51 @@ fn what_is_refused_is_refused_before_any_change() {
         .map(|it| it["rule"].as_str().unwrap())
         .collect();
     assert_eq!(rules, ["systemd", "distribution"]);
+}
+
+/// The node has cgroup v1.
+#[test]
+fn what_the_kubelet_is_told_is_found_where_k3s_keeps_it() {
+    let options = json!({"version": "v1.36.2+k3s1", "fail_on_refusal": false});
+    let rules = |node: &Sandbox, options: Value| -> Vec<String> {
+        let refusals = answer(node, options)["refusals"].as_array().unwrap().clone();
+        let rule = |refusal: &Value| refusal["rule"].as_str().unwrap().to_owned();
+        refusals.iter().map(rule).collect()
+    };
+    let in_folder = "agent/etc/kubelet.conf.d/50-mine.conf";
+    let (file, other) = (
+        "failCgroupV1: false\n",
+        json!({"data-dir": "/var/lib/rancher/other"}),
+    );
+    let node = node(DEBIAN);
+    assert_eq!(rules(&node, options.clone()), ["cgroup_v1"]);
+    node.put(&format!("var/lib/rancher/k3s/{in_folder}"), file);
+    assert_eq!(rules(&node, options.clone()), [""; 0]);
+    let mut moved = options.clone();
+    moved["config"] = other;
+    assert_eq!(rules(&node, moved.clone()), ["cgroup_v1"]);
+    node.put(&format!("var/lib/rancher/other/{in_folder}"), file);
+    assert_eq!(rules(&node, moved), [""; 0]);
+
+    let written = self::node(DEBIAN);
+    written.put(
+        "etc/rancher/k3s/config.yaml.d/10-mine.YAML",
+        "kubelet-arg: [fail-cgroupv1=false]\n",
+    );
+    assert_eq!(rules(&written, options.clone()), [""; 0]);
+
+    // Without a version it is that of the k3s which is there, by its own arguments.
+    let installed = self::node(DEBIAN);
+    installed.put_program(
+        "usr/local/bin/k3s",
+        "#!/bin/sh\necho 'k3s version v1.36.2+k3s1 (5a67e8dc)'\n",
+    );
+    let mut unknown = options;
+    unknown["version"] = Value::Null;
+    assert_eq!(rules(&installed, unknown.clone()), ["cgroup_v1"]);
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s agent --kubelet-arg=fail-cgroupv1=false\n";
+    installed.put("etc/systemd/system/k3s-agent.service", unit);
+    assert_eq!(rules(&installed, unknown), [""; 0]);
 }
 
 #[test]

@@ -19,7 +19,8 @@ done
 put show "$(show k3s.service k3s-agent.service)"
 
 put_file "config:$config" "$config"
-for file in "$config.d"/*.yaml "$config.d"/*.yml; do
+# k3s looks at the ends of their names without regard to case.
+for file in "$config.d"/*.[Yy][Aa][Mm][Ll] "$config.d"/*.[Yy][Mm][Ll]; do
     put_file "config:$file" "$file"
 done
 put_file node-id /etc/rancher/node/id

@@ -42,13 +42,13 @@ fn environment_drop_ins_and_files_together_name_the_node() {
 #[test]
 fn defaults_are_read_where_the_unit_reads_them() {
     let defaults = ("default:k3s-agent.service", "K3S_NODE_NAME=from-default\n");
-    let newer = AGENT.replace("Type=exec", "Type=notify\nEnvironmentFile=-/etc/default/%N");
+    let older = AGENT.replace("EnvironmentFile=-/etc/default/%N\n", "");
     assert_eq!(
-        state(&[("unit:k3s-agent.service", AGENT), defaults]).places.node,
+        state(&[("unit:k3s-agent.service", &older), defaults]).places.node,
         "k3s-worker-1"
     );
     assert_eq!(
-        state(&[("unit:k3s-agent.service", &newer), defaults]).places.node,
+        state(&[("unit:k3s-agent.service", AGENT), defaults]).places.node,
         "from-default"
     );
 }

@@ -1,8 +1,10 @@
 //! What only a container can lack: lines of its configuration.
+//!
+//! `keyctl` is not among them: Proxmox answers an unprivileged container without it as a kernel that has no such call, and runc goes on
+//! then (since 1.0, `standard_init_linux.go`). With it, each pod takes from the 200 keys that the kernel grants a user who is not root.
 
-use super::{Check, features_line};
+use super::{Check, Names, features_line};
 use crate::params::Params;
-use crate::state::State;
 use host::pct::Config;
 
 const APPARMOR: &str = "lxc.apparmor.profile";
@@ -11,47 +13,27 @@ pub(super) fn unconfined(config: &Config) -> bool {
     config.value(APPARMOR) == Some("unconfined")
 }
 
-pub(super) fn checks(params: &Params, state: &State, config: &Config) -> Vec<Check> {
-    let mut checks = vec![nesting(params, state, config)];
+pub(super) fn checks(params: &Params, config: &Config, names: &Names) -> Vec<Check> {
+    let mut checks = vec![nesting(config, names)];
     if config.is_unprivileged() {
-        checks.push(keyctl(params, state, config));
         checks.extend(nfs(params));
     } else {
-        checks.extend(devices(params, state, config));
+        checks.extend(devices(config, names));
     }
     checks
 }
 
-/// Without it `AppArmor` denies the mounts of /proc and /sys that every pod needs.
-fn nesting(params: &Params, state: &State, config: &Config) -> Check {
-    let there = config.has_feature("nesting");
-    if there || unconfined(config) {
-        return Check::ok(
-            "nesting",
-            if there {
-                "nesting=1"
-            } else {
-                "AppArmor is unconfined"
-            },
-        );
+/// Without it `AppArmor` denies the mounts of /proc and /sys that every pod needs; and in an unprivileged container the kernel does,
+/// since it mounts a new /proc only beside one without anything mounted over it, which is what the feature brings.
+fn nesting(config: &Config, names: &Names) -> Check {
+    if config.has_feature("nesting") {
+        return Check::ok("nesting", "nesting=1");
     }
-    let found = format!(
-        "{}: the feature nesting is not set, so no pod can mount /proc",
-        state.place
-    );
-    Check::refused("nesting", found, "").with_line(params, state, &features_line(config), false)
-}
-
-/// In an unprivileged container seccomp forbids it otherwise, and runc makes a keyring for each container.
-fn keyctl(params: &Params, state: &State, config: &Config) -> Check {
-    if config.has_feature("keyctl") {
-        return Check::ok("keyctl", "keyctl=1");
+    if unconfined(config) && !config.is_unprivileged() {
+        return Check::ok("nesting", "AppArmor is unconfined");
     }
-    let found = format!(
-        "{}: it is unprivileged, and the feature keyctl is not set",
-        state.place
-    );
-    Check::refused("keyctl", found, "").with_line(params, state, &features_line(config), false)
+    let evidence = "the feature nesting is not set, so no pod can mount /proc";
+    Check::lacks("nesting", evidence, names, &features_line(config), false)
 }
 
 fn nfs(params: &Params) -> Option<Check> {
@@ -65,17 +47,15 @@ fn nfs(params: &Params) -> Option<Check> {
 }
 
 /// Only pods that ask for devices of the machine notice.
-fn devices(params: &Params, state: &State, config: &Config) -> Option<Check> {
+fn devices(config: &Config, names: &Names) -> Option<Check> {
     const LINE: &str = "lxc.cgroup2.devices.allow: a";
     if config.gives("lxc.cgroup2.devices.allow", "a") {
         return None;
     }
-    let found = format!("{}: only the usual devices are allowed in it", state.place);
-    let check = Check::warning("devices", found, "").with_line(params, state, LINE, false);
-    let advice = check.advice.clone().unwrap_or_default();
-    Some(Check {
-        advice: Some(format!("if pods need devices of the machine, {advice}")),
-        config_line: None,
-        ..check
-    })
+    let next = format!("if pods need devices of the machine, {}", names.line(LINE, false));
+    Some(Check::warning(
+        "devices",
+        "only the usual devices are allowed in it",
+        next,
+    ))
 }

@@ -1,32 +1,40 @@
 //! What every node needs, seen from within.
 
-use super::Check;
 use super::container::unconfined;
+use super::{Check, Names};
 use crate::params::{Params, numbers};
-use crate::state::{Access, State};
+use crate::state::{Access, State, Sysctl};
+use host::pct::Config;
 
-/// What the kubelet sets unless it is so already, and what pods on other nodes are reached by.
-const SYSCTLS: [(&str, &str); 4] = [
-    ("net/ipv4/ip_forward", "1"),
+/// What the kubelet sets unless it is so already; it ends where it cannot (`setupKernelTunables`).
+const KUBELETS: [(&str, &str); 6] = [
     ("vm/overcommit_memory", "1"),
+    ("vm/panic_on_oom", "0"),
     ("kernel/panic", "10"),
     ("kernel/panic_on_oops", "1"),
+    ("kernel/keys/root_maxkeys", "1000000"),
+    ("kernel/keys/root_maxbytes", "25000000"),
 ];
+/// k3s sets it, and goes on where it cannot; then no pod is reached from another node.
+const FORWARDING: (&str, &str) = ("net/ipv4/ip_forward", "1");
 const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
-const KERNEL_PARTS: [&str; 3] = ["overlay", "br_netfilter", "nf_conntrack"];
+/// The minor version of k3s whose kubelet has the feature gate `KubeletInUserNamespace` on by default (kubernetes/kubernetes, pull request 134639).
+const TOLERANT: u32 = 37;
+/// The first whose kubelet does not start on cgroup v1 by default (kubernetes/enhancements 5573).
+const CGROUP_V2_ONLY: u32 = 35;
 
-pub(super) fn checks(params: &Params, state: &State) -> Vec<Check> {
+pub(super) fn checks(params: &Params, state: &State, names: &Names) -> Vec<Check> {
     let mut checks = vec![
         init(state),
         distribution(state),
-        proc_sys(params, state),
-        kmsg(state),
-        cgroup(params, state),
-        kernel(state),
+        proc_sys(params, state, names),
+        kmsg(params, state, names),
+        cgroup(state, names),
+        kernel(state, names),
         disk(params, state),
     ];
-    checks.extend(sys(params, state));
-    checks.extend(cgroup_v1(state));
+    checks.extend(on_demand(state, names));
+    checks.extend(cgroup_v1(params, state, names));
     checks.extend(zfs(state));
     checks.extend(profile(params, state));
     checks
@@ -38,7 +46,7 @@ fn init(state: &State) -> Check {
     }
     Check::refused(
         "systemd",
-        format!("{}: its init is not systemd", state.place),
+        "its init is not systemd",
         "use a distribution with systemd: k3s runs as its service here",
     )
 }
@@ -51,143 +59,177 @@ fn distribution(state: &State) -> Check {
     let called = if os.id.is_empty() { "unknown" } else { &os.id };
     Check::refused(
         "distribution",
-        format!(
-            "{}: the distribution is {called}, whose packages are not known here",
-            state.place
-        ),
+        format!("the distribution is {called}, whose packages are not known here"),
         "use Debian, Ubuntu, Rocky, AlmaLinux, Fedora or RHEL, or one that says in /etc/os-release that it is like one of them",
     )
 }
 
-fn proc_sys(params: &Params, state: &State) -> Check {
-    let shut: Vec<(&str, &str, Access, &str)> = SYSCTLS
-        .iter()
-        .filter_map(|(name, wanted)| {
-            let sysctl = state.sysctls.get(*name)?;
-            let fine = sysctl.access == Access::Open || sysctl.value == *wanted;
-            (!fine).then_some((*name, sysctl.value.as_str(), sysctl.access, *wanted))
-        })
+/// A value that is not as it has to be, and cannot be set from here.
+struct Fixed<'a> {
+    name: String,
+    wanted: &'static str,
+    is: &'a Sysctl,
+}
+
+fn fixed<'a>(state: &'a State, (name, wanted): &(&str, &'static str)) -> Option<Fixed<'a>> {
+    let is = state.sysctls.get(*name)?;
+    let fine = is.access == Access::Open || is.value == *wanted;
+    (!fine).then(|| Fixed {
+        name: name.replace('/', "."),
+        wanted,
+        is,
+    })
+}
+
+fn proc_sys(params: &Params, state: &State, names: &Names) -> Check {
+    let tolerant = state.in_user_namespace() && tolerates(params, state);
+    let kubelets = KUBELETS.iter().filter(|_| !tolerant);
+    let fixed: Vec<Fixed> = kubelets
+        .chain([&FORWARDING])
+        .filter_map(|sysctl| fixed(state, sysctl))
         .collect();
-    if shut.is_empty() {
-        return Check::ok("proc_sys", "what the kubelet sets can be set, or is so already");
+    if fixed.is_empty() {
+        let evidence = if tolerant {
+            "the container is unprivileged, and its kubelet goes on where it may not set anything below /proc/sys"
+        } else {
+            "what the kubelet sets below /proc/sys can be set, or is so already"
+        };
+        return Check::ok("proc_sys", evidence);
     }
-    let told: Vec<String> = shut
+    let values: Vec<String> = fixed
         .iter()
-        .map(|(name, value, _, wanted)| {
-            format!("{} is {value} and has to become {wanted}", name.replace('/', "."))
+        .map(|one| {
+            format!(
+                "{} is {} and has to become {}",
+                one.name, one.is.value, one.wanted
+            )
         })
         .collect();
-    let found = format!(
-        "{}: /proc/sys cannot be written, and {}",
-        state.place,
-        told.join(", ")
-    );
+    let evidence = format!("/proc/sys cannot be written, and {}", values.join(", "));
     let Some(config) = &state.config else {
-        return Check::refused(
-            "proc_sys",
-            found,
-            "set these with sysctl, or see why /proc/sys is read-only",
-        );
+        let next = "set these with sysctl, or see why /proc/sys is read-only";
+        return Check::refused("proc_sys", evidence, next);
     };
     if config.is_unprivileged() {
-        let set: Vec<String> = shut
-            .iter()
-            .map(|(name, _, _, wanted)| format!("{}={wanted}", name.replace('/', ".")))
-            .collect();
-        let advice = format!(
-            "the container is unprivileged, and no line of its configuration opens them: set {} on {} (in /etc/sysctl.d), or \
-             give the kubelet feature-gates=KubeletInUserNamespace=true and allow proc_sys",
-            set.join(" "),
-            state.outside
-        );
-        return Check::refused("proc_sys", found, advice);
+        return Check::refused("proc_sys", evidence, set_outside(&fixed, names));
     }
-    let check = Check::refused("proc_sys", found, "");
-    if shut.iter().any(|(_, _, access, _)| *access == Access::ReadOnly) {
-        let there = config.gives("lxc.mount.auto", "proc:rw");
-        return check.with_line(params, state, "lxc.mount.auto: proc:rw sys:rw", there);
-    }
-    check.with_line(
-        params,
-        state,
-        "lxc.apparmor.profile: unconfined",
-        unconfined(config),
+    opened(config, evidence, &fixed, names)
+}
+
+/// Whether the kubelet goes on in a user namespace where it may not set a value or open /dev/kmsg. An older one is told so by hand.
+fn tolerates(params: &Params, state: &State) -> bool {
+    let by_default = state
+        .version(params)
+        .is_some_and(|version| version.minor >= TOLERANT);
+    state.kubelet.in_user_namespace.unwrap_or(by_default)
+}
+
+fn set_outside(fixed: &[Fixed], names: &Names) -> String {
+    let set: Vec<String> = fixed
+        .iter()
+        .map(|one| format!("{}={}", one.name, one.wanted))
+        .collect();
+    format!(
+        "the container is unprivileged, and no line of its configuration opens them: set {} on {} (in /etc/sysctl.d); or give k3s          kubelet-arg: [feature-gates=KubeletInUserNamespace=true], which k3s from v1.{TOLERANT} on does not need",
+        set.join(" "),
+        names.host
     )
 }
 
-/// A missing one is made; one that is there and shut is not.
-fn kmsg(state: &State) -> Check {
+fn opened(config: &Config, evidence: String, fixed: &[Fixed], names: &Names) -> Check {
+    if fixed.iter().any(|one| one.is.access == Access::ReadOnly) {
+        let there = config.gives("lxc.mount.auto", "proc:rw");
+        return Check::lacks("proc_sys", evidence, names, "lxc.mount.auto: proc:rw", there);
+    }
+    let there = unconfined(config);
+    Check::lacks(
+        "proc_sys",
+        evidence,
+        names,
+        "lxc.apparmor.profile: unconfined",
+        there,
+    )
+}
+
+/// A missing one is made; one that is there and cannot be opened is not. The kubelet ends without it (`oomwatcher.NewWatcher`).
+fn kmsg(params: &Params, state: &State, names: &Names) -> Check {
     match (&state.kmsg.kind, state.kmsg.opens) {
         (Some(kind), true) => Check::ok("kmsg", kind.clone()),
-        (Some(_), false) if !state.makes_kmsg() => Check::refused(
-            "kmsg",
-            format!("{}: /dev/kmsg is the kernel's, and cannot be opened", state.place),
-            "take the line that brings it (lxc.mount.entry or dev) out of the container's configuration, so that one is made \
-             inside; or set kernel.dmesg_restrict=0 on the Proxmox host",
-        ),
+        (Some(kind), false) if !state.makes_kmsg() => {
+            if state.in_user_namespace() && tolerates(params, state) {
+                return Check::ok("kmsg", format!("{kind}, which this kubelet goes on without"));
+            }
+            let next = format!(
+                "take the line that brings it (lxc.mount.entry or dev) out of the container's configuration, so that one is made \
+                 inside; or set kernel.dmesg_restrict=0 on {}",
+                names.host
+            );
+            Check::refused("kmsg", "/dev/kmsg is the kernel's, and cannot be opened", next)
+        }
         _ => Check::ok("kmsg", "not there; conf-kmsg.service makes it"),
     }
 }
 
-fn cgroup(params: &Params, state: &State) -> Check {
+/// k3s ends without memory, pids and, on cgroup v2, cpu and cpuset; on cgroup v1 the kubelet asks for the other two.
+fn cgroup(state: &State, names: &Names) -> Check {
     let cgroup = &state.cgroup;
     let missing: Vec<&str> = CONTROLLERS
         .into_iter()
         .filter(|name| !cgroup.controllers.iter().any(|there| there == name))
         .collect();
     if !missing.is_empty() {
-        return Check::refused(
-            "cgroup",
-            format!(
-                "{}: the cgroup controllers {} are not there",
-                state.place,
-                missing.join(", ")
-            ),
-            format!(
-                "see that the kernel of {} has them (cgroup_enable= and systemd's own settings there)",
-                state.outside
-            ),
+        let evidence = format!("the cgroup controllers {} are not there", missing.join(", "));
+        let next = format!(
+            "see that the kernel of {} has them (cgroup_enable= and systemd's own settings there)",
+            names.host
         );
+        return Check::refused("cgroup", evidence, next);
     }
     if cgroup.writable {
-        return Check::ok(
-            "cgroup",
-            format!("version {}: {}", cgroup.version, cgroup.controllers.join(" ")),
-        );
+        let evidence = format!("version {}: {}", cgroup.version, cgroup.controllers.join(" "));
+        return Check::ok("cgroup", evidence);
     }
-    let check = Check::refused(
-        "cgroup",
-        format!("{}: its cgroups cannot be written", state.place),
-        "see why /sys/fs/cgroup is read-only",
-    );
+    let evidence = "its cgroups cannot be written";
     match &state.config {
         Some(config) => {
             let there = config.gives("lxc.mount.auto", "cgroup:rw");
-            check.with_line(params, state, "lxc.mount.auto: cgroup:rw", there)
+            Check::lacks("cgroup", evidence, names, "lxc.mount.auto: cgroup:rw", there)
         }
-        None => check,
+        None => Check::refused("cgroup", evidence, "see why /sys/fs/cgroup is read-only"),
     }
 }
 
-/// On a plain host k3s's unit loads them itself; a container has the host's kernel and may load nothing.
-fn kernel(state: &State) -> Check {
-    let missing: Vec<&str> = KERNEL_PARTS
-        .into_iter()
-        .filter(|name| !state.kernel_parts.iter().any(|there| there == name))
-        .collect();
-    if missing.is_empty() {
-        return Check::ok("kernel", format!("{}: {}", state.kernel, KERNEL_PARTS.join(" ")));
+/// Nothing that k3s does in a container loads it: it calls modprobe, which a container has no modules for, and goes on. Services that
+/// lead back to a pod on the same node do not work then.
+fn kernel(state: &State, names: &Names) -> Check {
+    if state.has_part("br_netfilter") {
+        return Check::ok("kernel", format!("{}: br_netfilter", state.kernel));
     }
-    let missing = missing.join(" ");
-    let found = format!("{}: the kernel has not loaded {missing}", state.place);
-    let advice = format!(
-        "on {}: `modprobe -a {missing}`, and a line for each in /etc/modules-load.d/k3s.conf",
-        state.outside
-    );
+    let evidence = "the kernel has not loaded br_netfilter";
     match state.config {
-        Some(_) => Check::refused("kernel", found, advice),
-        None => Check::warning("kernel", found, advice),
+        Some(_) => Check::refused("kernel", evidence, modprobe(names, "br_netfilter")),
+        None => Check::warning("kernel", evidence, modprobe(names, "br_netfilter")),
     }
+}
+
+/// What the kernel loads by itself as soon as it is asked for, from a container too, unless its host forbids that: overlay at the first mount,
+/// connection tracking at the first rule of kube-proxy.
+fn on_demand(state: &State, names: &Names) -> Option<Check> {
+    let missing: Vec<&str> = ["overlay", "nf_conntrack"]
+        .into_iter()
+        .filter(|name| !state.has_part(name))
+        .collect();
+    (!missing.is_empty()).then(|| {
+        let missing = missing.join(" ");
+        let evidence =
+            format!("the kernel has not loaded {missing}, which it usually does as soon as k3s needs it");
+        Check::warning("modules", evidence, modprobe(names, &missing))
+    })
+}
+
+fn modprobe(names: &Names, modules: &str) -> String {
+    let host = &names.host;
+    format!("on {host}: `modprobe -a {modules}`, and a line for each in /etc/modules-load.d/k3s.conf")
 }
 
 fn disk(params: &Params, state: &State) -> Check {
@@ -197,41 +239,38 @@ fn disk(params: &Params, state: &State) -> Check {
     }
     Check::refused(
         "disk",
-        format!(
-            "{}: {free} MiB are free for /var/lib/rancher, and {wanted} are wanted",
-            state.place
-        ),
+        format!("{free} MiB are free for /var/lib/rancher, and {wanted} are wanted"),
         "make room, or let Proxmox resize the volume",
     )
 }
 
-/// kube-proxy tells of it in an event of the node, and goes on.
-fn sys(params: &Params, state: &State) -> Option<Check> {
-    let config = state.config.as_ref().filter(|config| !config.is_unprivileged())?;
-    if state.sys_writable {
+/// A kubelet that is told not to fail there starts.
+fn cgroup_v1(params: &Params, state: &State, names: &Names) -> Option<Check> {
+    if state.cgroup.version != 1 || state.kubelet.fails_on_cgroup_v1 == Some(false) {
         return None;
     }
-    let there = config.gives("lxc.mount.auto", "sys:rw");
-    let found = format!("{}: /sys is read-only", state.place);
-    let line = "lxc.mount.auto: proc:rw sys:rw";
-    Some(Check::warning("sys", found, "").with_line(params, state, line, there))
+    let next = format!(
+        "boot {} with cgroup v2, or give k3s kubelet-arg: [fail-cgroupv1=false]",
+        names.host
+    );
+    let version = state.version(params);
+    if let Some(version) = version.filter(|version| version.minor >= CGROUP_V2_ONLY) {
+        let evidence = format!("it has cgroup v1, on which the kubelet of k3s {version} does not start");
+        return Some(Check::refused("cgroup_v1", evidence, next));
+    }
+    let evidence =
+        format!("it has cgroup v1, on which no kubelet from k3s v1.{CGROUP_V2_ONLY} on starts by default");
+    Some(Check::warning("cgroup_v1", evidence, next))
 }
 
-fn cgroup_v1(state: &State) -> Option<Check> {
-    (state.cgroup.version == 1).then(|| {
-        Check::warning(
-            "cgroup_v1",
-            format!("{}: it has cgroup v1", state.place),
-            "k3s from v1.35 on does not start on it unless the kubelet is told fail-cgroupv1=false",
-        )
-    })
-}
-
+/// The overlay file system does without the help of ZFS from OpenZFS 2.2 on.
 fn zfs(state: &State) -> Option<Check> {
-    (state.disk_type == "zfs").then(|| {
+    let new_enough = state.zfs_version.as_deref().and_then(numbers) >= Some(vec![2, 2]);
+    (state.disk_type == "zfs" && !new_enough).then(|| {
+        let version = state.zfs_version.as_deref().unwrap_or("an unknown version");
         Check::warning(
             "zfs",
-            format!("{}: /var/lib/rancher is on ZFS", state.place),
+            format!("/var/lib/rancher is on ZFS ({version})"),
             "before OpenZFS 2.2 k3s needs snapshotter: native in its configuration there, or a volume with ext4",
         )
     })
@@ -284,10 +323,9 @@ fn profile(params: &Params, state: &State) -> Vec<Check> {
     wrong
         .into_iter()
         .map(|wrong| {
-            let found = format!("{}: {wrong}", state.place);
             Check::refused(
                 "profile",
-                found,
+                wrong,
                 "this is not what the profile describes: use another container, or another profile",
             )
         })

@@ -3,9 +3,14 @@ use crate::samples::{CONFIG, container, params, ready};
 use crate::state::{Access, Sysctl};
 use serde_json::json;
 
+fn checks(options: serde_json::Value, state: &State) -> Vec<Check> {
+    let params = params(options);
+    all(&params, state, &Names::of(&params, state))
+}
+
 /// What is not fine, as (rule, verdict, line).
 fn faults(options: serde_json::Value, state: &State) -> Vec<(&'static str, Verdict, Option<String>)> {
-    let checks = all(&params(options), state);
+    let checks = checks(options, state);
     let faults = checks.into_iter().filter(|check| check.verdict != Verdict::Ok);
     faults
         .map(|check| (check.rule, check.verdict, check.config_line))
@@ -20,12 +25,15 @@ fn with_config(text: &str) -> State {
 }
 
 fn advice(state: &State, rule: &str) -> String {
-    let checks = all(&params(json!({"vmid": 111})), state);
-    let check = checks
+    advice_for(json!({"vmid": 111}), state, rule)
+}
+
+fn advice_for(options: serde_json::Value, state: &State, rule: &str) -> String {
+    let check = checks(options, state)
         .into_iter()
         .find(|check| check.rule == rule && check.verdict != Verdict::Ok);
     let check = check.unwrap_or_else(|| panic!("{rule} is fine"));
-    format!("{}: {}", check.found, check.advice.unwrap_or_default())
+    format!("{}: {}", check.evidence, check.next.unwrap_or_default())
 }
 
 fn shut(state: &mut State, name: &str, access: Access, value: &str) {
@@ -54,15 +62,23 @@ fn the_missing_feature_is_named_with_those_that_are_there() {
             "nesting",
             "features: nesting=1",
         ),
+        // There the kernel itself wants it, whatever AppArmor does.
         (
-            "unprivileged: 1\nfeatures: nesting=1\n",
-            "keyctl",
+            "unprivileged: 1\nfeatures: keyctl=1\nlxc.apparmor.profile: unconfined\n",
+            "nesting",
             "features: keyctl=1,nesting=1",
         ),
     ] {
         let faults = faults(json!({"vmid": 111, "nfs_client": false}), &with_config(config));
         assert_eq!(faults, [(rule, Verdict::Refused, line(wanted))], "{config}");
     }
+    let unprivileged = with_config("unprivileged: 1\nfeatures: nesting=1\n");
+    assert_eq!(
+        faults(json!({"vmid": 111, "nfs_client": false}), &unprivileged),
+        []
+    );
+    let unconfined = with_config("lxc.apparmor.profile: unconfined\nlxc.cgroup2.devices.allow: a\n");
+    assert_eq!(faults(json!({"vmid": 111}), &unconfined), []);
     assert!(advice(&with_config(""), "nesting").contains(
         "give /etc/pve/lxc/111.conf on pve1 the line `features: nesting=1`, then stop and start the container"
     ));
@@ -72,7 +88,7 @@ fn the_missing_feature_is_named_with_those_that_are_there() {
 fn a_read_only_proc_sys_is_mended_by_one_line() {
     let mut state = with_config("features: nesting=1\nlxc.cgroup2.devices.allow: a\n");
     shut(&mut state, "vm/overcommit_memory", Access::ReadOnly, "0");
-    let line = Some("lxc.mount.auto: proc:rw sys:rw".to_owned());
+    let line = Some("lxc.mount.auto: proc:rw".to_owned());
     assert_eq!(
         faults(json!({"vmid": 111}), &state),
         [("proc_sys", Verdict::Refused, line)]
@@ -111,10 +127,78 @@ fn what_is_so_already_need_not_be_set() {
         ("vm/overcommit_memory", "1"),
         ("kernel/panic", "10"),
         ("kernel/panic_on_oops", "1"),
+        ("vm/panic_on_oom", "0"),
+        ("kernel/keys/root_maxkeys", "1000000"),
+        ("kernel/keys/root_maxbytes", "25000000"),
     ] {
         shut(&mut state, name, Access::ReadOnly, value);
     }
     assert_eq!(faults(json!({"vmid": 111}), &state), []);
+}
+
+#[test]
+fn each_value_that_the_kubelet_sets_has_to_be_exactly_that() {
+    for (name, value, wanted) in [
+        ("vm/overcommit_memory", "2", "has to become 1"),
+        ("vm/panic_on_oom", "1", "has to become 0"),
+        ("kernel/panic", "0", "has to become 10"),
+        ("kernel/panic_on_oops", "0", "has to become 1"),
+        // More than it wants is not what it wants.
+        ("kernel/keys/root_maxkeys", "2000000", "has to become 1000000"),
+        ("kernel/keys/root_maxbytes", "1", "has to become 25000000"),
+        ("net/ipv4/ip_forward", "0", "has to become 1"),
+    ] {
+        let mut state = container();
+        shut(&mut state, name, Access::ReadOnly, value);
+        let told = advice(&state, "proc_sys");
+        assert!(
+            told.contains(&format!("{} is {value} and {wanted}", name.replace('/', "."))),
+            "{told}"
+        );
+    }
+}
+
+/// An unprivileged container in which the kubelet can set nothing and cannot open the kernel's messages.
+fn unprivileged() -> State {
+    let mut state = with_config("unprivileged: 1\nfeatures: nesting=1\n");
+    shut(&mut state, "vm/overcommit_memory", Access::ReadOnly, "0");
+    state.kmsg.kind = Some("device".into());
+    state
+}
+
+#[test]
+fn a_kubelet_of_1_37_goes_on_in_a_user_namespace_where_it_may_set_nothing() {
+    let rules = |version: Option<&str>, state: &State| -> Vec<&str> {
+        let options = json!({"vmid": 111, "nfs_client": false, "version": version});
+        faults(options, state)
+            .into_iter()
+            .map(|(rule, ..)| rule)
+            .collect()
+    };
+    let state = unprivileged();
+    for version in [None, Some("v1.36.9+k3s1")] {
+        assert_eq!(rules(version, &state), ["proc_sys", "kmsg"], "{version:?}");
+    }
+    assert_eq!(rules(Some("v1.37.0+k3s1"), &state), [""; 0]);
+    // What is installed counts where nothing else is to be.
+    let installed = State {
+        k3s: Some("v1.37.0+k3s1".parse().unwrap()),
+        ..unprivileged()
+    };
+    assert_eq!(rules(None, &installed), [""; 0]);
+    // By hand it can be had before, and given up after.
+    let mut told = unprivileged();
+    told.kubelet.in_user_namespace = Some(true);
+    assert_eq!(rules(Some("v1.33.1+k3s1"), &told), [""; 0]);
+    told.kubelet.in_user_namespace = Some(false);
+    assert_eq!(rules(Some("v1.37.0+k3s1"), &told), ["proc_sys", "kmsg"]);
+    // It says nothing of what k3s sets itself, nor of a container that is not in a user namespace.
+    let mut closed = unprivileged();
+    shut(&mut closed, "net/ipv4/ip_forward", Access::ReadOnly, "0");
+    assert_eq!(rules(Some("v1.37.0+k3s1"), &closed), ["proc_sys"]);
+    let mut privileged = container();
+    shut(&mut privileged, "vm/overcommit_memory", Access::ReadOnly, "0");
+    assert_eq!(rules(Some("v1.37.0+k3s1"), &privileged), ["proc_sys"]);
 }
 
 #[test]
@@ -127,7 +211,12 @@ fn an_unprivileged_container_gets_its_sysctls_from_the_host() {
         told.contains("set vm.overcommit_memory=1 kernel.panic=10 on pve1"),
         "{told}"
     );
-    assert!(told.contains("KubeletInUserNamespace"), "{told}");
+    assert!(
+        told.contains(
+            "kubelet-arg: [feature-gates=KubeletInUserNamespace=true], which k3s from v1.37 on does not need"
+        ),
+        "{told}"
+    );
     assert!(advice(&state, "nfs").contains("mounts no NFS"));
 }
 
@@ -143,20 +232,60 @@ fn cgroups_have_to_be_delegated_and_complete() {
     state.cgroup.controllers = vec!["io".into(), "pids".into()];
     assert!(advice(&state, "cgroup").contains("the cgroup controllers cpu, cpuset, memory are not there"));
     state.cgroup = container().cgroup;
+}
+
+#[test]
+fn no_kubelet_from_1_35_on_starts_on_cgroup_v1_unless_it_is_told_to() {
+    let mut state = with_config(CONFIG);
     state.cgroup.version = 1;
+    let verdict = |version: Option<&str>, state: &State| {
+        let faults = faults(json!({"vmid": 111, "version": version}), state);
+        faults.first().map(|(rule, verdict, _)| (*rule, *verdict))
+    };
+    for version in [None, Some("v1.34.9+k3s1")] {
+        assert_eq!(
+            verdict(version, &state),
+            Some(("cgroup_v1", Verdict::Warning)),
+            "{version:?}"
+        );
+    }
     assert_eq!(
-        faults(json!({"vmid": 111}), &state),
-        [("cgroup_v1", Verdict::Warning, None)]
+        verdict(Some("v1.35.0+k3s1"), &state),
+        Some(("cgroup_v1", Verdict::Refused))
+    );
+    let told = advice_for(
+        json!({"vmid": 111, "version": "v1.36.2+k3s1"}),
+        &state,
+        "cgroup_v1",
+    );
+    assert!(
+        told.contains("the kubelet of k3s v1.36.2+k3s1 does not start: boot pve1 with cgroup v2, or give k3s kubelet-arg: [fail-cgroupv1=false]"),
+        "{told}"
+    );
+    let allowed = json!({"vmid": 111, "version": "v1.35.0+k3s1", "allow": ["cgroup_v1"]});
+    assert_eq!(faults(allowed, &state)[0].1, Verdict::Warning);
+    state.kubelet.fails_on_cgroup_v1 = Some(false);
+    assert_eq!(verdict(Some("v1.35.0+k3s1"), &state), None);
+    state.kubelet.fails_on_cgroup_v1 = Some(true);
+    assert_eq!(
+        verdict(Some("v1.35.0+k3s1"), &state),
+        Some(("cgroup_v1", Verdict::Refused))
     );
 }
 
 #[test]
-fn modules_are_loaded_on_the_proxmox_host() {
+fn what_nothing_loads_by_itself_is_refused_and_the_rest_is_a_warning() {
     let mut state = container();
-    state.kernel_parts.retain(|name| name == "overlay");
-    assert!(advice(&state, "kernel").contains("on pve1: `modprobe -a br_netfilter nf_conntrack`"));
+    state.kernel_parts.clear();
+    let told = [
+        ("kernel", Verdict::Refused, None),
+        ("modules", Verdict::Warning, None),
+    ];
+    assert_eq!(faults(json!({"vmid": 111}), &state), told);
+    assert!(advice(&state, "kernel").contains("on pve1: `modprobe -a br_netfilter`"));
+    assert!(advice(&state, "modules").contains("on pve1: `modprobe -a overlay nf_conntrack`"));
     state.config = None;
-    assert_eq!(faults(json!({}), &state), [("kernel", Verdict::Warning, None)]);
+    assert_eq!(faults(json!({}), &state)[0], ("kernel", Verdict::Warning, None));
 }
 
 #[test]
@@ -169,10 +298,18 @@ fn small_and_odd_disks_are_told() {
         [("disk", Verdict::Refused, None)]
     );
     state.disk_type = "zfs".into();
-    assert_eq!(
-        faults(json!({"vmid": 111}), &state),
-        [("zfs", Verdict::Warning, None)]
-    );
+    for version in [None, Some("2.1.15-pve1")] {
+        state.zfs_version = version.map(str::to_owned);
+        assert_eq!(
+            faults(json!({"vmid": 111}), &state),
+            [("zfs", Verdict::Warning, None)],
+            "{version:?}"
+        );
+    }
+    for version in ["2.2.0-pve1", "2.3.4-pve1", "10.0"] {
+        state.zfs_version = Some(version.to_owned());
+        assert_eq!(faults(json!({"vmid": 111}), &state), [], "{version}");
+    }
 }
 
 #[test]
@@ -186,19 +323,38 @@ fn a_kmsg_of_the_kernel_s_that_cannot_be_opened_is_refused() {
 }
 
 #[test]
-fn read_only_sys_and_few_devices_are_warnings() {
-    let mut state = with_config("features: nesting=1\n");
-    state.sys_writable = false;
-    let line = Some("lxc.mount.auto: proc:rw sys:rw".to_owned());
+fn few_devices_are_a_warning() {
+    let state = with_config("features: nesting=1\n");
     assert_eq!(
         faults(json!({"vmid": 111}), &state),
-        [
-            ("sys", Verdict::Warning, line),
-            ("devices", Verdict::Warning, None)
-        ]
+        [("devices", Verdict::Warning, None)]
     );
     assert!(
         advice(&state, "devices").contains("if pods need devices of the machine, give /etc/pve/lxc/111.conf")
+    );
+}
+
+#[test]
+fn the_same_fault_of_two_nodes_reads_the_same() {
+    let general = |vmid: u32, host: &str| {
+        let state = State {
+            place: format!("container {vmid} on {host}"),
+            outside: host.to_owned(),
+            kernel_parts: Vec::new(),
+            ..with_config("")
+        };
+        all(&params(json!({"vmid": vmid})), &state, &Names::general(&state))
+    };
+    let checks = general(111, "pve1");
+    assert_eq!(checks, general(112, "pve2"));
+    let nesting = checks.iter().find(|check| check.rule == "nesting").unwrap();
+    assert!(
+        nesting
+            .next
+            .as_ref()
+            .unwrap()
+            .starts_with("give the container's configuration the line `features: nesting=1`"),
+        "{nesting:?}"
     );
 }
 
@@ -259,9 +415,12 @@ fn a_profile_holds_or_is_told_what_does_not() {
     ] {
         let mut options = profile.clone();
         options["vmid"] = json!(111);
-        let checks = all(&params(options), &state);
+        let checks = checks(options, &state);
         let told: Vec<_> = checks.iter().filter(|check| check.rule == "profile").collect();
         assert_eq!(told.len(), usize::from(!wrong.is_empty()), "{profile}");
-        assert!(told.iter().all(|check| check.found.ends_with(wrong)), "{told:?}");
+        assert!(
+            told.iter().all(|check| check.evidence.ends_with(wrong)),
+            "{told:?}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 # Tells what k3s will find here. Only reads: a file is opened for writing to learn whether that is allowed, and nothing
 # is written.
 [ ! -d /run/systemd/system ] || put systemd yes
-[ ! -x "$binary" ] || put k3s yes
+[ ! -x "$binary" ] || put binary-version "$("$binary" --version 2>&1)"
 if [ -f /etc/os-release ]; then put_file os-release /etc/os-release; else put_file os-release /usr/lib/os-release; fi
 put kernel "$(uname -r)"
 
@@ -26,10 +26,22 @@ opens() {
         echo read-only
     fi
 }
-for name in net/ipv4/ip_forward vm/overcommit_memory kernel/panic kernel/panic_on_oops; do
+for name in net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \
+    kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
     [ ! -f "/proc/sys/$name" ] || put "sysctl:$name" "$(opens "/proc/sys/$name") $(cat "/proc/sys/$name")"
 done
-if [ -w /sys/kernel ]; then put sys-writable yes; fi
+
+# What the kubelet is told by hand.
+for name in k3s.service k3s-agent.service; do
+    put_file "unit:$name" "$units/$name"
+done
+put_file config:/etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml
+for file in /etc/rancher/k3s/config.yaml.d/*.[Yy][Aa][Mm][Ll] /etc/rancher/k3s/config.yaml.d/*.[Yy][Mm][Ll]; do
+    put_file "config:$file" "$file"
+done
+for file in "$data_dir"/agent/etc/kubelet.conf.d/*.conf "$data_dir"/agent/etc/kubelet.conf.d/*/*.conf; do
+    put_file "kubelet:$file" "$file"
+done
 
 if [ "$(stat -f -c %T /sys/fs/cgroup 2>/dev/null)" = cgroup2fs ]; then
     put cgroup-version 2
@@ -55,6 +67,7 @@ folder=/var/lib/rancher
 [ -d $folder ] || folder=/var/lib
 put disk "$(df -Pk $folder | tail -n 1)"
 put disk-type "$(stat -f -c %T $folder)"
+if [ -f /sys/module/zfs/version ]; then put zfs-version "$(cat /sys/module/zfs/version)"; fi
 
 if command -v dpkg-query >/dev/null 2>&1; then
     # shellcheck disable=SC2086
