@@ -106,3 +106,18 @@ fn whatever_is_written_is_read_as_it_was() {
         assert!(written.contains(plain), "{written}");
     }
 }
+
+#[test]
+fn the_order_of_keys_means_nothing_and_a_quote_may_mean_something() {
+    let read = |text: &str| parse(text).unwrap().unwrap();
+    for (one, other, same) in [
+        ("{a: 1, b: [x, {c: d}]}", "b:\n- x\n- c: d\na: 1\n", true),
+        ("a: word", "a: \"word\"", true),
+        ("a: 123_456", "a: \"123_456\"", false),
+        ("a: [x, y]", "a: [y, x]", false),
+        ("a: 1", "{a: 1, b: 2}", false),
+        ("a: ~", "a: null", true),
+    ] {
+        assert_eq!(read(one).means_the_same(&read(other)), same, "{one} {other}");
+    }
+}

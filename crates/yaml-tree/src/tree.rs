@@ -63,6 +63,27 @@ impl Node {
         }
     }
 
+    /// Whether both say the same; the order of a map's keys says nothing.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::List(own), Self::List(other)) => {
+                own.len() == other.len()
+                    && own
+                        .iter()
+                        .zip(other)
+                        .all(|(own, other)| own.means_the_same(other))
+            }
+            (Self::Map(own), Self::Map(other)) => {
+                let has = |(key, value): &(Scalar, Self)| {
+                    let found = other.get(&key.text);
+                    found.is_some_and(|found| value.means_the_same(found))
+                };
+                own.0.len() == other.0.len() && own.0.iter().all(has)
+            }
+            _ => self == other,
+        }
+    }
+
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Scalar(scalar) if scalar.is_null())
     }

@@ -62,7 +62,7 @@ impl Module for K3sConfig {
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
-        plan::plan(params, state)
+        Ok(plan::plan(params, state))
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {

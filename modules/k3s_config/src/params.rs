@@ -37,7 +37,6 @@ pub struct Params {
 #[derive(Clone, PartialEq)]
 pub struct Registries {
     pub text: String,
-    pub value: Value,
 }
 
 impl std::fmt::Debug for Registries {
@@ -89,6 +88,13 @@ impl TryFrom<Options> for Params {
             }
             config.insert(key, secret.expose().into());
         }
+        if let Some(altered) = config
+            .iter()
+            .flatten()
+            .find_map(|(key, value)| altered_number(key, value))
+        {
+            return Err(altered);
+        }
         if let Some(key) = config.iter().flat_map(Map::keys).find(|key| !is_flag(key)) {
             return Err(format!(
                 "config: {key:?} is no flag of k3s: they are written without the -- before them, such as write-kubeconfig-mode"
@@ -119,6 +125,9 @@ impl TryFrom<Options> for Params {
     }
 }
 
+/// The one flag that k3s reads as an octal number.
+const MODE: &str = "write-kubeconfig-mode";
+
 /// `disable`, and `disable+` which adds to what another file says.
 fn is_flag(key: &str) -> bool {
     key.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -126,6 +135,29 @@ fn is_flag(key: &str) -> bool {
             .trim_end_matches('+')
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// What k3s reads from a text, and what YAML makes a number of on the way here: an octal mode, a version, a token.
+fn altered_number(key: &str, value: &Value) -> Option<String> {
+    let name = key.trim_end_matches('+');
+    match value {
+        Value::Array(items) => items.iter().find_map(|item| altered_number(key, item)),
+        Value::Number(number) if name == MODE => {
+            let mode = number.as_u64().unwrap_or_default();
+            Some(format!(
+                "config: {key}: {number} is a number, and k3s would read the mode 0{number}: write it in quotes{}",
+                if mode > 0 {
+                    format!(", \"0{mode:o}\" where 0{mode:o} was meant")
+                } else {
+                    String::new()
+                }
+            ))
+        }
+        Value::Number(number) if number.is_f64() => Some(format!(
+            "config: {key}: {number} is a number with a fraction or beyond 64 bits, which may not be what was written: write it in quotes"
+        )),
+        _ => None,
+    }
 }
 
 fn registries(text: &str) -> Result<Registries, String> {
@@ -147,7 +179,6 @@ fn registries(text: &str) -> Result<Registries, String> {
     }
     Ok(Registries {
         text: text.to_owned(),
-        value,
     })
 }
 
@@ -190,6 +221,23 @@ mod tests {
             (
                 json!({"role": "agent", "secrets": {"etcd-s3-secret-key": "s3cr3t"}}),
                 "config: etcd-s3-secret-key is a flag of servers",
+            ),
+            // What 0644 without quotes becomes in YAML 1.1, and what a node's label `version=1.10` would.
+            (
+                json!({"config": {"write-kubeconfig-mode": 420}}),
+                "config: write-kubeconfig-mode: 420 is a number, and k3s would read the mode 0420: write it in quotes, \"0644\" where 0644",
+            ),
+            (
+                json!({"config": {"write-kubeconfig-mode+": [420]}}),
+                "write-kubeconfig-mode+: 420 is a number",
+            ),
+            (
+                json!({"config": {"node-name": 1.1}}),
+                "config: node-name: 1.1 is a number with a fraction",
+            ),
+            (
+                json!({"config": {"node-label": ["a=b", 1e30]}}),
+                "config: node-label: 1e+30 is a number",
             ),
             (json!({"registries": "a: [s3cr3t"}), "registries: this is no YAML"),
             (json!({"registries": "- a"}), "registries: a dictionary"),

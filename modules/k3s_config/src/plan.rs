@@ -4,10 +4,10 @@ use crate::flags;
 use crate::params::{OnInstalled, Params};
 use crate::state::{CONFIG, REGISTRIES, State};
 use ansible_module::{Diff, Plan};
-use anyhow::{Context, Result};
 use k3s_types::{K3sVersion, mask};
 use serde_json::{Map, Value};
 use std::fmt;
+use yaml_tree::{parse, to_yaml};
 
 /// By this line we know our own files.
 pub(crate) const OURS: &str = "# Written by homelab.k3s.k3s_config: a change here is lost.\n";
@@ -43,13 +43,13 @@ struct Difference {
     after: Option<String>,
 }
 
-pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
-    let differences = differences(params, state)?;
+pub(crate) fn plan(params: &Params, state: &State) -> Plan<Step> {
+    let differences = differences(params, state);
     let mut plan = Plan::default();
     plan.diff.extend(differences.iter().map(shown));
     if state.installed && params.on_installed == OnInstalled::Leave {
         plan.warnings.extend(left_alone(state, &differences));
-        return Ok(plan);
+        return plan;
     }
     if differences.iter().any(|difference| difference.file == CONFIG) {
         plan.warnings.extend(unknown_flags(params, state));
@@ -65,7 +65,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
             None => Step::Remove { file },
         }
     }));
-    Ok(plan)
+    plan
 }
 
 /// Of the k3s that the files are for: the one that is there, or else the one that is to be.
@@ -89,41 +89,30 @@ fn unknown_flags(params: &Params, state: &State) -> impl Iterator<Item = String>
 
 /// The paths of the files that are others than they should be.
 pub(crate) fn different(params: &Params, state: &State) -> Vec<&'static str> {
-    let differences = differences(params, state).unwrap_or_default();
-    differences.iter().map(|difference| difference.file).collect()
+    differences(params, state)
+        .iter()
+        .map(|difference| difference.file)
+        .collect()
 }
 
-fn differences(params: &Params, state: &State) -> Result<Vec<Difference>> {
+fn differences(params: &Params, state: &State) -> Vec<Difference> {
     let mut differences = Vec::new();
     if let Some(config) = &params.config {
-        let after = (!config.is_empty()).then(|| rendered(config)).transpose()?;
-        let wanted = after.as_ref().map(|_| Value::Object(config.clone()));
-        differences.extend(difference(CONFIG, state.config.as_ref(), after, wanted));
+        let after = (!config.is_empty()).then(|| rendered(config));
+        differences.extend(difference(CONFIG, state.config.as_ref(), after));
     }
     if let Some(registries) = &params.registries {
         let after = format!("{OURS}{}", registries.text);
-        let wanted = Some(registries.value.clone());
-        differences.extend(difference(
-            REGISTRIES,
-            state.registries.as_ref(),
-            Some(after),
-            wanted,
-        ));
+        differences.extend(difference(REGISTRIES, state.registries.as_ref(), Some(after)));
     }
-    Ok(differences)
+    differences
 }
 
 /// What a file means counts, not how it is written.
-fn difference(
-    file: &'static str,
-    before: Option<&String>,
-    after: Option<String>,
-    wanted: Option<Value>,
-) -> Option<Difference> {
-    let means = |text: &String| serde_yaml_ng::from_str::<Value>(text).ok();
-    let same = match (before, &wanted) {
+fn difference(file: &'static str, before: Option<&String>, after: Option<String>) -> Option<Difference> {
+    let same = match (before, &after) {
         (None, None) => true,
-        (Some(text), Some(wanted)) => means(text).as_ref() == Some(wanted),
+        (Some(before), Some(after)) => before == after || mean_the_same(before, after),
         _ => false,
     };
     (!same).then(|| Difference {
@@ -133,9 +122,14 @@ fn difference(
     })
 }
 
-fn rendered(config: &Map<String, Value>) -> Result<String> {
-    let text = serde_yaml_ng::to_string(config).context("writing the configuration as YAML")?;
-    Ok(format!("{OURS}{text}"))
+fn mean_the_same(one: &str, other: &str) -> bool {
+    let read = |text: &str| parse(text).ok().flatten();
+    matches!((read(one), read(other)), (Some(one), Some(other)) if one.means_the_same(&other))
+}
+
+/// As k3s reads it: YAML 1.1.
+fn rendered(config: &Map<String, Value>) -> String {
+    format!("{OURS}{}", to_yaml(config))
 }
 
 fn left_alone(state: &State, differences: &[Difference]) -> Option<String> {
@@ -168,7 +162,7 @@ fn masked(text: Option<&str>) -> String {
         return "(no YAML)\n".to_owned();
     };
     hide(&mut value);
-    serde_yaml_ng::to_string(&value).unwrap_or_default()
+    value.as_object().map(to_yaml).unwrap_or_default()
 }
 
 fn hide(value: &mut Value) {
@@ -210,7 +204,7 @@ mod tests {
     }
 
     fn steps(options: Value, state: &State) -> Vec<String> {
-        let plan = plan(&params(options), state).unwrap();
+        let plan = plan(&params(options), state);
         plan.steps.iter().map(ToString::to_string).collect()
     }
 
@@ -218,7 +212,7 @@ mod tests {
     fn a_new_node_gets_its_files_whole() {
         let options = json!({"config": {"disable": ["traefik"], "node-label": ["tier=work"]}, "secrets": {"token": "s3cr3t"},
             "registries": "configs:\n  r.example:\n    auth: {username: me, password: pw-1}\n"});
-        let plan = plan(&params(options), &state(None, None)).unwrap();
+        let plan = plan(&params(options), &state(None, None));
         let Step::Write { content, keep, .. } = &plan.steps[0] else {
             panic!("nothing is written");
         };
@@ -229,7 +223,7 @@ mod tests {
         assert!(!keep);
         let shown: String = plan.diff.iter().map(|diff| diff.after.clone()).collect();
         assert!(
-            shown.contains("tier=work") && shown.contains("r.example") && shown.contains("token: '********'"),
+            shown.contains("tier=work") && shown.contains("r.example") && shown.contains("token: \"********\""),
             "{shown}"
         );
         assert!(
@@ -273,7 +267,7 @@ mod tests {
         let mut installed = state(Some("debug: true\n"), None);
         installed.installed = true;
         let options = json!({"config": {"debug": false}});
-        let plan = plan(&params(options.clone()), &installed).unwrap();
+        let plan = plan(&params(options.clone()), &installed);
         assert!(plan.steps.is_empty() && plan.diff.len() == 1);
         assert!(
             plan.warnings[0]
@@ -289,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn k3s_reads_what_was_given() {
+        let texts = json!({"secrets": {"etcd-s3-secret-key": "123_456"}, "config": {"node-label": ["yes", "a=1_000"], "secrets-encryption": true,
+            "node-name": "0.1_5", "write-kubeconfig-mode": "0644"}});
+        let plan = plan(&params(texts.clone()), &state(None, None));
+        let Step::Write { content, .. } = &plan.steps[0] else {
+            panic!("nothing is written");
+        };
+        assert_eq!(
+            content.strip_prefix(OURS).unwrap(),
+            "etcd-s3-secret-key: \"123_456\"\nnode-label:\n- \"yes\"\n- a=1_000\nnode-name: \"0.1_5\"\nsecrets-encryption: true\n\
+             write-kubeconfig-mode: \"0644\"\n"
+        );
+        // As an earlier version of this module wrote it.
+        let bare = content.replace("\"123_456\"", "123_456");
+        assert_eq!(steps(texts.clone(), &state(Some(&bare), None)).len(), 1);
+        let ordered = content.replace("secrets-encryption: true\n", "") + "secrets-encryption: true\n";
+        assert!(steps(texts, &state(Some(&ordered), None)).is_empty());
+    }
+
+    #[test]
     fn flags_that_its_k3s_does_not_have_are_told_before_they_are_written() {
         let warned = |more: Value, state: &State| {
             let mut options = json!({"role": "server", "config": {"helm-controller-arg": ["a=b"]}});
@@ -296,7 +310,7 @@ mod tests {
                 .as_object_mut()
                 .unwrap()
                 .extend(more.as_object().unwrap().clone());
-            plan(&params(options), state).unwrap().warnings.join(" | ")
+            plan(&params(options), state).warnings.join(" | ")
         };
         let mut there = state(None, None);
         let told = warned(json!({"version": "v1.35.1+k3s1"}), &there);

@@ -116,7 +116,7 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
             kill,
         });
     }
-    let text = configuration(role, joining, node)?;
+    let text = configuration(role, joining, node);
     if node.ours.as_ref() != Some(&text) {
         steps.push(Act::Configure {
             path: node.ours_path(),
@@ -175,7 +175,7 @@ fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
 }
 
 /// Our file beside the operator's. Lists stand as lists, so that k3s takes them for all that is said.
-fn configuration(role: Role, joining: &Joining, node: &Node) -> Result<String> {
+fn configuration(role: Role, joining: &Joining, node: &Node) -> String {
     let mut settings = Map::default();
     let mut say = |name: &str, value: Yaml| settings.set(name, value);
     if !node.named && node.name != joining.node_name {
@@ -198,9 +198,7 @@ fn configuration(role: Role, joining: &Joining, node: &Node) -> Result<String> {
         }
     }
     let text = to_text(&settings, Format::Yaml);
-    Ok(format!(
-        "# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{text}"
-    ))
+    format!("# Written by homelab.k3s.k3s_join: which cluster this node joins.\n{text}")
 }
 
 fn flag(value: &str) -> Yaml {
