@@ -1,9 +1,9 @@
 //! Writing files whole or not at all.
 
 use anyhow::{Context, Result, bail};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
@@ -48,12 +48,30 @@ impl std::fmt::Debug for FileToWrite {
     }
 }
 
+/// More than any file that a module reads whole; without a bound a device would fill the memory.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a regular file. Whoever owns the path may have put a device or a pipe there: the one has no end, the other may
+/// never begin.
 pub(crate) fn read(path: &str) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("reading {path}")),
+    let doing = || format!("reading {path}");
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(doing),
+    };
+    if !file.metadata().with_context(doing)?.is_file() {
+        bail!("reading {path}: it is not a regular file");
     }
+    let mut content = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut content)
+        .with_context(doing)?;
+    if content.len() as u64 > LARGEST {
+        bail!("reading {path}: it has more than {} MiB", LARGEST >> 20);
+    }
+    Ok(Some(content))
 }
 
 pub(crate) fn remove(path: &str) -> Result<()> {
@@ -118,4 +136,37 @@ fn target(path: &Path) -> Result<PathBuf> {
         "writing {}: more than {LINKS} symbolic links in a row",
         path.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_regular_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        fs::write(path("file"), "text").unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path("link")).unwrap();
+        let pipe = rustix::fs::CWD;
+        rustix::fs::mkfifoat(pipe, path("pipe"), Mode::RUSR).unwrap();
+        assert_eq!(read(&path("file")).unwrap().as_deref(), Some(&b"text"[..]));
+        assert_eq!(read(&path("none")).unwrap(), None);
+        for other in ["/dev/zero".to_owned(), path("link"), path("pipe"), path("")] {
+            let error = format!("{:#}", read(&other).unwrap_err());
+            assert!(
+                error.starts_with(&format!("reading {other}: it is not a regular file")),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_bound_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        let error = read(path.to_str().unwrap()).unwrap_err().to_string();
+        assert!(error.ends_with("it has more than 64 MiB"), "{error}");
+    }
 }

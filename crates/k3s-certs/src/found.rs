@@ -76,6 +76,8 @@ impl All {
             "pem" => self.pem(&file, None, &content),
             "missing" => self.fault(file, "there is no such file"),
             "unreadable" => self.fault(file, "it cannot be read"),
+            "irregular" => self.fault(file, "it is not a regular file"),
+            "large" => self.fault(file, "it has more than 1 MiB, which no file of certificates has"),
             "more" => self.fault(
                 file,
                 "there are more than 500 files with certificates in this folder: the rest was not looked at",
@@ -209,6 +211,8 @@ mod tests {
             + &line("tls.crt", "/dynamic-cert.json", "")
             + &line("missing", "/c.crt", "")
             + &line("unreadable", "/d.crt", "")
+            + &line("irregular", "/dev/zero", "")
+            + &line("large", "/f.crt", "")
             + &line("more", "/e", "")
             + "end\n";
         let told: Vec<String> = All::read(&text)
@@ -227,6 +231,8 @@ mod tests {
                 "/dynamic-cert.json tls.crt: it is empty",
                 "/c.crt there is no such file",
                 "/d.crt it cannot be read",
+                "/dev/zero it is not a regular file",
+                "/f.crt it has more than 1 MiB, which no file of certificates has",
                 "/e there are more than 500 files with certificates in this folder: the rest was not looked at",
             ]
         );

@@ -39,11 +39,17 @@ code() {
     base64 | tr -d '\n'
 }
 
+# Whoever has the folder may have put a device or a pipe there.
 pem() {
-    if [ -r "$1" ]; then
-        sed '/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,/-----END [A-Z0-9 ]*PRIVATE KEY-----/{/-----/!d;}' <"$1" | tell pem "$1"
-    else
+    if [ ! -f "$1" ]; then
+        tell irregular "$1" </dev/null
+    elif [ ! -r "$1" ]; then
         tell unreadable "$1" </dev/null
+    elif [ "$(stat -Lc %s -- "$1")" -ge "$limit" ]; then
+        tell large "$1" </dev/null
+    else
+        head -c "$limit" <"$1" |
+            sed '/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,/-----END [A-Z0-9 ]*PRIVATE KEY-----/{/-----/!d;}' | tell pem "$1"
     fi
 }
 
@@ -67,7 +73,7 @@ folder() {
 fields() {
     [ -f "$1" ] || return 0
     for field in certificate-authority-data client-certificate-data; do
-        sed -n "s/^[ -]*$field: *//p" <"$1" | head -n 20 | while IFS= read -r value; do
+        head -c "$limit" <"$1" | sed -n "s/^[ -]*$field: *//p" | head -n 20 | while IFS= read -r value; do
             printf '%s' "$value" | tell "$field" "$1"
         done
     done
@@ -76,6 +82,6 @@ fields() {
 # The certificate by which a server is reached is in a Secret, as JSON.
 listener() {
     [ -f "$1" ] || return 0
-    sed -n 's/.*"tls\.crt" *: *"\([^"]*\)".*/\1/p' <"$1" | tell tls.crt "$1"
+    head -c "$limit" <"$1" | sed -n 's/.*"tls\.crt" *: *"\([^"]*\)".*/\1/p' | tell tls.crt "$1"
 }
 

@@ -149,7 +149,11 @@ fn files_that_are_ignored_are_listed_and_do_not_count() {
 fn what_cannot_be_read_is_a_trouble() {
     let node = Node::server(200);
     node.put(&format!("{DATA}/server/tls/client-controller.crt"), "");
-    let answer = call(&node, json!({"paths": ["/etc/rancher/none.crt"]}));
+    node.put("/etc/rancher/large.crt", &"-".repeat(1 << 20 | 1));
+    let answer = call(
+        &node,
+        json!({"paths": ["/etc/rancher/none.crt", "/etc/rancher/large.crt", "/dev/zero"]}),
+    );
     let told: Vec<String> = answer["unreadable"]
         .as_array()
         .unwrap()
@@ -166,11 +170,13 @@ fn what_cannot_be_read_is_a_trouble() {
         told,
         [
             "/var/lib/rancher/k3s/server/tls/client-controller.crt it is empty",
-            "/etc/rancher/none.crt there is no such file"
+            "/etc/rancher/none.crt there is no such file",
+            "/etc/rancher/large.crt it has more than 1 MiB, which no file of certificates has",
+            "/dev/zero it is not a regular file"
         ]
     );
     assert!(
-        table(&answer).starts_with("7 certificates: 2 unreadable\n"),
+        table(&answer).starts_with("7 certificates: 4 unreadable\n"),
         "{}",
         table(&answer)
     );
