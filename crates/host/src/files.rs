@@ -48,8 +48,8 @@ impl std::fmt::Debug for FileToWrite {
     }
 }
 
-/// More than any file that a module reads whole; without a bound a device would fill the memory.
-const LARGEST: u64 = 64 << 20;
+/// More than any file that a module reads into memory.
+const LARGEST: u64 = 1 << 30;
 
 /// Reads a regular file. Whoever owns the path may have put a device or a pipe there: the one has no end, the other may
 /// never begin.
@@ -61,16 +61,16 @@ pub(crate) fn read(path: &str) -> Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).with_context(doing),
     };
-    if !file.metadata().with_context(doing)?.is_file() {
+    let found = file.metadata().with_context(doing)?;
+    if !found.is_file() {
         bail!("reading {path}: it is not a regular file");
     }
-    let mut content = Vec::new();
-    file.take(LARGEST + 1)
-        .read_to_end(&mut content)
-        .with_context(doing)?;
-    if content.len() as u64 > LARGEST {
+    if found.len() > LARGEST {
         bail!("reading {path}: it has more than {} MiB", LARGEST >> 20);
     }
+    let mut content = Vec::new();
+    // One that grows meanwhile is bounded too.
+    file.take(LARGEST).read_to_end(&mut content).with_context(doing)?;
     Ok(Some(content))
 }
 
@@ -167,6 +167,6 @@ mod tests {
         let path = folder.path().join("large");
         File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
         let error = read(path.to_str().unwrap()).unwrap_err().to_string();
-        assert!(error.ends_with("it has more than 64 MiB"), "{error}");
+        assert!(error.ends_with("it has more than 1024 MiB"), "{error}");
     }
 }
