@@ -50,6 +50,14 @@ def test_the_plan_changes_nothing(lab: Lab) -> None:
     assert lab.inside(101, "ls -A /usr/local/bin; ls /etc/rancher 2>/dev/null; true") == ""
 
 
+def test_a_flag_that_no_k3s_has_is_told_before_it_is_written(lab: Lab) -> None:
+    planned = install(lab, "--check", "-e", '{"k3s_node_config": {"node-lable": ["a=b"]}}')
+    assert planned.status == 0, planned.text
+    text = " ".join(planned.text.split())
+    assert "is known to have a flag node-lable: a server passes over it" in text, planned.text
+    assert "is known to have a flag node-lable: an agent that does not have it does not start" in text, planned.text
+
+
 def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
     # Killed in the midst of the first server's installation.
     run = lab.begin("install-k3s", "-i", str(lab.folder / "settings.yaml"))

@@ -1,4 +1,4 @@
-//! What a node is told that its k3s does not have. A server passes over such a flag in its files and says so in its log; an agent ends
+//! Flags that the k3s of a node does not have. A server passes over such a flag in its files and says so in its log; an agent ends
 //! with `flag provided but not defined` (`stripInvalidFlags` of k3s's `pkg/configfilearg`, the same from v1.30 to main of July 2026).
 
 use k3s_node::Role;

@@ -1,4 +1,4 @@
-//! What the kubelet of this node is told by hand: in k3s's arguments and configuration files, and in the folder of drop-ins that k3s has
+//! What an operator has set for the kubelet of this node: in k3s's arguments and configuration files, and in the folder of drop-ins that k3s has
 //! for it (`<data-dir>/agent/etc/kubelet.conf.d`). An argument wins over every file.
 
 use crate::params::Params;
@@ -73,8 +73,8 @@ fn value<'a>(word: &'a str, name: &str) -> Option<&'a str> {
 fn gate(words: &[String]) -> Option<bool> {
     let lists = words.iter().filter_map(|word| value(word, "feature-gates"));
     let gates = lists.flat_map(|list| list.split(','));
-    let ours = gates.filter_map(|gate| gate.split_once('=').filter(|(name, _)| name.trim() == GATE));
-    ours.last().and_then(|(_, value)| truth(value))
+    let mut ours = gates.filter_map(|gate| gate.split_once('=').filter(|(name, _)| name.trim() == GATE));
+    ours.next_back().and_then(|(_, value)| truth(value))
 }
 
 /// As Go reads it.

@@ -116,7 +116,7 @@ fn proc_sys(params: &Params, state: &State, names: &Names) -> Check {
     opened(config, evidence, &fixed, names)
 }
 
-/// Whether the kubelet goes on in a user namespace where it may not set a value or open /dev/kmsg. An older one is told so by hand.
+/// Whether the kubelet goes on in a user namespace where it may not set a value or open /dev/kmsg. For an older one an operator has to set the gate.
 fn tolerates(params: &Params, state: &State) -> bool {
     let by_default = state
         .version(params)
@@ -244,7 +244,7 @@ fn disk(params: &Params, state: &State) -> Check {
     )
 }
 
-/// A kubelet that is told not to fail there starts.
+/// With `fail-cgroupv1=false` it starts there.
 fn cgroup_v1(params: &Params, state: &State, names: &Names) -> Option<Check> {
     if state.cgroup.version != 1 || state.kubelet.fails_on_cgroup_v1 == Some(false) {
         return None;
@@ -263,7 +263,7 @@ fn cgroup_v1(params: &Params, state: &State, names: &Names) -> Option<Check> {
     Some(Check::warning("cgroup_v1", evidence, next))
 }
 
-/// The overlay file system does without the help of ZFS from OpenZFS 2.2 on.
+/// Overlays can be on ZFS from its version 2.2 on.
 fn zfs(state: &State) -> Option<Check> {
     let new_enough = state.zfs_version.as_deref().and_then(numbers) >= Some(vec![2, 2]);
     (state.disk_type == "zfs" && !new_enough).then(|| {

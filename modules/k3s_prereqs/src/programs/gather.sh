@@ -31,7 +31,7 @@ for name in net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/pani
     [ ! -f "/proc/sys/$name" ] || put "sysctl:$name" "$(opens "/proc/sys/$name") $(cat "/proc/sys/$name")"
 done
 
-# What the kubelet is told by hand.
+# What is set for the kubelet.
 for name in k3s.service k3s-agent.service; do
     put_file "unit:$name" "$units/$name"
 done
