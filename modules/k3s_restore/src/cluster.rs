@@ -69,7 +69,9 @@ impl<'a> Verdict<'a> {
             .collect();
         let line = |said: per_node::Said| format!("{}: {}", said.nodes.join(", "), said.text);
         let lines = per_node::once(&texts).into_iter().map(line);
-        lines.chain(others.into_iter().map(|(_, why)| why.clone())).collect()
+        lines
+            .chain(others.into_iter().map(|(_, why)| why.clone()))
+            .collect()
     }
 
     fn refuse_unseen(&mut self, planning: &'a Planning) {
@@ -140,7 +142,7 @@ impl<'a> Verdict<'a> {
             self.refuse_missing(planning, first);
         }
         self.notices.push(format!(
-            "An unfinished restore of this backup, begun at {}, is taken up.",
+            "An unfinished restore of this backup, begun at {}, is continued.",
             record.stamp
         ));
     }
