@@ -1,5 +1,6 @@
-//! Containers that crash, as kubelets of 1.33 to 1.36 tell of them. A waiting container has the reason `CrashLoopBackOff` only
-//! after a start was put off; before that it is `terminated`, and one that is made and not started waits without a reason.
+//! Containers that crash, as kubelets of 1.33 to 1.36 tell of them. The newest look again only when the backoff ends, so for
+//! the first minutes the container is `terminated` and never waits with the reason `CrashLoopBackOff`; one that is made and not
+//! started waits without a reason.
 
 use crate::samples::{bare, node, not_ready, now, pod, with};
 use crate::state::Pod;
