@@ -355,7 +355,7 @@ fn a_rule_that_refuses_several_nodes_is_told_once() {
     );
     assert_eq!(
         planned.notices.last().unwrap(),
-        "w1, w2, c1: v1.36.3+k3s1 is judged as v1.36.2+k3s1, the newest known build of v1.36"
+        "c1, w1, w2: v1.36.3+k3s1 is judged as v1.36.2+k3s1, the newest known build of v1.36"
     );
 }
 
