@@ -152,6 +152,19 @@ def test_an_upgrade_tells_old_trouble_and_is_not_stopped_by_it(lab: Lab) -> None
     lab.play("postcheck-k3s-upgrade", *AT_ONCE, "-e", "k3s_postcheck_wait=1").assert_failed_with("CrashLoopBackOff")
 
 
+def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
+    """It is too young to be judged in the plan, and old enough after a node or two."""
+    start(lab, {}, nodeSelector={"disk": "none-such"})
+    lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
+    version = lab.offer_next()
+    run = lab.upgrade("-e", "k3s_health_pending_limit=45", "-e", "k3s_upgrade_health_wait=90")
+    assert run.status == 0, run.text
+    said = " ".join(run.text.split())
+    assert "has trouble already" not in said, said
+    assert "Name what was so before" in said and "Pod default/Deployment/web: Unschedulable" in said, said
+    assert set(lab.versions().values()) == {version}
+
+
 def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
     before = lab.versions()
     lab.offer_next()

@@ -27,9 +27,16 @@ def packages(lab: Lab, vmid: int) -> list[str]:
 
 def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> None:
     conf = "/etc/pve/lxc/112.conf"
-    lab("exec", "--", "sh", "-c", f"cp {conf} /tmp/112.conf; sed -i '/^features/d; /^lxc.apparmor/d' {conf}")
-    refused = lab.play(PREREQS)
-    lab("exec", "--", "cp", "/tmp/112.conf", conf)
+    for vmid in (112, 111):
+        file = f"/etc/pve/lxc/{vmid}.conf"
+        lab("exec", "--", "sh", "-c", f"cp {file} /tmp/{vmid}.conf; sed -i '/^features/d; /^lxc.apparmor/d' {file}")
+        if vmid == 112:
+            refused = lab.play(PREREQS)
+    both = lab.play(PREREQS)
+    for vmid in (112, 111):
+        lab("exec", "--", "cp", f"/tmp/{vmid}.conf", f"/etc/pve/lxc/{vmid}.conf")
+    both.assert_failed_with("because of 2 of 2 nodes", "k3s-worker-1, k3s-worker-2: nesting: ")
+    assert both.text.count("features: nesting=1") == 1, both.text
     refused.assert_failed_with(f"give {conf} on pve1 the line `features: nesting=1`", "stop and start the container")
     lab("fault", "os-release", "112", "alpine")
     unknown = lab.play(PREREQS)

@@ -85,12 +85,11 @@ fn numbers(seen: &Seen, counts: &Counts) -> Vec<String> {
         ),
     ];
     if counts.etcd_members > 0 {
-        // Old versions do not say.
-        let voters = match counts.etcd_voters {
-            0 => String::new(),
-            voters => format!(", {voters} vote"),
-        };
-        lines.push(format!("etcd: {}{voters}", plural(counts.etcd_members, "member")));
+        lines.push(format!(
+            "etcd: {}, {} vote",
+            plural(counts.etcd_members, "member"),
+            counts.etcd_voters
+        ));
     }
     let phases: Vec<String> = counts
         .pods_in_phase

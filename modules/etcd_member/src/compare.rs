@@ -86,7 +86,11 @@ pub(crate) fn nodes_behind(cluster: &Cluster, nodes: &[Node]) -> Vec<String> {
             _ => false,
         }
     };
-    nodes.iter().filter(differs).map(|node| node.name.clone()).collect()
+    nodes
+        .iter()
+        .filter(differs)
+        .map(|node| node.name.clone())
+        .collect()
 }
 
 /// The name of a member's node: whose annotation names it, else the node that its name was made of, else the one

@@ -145,7 +145,7 @@ fn required(require: Require, cluster: &Cluster, nodes: &Nodes, expected: &[Stri
         return Ok(());
     }
     Err(format!(
-        "etcd is not as it has to be: {}. {}",
+        "etcd is not as required: {}. {}",
         problems.join("; "),
         numbers(cluster)
     ))

@@ -64,7 +64,7 @@ fn healthy_means_a_quorum_a_leader_no_alarm_and_every_voter() {
     let options = || json!({"require": "healthy"});
     refused(
         after(options(), 3, |seen| stop(&mut seen.members[2])),
-        "etcd is not as it has to be: n3-00000003 is not healthy: asking for its status at https://10.0.0.3:2379: Connection refused. Of 3 voters 2 are healthy, and 2 have to be",
+        "etcd is not as required: n3-00000003 is not healthy: asking for its status at https://10.0.0.3:2379: Connection refused. Of 3 voters 2 are healthy, and 2 have to be",
     );
     refused(
         after(options(), 3, lose_quorum),

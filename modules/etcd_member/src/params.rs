@@ -176,7 +176,9 @@ impl Options {
 
     fn absent(&self) -> Result<Want, String> {
         if self.require.is_some() || self.can_lose.is_some() || self.wait > 0 || self.nodes_wait.is_some() {
-            return Err("require, can_lose, wait and nodes_wait: are of use only with state=query".to_owned());
+            return Err(
+                "require, can_lose, wait and nodes_wait: are of use only with state=query".to_owned(),
+            );
         }
         if self.address.is_some() && self.node.is_none() {
             return Err("address: is of use only with node".to_owned());

@@ -162,7 +162,7 @@ impl Cluster {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// As those see it that follow one, the furthest on first: a member that is cut off counts terms up alone.
+    /// As those see it that follow one, the furthest on first: a member that the others do not reach counts terms up alone.
     pub fn leader(&self) -> Option<u64> {
         self.members
             .iter()

@@ -211,15 +211,29 @@ mod tests {
 
     #[test]
     fn what_is_wrong_fits_on_a_screen() {
-        let params = params(json!({"servers": crate::samples::unanswered(20)}));
-        let findings = judge(&params, &State::default());
+        let alone = params(json!({"servers": crate::samples::unanswered(20)}));
+        let findings = judge(&alone, &State::default());
         assert_eq!(findings.len(), 40);
-        let lines = lines(&params, &State::default(), &findings);
-        assert_eq!(lines[0], "NOT WHOLE: 40 errors, 0 warnings");
-        assert_eq!(lines.last().unwrap(), "... and 28 more, in the answer's findings");
+        let told = lines(&alone, &State::default(), &findings);
+        assert_eq!(told[0], "NOT WHOLE: 40 errors, 0 warnings");
+        // What is so of each of them is said once.
+        assert!(
+            told.last().unwrap().starts_with("error: c1, c2, c3,")
+                && told
+                    .last()
+                    .unwrap()
+                    .ends_with("c20: its API is not ready: it was not asked"),
+            "{told:#?}"
+        );
+        let faults = crate::samples::unanswered(20).into_iter().enumerate();
+        let faults = faults.map(|(at, server)| with(server, json!({"etcd": {"msg": format!("fault-{at}")}})));
+        let each = params(json!({"servers": faults.collect::<Vec<_>>()}));
+        let findings = judge(&each, &State::default());
+        let told = lines(&each, &State::default(), &findings);
+        assert_eq!(told.last().unwrap(), "... and 9 more, in the answer's findings");
         let fault = fault(&findings).unwrap();
         assert!(
-            fault.ends_with("; and 28 more") && fault.matches("; ").count() == 12,
+            fault.ends_with("; and 9 more") && fault.matches("; ").count() == 12,
             "{fault}"
         );
     }

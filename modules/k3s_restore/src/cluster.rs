@@ -142,7 +142,7 @@ impl<'a> Verdict<'a> {
             self.refuse_missing(planning, first);
         }
         self.notices.push(format!(
-            "An unfinished restore of this backup, begun at {}, is taken up.",
+            "An unfinished restore of this backup, begun at {}, is continued.",
             record.stamp
         ));
     }

@@ -365,7 +365,8 @@ fn what_has_begun_is_taken_up_whatever_it_looks_like_now() {
     let (text, refused, order) = planned(json!({}), change("replacing"));
     assert_eq!((refused, order[0].as_str()), (None, "n3"));
     assert!(
-        text.join("\n").contains("begun at 20260102T000000Z, is taken up"),
+        text.join("\n")
+            .contains("begun at 20260102T000000Z, is continued"),
         "{text:?}"
     );
 

@@ -1,7 +1,7 @@
 //! `k3s_restore`: a cluster's datastore is put back from a backup, one stage at a time.
 //!
 //! Each stage is a state of this module on one server. How far a server has come is in a record in its container, so
-//! a run that was cut off is taken up by the same states in the same order. `state=planned` speaks for all servers: it
+//! an interrupted run is continued by the same states in the same order. `state=planned` speaks for all servers: it
 //! reads nothing but what the others have seen.
 
 mod cluster;

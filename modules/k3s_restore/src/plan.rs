@@ -308,7 +308,7 @@ pub(crate) fn give_back(server: &Server, backup: &str, touched: bool) -> Result<
         acts.push(Act::SetAside {
             at: at.clone(),
             record: record.clone(),
-            // Whether they fit is seen when the run is taken up; until then the server only waits.
+            // Whether they fit is seen when the run is continued; until then the server only waits.
             keys: false,
         });
     }

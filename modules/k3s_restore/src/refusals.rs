@@ -79,11 +79,9 @@ impl<'a> Verdict<'a> {
     /// A server that is told to run etcd would move SQLite into it at once.
     fn refuse_sqlite(&mut self, first: &Host, seen: &Seen) {
         if !self.peers.is_empty() {
-            self.refusals.push(
-                "the backup is of SQLite, which serves one controller only, and the inventory has more: take the others out of \
-                 it (and stop them), restore, then make the cluster highly available again"
-                    .to_owned(),
-            );
+            let why = "the backup is of SQLite, which serves one controller only, and the inventory has more: take the others out of \
+                       it (and stop them), restore, then make the cluster highly available again";
+            self.refusals.push((None, why.to_owned()));
         }
         if seen.cluster_init || seen.joins.is_some() {
             let place = seen.joins.as_deref().unwrap_or("cluster-init");

@@ -1,4 +1,4 @@
-//! The plan in words: what will be lost, what is done where, what speaks against it.
+//! The plan in words: what will be lost, what is done where, why it is refused.
 
 use crate::cluster::Verdict;
 use crate::params::Planning;

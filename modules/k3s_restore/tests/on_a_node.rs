@@ -402,7 +402,7 @@ fn after_that_no_server_comes_up_with_the_old_data() {
         "it would come up as the old cluster"
     );
     assert!(peer.has("state/k3s.service.enabled") && !peer.has("state/k3s.service.started"));
-    // And the run that is taken up goes on from there.
+    // And the run that continues it goes on from there.
     for state in ["stopped", "aside", "started", "finished"] {
         peer.must(state, json!({}));
     }

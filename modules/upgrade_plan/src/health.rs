@@ -46,7 +46,7 @@ impl Health {
             more => format!("; and {more} more"),
         };
         Some(format!(
-            "the cluster is not well already, and only what comes on top will stop the run: {named}{more}"
+            "the cluster has trouble already, and only what is new stops the run: {named}{more}"
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! `upgrade_plan`: which nodes of a cluster are upgraded, in which order, and what speaks against it. It reads
+//! `upgrade_plan`: which nodes of a cluster are upgraded, in which order, and why an upgrade is refused. It reads
 //! nothing but its arguments, which hold what the other modules found; so that no playbook has to reason.
 
 mod health;

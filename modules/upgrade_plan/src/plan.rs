@@ -1,4 +1,4 @@
-//! The order of a run, and what speaks against it. Pure.
+//! The order of a run, and why it is refused. Pure.
 
 mod order;
 mod refusals;

@@ -31,10 +31,7 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
         );
     }
     for skipped in &planned.skipped {
-        lines.push(format!(
-            "{}: left as it is, since {}",
-            skipped.host, skipped.reason
-        ));
+        lines.push(format!("{}: left alone, since {}", skipped.host, skipped.reason));
     }
     lines.extend(planned.notices.iter().map(|notice| format!("mind: {notice}")));
     let refused = per_node::lines(&planned.refusals);

@@ -1,4 +1,4 @@
-//! The documentation, held against the types; some answers, through the whole road.
+//! The documentation, compared with the types; some answers, from arguments to JSON.
 
 use upgrade_plan::UpgradePlan;
 

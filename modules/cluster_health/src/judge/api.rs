@@ -1,6 +1,6 @@
 //! The API server, what it would not tell, and etcd.
 
-use super::about;
+use super::{about, age};
 use crate::params::Params;
 use crate::state::{Api, Node, Seen};
 use crate::verdict::{Finding, Kind, Reason, Trouble};
@@ -31,7 +31,8 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     });
     findings.extend(unread);
     findings.extend(local_etcd(seen));
-    findings.extend(seen.nodes.iter().filter(|node| node.has_etcd()).filter_map(voter));
+    let members = seen.nodes.iter().filter(|node| node.has_etcd());
+    findings.extend(members.filter_map(|node| voter(params, seen, node)));
     findings
 }
 
@@ -100,9 +101,9 @@ fn local_etcd(seen: &Seen) -> Option<Finding> {
     Some(about(Kind::Etcd, "", "this member", trouble))
 }
 
-/// k3s writes on each node whether its member votes. Those before the end of 2023 do not; then the member that was asked
-/// speaks for itself alone. By the same condition it tells of a voter that does not answer.
-fn voter(node: &Node) -> Option<Finding> {
+/// k3s on the server that leads etcd writes on each Node whether its member votes, and whether it answers. It does so every
+/// 15 s, after etcd itself has decided: a server that has just joined, or was restored, is given its time.
+fn voter(params: &Params, seen: &Seen, node: &Node) -> Option<Finding> {
     let votes = node
         .condition("EtcdIsVoter")
         .filter(|votes| votes.status != "True")?;
@@ -111,7 +112,10 @@ fn voter(node: &Node) -> Option<Finding> {
         _ => (Reason::NotVoter, "does not vote"),
     };
     let message = format!("its member of etcd {what}: {} ({})", votes.message, votes.reason);
-    let trouble = Trouble::error(reason, message).since(votes.last_transition_time.map(Into::into));
+    let since = votes.last_transition_time;
+    let young = age(since, seen.now).is_some_and(|age| age <= params.limits.not_ready);
+    let trouble = Trouble::error(reason, message).since(since.map(Into::into));
+    let trouble = trouble.settling(young && reason == Reason::NotVoter);
     Some(about(Kind::Etcd, "", &node.name, trouble))
 }
 

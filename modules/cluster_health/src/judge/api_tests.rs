@@ -1,4 +1,4 @@
-use crate::samples::{bare, cluster, condition, conditions, controller, node, with};
+use crate::samples::{ago, bare, cluster, condition, conditions, controller, node, with};
 use crate::state::{Check, Etcd, Service};
 use serde_json::{Value, json};
 
@@ -92,7 +92,15 @@ fn members_of_etcd_vote() {
     let unhealthy = json!([ready(), {"type": "EtcdIsVoter", "status": "False", "reason": "Unhealthy", "message": "Node is unhealthy"}]);
     let seen = bare().node(with_etcd("n1", unhealthy));
     assert_eq!(seen.verdicts(json!({})), ["error Etcd n1: Unhealthy"]);
-    // An old version does not say; the member that was asked speaks for itself.
+    // One that has just joined, or was restored, is given its time.
+    let joining = json!([ready(), {"type": "EtcdIsVoter", "status": "False", "reason": "NotAMember", "lastTransitionTime": ago(60)}]);
+    let seen = bare().node(with_etcd("n1", joining));
+    assert_eq!(seen.verdicts(json!({})), ["info Etcd n1: NotVoter settling"]);
+    assert_eq!(
+        seen.verdicts(json!({"not_ready_limit": 30})),
+        ["error Etcd n1: NotVoter"]
+    );
+    // Where a Node does not say it yet, the member that was asked speaks for itself.
     let mut old = bare().node(with_etcd("n1", json!([ready()])));
     assert!(old.verdicts(json!({})).is_empty());
     let etcd = |healthy, learner| Etcd {

@@ -1,4 +1,4 @@
-//! What pods have had since 1.28: containers that run beside the others, or say themselves whether they are started again.
+//! Containers that run beside the others, or say themselves whether they are started again.
 
 use super::tests::{assert_judged, containers};
 use crate::samples::{ago, container, node, with};

@@ -156,7 +156,7 @@ impl Pod {
             .contains_key("kubernetes.io/config.mirror")
     }
 
-    /// Whether it is an init container that runs on beside the others, as there are since 1.28.
+    /// Whether it is an init container that runs on beside the others.
     pub fn is_sidecar(&self, container: &str) -> bool {
         let mut init = self.spec.init_containers.iter();
         init.any(|own| own.name == container && own.restart_policy == "Always")

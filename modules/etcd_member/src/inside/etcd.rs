@@ -173,7 +173,7 @@ async fn ask(member: etcd_api::Member, tls: Tls, has_quorum: bool) -> Member {
     }
 }
 
-/// The member's status, and what a read through it failed at: a member that is cut off from the others still
+/// The member's status, and what a read through it failed at: a member that the others do not reach still
 /// tells its status.
 async fn ask_at(url: &str, tls: &Tls, with_read: bool) -> Result<(Status, Option<String>), String> {
     let there = Client::new(url, tls, MEMBER_LIMIT).map_err(|error| short(&error))?;

@@ -41,7 +41,7 @@ fn a_whole_cluster_is_told_and_passes_every_gate() {
         answer["stale"],
         json!({
             "members_without_node": [], "nodes_without_member": [],
-            "unexpected_members": [], "expected_without_member": [],
+            "unexpected_members": [], "expected_without_member": [], "nodes_behind": [],
         })
     );
     for (number, name) in NAMES.iter().enumerate() {
@@ -330,7 +330,7 @@ fn nodes_that_cannot_be_read_leave_the_rest_as_it_is() {
         answer["stale"],
         json!({
             "members_without_node": null, "nodes_without_member": null,
-            "unexpected_members": [], "expected_without_member": ["n2"],
+            "unexpected_members": [], "expected_without_member": ["n2"], "nodes_behind": null,
         })
     );
 }

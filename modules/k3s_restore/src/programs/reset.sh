@@ -10,7 +10,7 @@ for file in state.db state.db-wal state.db-shm; do
     fi
 done
 kept=$folder/restore
-# The token alone, whatever form it has: nothing is there yet that its hash could be held against.
+# The token alone, whatever form it has: nothing is there yet to compare its hash with.
 secret=$(cat "$kept/files/server/token") || die "the backup has no token"
 case $secret in
 K10*::*)

@@ -325,6 +325,40 @@ fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
     );
 }
 
+/// Four nodes that lack the same are told of it once; the answer has each of them.
+#[test]
+fn a_rule_that_refuses_several_nodes_is_told_once() {
+    let chain = |found: &str| {
+        json!({"version": {"notices": ["v1.36.3+k3s1 is judged as v1.36.2+k3s1, the newest known build of v1.36"], "refusals": [{
+            "rule": "skip_minor", "evidence": format!("from {found} to {MINOR} leaves out v1.32"), "override": "allow_skip_minor: true",
+            "next": "-e k3s_target_version=v1.32.9+k3s1", "stops": ["v1.32.9+k3s1", "v1.33.5+k3s1"], "source": "of a newer module",
+        }]}})
+    };
+    let nodes = [
+        with(server("c1", OLD, PATCH), &chain(OLD)),
+        with(agent("w1", OLD, PATCH), &chain(OLD)),
+        with(agent("w2", OLD, PATCH), &chain("v1.31.3+k3s1")),
+    ];
+    let params = params(PATCH, &nodes, &json!({}));
+    let planned = plan(&params);
+    assert_eq!(rules(&planned).len(), 3);
+    let refused = text::refused(&params, &planned.refusals).unwrap();
+    assert_eq!(
+        refused,
+        "the upgrade to k3s v1.31.5+k3s1 is refused: c1, w1, w2: skip_minor: from … to v1.32.1+k3s1 leaves out v1.32 (c1, w1: v1.31.4+k3s1; w2: v1.31.3+k3s1). Next: -e k3s_target_version=v1.32.9+k3s1. The stops on the way: v1.32.9+k3s1, v1.33.5+k3s1. To do it all the same: -e k3s_allow_skip_minor=true"
+    );
+    let lines = text::plan(&params, &planned);
+    assert_eq!(
+        lines.iter().filter(|line| line.starts_with("refused: ")).count(),
+        1,
+        "{lines:#?}"
+    );
+    assert_eq!(
+        planned.notices.last().unwrap(),
+        "c1, w1, w2: v1.36.3+k3s1 is judged as v1.36.2+k3s1, the newest known build of v1.36"
+    );
+}
+
 #[test]
 fn what_lifts_a_refusal_is_named_as_a_variable_of_the_playbook() {
     let known = json!([{"rule": "cgroup_v1", "evidence": "e", "override": "allow_known_bad: [cgroup_v1]", "next": "n"}]);
@@ -452,7 +486,7 @@ fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
     };
     let pod = json!({"severity": "error", "kind": "Pod", "namespace": "demo", "object": "Deployment/web", "reason": "CrashLoopBackOff"});
     let outdated = cluster(OLD, PATCH);
-    let expected = "the cluster is not well already, and only what comes on top will stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
+    let expected = "the cluster has trouble already, and only what is new stops the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
     assert_eq!(
         told(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
         [expected]
@@ -509,7 +543,7 @@ fn the_plan_is_told_to_a_person() {
             ),
             "   before it: a backup of the datastore".to_owned(),
             "   not drained: its pods go on running while k3s restarts".to_owned(),
-            "w2: left as it is, since v1.31.5+k3s1 is installed and runs".to_owned(),
+            "w2: left alone, since v1.31.5+k3s1 is installed and runs".to_owned(),
             "mind: the API is away while c1, the only controller, restarts; pods go on running".to_owned(),
         ]
     );
