@@ -79,5 +79,5 @@ lab-up: lab ## A lab with one controller and two workers
 lab-down: ## Take it down
 	$(LAB) down
 
-real: install lab ## The scenarios on a real k3s (LAB_K3S=folder LAB_K3S_INSTALL=script, or K3S_FROM=v… K3S_TO=v…; SCENARIOS=…)
-	LAB_K3S='$(LAB_K3S)' LAB_K3S_INSTALL='$(LAB_K3S_INSTALL)' $(LAB) real $(if $(K3S_FROM),--download '$(K3S_FROM)' '$(K3S_TO)') $(SCENARIOS)
+real: install lab ## The scenarios on a real k3s (LAB_K3S=folder LAB_K3S_INSTALL=script, or K3S_VERSIONS='v… v…'; SCENARIOS=…)
+	LAB_K3S='$(LAB_K3S)' LAB_K3S_INSTALL='$(LAB_K3S_INSTALL)' $(LAB) real $(SCENARIOS) $(if $(K3S_VERSIONS),--download $(K3S_VERSIONS))

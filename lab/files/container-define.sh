@@ -1,9 +1,11 @@
 #!/bin/sh
 # Runs on a host and makes a container's disk:
-# container-define.sh VMID NAME ADDRESS SIZE KUBECTL TIME_FACTOR CERT_DAYS EMPTY PACKAGES IMAGES
+# container-define.sh VMID NAME ADDRESS SIZE TIME_FACTOR CERT_DAYS EMPTY PACKAGES KUBELET BEFORE CONTAINERD TEMPLATE
+# The last four are texts, and empty where no real k3s is to run.
 # The disk is memory of a fixed size: it fills up as a real volume does, and is gone with the host's mounts.
 set -eu
-vmid=$1 name=$2 address=$3 size=$4 kubectl=$5 factor=$6 days=$7 empty=$8 packages=$9 images=${10}
+vmid=$1 name=$2 address=$3 size=$4 factor=$5 days=$6 empty=$7 packages=$8
+kubelet=$9 before=${10} containerd=${11} template=${12}
 folder=/var/lib/lxc/$vmid
 mkdir -p "$folder/disk"
 mount -t tmpfs -o "mode=755,size=$size" "disk-$vmid" "$folder/disk"
@@ -29,23 +31,25 @@ mkdir -p "$upper/usr/bin"
 printf '%s' "$packages" > "$upper/usr/local/lib/lab/packages"
 chmod 755 "$upper/usr/local/lib/lab/packages"
 ln -s ../local/lib/lab/packages "$upper/usr/bin/apt-get"
-ln -s "$kubectl" "$upper/usr/local/lib/lab/kubectl"
-# A real k3s imports at each start what lies in this folder. Laid there just before, and not now: a new container has no
-# folder of k3s, and an uninstallation removes it. A link, so that it can be removed.
-if [ -n "$images" ]; then
+if [ -n "$before" ]; then
+    lab=$upper/usr/local/lib/lab
+    printf '%s' "$before" > "$lab/before-k3s"
+    chmod 755 "$lab/before-k3s"
+    printf '%s' "$kubelet" > "$lab/kubelet.conf"
+    printf '%s' "$containerd" > "$lab/containerd.toml"
+    printf '%s' "$template" > "$lab/containerd.toml.tmpl"
     units=$upper/etc/systemd/system
     mkdir -p "$units/k3s.service.wants" "$units/k3s-agent.service.wants"
-    cat > "$units/lab-images.service" <<'UNIT'
+    cat > "$units/lab-before-k3s.service" <<'UNIT'
 [Unit]
-Description=Lay the images of pods where k3s looks for them
+Description=Lay what a real k3s needs in a lab where it looks for it
 Before=k3s.service k3s-agent.service
 
 [Service]
 Type=oneshot
-Environment=FOLDER=/var/lib/rancher/k3s/agent/images
-ExecStart=/bin/sh -c 'mkdir -p $FOLDER && ln -sfn /usr/local/lib/lab/images.tar $FOLDER/homelab-lab.tar'
+ExecStart=/usr/local/lib/lab/before-k3s
 UNIT
-    ln -s ../lab-images.service "$units/k3s.service.wants/"
-    ln -s ../lab-images.service "$units/k3s-agent.service.wants/"
+    ln -s ../lab-before-k3s.service "$units/k3s.service.wants/"
+    ln -s ../lab-before-k3s.service "$units/k3s-agent.service.wants/"
 fi
 cat > "$folder/lab.conf"

@@ -8,10 +8,9 @@ rm -f /etc/hostname /etc/resolv.conf
 : > /etc/machine-id
 : > /etc/fstab
 
-# k3s runs its own etcd and brings its own kubectl: as services or on PATH these would be in the way.
+# k3s runs its own etcd: as a service this one would be in the way.
 rm -rf /var/lib/etcd /etc/default/etcd
 mkdir -p /usr/local/lib/lab
-mv /usr/bin/kubectl /usr/local/lib/lab/kubectl-debian
 for unit in etcd.service etcd2.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer \
     e2scrub_all.timer e2scrub_reap.service fstrim.timer systemd-networkd.service systemd-timesyncd.service; do
     ln -sf /dev/null "/etc/systemd/system/$unit"

@@ -15,6 +15,9 @@ use std::time::Duration;
 const DEFINE: &str = include_str!("../files/container-define.sh");
 /// The stand-in package manager: no container has a way out.
 pub const PACKAGES: &str = include_str!("../files/packages.sh");
+const BEFORE_K3S: &str = include_str!("../files/before-k3s.sh");
+const CONTAINERD: &str = include_str!("../files/containerd.toml");
+const CONTAINERD_TEMPLATE: &str = include_str!("../files/containerd.toml.tmpl");
 /// Enough for two versions of a real k3s with its images; memory is used only as it fills.
 pub const DISK: &str = "2G";
 
@@ -65,11 +68,27 @@ fn lab_conf(node: &Node, template: &Path, images: &Path) -> String {
     text
 }
 
+/// What the kubelet of a real k3s has to be configured with in a lab, besides what k3s says.
+fn kubelet_conf(v1: bool, slow_heartbeat: bool) -> String {
+    let mut text = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n".to_owned();
+    if v1 {
+        // Kubelets since 1.35 do not start there by themselves.
+        text.push_str("failCgroupV1: false\n");
+    }
+    if !slow_heartbeat {
+        // An agent says READY after a heartbeat that is newer than its own start, and k3s has one in 5 minutes.
+        text.push_str("nodeStatusReportFrequency: 5s\n");
+    }
+    text
+}
+
 pub fn define(node: &Node, options: &Options) -> Result<()> {
     let path = conf_path(node);
     fs::write(&path, conf(node)).with_context(|| format!("writing {}", path.display()))?;
     let (vmid, factor) = (node.vmid.to_string(), options.time_factor.to_string());
     let images = images::file();
+    let kubelet = kubelet_conf(cgroup::is_v1(), options.slow_heartbeat);
+    let real = |text| if images.exists() { text } else { "" };
     let days = options.cert_days.map(|days| days.to_string()).unwrap_or_default();
     let script = [
         "sh",
@@ -80,12 +99,14 @@ pub fn define(node: &Node, options: &Options) -> Result<()> {
         &node.name,
         &node.address,
         DISK,
-        options.kubectl.file(),
         &factor,
         &days,
         if node.empty { "empty" } else { "" },
         PACKAGES,
-        if images.exists() { "images" } else { "" },
+        real(&kubelet),
+        real(BEFORE_K3S),
+        real(CONTAINERD),
+        real(CONTAINERD_TEMPLATE),
     ];
     namespace::on(&node.host.name, script)
         .stdin(lab_conf(node, &template::root(), &images))
@@ -124,4 +145,26 @@ pub fn wait_for_systemd(node: &Node) -> Result<()> {
         let said = exec(node, ["systemctl", "is-system-running"]).output()?.stdout;
         Ok(matches!(said.trim(), "running" | "degraded"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubelet_is_configured_for_the_cgroups_and_with_a_quick_heartbeat_or_k3s_s_own() {
+        let head = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+        for (v1, slow, rest) in [
+            (
+                true,
+                false,
+                "failCgroupV1: false\nnodeStatusReportFrequency: 5s\n",
+            ),
+            (true, true, "failCgroupV1: false\n"),
+            (false, false, "nodeStatusReportFrequency: 5s\n"),
+            (false, true, ""),
+        ] {
+            assert_eq!(kubelet_conf(v1, slow), format!("{head}{rest}"));
+        }
+    }
 }

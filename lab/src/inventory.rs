@@ -51,7 +51,7 @@ fn write_node(text: &mut String, node: &Node) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::{Kubectl, Options};
+    use crate::layout::Options;
 
     #[test]
     fn every_node_says_where_it_is() {
@@ -61,11 +61,11 @@ mod tests {
                 workers: 1,
                 version: None,
                 pve: 1,
-                kubectl: Kubectl::Modern,
                 time_factor: 1.0,
                 cert_days: None,
                 empty: Vec::new(),
                 sqlite: false,
+                slow_heartbeat: false,
                 no_cluster: false,
             },
             pid: 1,

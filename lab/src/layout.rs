@@ -1,25 +1,6 @@
 //! Which hosts and containers a lab has, by arithmetic alone.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Kubectl {
-    /// Debian's own, 1.20: asks for policy/v1beta1.
-    Debian,
-    /// A current one.
-    Modern,
-}
-
-impl Kubectl {
-    pub const fn file(self) -> &'static str {
-        match self {
-            Self::Debian => "kubectl-debian",
-            Self::Modern => "kubectl-modern",
-        }
-    }
-}
 
 #[derive(Debug, Clone, Serialize, Deserialize, clap::Args)]
 pub struct Options {
@@ -35,9 +16,6 @@ pub struct Options {
     /// Number of Proxmox hosts; the containers are dealt out to them in turn
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub pve: u8,
-    /// Which kubectl `k3s kubectl` runs
-    #[arg(long, value_enum, default_value_t = Kubectl::Modern)]
-    pub kubectl: Kubectl,
     /// How many times faster than recorded the stand-in's delays pass
     #[arg(long, default_value_t = 4.0)]
     pub time_factor: f64,
@@ -52,6 +30,10 @@ pub struct Options {
     #[arg(long)]
     #[serde(default)]
     pub sqlite: bool,
+    /// Kubelets of a real k3s report at k3s's own pace, every 5 minutes, instead of every 5 s
+    #[arg(long)]
+    #[serde(default)]
+    pub slow_heartbeat: bool,
     /// Containers only: no release server, no k3s
     #[arg(long)]
     pub no_cluster: bool,
@@ -142,11 +124,11 @@ mod tests {
             workers,
             version: None,
             pve,
-            kubectl: Kubectl::Modern,
             time_factor: 1.0,
             cert_days: None,
             empty: Vec::new(),
             sqlite: false,
+            slow_heartbeat: false,
             no_cluster: false,
         }
     }

@@ -133,7 +133,7 @@ fn run(verb: Verb) -> Result<()> {
             arguments,
         } => {
             state::load()?;
-            let kubectl = template::modern_kubectl_here().display().to_string();
+            let kubectl = template::kubectl_here().display().to_string();
             replace(&std::iter::once(kubectl).chain(arguments).collect::<Vec<_>>())
         }
         Verb::Kubectl { arguments, .. } => {

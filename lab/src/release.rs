@@ -16,8 +16,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// On offer by default; the cluster starts with the first, `stable` is the second.
-const VERSIONS: [&str; 4] = ["v1.31.4+k3s1", "v1.31.5+k3s1", "v1.32.2+k3s1", "v1.33.1+k3s1"];
+/// On offer by default; the cluster starts with the first, `stable` is the second. From each of them the next is a hop that k3s
+/// can make, also where it has etcd.
+const VERSIONS: [&str; 4] = ["v1.35.5+k3s1", "v1.35.6+k3s1", "v1.36.3+k3s1", "v1.37.0+k3s1"];
 /// Names a folder of real binaries.
 pub const REAL: &str = "LAB_K3S";
 /// Names a real install script.
@@ -79,7 +80,7 @@ pub fn versions() -> Result<Versions> {
     })
 }
 
-/// For ordering only: v1.31.4+k3s1 is [1, 31, 4, 3, 1].
+/// For ordering only: v1.35.5+k3s1 is [1, 35, 5, 3, 1].
 fn numbers(version: &str) -> Vec<u32> {
     version
         .split(|c: char| !c.is_ascii_digit())
@@ -156,7 +157,7 @@ pub fn start(state: &State, versions: &Versions) -> Result<()> {
 /// Puts a version on offer. The stand-in is one program for all: a trailer makes it that version.
 pub fn add(version: &str) -> Result<()> {
     if !version.starts_with('v') || version.contains('/') || numbers(version).len() < 3 {
-        bail!("adding release {version}: not a version such as v1.31.5+k3s1");
+        bail!("adding release {version}: not a version such as v1.35.6+k3s1");
     }
     let folder = root().join("versions").join(version);
     fs::create_dir_all(&folder).with_context(|| format!("making the release {version}"))?;
@@ -260,12 +261,12 @@ mod tests {
         assert_eq!(
             told,
             [
-                "latest=v1.33.1+k3s1",
-                "next-minor=v1.32.2+k3s1",
-                "stable=v1.31.5+k3s1",
-                "v1.31=v1.31.5+k3s1",
-                "v1.32=v1.32.2+k3s1",
-                "v1.33=v1.33.1+k3s1"
+                "latest=v1.37.0+k3s1",
+                "next-minor=v1.36.3+k3s1",
+                "stable=v1.35.6+k3s1",
+                "v1.35=v1.35.6+k3s1",
+                "v1.36=v1.36.3+k3s1",
+                "v1.37=v1.37.0+k3s1"
             ]
         );
     }
@@ -273,11 +274,11 @@ mod tests {
     #[test]
     fn without_a_next_minor_version_its_channel_is_the_stable_one() {
         for (offered, next) in [
-            (vec!["v1.22.3+k3s1", "v1.22.5+k3s1"], "v1.22.5+k3s1"),
-            (vec!["v1.22.5+k3s1"], "v1.22.5+k3s1"),
+            (vec!["v1.36.2+k3s1", "v1.36.3+k3s1"], "v1.36.3+k3s1"),
+            (vec!["v1.36.3+k3s1"], "v1.36.3+k3s1"),
             (
-                vec!["v1.21.2+k3s1", "v1.22.3+k3s1", "v1.22.5+k3s1"],
-                "v1.22.5+k3s1",
+                vec!["v1.35.6+k3s1", "v1.36.2+k3s1", "v1.36.3+k3s1"],
+                "v1.36.3+k3s1",
             ),
         ] {
             let offered: Vec<String> = offered.into_iter().map(str::to_owned).collect();

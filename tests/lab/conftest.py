@@ -43,7 +43,6 @@ class Run:
 class Lab:
     folder: Path
     options: list[str]
-    next_patch: int = 5
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def up(self) -> None:
@@ -132,12 +131,20 @@ class Lab:
 
     # Versions
 
+    def starts(self) -> str:
+        """The version that the cluster began with."""
+        return json.loads(self("release", "list"))["starts"]
+
+    def channel(self, name: str) -> str:
+        """Where a channel points to."""
+        return json.loads(self("release", "list"))["channels"][name]
+
     def offer_next(self) -> str:
-        """Puts the next patch release on offer and points the channel at it."""
-        version = f"v1.31.{self.next_patch}+k3s1"
+        """Puts the patch release after that of the channel `stable` on offer, and points the channel at it."""
+        minor, patch = self.channel("stable").removesuffix("+k3s1").rsplit(".", 1)
+        version = f"{minor}.{int(patch) + 1}+k3s1"
         self("release", "add", version)
         self("channel", "stable", version)
-        self.next_patch += 1
         return version
 
     # Running playbooks

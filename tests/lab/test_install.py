@@ -50,12 +50,6 @@ def test_the_plan_changes_nothing(lab: Lab) -> None:
     assert lab.inside(101, "ls -A /usr/local/bin; ls /etc/rancher 2>/dev/null; true") == ""
 
 
-def test_a_version_that_would_not_read_its_settings_is_refused(lab: Lab) -> None:
-    refused = install(lab, "-e", "k3s_target_version=v1.20.15+k3s1")
-    refused.assert_failed_with("k3s v1.20.15+k3s1 does not read", "nothing was touched", "etcd-s3-secret-key into /etc/rancher/k3s/config.yaml")
-    assert lab.inside(111, "ls /etc/rancher 2>/dev/null; true") == ""
-
-
 def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
     # Killed in the midst of the first server's installation.
     run = lab.begin("install-k3s", "-i", str(lab.folder / "settings.yaml"))

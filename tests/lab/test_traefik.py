@@ -53,24 +53,6 @@ def guards(lab: Lab) -> list[str]:
     return [one["metadata"]["name"] for one in configs(lab) if "homelab.k3s/helm-adopt" in json.dumps(one["metadata"])]
 
 
-SHIELD = {
-    "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-    "metadata": {"name": "definitions-are-kept.helm-adopt.homelab.k3s"},
-    "webhooks": [{
-        "name": "definitions-are-kept.helm-adopt.homelab.k3s", "failurePolicy": "Fail", "sideEffects": "None",
-        "admissionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:1/"},
-        "rules": [{
-            "operations": ["DELETE"], "apiGroups": ["apiextensions.k8s.io"], "apiVersions": ["*"],
-            "resources": ["customresourcedefinitions"],
-        }],
-    }],
-}  # fmt: skip
-
-
-def shielded(lab: Lab) -> str:
-    return lab.kubectl("get", "validatingwebhookconfigurations", "-o", "name")
-
-
 def assert_right(lab: Lab) -> None:
     definitions = json.loads(lab.kubectl("get", "crd", "-o", "json"))["items"]
     assert {one["metadata"]["annotations"].get(OWNER) for one in definitions} == {"traefik-crd"}
@@ -129,12 +111,8 @@ def test_a_killed_run_is_taken_up(lab: Lab) -> None:
         run = lab.begin("reconcile-traefik-crd-ownership", *ALWAYS)
         lab.wait_until("our policy", lambda: guards(lab) == ["traefik-crd"])
         lab.kill(run, remote_too)
-    # And what one leaves that had a k3s without failure policies.
-    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(SHIELD))
-    assert "definitions-are-kept" in shielded(lab)
     again = reconcile(lab)
     assert again.status == 0, again.text
-    assert shielded(lab) == ""
     assert_right(lab)
 
 

@@ -1,4 +1,4 @@
-//! What the repository does to itself: `cargo xtask install | docs | check | static`.
+//! What the repository does to itself: `cargo xtask install | docs | check | builds | static`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
@@ -7,6 +7,7 @@
 )]
 
 mod build;
+mod builds;
 mod check;
 mod docs;
 mod install;
@@ -42,6 +43,11 @@ enum Task {
     },
     /// Write the tables of README.md
     Docs,
+    /// Update the table of k3s's builds from a checkout of k3s-io/docs
+    Builds {
+        #[arg(value_name = "FOLDER")]
+        docs: PathBuf,
+    },
     /// Build one package's program for this machine, static, and put it into a folder
     Static {
         package: String,
@@ -67,6 +73,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Install { targets, modules } => install::install(&repo, targets, modules),
         Task::Docs => docs::write(&repo),
+        Task::Builds { docs } => builds::write(&repo, docs),
         Task::Static { package, folder } => install::only_static(&repo, package, folder),
         Task::Check => {
             let faults = check::faults(&repo)?;

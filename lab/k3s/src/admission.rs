@@ -2,7 +2,6 @@
 
 use crate::json::{default, items, name, set, text};
 use crate::kinds::Kind;
-use crate::version::Version;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -124,14 +123,12 @@ fn namespace(object: &mut Value) {
         return;
     }
     default(object, &["spec", "finalizers"], json!(["kubernetes"]));
-    if Version::current().since(21) {
-        let own = name(object).to_owned();
-        set(
-            object,
-            &["metadata", "labels", "kubernetes.io/metadata.name"],
-            json!(own),
-        );
-    }
+    let own = name(object).to_owned();
+    set(
+        object,
+        &["metadata", "labels", "kubernetes.io/metadata.name"],
+        json!(own),
+    );
 }
 
 fn secret(object: &mut Value) {

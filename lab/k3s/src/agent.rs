@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 const RETRY: Duration = Duration::from_secs(5);
 const LEARN_SECONDS: f64 = 20.0;
 /// Recorded second of an agent's start at which a new node first shows.
-const REGISTERS_AT: f64 = 3.0;
+const REGISTERS_AT: f64 = 2.0;
 
 pub async fn run(config: Config) -> Result<()> {
     let Some(token) = config.token() else {

@@ -14,18 +14,17 @@ use crate::version::Version;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// With the minor version that brought it.
-const COMMANDS: &[(u32, &str, &str)] = &[
-    (0, "server", "Run management server"),
-    (0, "agent", "Run node agent"),
-    (0, "kubectl", "Run kubectl"),
-    (0, "crictl", "Run crictl"),
-    (0, "ctr", "Run ctr"),
-    (0, "check-config", "Run config check"),
-    (0, "etcd-snapshot", "Trigger an immediate etcd snapshot"),
-    (26, "token", "Manage tokens"),
-    (20, "certificate", "Manage K3s certificates"),
-    (0, "help, h", "Shows a list of commands or help for one command"),
+const COMMANDS: &[(&str, &str)] = &[
+    ("server", "Run management server"),
+    ("agent", "Run node agent"),
+    ("kubectl", "Run kubectl"),
+    ("crictl", "Run crictl"),
+    ("ctr", "Run ctr"),
+    ("check-config", "Run config check"),
+    ("etcd-snapshot", "Trigger an immediate etcd snapshot"),
+    ("token", "Manage tokens"),
+    ("certificate", "Manage K3s certificates"),
+    ("help, h", "Shows a list of commands or help for one command"),
 ];
 
 /// Runs what the arguments say and returns the exit status.
@@ -81,9 +80,7 @@ fn command(name: &str, rest: &[String]) -> u8 {
         "agent" => node(Role::Agent, rest),
         "etcd-snapshot" => unpacked(rest).map_or_else(|e| failed(&e), |()| snapshot::run(rest)),
         "token" => token::run(rest),
-        "certificate" if certificate::exists(Version::current()) => {
-            unpacked(rest).map_or_else(|e| failed(&e), |()| certificate::run(rest))
-        }
+        "certificate" => unpacked(rest).map_or_else(|e| failed(&e), |()| certificate::run(rest)),
         "crictl" | "ctr" | "check-config" => {
             eprintln!("k3s {name}: there is no container runtime in the lab");
             1
@@ -135,7 +132,7 @@ fn node(role: Role, arguments: &[String]) -> u8 {
                 "Incorrect Usage: flag provided but not defined: -{flag}\n\n{}",
                 node_help(role)
             );
-            log::fatal(&format!("flag provided but not defined: -{flag}"));
+            log::fatal(&format!("Error: flag provided but not defined: -{flag}"));
             return 1;
         }
     };
@@ -171,9 +168,7 @@ fn help() -> String {
     let version = Version::current();
     let commands: Vec<String> = COMMANDS
         .iter()
-        .filter(|(since, ..)| version.since(*since))
-        .filter(|(_, name, _)| *name != "certificate" || certificate::exists(version))
-        .map(|(_, name, what)| format!("   {name:<14} {what}"))
+        .map(|(name, what)| format!("   {name:<14} {what}"))
         .collect();
     format!(
         "NAME:\n   k3s - Kubernetes, but small and simple\n\nUSAGE:\n   k3s [global options] command [command options] \

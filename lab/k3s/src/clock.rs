@@ -22,7 +22,7 @@ pub fn paced(seconds: f64) -> Duration {
     Duration::from_secs_f64((seconds / *FACTOR).max(0.001))
 }
 
-/// `metadata.creationTimestamp`, conditions.
+/// `metadata.creationTimestamp`, conditions, the log.
 pub fn seconds() -> String {
     at(OffsetDateTime::now_utc())
 }
@@ -45,12 +45,6 @@ fn at(moment: OffsetDateTime) -> String {
 pub fn microseconds() -> String {
     let now = OffsetDateTime::now_utc();
     format!("{}.{:06}Z", at(now).trim_end_matches('Z'), now.microsecond())
-}
-
-/// The log's.
-pub fn nanoseconds() -> String {
-    let now = OffsetDateTime::now_utc();
-    format!("{}.{:09}Z", at(now).trim_end_matches('Z'), now.nanosecond())
 }
 
 /// A time of the file system.

@@ -8,7 +8,6 @@ use crate::kinds::{self, Kind};
 use crate::random;
 use crate::registry::Registry;
 use crate::store::StoreError;
-use crate::webhooks;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -170,12 +169,6 @@ impl Cluster {
     }
 
     /// Removes at once, or marks as being removed. Returns what remains.
-    /// What a webhook has to be asked for is refused: nobody answers one here.
-    pub fn check_delete(&self, kind: &Kind) -> Outcome<()> {
-        let hooks = kinds::of("validatingwebhookconfigurations");
-        webhooks::check_delete(kind, &self.registry.list(&hooks.prefix("")))
-    }
-
     pub async fn delete(
         &self,
         kind: &Kind,
@@ -185,7 +178,6 @@ impl Cluster {
         for _ in 0..ATTEMPTS {
             let old = self.find(kind, key.0, key.1)?;
             check_preconditions(kind, &old, options)?;
-            self.check_delete(kind)?;
             match self.delete_once(kind, &old, options).await {
                 Err(refusal) if refusal.is_conflict() && options.version.is_empty() => {
                     self.registry.sync().await?;

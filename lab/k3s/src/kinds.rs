@@ -1,7 +1,6 @@
-//! Which kinds the API serves, and in which version of k3s. Kinds of custom resources join them.
+//! Which kinds the API serves. Kinds of custom resources join them.
 
 use crate::json::{flag, items, text};
-use crate::version::Version;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -167,15 +166,6 @@ const ROWS: &[Row] = &[
         "",
         true,
     ),
-    (
-        "admissionregistration.k8s.io",
-        "v1",
-        "validatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration",
-        false,
-        "",
-        false,
-    ),
     ("helm.cattle.io", "v1", "helmcharts", "HelmChart", true, "", true),
     (
         "helm.cattle.io",
@@ -187,19 +177,7 @@ const ROWS: &[Row] = &[
         false,
     ),
     ("k3s.cattle.io", "v1", "addons", "Addon", true, "", false),
-];
-
-static BUILT_IN: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-    let mut kinds: Vec<Kind> = ROWS.iter().map(Kind::from_row).collect();
-    kinds.push(Kind {
-        versions: budget_versions(Version::current()),
-        ..budget()
-    });
-    kinds
-});
-
-fn budget() -> Kind {
-    Kind::from_row(&(
+    (
         "policy",
         "v1",
         "poddisruptionbudgets",
@@ -207,17 +185,10 @@ fn budget() -> Kind {
         true,
         "pdb",
         true,
-    ))
-}
+    ),
+];
 
-/// policy/v1 came with 1.21, and v1beta1 went with 1.25.
-fn budget_versions(version: &Version) -> Vec<Text> {
-    match version.minor {
-        ..=20 => vec!["v1beta1".into()],
-        21..=24 => vec!["v1".into(), "v1beta1".into()],
-        _ => vec!["v1".into()],
-    }
-}
+static BUILT_IN: LazyLock<Vec<Kind>> = LazyLock::new(|| ROWS.iter().map(Kind::from_row).collect());
 
 fn words(text: &'static str) -> Vec<Text> {
     text.split(',')
@@ -324,14 +295,6 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_budget_is_served_as_its_release_did() {
-        let of = |text| budget_versions(&Version::parse(text).unwrap());
-        assert_eq!(of("v1.20.8+k3s1"), ["v1beta1"]);
-        assert_eq!(of("v1.21.2+k3s1"), ["v1", "v1beta1"]);
-        assert_eq!(of("v1.31.4+k3s1"), ["v1"]);
-    }
 
     #[test]
     fn keys_tell_groups_and_namespaces_apart() {

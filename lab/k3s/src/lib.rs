@@ -40,4 +40,3 @@ pub mod tamper;
 pub mod tls;
 pub mod token;
 pub mod version;
-mod webhooks;

@@ -30,5 +30,5 @@ pub fn component(level: char, place: &str, text: &str) {
 }
 
 fn line(level: &str, text: &str) {
-    eprintln!("time=\"{}\" level={level} msg={text:?}", clock::nanoseconds());
+    eprintln!("time=\"{}\" level={level} msg={text:?}", clock::seconds());
 }

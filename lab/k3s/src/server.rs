@@ -7,7 +7,7 @@ use crate::clock::paced;
 use crate::cluster::{Cluster, Part};
 use crate::config::Config;
 use crate::controllers::{self, leader::Leader};
-use crate::etcd::{self, bootstrap, migrate, process, reset, upkeep};
+use crate::etcd::{self, bootstrap, metrics, migrate, process, reset, upkeep};
 use crate::files;
 use crate::join::{Door, fetch_identity, kubelet_client};
 use crate::kinds;
@@ -36,7 +36,7 @@ use tokio::process::Child;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Recorded second of a server's start at which its new Node first shows.
-const REGISTERS_AT: f64 = 12.0;
+const REGISTERS_AT: f64 = 8.0;
 const RETRY: Duration = Duration::from_millis(500);
 /// The lease of the controllers is given back in this time, or it runs out by itself.
 const RELEASE: Duration = Duration::from_millis(500);
@@ -64,6 +64,7 @@ pub async fn run(config: Config) -> Result<()> {
         );
         tokio::spawn(bootstrap::keep(config.clone(), secret.clone()));
         tokio::spawn(upkeep::promote(config.clone()));
+        tokio::spawn(metrics::run());
         store::open_etcd(&config.server_dir())?
     } else {
         store::open(&config.server_dir().join("db"))?

@@ -13,6 +13,7 @@ use crate::snapshot;
 use crate::version::hex;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method, Response};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -53,6 +54,9 @@ impl Supervisor {
             "/v1-k3s/client-ca.crt" => return Some(http::plain(200, self.pki.client_ca.pem().to_owned())),
             path if path.starts_with("/v1-k3s/") || path.starts_with("/db/") => {}
             _ => return None,
+        }
+        if !headers.contains_key(AUTHORIZATION) {
+            return Some(http::refused(&Refusal::new(403, "Forbidden", "forbidden")));
         }
         let Some(user) = self.login(headers) else {
             return Some(http::refused(&Refusal::unauthorized()));
@@ -129,7 +133,7 @@ impl Supervisor {
 
     /// Basic auth: `node` or `server`, and the secret part of the token.
     fn login(&self, headers: &HeaderMap) -> Option<User> {
-        let header = headers.get(hyper::header::AUTHORIZATION)?.to_str().ok()?;
+        let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
         let plain = STANDARD.decode(header.strip_prefix("Basic ")?).ok()?;
         let plain = String::from_utf8(plain).ok()?;
         let (user, password) = plain.split_once(':')?;

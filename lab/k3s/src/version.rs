@@ -2,6 +2,7 @@
 //! file, so that each version has its own checksum and can be copied around like a real one.
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs::File;
@@ -12,6 +13,11 @@ const MARK: &str = "\nLAB-K3S-VERSION=";
 /// A build without a trailer (`cargo run`) takes its version from here.
 const VARIABLE: &str = "LAB_K3S_VERSION";
 const TRAILER_LIMIT: i64 = 80;
+
+/// In the order of their versions.
+static BUILDS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../../modules/k3s_version/builds.json")).unwrap_or_default()
+});
 
 /// Read once: the file may be replaced while the process runs, and the process stays what it was.
 static CURRENT: LazyLock<Version> = LazyLock::new(|| {
@@ -45,9 +51,9 @@ impl Version {
 
     fn unmarked() -> Self {
         Self {
-            text: "v1.31.4+k3s1".to_owned(),
-            minor: 31,
-            patch: 4,
+            text: "v1.35.5+k3s1".to_owned(),
+            minor: 35,
+            patch: 5,
         }
     }
 
@@ -80,31 +86,44 @@ impl Version {
         }
     }
 
-    /// The commit in `k3s --version`: known for the recorded versions, else made from the version.
+    /// The commit in `k3s --version`: made from the version.
     pub fn commit(&self) -> String {
-        match self.text.as_str() {
-            "v1.21.2+k3s1" => "5a67e8dc".to_owned(),
-            "v1.20.8+k3s1" => "5d0a12a6".to_owned(),
-            other => hex(&Sha256::digest(other))[..8].to_owned(),
-        }
+        hex(&Sha256::digest(&self.text))[..8].to_owned()
     }
 
     pub fn go(&self) -> &'static str {
-        match self.minor {
-            ..=25 => "go1.19.8",
-            26..=28 => "go1.20.13",
-            29..=31 => "go1.22.9",
-            _ => "go1.24.6",
-        }
+        if self.since(36) { "go1.26.5" } else { "go1.25.9" }
     }
 
-    pub fn container_runtime(&self) -> &'static str {
-        match self.minor {
-            ..=20 => "containerd://1.4.4-k3s1",
-            21..=23 => "containerd://1.4.4-k3s2",
-            24..=30 => "containerd://1.7.11-k3s2",
-            _ => "containerd://1.7.23-k3s2",
-        }
+    pub fn container_runtime(&self) -> String {
+        format!("containerd://{}", self.carries("containerd"))
+    }
+
+    /// What this build says of its etcd. The lab's is one and the same for all.
+    pub fn etcd(&self) -> &'static str {
+        self.carries("etcd").split('-').next().unwrap_or_default()
+    }
+
+    /// As the product's table of builds has it; of a build that is not in there, as of the newest of its minor version.
+    fn carries(&self, part: &str) -> &'static str {
+        let told = |build: &&'static Value| build[part].is_string();
+        let exact = BUILDS
+            .iter()
+            .filter(told)
+            .find(|build| build["version"] == self.text.as_str());
+        let of_minor = format!("v1.{}.", self.minor);
+        let mut others = BUILDS.iter().filter(told);
+        let newest = || {
+            others.rfind(|build| {
+                build["version"]
+                    .as_str()
+                    .is_some_and(|v| v.starts_with(&of_minor))
+            })
+        };
+        exact
+            .or_else(newest)
+            .and_then(|build| build[part].as_str())
+            .unwrap_or("unknown")
     }
 
     /// The name of the folder that a real binary unpacks itself into: one per version.
@@ -134,25 +153,43 @@ mod tests {
 
     #[test]
     fn a_release_and_a_candidate_are_versions() {
-        let release = Version::parse("v1.21.2+k3s1").unwrap();
-        assert_eq!((release.minor, release.patch), (21, 2));
-        assert_eq!(Version::parse("v1.32.0-rc1+k3s1").unwrap().minor, 32);
-        assert!(release.since(21) && !release.since(22));
+        let release = Version::parse("v1.35.2+k3s1").unwrap();
+        assert_eq!((release.minor, release.patch), (35, 2));
+        assert_eq!(Version::parse("v1.36.0-rc1+k3s1").unwrap().minor, 36);
+        assert!(release.since(35) && !release.since(36));
     }
 
     #[test]
     fn a_backport_counts_from_its_patch_on() {
-        let releases = [(31, 9), (33, 1)];
+        let releases = [(34, 9), (36, 2)];
         let has = |text| Version::parse(text).unwrap().has(&releases);
-        assert!(has("v1.31.9+k3s1") && has("v1.33.1+k3s1") && has("v1.34.0+k3s1"));
+        assert!(has("v1.34.9+k3s1") && has("v1.36.2+k3s1") && has("v1.37.0+k3s1"));
         assert!(
-            !has("v1.31.8+k3s1") && !has("v1.33.0+k3s1") && !has("v1.30.14+k3s1") && !has("v1.32.1+k3s1")
+            !has("v1.34.8+k3s1") && !has("v1.36.1+k3s1") && !has("v1.33.14+k3s1") && !has("v1.35.6+k3s1")
         );
     }
 
     #[test]
+    fn a_build_carries_what_the_table_says_and_a_later_one_as_much() {
+        let carried = |version: &str| {
+            let version = Version::parse(version).unwrap();
+            (version.etcd(), version.container_runtime())
+        };
+        assert_eq!(carried("v1.35.6+k3s1").0, "3.6.12");
+        assert_eq!(
+            carried("v1.36.3+k3s1"),
+            ("3.6.14", "containerd://2.3.2-k3s2".to_owned())
+        );
+        assert_eq!(
+            carried("v1.36.99+k3s1").0.split('.').take(2).collect::<Vec<_>>(),
+            ["3", "6"]
+        );
+        assert_eq!(carried("v1.99.0+k3s1").0, "unknown");
+    }
+
+    #[test]
     fn other_words_are_not() {
-        for text in ["1.21.2", "stable", "v2.0.0", "v1.21", ""] {
+        for text in ["1.35.2", "stable", "v2.0.0", "v1.35", ""] {
             assert!(Version::parse(text).is_err(), "{text}");
         }
     }

@@ -1,32 +1,37 @@
 //! What klipper-helm does in the Jobs of k3s's controller of charts, with a real Helm: install, upgrade, reinstall, uninstall.
 
-use crate::release::{self, Change};
+use crate::release::{self, Change, Release};
 use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// What the controller mounts: values, and a chart that is given in the `HelmChart` itself.
 const VALUES: &str = "/config";
 const CHARTS: &str = "/chart";
 /// The API server is a source of charts too, and this is what its certificate is signed with.
 pub(crate) const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// What is written here shows in the status of the container that has ended.
+const MESSAGE: &str = "/dev/termination-log";
+/// The label of a release by which the controller recognizes what it has ordered: without it, it starts the Job again.
+const HASH: &str = "helmcharts.helm.cattle.io/configHash";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Install,
     Upgrade,
+    /// Also where it fails: the next installation shows it.
     Uninstall,
-    /// A release whose Helm was cut off: nobody finishes it.
+    /// The release of a Helm that was interrupted: nobody finishes it.
     SetFailed,
-    /// What the release has made by APIs that are no more is said in those that are.
+    /// APIs that are no more, in what the release has made, are replaced by those that are.
     MapApis,
 }
 
-/// What the Job was told.
-#[derive(Debug, PartialEq, Eq)]
+/// What the Job is to do.
+#[derive(Debug, PartialEq, Eq, Default)]
 struct Order {
     name: String,
     namespace: String,
@@ -34,40 +39,29 @@ struct Order {
     delete: bool,
     /// For install and upgrade.
     options: Vec<String>,
-    /// Empty where the controller knows none, as until March 2022.
+    /// Empty: reinstall.
     policy: String,
+    /// The revision that the controller has seen, where it says so: another one is another Job's work.
+    expected: String,
+    /// Of Helm 4: true, false, auto, or empty where the controller does not say.
+    server_side: String,
+    force_conflicts: String,
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let order = Order::given(arguments, |name| env::var(name).unwrap_or_default())?;
-    let status = status(&order)?;
-    let shown = status.as_deref().unwrap_or("not there");
-    println!("the release {} is {shown}", order.name);
-    for step in steps(order.delete, status.as_deref(), &order.policy)? {
-        order.take(step)?;
+    let found = release::newest(&order.namespace, &order.name)?;
+    match &found {
+        None => println!("there is no release {}", order.name),
+        Some(release) => println!(
+            "the release {} is {} (revision {})",
+            order.name, release.status, release.revision
+        ),
+    }
+    for step in order.steps(found.as_ref())? {
+        order.take(step, found.as_ref())?;
     }
     Ok(())
-}
-
-fn steps(delete: bool, status: Option<&str>, policy: &str) -> Result<Vec<Step>> {
-    let Some(status) = status else {
-        return Ok(if delete { vec![] } else { vec![Step::Install] });
-    };
-    if delete {
-        return Ok(vec![Step::Uninstall]);
-    }
-    let mut steps = Vec::new();
-    if status.starts_with("pending-") {
-        steps.push(Step::SetFailed);
-    }
-    match (status, policy) {
-        ("deployed" | "pending-upgrade", _) => steps.extend([Step::MapApis, Step::Upgrade]),
-        (_, "abort") => bail!("it is left to operators: the failure policy is abort"),
-        (_, "retry") => steps.push(Step::Upgrade),
-        (_, "" | "reinstall") => steps.extend([Step::Uninstall, Step::Install]),
-        (_, other) => bail!("the failure policy {other} is not known"),
-    }
-    Ok(steps)
 }
 
 impl Order {
@@ -89,6 +83,10 @@ impl Order {
         if !timeout.is_empty() {
             options.extend(["--timeout".to_owned(), timeout]);
         }
+        let hash = variable("CONFIG_HASH");
+        if !hash.is_empty() {
+            options.extend(["--labels".to_owned(), format!("{HASH}={hash}")]);
+        }
         Ok(Self {
             name: variable("NAME"),
             namespace: variable("TARGET_NAMESPACE"),
@@ -96,28 +94,92 @@ impl Order {
             delete: verb == "delete",
             options,
             policy: variable("FAILURE_POLICY"),
+            expected: variable("EXPECTED_RELEASE_REVISION"),
+            server_side: variable("SERVER_SIDE"),
+            force_conflicts: variable("FORCE_CONFLICTS"),
         })
     }
 
-    fn take(&self, step: Step) -> Result<()> {
+    fn steps(&self, found: Option<&Release>) -> Result<Vec<Step>> {
+        let Some(release) = found else {
+            return Ok(if self.delete { vec![] } else { vec![Step::Install] });
+        };
+        if !self.expected.is_empty() && self.expected != release.revision.to_string() {
+            println!("revision {} was expected: nothing is done", self.expected);
+            return Ok(vec![]);
+        }
+        if self.delete {
+            return Ok(vec![Step::Uninstall]);
+        }
+        match release.status.as_str() {
+            "deployed" => Ok(vec![Step::MapApis, Step::Upgrade]),
+            "pending-upgrade" | "superseded" => Ok(vec![Step::SetFailed, Step::Upgrade]),
+            "pending-install" | "pending-rollback" | "uninstalling" => {
+                let mut steps = vec![Step::SetFailed];
+                steps.extend(self.after_a_failure()?);
+                Ok(steps)
+            }
+            _ => self.after_a_failure(),
+        }
+    }
+
+    fn after_a_failure(&self) -> Result<Vec<Step>> {
+        match self.policy.as_str() {
+            "abort" => bail!("it is left to operators: the failure policy is abort"),
+            "retry" => Ok(vec![Step::Upgrade]),
+            "" | "reinstall" => Ok(vec![Step::Uninstall, Step::Install]),
+            other => bail!("the failure policy {other} is not known"),
+        }
+    }
+
+    fn take(&self, step: Step, found: Option<&Release>) -> Result<()> {
         match step {
-            Step::Install => self.install("install"),
-            Step::Upgrade => self.install("upgrade"),
-            Step::Uninstall => helm(&["uninstall", &self.name, "--namespace", &self.namespace]),
+            Step::Install => self.install("install", None),
+            Step::Upgrade => self.install("upgrade", found),
+            Step::Uninstall => {
+                note(&format!("uninstalling {}", self.name));
+                helm(&["uninstall", &self.name, "--namespace", &self.namespace, "--wait"]).or_else(|error| {
+                    println!("{error:#}");
+                    Ok(())
+                })
+            }
             Step::SetFailed => release::change(&self.namespace, &self.name, Change::Failed),
             Step::MapApis => release::change(&self.namespace, &self.name, Change::MapApis),
         }
     }
 
-    fn install(&self, verb: &str) -> Result<()> {
+    fn install(&self, verb: &str, upgraded: Option<&Release>) -> Result<()> {
+        note(&format!("{verb} of {}", self.name));
         let chart = self.chart()?;
         let values = values(Path::new(VALUES))?;
+        let applying = self.applying(upgraded);
         let mut words = vec![verb, "--namespace", &self.namespace, &self.name, &chart];
-        words.extend(self.options.iter().map(String::as_str));
+        words.extend(self.options.iter().chain(&applying).map(String::as_str));
         for file in &values {
             words.extend(["--values", file]);
         }
         helm(&words)
+    }
+
+    /// How Helm 4 is to apply. What is installed can only be true or false; what is upgraded stays as it was installed, and
+    /// only what is applied by the server can be forced.
+    fn applying(&self, upgraded: Option<&Release>) -> Vec<String> {
+        let auto = self.server_side == "auto";
+        let by_server = upgraded.is_none_or(|release| release.apply_method == "ssa");
+        let server_side = match upgraded {
+            None if auto => "true",
+            _ => &self.server_side,
+        };
+        let force = if auto && !by_server && self.force_conflicts == "true" {
+            "false"
+        } else {
+            &self.force_conflicts
+        };
+        [("--server-side", server_side), ("--force-conflicts", force)]
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(flag, value)| format!("{flag}={value}"))
+            .collect()
     }
 
     /// Where the chart is: a URL, or a file made of what the `HelmChart` has in itself.
@@ -134,6 +196,12 @@ impl Order {
     }
 }
 
+/// A line for the status of the Job's container. Outside of a pod there is no such file.
+fn note(line: &str) {
+    let opened = fs::File::options().append(true).open(MESSAGE);
+    let _ = opened.and_then(|mut file| writeln!(file, "{line}"));
+}
+
 /// In the order of their names: those of a `HelmChartConfig` come after the chart's own.
 fn values(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
@@ -147,48 +215,38 @@ fn values(folder: &Path) -> Result<Vec<String>> {
     Ok(files)
 }
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new("/bin/helm");
-    command
-        .args(arguments)
-        .env("SSL_CERT_FILE", format!("{ACCOUNT}/ca.crt"))
-        .env("HOME", "/tmp");
-    command
-}
-
 /// Helm's own words go where ours do, and its failure ends us.
 fn helm(arguments: &[&str]) -> Result<()> {
     println!("+ helm {}", arguments.join(" "));
-    let status = command(arguments).status().context("running helm")?;
+    let status = Command::new("/bin/helm")
+        .args(arguments)
+        .env("SSL_CERT_FILE", format!("{ACCOUNT}/ca.crt"))
+        .status()
+        .context("running helm")?;
     ensure!(status.success(), "helm ended with {status}");
     Ok(())
-}
-
-/// Of the newest revision. That there is none must not be mistaken for an API that does not answer.
-fn status(order: &Order) -> Result<Option<String>> {
-    let filter = format!("^{}$", order.name);
-    let arguments = [
-        "ls",
-        "--all",
-        "--filter",
-        &filter,
-        "--namespace",
-        &order.namespace,
-        "--output",
-        "json",
-    ];
-    let output = command(&arguments)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("running helm ls")?;
-    ensure!(output.status.success(), "helm ls ended with {}", output.status);
-    let found: Value = serde_json::from_slice(&output.stdout).context("reading what helm ls says")?;
-    Ok(found[0]["status"].as_str().map(str::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn release(status: &str, revision: u64, apply_method: &str) -> Release {
+        Release {
+            status: status.to_owned(),
+            revision,
+            apply_method: apply_method.to_owned(),
+        }
+    }
+
+    fn order(policy: &str, delete: bool, expected: &str) -> Order {
+        Order {
+            policy: policy.to_owned(),
+            delete,
+            expected: expected.to_owned(),
+            ..Order::default()
+        }
+    }
 
     #[test]
     fn what_is_done_depends_on_the_release_and_on_the_failure_policy() {
@@ -202,18 +260,71 @@ mod tests {
             (Some("failed"), "reinstall", vec![Uninstall, Install]),
             (Some("failed"), "retry", vec![Upgrade]),
             (Some("pending-install"), "", vec![SetFailed, Uninstall, Install]),
-            (Some("pending-upgrade"), "", vec![SetFailed, MapApis, Upgrade]),
+            (Some("uninstalling"), "retry", vec![SetFailed, Upgrade]),
+            (Some("pending-upgrade"), "abort", vec![SetFailed, Upgrade]),
+            (Some("superseded"), "", vec![SetFailed, Upgrade]),
         ] {
+            let found = status.map(|status| release(status, 1, "ssa"));
             assert_eq!(
-                steps(false, status, policy).unwrap(),
+                order(policy, false, "").steps(found.as_ref()).unwrap(),
                 expected,
                 "{status:?} {policy}"
             );
         }
-        assert!(steps(false, Some("failed"), "abort").is_err());
-        assert!(steps(false, Some("failed"), "hope").is_err());
-        assert_eq!(steps(true, None, "").unwrap(), []);
-        assert_eq!(steps(true, Some("failed"), "abort").unwrap(), [Uninstall]);
+        let failed = release("failed", 1, "");
+        assert!(order("abort", false, "").steps(Some(&failed)).is_err());
+        assert!(order("hope", false, "").steps(Some(&failed)).is_err());
+        assert_eq!(order("", true, "").steps(None).unwrap(), []);
+        assert_eq!(
+            order("abort", true, "").steps(Some(&failed)).unwrap(),
+            [Uninstall]
+        );
+    }
+
+    #[test]
+    fn a_revision_that_was_not_expected_is_left_alone() {
+        let found = release("deployed", 4, "ssa");
+        for (expected, steps) in [("", 2), ("4", 2), ("3", 0), ("0", 0)] {
+            let order = order("", false, expected);
+            assert_eq!(order.steps(Some(&found)).unwrap().len(), steps, "{expected}");
+        }
+        assert_eq!(order("", true, "3").steps(Some(&found)).unwrap(), []);
+        // The first installation: the controller has seen no release, and there is none.
+        assert_eq!(order("", false, "0").steps(None).unwrap(), [Step::Install]);
+    }
+
+    #[test]
+    fn what_was_not_applied_by_the_server_is_not_forced() {
+        let (by_server, by_client) = (release("deployed", 1, "ssa"), release("deployed", 1, "csa"));
+        for (server_side, force, upgraded, flags) in [
+            ("", "", None, ""),
+            ("auto", "true", None, "--server-side=true --force-conflicts=true"),
+            (
+                "auto",
+                "true",
+                Some(&by_server),
+                "--server-side=auto --force-conflicts=true",
+            ),
+            (
+                "auto",
+                "true",
+                Some(&by_client),
+                "--server-side=auto --force-conflicts=false",
+            ),
+            (
+                "true",
+                "true",
+                Some(&by_client),
+                "--server-side=true --force-conflicts=true",
+            ),
+        ] {
+            let order = Order {
+                server_side: server_side.to_owned(),
+                force_conflicts: force.to_owned(),
+                ..Order::default()
+            };
+            assert_eq!(order.applying(upgraded).join(" "), flags);
+        }
     }
 
     #[test]
@@ -226,14 +337,26 @@ mod tests {
                 "KUBERNETES_SERVICE_HOST" => "10.43.0.1",
                 "KUBERNETES_SERVICE_PORT" => "443",
                 "TIMEOUT" => "2m",
+                "CONFIG_HASH" => "ABC",
+                "EXPECTED_RELEASE_REVISION" => "7",
                 _ => "",
             };
             value.to_owned()
         };
-        let given = ["install", "--set-string", "a=b"].map(str::to_owned);
+        let given = ["install", "--force-conflicts"].map(str::to_owned);
         let order = Order::given(&given, variable).unwrap();
         assert_eq!(order.chart, "https://10.43.0.1:443/static/charts/a.tgz");
-        assert_eq!(order.options, ["--set-string", "a=b", "--timeout", "2m"]);
+        assert_eq!(
+            order.options,
+            [
+                "--force-conflicts",
+                "--timeout",
+                "2m",
+                "--labels",
+                "helmcharts.helm.cattle.io/configHash=ABC"
+            ]
+        );
+        assert_eq!(order.expected, "7");
         assert!(!order.delete);
         assert!(Order::given(&[], variable).is_err());
         assert!(Order::given(&["roll".to_owned()], variable).is_err());

@@ -47,7 +47,7 @@ fn play(part: &Part) -> Result<u8> {
             std::thread::sleep(*grace);
         }
         Part::CoreDns => wait_answering(&[8080, 8181])?,
-        Part::Traefik => wait_answering(&[80, 443, 8000, 8443, 9000])?,
+        Part::Traefik { ports } => wait_answering(ports)?,
         Part::MetricsServer => {
             let config = metrics::config()?;
             for listener in listen(&[443, 4443, 10250])? {

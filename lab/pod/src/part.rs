@@ -24,7 +24,9 @@ pub(crate) enum Part {
     Done,
     CoreDns,
     MetricsServer,
-    Traefik,
+    Traefik {
+        ports: Vec<u16>,
+    },
     KlipperHelm {
         arguments: Vec<String>,
     },
@@ -60,13 +62,26 @@ impl Part {
             "done" => Self::Done,
             "coredns" => Self::CoreDns,
             "metrics-server" => Self::MetricsServer,
-            "traefik" => Self::Traefik,
+            "traefik" => Self::Traefik {
+                ports: words.filter_map(entry_point).collect(),
+            },
             "klipper-helm" => Self::KlipperHelm {
                 arguments: words.map(str::to_owned).collect(),
             },
             _ => bail!("no part is called {name}; there are {NAMES}"),
         })
     }
+}
+
+/// The port of `--entryPoints.traefik.address=:8080/tcp`: the chart says on which of them its probe asks.
+fn entry_point(word: &str) -> Option<u16> {
+    let (name, address) = word.split_once('=')?;
+    let name = name.to_ascii_lowercase();
+    if !name.starts_with("--entrypoints.") || !name.ends_with(".address") {
+        return None;
+    }
+    let (_, port) = address.rsplit_once(':')?;
+    port.trim_end_matches("/tcp").parse().ok()
 }
 
 fn number(word: &str) -> Result<u64> {
@@ -120,6 +135,23 @@ mod tests {
         ] {
             assert_eq!(of(&argv).unwrap(), part, "{argv:?}");
         }
+    }
+
+    #[test]
+    fn traefik_listens_where_its_arguments_say() {
+        let argv = [
+            "/lab-pod",
+            "traefik",
+            "--global.checkNewVersion",
+            "--entryPoints.metrics.address=:9100/tcp",
+            "--entryPoints.traefik.address=:8080/tcp",
+            "--entrypoints.web.address=127.0.0.1:8000",
+            "--entryPoints.quic.address=:8443/udp",
+            "--entryPoints.websecure.http.tls=true",
+            "--metrics.prometheus.entrypoint=metrics",
+        ];
+        let ports = vec![9100, 8080, 8000];
+        assert_eq!(of(&argv).unwrap(), Part::Traefik { ports });
     }
 
     #[test]

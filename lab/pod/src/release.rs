@@ -55,25 +55,45 @@ const MAPPED: [(&str, &str, &str); 6] = [
     ),
 ];
 
+/// The newest revision of a release.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub(crate) status: String,
+    pub(crate) revision: u64,
+    /// Of Helm 4: `ssa` where the API server has merged what was applied. Empty: made by an older Helm.
+    pub(crate) apply_method: String,
+}
+
+/// Asked of the API and not of Helm: that there is none must not be mistaken for an API that does not answer.
+pub(crate) fn newest(namespace: &str, name: &str) -> Result<Option<Release>> {
+    let api = Api::of_account()?;
+    let Some(secret) = api.newest(namespace, name)? else {
+        return Ok(None);
+    };
+    let release = unpack(packed(&secret)).context("reading the release")?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Ok(Some(Release {
+        status: text(&release["info"]["status"]),
+        revision: revision(&secret),
+        apply_method: text(&release["apply_method"]),
+    }))
+}
+
+fn revision(secret: &Value) -> u64 {
+    let label = secret["metadata"]["labels"]["version"].as_str();
+    label.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn packed(secret: &Value) -> &str {
+    secret["data"]["release"].as_str().unwrap_or_default()
+}
+
 /// Changes the newest revision, where there is something to change.
 pub(crate) fn change(namespace: &str, name: &str, change: Change) -> Result<()> {
     let api = Api::of_account()?;
-    let list = format!("/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{name}");
-    let found = api.ask(api.client.get(api.url(&list)))?;
-    let secrets = found["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let revision = |secret: &&Value| {
-        let label = secret["metadata"]["labels"]["version"]
-            .as_str()
-            .unwrap_or_default();
-        label.parse::<u32>().unwrap_or_default()
-    };
-    let mut secret = secrets
-        .iter()
-        .max_by_key(revision)
-        .context("the release is gone")?
-        .clone();
-    let packed = secret["data"]["release"].as_str().unwrap_or_default();
-    let mut release = unpack(packed).context("reading the release")?;
+    let found = api.newest(namespace, name)?;
+    let mut secret = found.context("the release is gone")?;
+    let mut release = unpack(packed(&secret)).context("reading the release")?;
     if !changed(&mut release, change) {
         return Ok(());
     }
@@ -179,6 +199,15 @@ impl Api {
             base: format!("https://{host}:{port}"),
             token: read("token")?.trim().to_owned(),
         })
+    }
+
+    /// The Secret of the newest revision.
+    fn newest(&self, namespace: &str, name: &str) -> Result<Option<Value>> {
+        let list =
+            format!("/api/v1/namespaces/{namespace}/secrets?labelSelector=owner%3Dhelm%2Cname%3D{name}");
+        let found = self.ask(self.client.get(self.url(&list)))?;
+        let secrets = found["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Ok(secrets.iter().max_by_key(|secret| revision(secret)).cloned())
     }
 
     fn url(&self, path: &str) -> String {

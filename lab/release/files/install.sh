@@ -7,11 +7,7 @@ set -e
 set -f
 
 # The release server puts its own address here when it hands this file out.
-GITHUB_URL=${GITHUB_URL:-https://github.com/k3s-io/k3s/releases}
-# 2021: unit and environment file as recorded with v1.21.2. 2026: as newer scripts write them (agents
-# notify too, /etc/default and /etc/sysconfig are read, values are quoted); and since 2026 releases are
-# where INSTALL_K3S_ARTIFACT_URL says, which takes the place of the line above.
-SCRIPT_ERA=${SCRIPT_ERA:-2021}
+INSTALL_K3S_ARTIFACT_URL=${INSTALL_K3S_ARTIFACT_URL:-https://github.com/k3s-io/k3s/releases/download}
 # The lab writes a step's name here to hold the script at that step, so that it can be killed there.
 LAB_PAUSE_FILE=${LAB_PAUSE_FILE:-/etc/lab/install-pause}
 
@@ -76,11 +72,7 @@ choose_names() {
     case "$UNIT" in
         *[!A-Za-z0-9.,:@^~+\'\"-]*) fatal "Invalid characters for system name: $UNIT" ;;
     esac
-    UNIT_TYPE=$INSTALL_K3S_TYPE
-    if [ -z "$UNIT_TYPE" ]; then
-        UNIT_TYPE=notify
-        [ "$SCRIPT_ERA" != 2021 ] || [ "$COMMAND" = server ] || UNIT_TYPE=exec
-    fi
+    UNIT_TYPE=${INSTALL_K3S_TYPE:-notify}
 }
 
 choose_places() {
@@ -161,15 +153,11 @@ sha256_of() {
 
 # Where the files of this version are.
 artifacts() {
-    if [ "$SCRIPT_ERA" = 2026 ]; then
-        echo "$INSTALL_K3S_ARTIFACT_URL/$(echo "$VERSION" | sed 's/+/%2B/g')"
-    else
-        echo "$GITHUB_URL/download/$VERSION"
-    fi
+    echo "$INSTALL_K3S_ARTIFACT_URL/$(echo "$VERSION" | sed 's/+/%2B/g')"
 }
 
 fetch_expected_hash() {
-    if [ "$SCRIPT_ERA" = 2026 ] && [ -n "$GITHUB_URL" ]; then
+    if [ -n "$GITHUB_URL" ]; then
         echo "[WARN]  GITHUB_URL does not work anymore. Please use 'INSTALL_K3S_ARTIFACT_URL' instead." >&2
     fi
     url=$(artifacts)/sha256sum-$ARCH.txt
@@ -317,31 +305,17 @@ forget_unit() {
     hold_at after-delete
 }
 
+# Values are quoted as the shell prints them, and runs of blanks are lost.
 exported() {
-    if [ "$SCRIPT_ERA" = 2021 ]; then
-        env
-    else
-        # The newer script's way: values are quoted as the shell prints them, runs of blanks are lost.
-        sh -c export | while read assign pair; do echo $pair; done
-    fi
+    sh -c export | while read assign pair; do echo $pair; done
 }
 
 write_env_file() {
     info "env: Creating environment file $ENV_FILE"
-    mode=0600
-    [ "$SCRIPT_ERA" != 2021 ] || mode=0400
-    $AS_ROOT install -m $mode /dev/null "$ENV_FILE"
-    { exported | grep -E '^(K3S|CONTAINERD)_' || true; } | $AS_ROOT tee "$ENV_FILE" >/dev/null
-    { exported | grep -Ei '^(NO|HTTP|HTTPS)_PROXY=' || true; } | $AS_ROOT tee -a "$ENV_FILE" >/dev/null
+    $AS_ROOT install -m 0600 /dev/null "$ENV_FILE"
+    { exported | grep -E '^(K3S|CONTAINERD|KINE)_' || true; } | $AS_ROOT tee "$ENV_FILE" >/dev/null
+    { exported | grep -Ei '^(NO|HTTP|HTTPS)_PROXY' || true; } | $AS_ROOT tee -a "$ENV_FILE" >/dev/null
     hold_at after-env
-}
-
-env_file_lines() {
-    if [ "$SCRIPT_ERA" = 2021 ]; then
-        echo "EnvironmentFile=$ENV_FILE"
-    else
-        printf 'EnvironmentFile=-%s\n' /etc/default/%N /etc/sysconfig/%N "$ENV_FILE"
-    fi
 }
 
 write_unit() {
@@ -358,7 +332,9 @@ WantedBy=multi-user.target
 
 [Service]
 Type=$UNIT_TYPE
-$(env_file_lines)
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/etc/sysconfig/%N
+EnvironmentFile=-$ENV_FILE
 KillMode=process
 Delegate=yes
 # Having non-zero Limit*s causes performance problems due to accounting overhead

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::catalogue::Catalogue;
 use crate::faults::{Fault, Faults};
 use crate::http::{Body, Manner, Request, Response};
-use crate::script::{self, Era};
+use crate::script;
 
 const OUR_SCRIPT: &str = include_str!("../files/install.sh");
 /// The SHA-256 of nothing, for a file that the checksum list names and we do not have.
@@ -52,8 +52,7 @@ impl Site {
             ["releases", "tag", version] => self.release_page(request, version),
             ["releases", "download", version, "k3s"] => self.binary(version, faults.downloads),
             ["releases", "download", version, "sha256sum-amd64.txt"] => self.sums(version, faults.sums),
-            ["install.sh"] => self.install_script(request, faults.install, Era::AsIs),
-            ["install-2026.sh"] => self.install_script(request, faults.install, Era::Newest),
+            ["install.sh"] => self.install_script(request, faults.install),
             _ => Ok(not_found()),
         }
     }
@@ -140,7 +139,7 @@ impl Site {
         Ok(Response::text(200, "text/plain", list).with(fault.map_or(Manner::Whole, Fault::manner)))
     }
 
-    fn install_script(&self, request: &Request, fault: Option<Fault>, era: Era) -> anyhow::Result<Response> {
+    fn install_script(&self, request: &Request, fault: Option<Fault>) -> anyhow::Result<Response> {
         if let Some(response) = fault.and_then(Fault::replacement) {
             return Ok(response);
         }
@@ -150,7 +149,7 @@ impl Site {
             Err(error) if error.kind() == io::ErrorKind::NotFound => OUR_SCRIPT.to_owned(),
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
-        let script = script::pointed_at(&script, &self.server(request), era);
+        let script = script::pointed_at(&script, &self.server(request));
         Ok(Response::text(200, "text/plain", script).with(fault.map_or(Manner::Whole, Fault::manner)))
     }
 }

@@ -22,8 +22,10 @@ After=network-online.target
 WantedBy=multi-user.target
 
 [Service]
-Type=TYPE
-EnvironmentFile=UNITS/NAME.service.env
+Type=notify
+EnvironmentFile=-/etc/default/%N
+EnvironmentFile=-/etc/sysconfig/%N
+EnvironmentFile=-UNITS/NAME.service.env
 KillMode=process
 Delegate=yes
 # Having non-zero Limit*s causes performance problems due to accounting overhead
@@ -39,6 +41,15 @@ ExecStartPre=-/sbin/modprobe br_netfilter
 ExecStartPre=-/sbin/modprobe overlay
 ExecStart=BIN/k3s \\
 ";
+
+/// The lines of the unit's environment file, sorted, without the quotes that a shell puts around values.
+fn environment(machine: &Machine, unit: &str) -> Vec<String> {
+    let text = machine.read(&format!("units/{unit}.service.env"));
+    let plain = |line: &str| line.replace(['\'', '"', '\\'], "");
+    let mut lines: Vec<_> = text.lines().map(plain).collect();
+    lines.sort();
+    lines
+}
 
 #[test]
 fn a_server_is_installed_as_recorded() {
@@ -62,13 +73,13 @@ fn a_server_is_installed_as_recorded() {
 [INFO]  systemd: Starting k3s
 ";
     assert_eq!(ran.out, machine.local(said));
-    let unit = machine.local(&RECORDED_UNIT.replace("TYPE", "notify").replace("NAME", "k3s"));
+    let unit = machine.local(&RECORDED_UNIT.replace("NAME", "k3s"));
     let args = "    server \\\n\t'--node-ip' \\\n\t'10.99.0.101' \\\n\t'--disable' \\\n\t'traefik,metrics-server' \\\n\
                 \t'--node-label' \\\n\t'tier=ctl' \\\n\n";
     assert_eq!(machine.read("units/k3s.service"), unit + args);
-    assert_eq!(machine.read("units/k3s.service.env"), "K3S_TOKEN=labtoken\n");
+    assert_eq!(environment(&machine, "k3s"), ["K3S_TOKEN=labtoken"]);
     assert_eq!(mode(&machine.path("units/k3s.service")), 0o644);
-    assert_eq!(mode(&machine.path("units/k3s.service.env")), 0o400);
+    assert_eq!(mode(&machine.path("units/k3s.service.env")), 0o600);
     let enable = machine.local("enable UNITS/k3s.service");
     assert_eq!(
         machine.told(),
@@ -94,16 +105,13 @@ fn an_agent_is_installed_as_recorded() {
     ];
     let ran = machine.run(&given, &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    let unit = machine.local(&RECORDED_UNIT.replace("TYPE", "exec").replace("NAME", "k3s-agent"));
+    let unit = machine.local(&RECORDED_UNIT.replace("NAME", "k3s-agent"));
     let args = "    agent \\\n\t'--node-label' \\\n\t'tier=work' \\\n\t'--kubelet-arg=max-pods=50' \\\n\n";
     assert_eq!(machine.read("units/k3s-agent.service"), unit + args);
-    let mut env: Vec<_> = machine
-        .read("units/k3s-agent.service.env")
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    env.sort();
-    assert_eq!(env, ["K3S_TOKEN=labtoken", "K3S_URL=https://10.99.0.101:6443"]);
+    assert_eq!(
+        environment(&machine, "k3s-agent"),
+        ["K3S_TOKEN=labtoken", "K3S_URL=https://10.99.0.101:6443"]
+    );
     assert!(machine.has("bin/k3s-agent-uninstall.sh"));
     assert_eq!(machine.told().last().unwrap(), "restart k3s-agent");
 }
@@ -246,66 +254,34 @@ fn the_environment_file_has_what_the_script_was_given() {
         SKIP,
         ("K3S_TOKEN", "t k'en"),
         ("CONTAINERD_HTTP_PROXY", "c"),
+        ("KINE_DEBUG", "k"),
         ("https_proxy", "http://p"),
         ("NO_PROXY", "10.0.0.0/8"),
         ("INSTALL_K3S_NAME", "x"),
         ("SECRET", "no"),
         ("NOT_K3S_THING", "no"),
     ];
-    let sorted = |machine: &Machine| {
-        let mut lines: Vec<_> = machine
-            .read("units/k3s-x.service.env")
-            .lines()
-            .map(str::to_owned)
-            .collect();
-        lines.sort();
-        lines
-    };
     let machine = Machine::new().with_binary();
     machine.run(&given, &["server"]);
-    let plain = [
-        "CONTAINERD_HTTP_PROXY=c",
-        "K3S_TOKEN=t k'en",
-        "NO_PROXY=10.0.0.0/8",
-        "https_proxy=http://p",
-    ];
-    assert_eq!(sorted(&machine), plain);
-
-    // A newer script writes what the shell prints: quoted in single quotes by dash.
-    let machine = Machine::new().with_binary();
-    machine.run(&[&given[..], &[("SCRIPT_ERA", "2026")]].concat(), &["server"]);
-    let quoted: Vec<_> = sorted(&machine)
-        .into_iter()
-        .map(|line| line.replace(['\'', '"', '\\'], ""))
-        .collect();
-    assert_eq!(quoted, plain.map(|line| line.replace('\'', "")));
+    assert_eq!(
+        environment(&machine, "k3s-x"),
+        [
+            "CONTAINERD_HTTP_PROXY=c",
+            "K3S_TOKEN=t ken",
+            "KINE_DEBUG=k",
+            "NO_PROXY=10.0.0.0/8",
+            "https_proxy=http://p",
+        ]
+    );
     assert_eq!(mode(&machine.path("units/k3s-x.service.env")), 0o600);
 }
 
 #[test]
-fn a_newer_script_writes_another_template_with_the_same_arguments() {
+fn an_explicit_type_of_the_service_wins() {
     let machine = Machine::new().with_binary();
-    machine.run(
-        &[SKIP, ("SCRIPT_ERA", "2026"), ("K3S_TOKEN", "t")],
-        &["agent", "--node-label", "a=b"],
-    );
-    let unit = machine.read("units/k3s-agent.service");
-    let files = machine.local(
-        "Type=notify\nEnvironmentFile=-/etc/default/%N\nEnvironmentFile=-/etc/sysconfig/%N\n\
-         EnvironmentFile=-UNITS/k3s-agent.service.env\n",
-    );
-    assert!(unit.contains(&files), "{unit}");
-    assert!(
-        unit.ends_with("    agent \\\n\t'--node-label' \\\n\t'a=b' \\\n\n"),
-        "{unit}"
-    );
-    // An explicit type wins in both.
     machine.run(&[SKIP, ("INSTALL_K3S_TYPE", "simple")], &["agent"]);
-    assert!(
-        machine
-            .read("units/k3s-agent.service")
-            .contains("\nType=simple\n")
-    );
+    let unit = machine.read("units/k3s-agent.service");
+    assert!(unit.contains("\nType=simple\n"), "{unit}");
 }
 
 #[test]

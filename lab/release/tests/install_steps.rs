@@ -18,7 +18,7 @@ fn it_works_from_a_pipe_with_arguments() {
         let script = machine.server.get("/install.sh").body;
         let mut command = machine.command(shell, &[("INSTALL_K3S_VERSION", NEW), ("K3S_TOKEN", "t")]);
         command
-            .env_remove("GITHUB_URL")
+            .env_remove("INSTALL_K3S_ARTIFACT_URL")
             .args(["-s", "-", "server", "--disable", "traefik"]);
         let mut child = command.spawn().unwrap();
         child.stdin.take().unwrap().write_all(&script).unwrap();
@@ -41,6 +41,7 @@ fn the_binary_comes_from_the_channel_and_is_verified() {
         fs::remove_file(machine.tools.join(hidden)).unwrap_or_default();
         let ran = machine.run(&[("INSTALL_K3S_CHANNEL", "old"), ("ARCH", "amd64")], &[]);
         assert_eq!(ran.code, Some(0), "{hidden} hidden: {}", ran.err);
+        let escaped = OLD.replace('+', "%2B");
         let said = format!(
             "[INFO]  Finding release for channel old
 [INFO]  Using {OLD} as release
@@ -52,8 +53,8 @@ fn the_binary_comes_from_the_channel_and_is_verified() {
 ",
             hash = machine
                 .server
-                .url(&format!("/releases/download/{OLD}/sha256sum-amd64.txt")),
-            binary = machine.server.url(&format!("/releases/download/{OLD}/k3s")),
+                .url(&format!("/releases/download/{escaped}/sha256sum-amd64.txt")),
+            binary = machine.server.url(&format!("/releases/download/{escaped}/k3s")),
         );
         assert!(ran.out.starts_with(&machine.local(&said)), "{}", ran.out);
         assert_eq!(fs::read(machine.path("bin/k3s")).unwrap(), binary(OLD));

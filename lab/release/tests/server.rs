@@ -13,13 +13,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 const STABLE: &str = "/v1-release/channels/stable";
-const BINARY: &str = "/releases/download/v1.31.5%2Bk3s1/k3s";
-const SUMS: &str = "/releases/download/v1.31.5+k3s1/sha256sum-amd64.txt";
+const BINARY: &str = "/releases/download/v1.35.6%2Bk3s1/k3s";
+const SUMS: &str = "/releases/download/v1.35.6+k3s1/sha256sum-amd64.txt";
 
 #[test]
 fn a_channel_redirects_to_the_page_of_its_version() {
     let server = Server::start();
-    for (channel, version) in [("stable", NEW), ("v1.31", NEW), ("old", OLD)] {
+    for (channel, version) in [("stable", NEW), ("v1.35", NEW), ("old", OLD)] {
         let answer = server.get(&format!("/v1-release/channels/{channel}"));
         assert_eq!(answer.status, 302);
         assert_eq!(
@@ -76,7 +76,7 @@ fn the_listing_names_every_channel() {
 #[test]
 fn the_release_page_is_json_only_for_those_who_ask() {
     let server = Server::start();
-    let page = "/releases/tag/v1.31.5+k3s1";
+    let page = "/releases/tag/v1.35.6+k3s1";
     let json = server.ask("GET", page, "Accept: application/json\r\n").unwrap();
     assert_eq!(json.json()["tag_name"], NEW);
     assert_eq!(json.json().as_object().unwrap().len(), 7);
@@ -115,7 +115,7 @@ fn what_is_not_there_is_not_found() {
         "/releases/download/stable/sha256sum-amd64.txt",
         "/releases/download/../channels.json/k3s",
         "/releases/download/%2e%2e/k3s",
-        "/releases/download/v1.31.5+k3s1/k3s-arm64",
+        "/releases/download/v1.35.6+k3s1/k3s-arm64",
     ] {
         assert_eq!(server.get(path).status, 404, "{path}");
     }
@@ -266,26 +266,17 @@ fn a_fault_that_nobody_knows_is_said_so() {
 fn the_install_script_points_back_here() {
     let server = Server::start();
     let ours = server.get("/install.sh").text().to_owned();
-    let releases = format!("GITHUB_URL=${{GITHUB_URL:-{}}}", server.url("/releases"));
-    assert!(ours.lines().any(|line| line == releases), "{ours}");
     assert!(!ours.contains("https://update.k3s.io"));
-    assert!(ours.contains("\nSCRIPT_ERA=${SCRIPT_ERA:-2021}\n"));
-    let newest = server.get("/install-2026.sh").text().to_owned();
-    assert!(newest.contains("\nSCRIPT_ERA=2026\n"));
     let artifacts = format!(
         "INSTALL_K3S_ARTIFACT_URL=${{INSTALL_K3S_ARTIFACT_URL:-{}}}",
         server.url("/releases/download")
     );
-    assert!(newest.lines().any(|line| line == artifacts), "{newest}");
-    assert!(!newest.contains("\nGITHUB_URL="), "{newest}");
-    // A real script in the folder takes the place of ours, in the form older ones have.
+    assert!(ours.lines().any(|line| line == artifacts), "{ours}");
+    // A real script in the folder takes the place of ours.
     std::fs::write(
         server.root.path().join("install.sh"),
-        "GITHUB_URL=https://github.com/k3s-io/k3s/releases\n",
+        "INSTALL_K3S_ARTIFACT_URL=${INSTALL_K3S_ARTIFACT_URL:-https://github.com/k3s-io/k3s/releases/download}\n",
     )
     .unwrap();
-    assert_eq!(
-        server.get("/install.sh").text(),
-        format!("GITHUB_URL={}\n", server.url("/releases"))
-    );
+    assert_eq!(server.get("/install.sh").text(), format!("{artifacts}\n"));
 }

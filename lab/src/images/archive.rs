@@ -10,8 +10,11 @@ use tar::{Builder, EntryType, Header};
 /// The same at every run, so that what a node has already is found again.
 const MADE: &str = "2021-01-01T00:00:00Z";
 const MADE_SECONDS: u64 = 1_609_459_200;
-const USERS: &str = "root:x:0:0:root:/root:/lab-pod\nnobody:x:65534:65534:nobody:/:/lab-pod\n";
-const GROUPS: &str = "root:x:0:\nnogroup:x:65534:\n";
+/// The user of klipper-helm's image is there for its home: Helm's memory volumes are mounted below it.
+const USERS: &str = "root:x:0:0:root:/root:/lab-pod\n\
+                     klipper-helm:x:1000:1000::/home/klipper-helm:/lab-pod\n\
+                     nobody:x:65534:65534:nobody:/:/lab-pod\n";
+const GROUPS: &str = "root:x:0:\nklipper-helm:x:1000:\nnogroup:x:65534:\n";
 /// What a pod's `command` may call by name.
 const LINKS: [&str; 6] = ["web", "get", "sleep", "fail", "done", "local-path-provisioner"];
 
@@ -19,6 +22,8 @@ const LINKS: [&str; 6] = ["web", "get", "sleep", "fail", "done", "local-path-pro
 pub(super) struct Image<'a> {
     pub(super) name: String,
     pub(super) entrypoint: Vec<String>,
+    /// A number, as only that shows a kubelet that it is not root's. None: root.
+    pub(super) user: Option<u32>,
     pub(super) layers: Vec<&'a Layer>,
 }
 
@@ -33,7 +38,17 @@ impl Layer {
     /// The root file system: the program, the names that it has, and the folders that a container's runtime mounts on.
     pub(super) fn root(program: &[u8]) -> Result<Self> {
         let mut tar = Builder::new(Vec::new());
-        for folder in ["bin", "dev", "etc", "proc", "root", "sys", "tmp"] {
+        for folder in [
+            "bin",
+            "dev",
+            "etc",
+            "home",
+            "home/klipper-helm",
+            "proc",
+            "root",
+            "sys",
+            "tmp",
+        ] {
             let mode = if folder == "tmp" { 0o1777 } else { 0o755 };
             tar.append_data(&mut header(EntryType::Directory, mode), folder, &[][..])?;
         }
@@ -104,6 +119,7 @@ fn config(image: &Image) -> Value {
         "config": {
             "Env": ["PATH=/bin"],
             "Entrypoint": image.entrypoint,
+            "User": image.user.map_or_else(String::new, |user| user.to_string()),
             "WorkingDir": "/",
             // Else images that play the same part would be one configuration.
             "Labels": {"stands-in-for": image.name},
@@ -154,6 +170,7 @@ mod tests {
         Image {
             name: name.to_owned(),
             entrypoint: vec!["/lab-pod".to_owned(), "pause".to_owned()],
+            user: name.contains("klipper-helm").then_some(1000),
             layers,
         }
     }
@@ -176,7 +193,10 @@ mod tests {
         let helm = Layer::program("bin/helm", b"helm").unwrap();
         let images = [
             image("docker.io/homelab/pod:1", vec![&root]),
-            image("docker.io/rancher/klipper-helm:v0.4.3", vec![&root, &helm]),
+            image(
+                "docker.io/rancher/klipper-helm:v0.13.3-build20260727",
+                vec![&root, &helm],
+            ),
         ];
         write(&mut tar, &images, &[&root, &helm]).unwrap();
         files(&tar)
@@ -194,7 +214,10 @@ mod tests {
             .collect();
         assert_eq!(
             tags,
-            ["docker.io/homelab/pod:1", "docker.io/rancher/klipper-helm:v0.4.3"]
+            [
+                "docker.io/homelab/pod:1",
+                "docker.io/rancher/klipper-helm:v0.13.3-build20260727"
+            ]
         );
         for image in manifest.as_array().unwrap() {
             assert!(files.contains_key(image["Config"].as_str().unwrap()));
@@ -222,6 +245,30 @@ mod tests {
         );
         assert_eq!(config["config"]["Entrypoint"], json!(["/lab-pod", "pause"]));
         assert_eq!(config["os"], "linux");
+    }
+
+    #[test]
+    fn the_user_is_a_number_and_has_a_home_in_the_layer() {
+        let files = written();
+        let manifest: Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
+        let user = |image: &Value| {
+            let config: Value = serde_json::from_slice(&files[image["Config"].as_str().unwrap()]).unwrap();
+            config["config"]["User"].clone()
+        };
+        assert_eq!(user(&manifest[0]), "");
+        assert_eq!(user(&manifest[1]), "1000");
+        let layer = files_of(&Layer::root(b"").unwrap());
+        let users = String::from_utf8(layer["etc/passwd"].clone()).unwrap();
+        assert!(
+            users
+                .lines()
+                .any(|line| line.starts_with("klipper-helm:x:1000:1000::/home/klipper-helm:"))
+        );
+        assert!(layer.contains_key("home/klipper-helm"));
+    }
+
+    fn files_of(layer: &Layer) -> BTreeMap<String, Vec<u8>> {
+        files(&layer.tar)
     }
 
     #[test]

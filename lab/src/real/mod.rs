@@ -1,20 +1,22 @@
-//! `lab real`: every Molecule scenario on binaries of a real k3s, in the same containers.
+//! `lab real`: every Molecule scenario on binaries of a real k3s, in the same containers, for each hop between those at hand.
 
 mod binaries;
 mod download;
 mod scenario;
+mod table;
 mod version;
 
 use crate::process::{self, Program};
 use crate::progress::say;
 use crate::{down, paths, release, setup, state};
 use anyhow::{Context as _, Result, bail};
-use scenario::{SCENARIOS, Scenario, Turn};
+use scenario::{Hop, SCENARIOS, Scenario};
 use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use table::{Outcome, result, table};
 use version::Version;
 
 /// The longest took 20 min on two busy cores.
@@ -24,8 +26,8 @@ const SCENARIO_LIMIT: Duration = Duration::from_mins(90);
 pub struct Options {
     /// Scenarios to run [default: all]
     pub scenarios: Vec<String>,
-    /// Instead of `LAB_K3S`: two versions that are downloaded, the older one first
-    #[arg(long, num_args = 2, value_names = ["FROM", "TO"])]
+    /// Instead of `LAB_K3S`: versions that are downloaded
+    #[arg(long, num_args = 1.., value_name = "VERSION")]
     pub download: Vec<String>,
     /// Where releases are downloaded from
     #[arg(long, default_value = download::RELEASES)]
@@ -33,16 +35,9 @@ pub struct Options {
     /// Where the install script is downloaded from, unless `LAB_K3S_INSTALL` names one
     #[arg(long, default_value = download::SCRIPT)]
     pub script: String,
-    /// Tell only which scenario would find which versions
+    /// Tell only which scenario would find which versions, without running any
     #[arg(long)]
     pub plan: bool,
-}
-
-struct Outcome {
-    scenario: &'static str,
-    what: String,
-    passed: bool,
-    seconds: u64,
 }
 
 pub fn run(options: &Options) -> Result<()> {
@@ -51,13 +46,8 @@ pub fn run(options: &Options) -> Result<()> {
     let mut at_hand = binaries::at_hand(&folder)?;
     // Earlier downloads are kept in the same folder.
     at_hand.retain(|version| options.download.is_empty() || options.download.contains(&version.name));
-    let turns: Vec<Turn> = chosen
-        .iter()
-        .map(|scenario| scenario::turn(scenario, &at_hand))
-        .collect();
-    for turn in &turns {
-        say(&told(turn));
-    }
+    let hops = scenario::hops(&at_hand);
+    say(&format!("to be run:\n{}", table(&chosen, &hops, planned)));
     if options.plan {
         return Ok(());
     }
@@ -65,15 +55,43 @@ pub fn run(options: &Options) -> Result<()> {
     let script = script(options)?;
     process::catch_signals()?;
     let mut outcomes = Vec::new();
-    for turn in &turns {
-        if let Turn::Run {
-            scenario, versions, ..
-        } = turn
-        {
-            outcomes.push(play(scenario, versions, &folder, script.as_deref())?);
+    let played = play_all(&chosen, &hops, &mut outcomes, |scenario, versions| {
+        play(scenario, versions, &folder, script.as_deref())
+    });
+    say(&format!("done:\n{}", results(&chosen, &hops, &outcomes)));
+    // An interruption: what was done until then is worth knowing.
+    played?;
+    conclude(&outcomes)
+}
+
+type Played<'a> = (&'a Scenario, &'a Hop, Outcome);
+
+fn play_all<'a>(
+    chosen: &[&'a Scenario],
+    hops: &'a [Hop],
+    outcomes: &mut Vec<Played<'a>>,
+    play: impl Fn(&Scenario, &[&Version]) -> Result<Outcome>,
+) -> Result<()> {
+    for hop in hops {
+        for scenario in chosen {
+            let Some(versions) = hop.versions(scenario) else {
+                continue;
+            };
+            let outcome = play(scenario, &versions)?;
+            let told = result(Some(outcome));
+            say(&format!("{} on {}: {told}", scenario.name, hop.title()));
+            outcomes.push((scenario, hop, outcome));
         }
     }
-    conclude(&turns, &outcomes)
+    Ok(())
+}
+
+fn planned(scenario: &Scenario, hop: &Hop) -> String {
+    match hop.versions(scenario) {
+        None => "-".to_owned(),
+        Some(_) if scenario.upgrades => "both".to_owned(),
+        Some(_) => hop.to.short().to_owned(),
+    }
 }
 
 /// In the order of the table, whatever the order on the command line.
@@ -100,8 +118,8 @@ fn binaries_folder(options: &Options) -> Result<PathBuf> {
     let given = env::var_os(release::REAL).filter(|value| !value.is_empty());
     let given = given.with_context(|| {
         format!(
-            "looking for real binaries: {} names no folder of <version>/k3s, and no two versions are given to download \
-             (make real LAB_K3S=<folder>, or make real K3S_FROM=v… K3S_TO=v…)",
+            "looking for real binaries: {} names no folder of <version>/k3s, and no versions are given to download \
+             (make real LAB_K3S=<folder>, or make real K3S_VERSIONS='v… v…')",
             release::REAL
         )
     })?;
@@ -124,36 +142,17 @@ fn script(options: &Options) -> Result<Option<PathBuf>> {
     }
 }
 
-fn told(turn: &Turn) -> String {
-    match turn {
-        Turn::Run {
-            scenario,
-            versions,
-            note,
-        } => {
-            let names: Vec<_> = versions.iter().map(|version| version.name.as_str()).collect();
-            let note = note.map_or(String::new(), |note| format!(": {note}"));
-            format!("{scenario}: {}{note}", names.join(" to "))
-        }
-        Turn::Out { scenario, reason } => format!("{scenario}: left out, since {reason}"),
-    }
-}
-
-fn play(
-    scenario: &'static str,
-    versions: &[Version],
-    folder: &Path,
-    script: Option<&Path>,
-) -> Result<Outcome> {
+fn play(scenario: &Scenario, versions: &[&Version], folder: &Path, script: Option<&Path>) -> Result<Outcome> {
     let offered = offer(versions, folder)?;
-    say(&format!("scenario {scenario}"));
+    let names: Vec<_> = versions.iter().map(|version| version.short()).collect();
+    say(&format!("scenario {} on {}", scenario.name, names.join(" and ")));
     let begun = Instant::now();
     let mut argv = vec![
         "env".to_owned(),
         format!("{}={}", release::REAL, offered.display()),
     ];
     argv.extend(script.map(|script| format!("{}={}", release::REAL_SCRIPT, script.display())));
-    argv.extend(["molecule", "test", "--scenario-name", scenario].map(str::to_owned));
+    argv.extend(["molecule", "test", "--scenario-name", scenario.name].map(str::to_owned));
     let outcome = Program::new(argv).limit(SCENARIO_LIMIT).show();
     let seconds = begun.elapsed().as_secs();
     if process::interrupted() {
@@ -164,17 +163,14 @@ fn play(
     down::take_down()?;
     drop(lock);
     fs::remove_dir_all(&offered).with_context(|| format!("removing {}", offered.display()))?;
-    let names: Vec<_> = versions.iter().map(|version| version.name.as_str()).collect();
     Ok(Outcome {
-        scenario,
-        what: names.join(" to "),
         passed: outcome? == 0,
         seconds,
     })
 }
 
 /// A folder that has these versions and no other: the oldest is the one that the cluster starts with.
-fn offer(versions: &[Version], folder: &Path) -> Result<PathBuf> {
+fn offer(versions: &[&Version], folder: &Path) -> Result<PathBuf> {
     let offered = paths::cache(&format!("offered-{}", paths::name()));
     if offered.exists() {
         fs::remove_dir_all(&offered).with_context(|| format!("removing {}", offered.display()))?;
@@ -187,21 +183,19 @@ fn offer(versions: &[Version], folder: &Path) -> Result<PathBuf> {
     Ok(offered)
 }
 
-fn conclude(turns: &[Turn], outcomes: &[Outcome]) -> Result<()> {
-    for outcome in outcomes {
-        let word = if outcome.passed { "passed" } else { "FAILED" };
-        say(&format!(
-            "{}: {word} after {} s ({})",
-            outcome.scenario, outcome.seconds, outcome.what
-        ));
-    }
-    for turn in turns.iter().filter(|turn| matches!(turn, Turn::Out { .. })) {
-        say(&told(turn));
-    }
+fn results(scenarios: &[&Scenario], hops: &[Hop], outcomes: &[Played]) -> String {
+    table(scenarios, hops, |scenario, hop| {
+        let mut outcomes = outcomes.iter();
+        let found = outcomes.find(|(played, on, _)| played.name == scenario.name && *on == hop);
+        result(found.map(|(_, _, outcome)| *outcome))
+    })
+}
+
+fn conclude(outcomes: &[Played]) -> Result<()> {
     let failed: Vec<_> = outcomes
         .iter()
-        .filter(|outcome| !outcome.passed)
-        .map(|outcome| outcome.scenario)
+        .filter(|(_, _, outcome)| !outcome.passed)
+        .map(|(scenario, hop, _)| format!("{} ({})", scenario.name, hop.title()))
         .collect();
     if !failed.is_empty() {
         bail!("running scenarios on a real k3s: failed: {}", failed.join(", "));
@@ -210,4 +204,37 @@ fn conclude(turns: &[Turn], outcomes: &[Outcome]) -> Result<()> {
         bail!("running scenarios on a real k3s: none can be run with these versions");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_done_before_an_interruption_is_in_the_table_and_a_failure_is_named() {
+        let versions = ["v1.35.6+k3s1", "v1.36.3+k3s1"].map(|name| Version::parse(name).unwrap());
+        let hops = scenario::hops(&versions);
+        let scenarios = chosen(&["default".into(), "ha".into(), "health".into()]).unwrap();
+        let mut outcomes = Vec::new();
+        let played = play_all(&scenarios, &hops, &mut outcomes, |scenario, versions| {
+            anyhow::ensure!(scenario.name != "health", "interrupted");
+            Ok(Outcome {
+                passed: versions.len() == 2 && scenario.name == "ha",
+                seconds: 60,
+            })
+        });
+        assert_eq!(played.unwrap_err().to_string(), "interrupted");
+        assert_eq!(
+            results(&scenarios, &hops, &outcomes),
+            "scenario  v1.35.6 to v1.36.3\n\
+             default   FAILED, 60 s\n\
+             ha        passed, 60 s\n\
+             health    -"
+        );
+        assert_eq!(
+            conclude(&outcomes).unwrap_err().to_string(),
+            "running scenarios on a real k3s: failed: default (v1.35.6 to v1.36.3)"
+        );
+        assert!(conclude(&[]).is_err());
+    }
 }

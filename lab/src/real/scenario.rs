@@ -1,232 +1,144 @@
-//! What each Molecule scenario needs of real binaries, and which of those at hand it gets.
+//! What Molecule's scenarios need of real binaries, and between which of those at hand they are run.
 
 use super::version::Version;
 
-/// How far apart the two versions of an upgrade are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hop {
-    /// Within a minor version.
-    Patch,
-    /// From one minor version to the next.
-    Minor,
-    /// Whichever there is, a patch first: it reaches the newest version.
-    Any,
-}
-
-/// What an older k3s cannot do.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Since {
-    /// Minor and patch.
-    pub(super) version: (u64, u64),
-    pub(super) reason: &'static str,
-}
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
-    /// None: it needs one version.
-    pub(super) hop: Option<Hop>,
-    pub(super) since: Option<Since>,
+    /// It upgrades; the others need one version, and get the newer one of a hop.
+    pub(super) upgrades: bool,
 }
 
 const fn of_one(name: &'static str) -> Scenario {
     Scenario {
         name,
-        hop: None,
-        since: None,
+        upgrades: false,
     }
 }
 
-const fn upgrade(name: &'static str, hop: Hop) -> Scenario {
-    Scenario {
-        name,
-        hop: Some(hop),
-        since: None,
-    }
+const fn upgrade(name: &'static str) -> Scenario {
+    Scenario { name, upgrades: true }
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    upgrade("default", Hop::Patch),
-    upgrade("ha", Hop::Minor),
-    Scenario {
-        name: "ha-life",
-        hop: Some(Hop::Any),
-        since: Some(Since {
-            version: (22, 2),
-            reason: "an older k3s does not move SQLite into etcd: it begins an empty datastore",
-        }),
-    },
+    upgrade("default"),
+    upgrade("ha"),
+    upgrade("ha-life"),
     of_one("health"),
     of_one("kubeconfig"),
-    Scenario {
-        name: "install",
-        hop: None,
-        since: Some(Since {
-            version: (21, 0),
-            reason: "an older k3s does not read config.yaml.d",
-        }),
-    },
+    of_one("install"),
     of_one("canary"),
     of_one("major"),
-    Scenario {
-        name: "traefik",
-        hop: None,
-        since: Some(Since {
-            version: (21, 0),
-            reason: "an older k3s packages Traefik 1, which has no definitions",
-        }),
-    },
+    of_one("traefik"),
 ];
 
-/// A scenario with the versions that it is to find, oldest first; or why it cannot be run with these.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Turn {
-    Run {
-        scenario: &'static str,
-        versions: Vec<Version>,
-        /// What differs from the scenario as it is with the stand-in.
-        note: Option<&'static str>,
-    },
-    Out {
-        scenario: &'static str,
-        reason: String,
-    },
+/// From one version to the next one that is at hand; or one version, which no other is next to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) from: Option<Version>,
+    pub(super) to: Version,
 }
 
-pub(super) fn turn(scenario: &Scenario, at_hand: &[Version]) -> Turn {
-    let recent: Vec<&Version> = at_hand
-        .iter()
-        .filter(|version| {
-            scenario
-                .since
-                .is_none_or(|since| (version.minor, version.patch) >= since.version)
-        })
-        .collect();
-    let found = match scenario.hop {
-        None => recent.last().map(|newest| (vec![(*newest).clone()], None)),
-        Some(hop) => pair(&recent, hop),
-    };
-    if let Some((versions, note)) = found {
-        return Turn::Run {
-            scenario: scenario.name,
-            versions,
-            note,
-        };
+impl Hop {
+    /// What a scenario finds, oldest first: a cluster starts with the oldest. None: it would have to upgrade, and cannot.
+    pub(super) fn versions(&self, scenario: &Scenario) -> Option<Vec<&Version>> {
+        match (scenario.upgrades, &self.from) {
+            (true, None) => None,
+            (true, Some(from)) => Some(vec![from, &self.to]),
+            (false, _) => Some(vec![&self.to]),
+        }
     }
-    let wanted = match scenario.hop {
-        None => "one version",
-        Some(_) => "two versions, of one minor or of two that follow each other",
-    };
-    let at_least = scenario.since.map_or(String::new(), |since| {
-        let (minor, patch) = since.version;
-        format!(" from v1.{minor}.{patch} on ({})", since.reason)
-    });
-    Turn::Out {
-        scenario: scenario.name,
-        reason: format!("it needs {wanted}{at_least}"),
+
+    pub(super) fn title(&self) -> String {
+        match &self.from {
+            Some(from) => format!("{} to {}", from.short(), self.to.short()),
+            None => self.to.short().to_owned(),
+        }
     }
 }
 
-/// The newest two that are so far apart; else, said, the newest two of the other kind.
-fn pair(sorted: &[&Version], hop: Hop) -> Option<(Vec<Version>, Option<&'static str>)> {
-    let patch = || newest_pair(sorted, 0);
-    let minor = || newest_pair(sorted, 1);
-    match hop {
-        Hop::Any => patch().or_else(minor).map(|pair| (pair, None)),
-        Hop::Patch => patch()
-            .map(|pair| (pair, None))
-            .or_else(|| minor().map(|pair| (pair, Some("a minor version, as no two are a patch apart")))),
-        Hop::Minor => minor().map(|pair| (pair, None)).or_else(|| {
-            patch().map(|pair| (pair, Some("a patch, as no two minor versions follow each other")))
-        }),
+/// Every two neighbours that are at most one minor version apart, and each version that has no such neighbour.
+pub(super) fn hops(sorted: &[Version]) -> Vec<Hop> {
+    let next = |from: &Version, to: &Version| to.minor - from.minor <= 1;
+    let mut hops = Vec::new();
+    for (index, to) in sorted.iter().enumerate() {
+        let from = index
+            .checked_sub(1)
+            .map(|before| &sorted[before])
+            .filter(|from| next(from, to));
+        let followed = sorted.get(index + 1).is_some_and(|after| next(to, after));
+        if from.is_some() || !followed {
+            hops.push(Hop {
+                from: from.cloned(),
+                to: to.clone(),
+            });
+        }
     }
-}
-
-/// The newest version for which there is one so many minor versions before it: of those the newest, but of its own minor the oldest.
-fn newest_pair(sorted: &[&Version], apart: u64) -> Option<Vec<Version>> {
-    sorted.iter().rev().find_map(|to| {
-        let mut before = sorted
-            .iter()
-            .filter(|from| from.minor + apart == to.minor && **from < *to);
-        let from = if apart == 0 {
-            before.next()
-        } else {
-            before.next_back()
-        };
-        from.map(|from| vec![(**from).clone(), (**to).clone()])
-    })
+    hops
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(name: &str, versions: &[&str]) -> String {
-        let mut at_hand: Vec<Version> = versions
-            .iter()
-            .map(|text| Version::parse(text).unwrap())
-            .collect();
-        at_hand.sort();
-        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).unwrap();
-        match turn(scenario, &at_hand) {
-            Turn::Run { versions, note, .. } => {
-                let names: Vec<_> = versions.iter().map(|version| version.name.as_str()).collect();
-                format!(
-                    "{}{}",
-                    names.join(" "),
-                    note.map_or(String::new(), |note| format!(" ({note})"))
-                )
-            }
-            Turn::Out { reason, .. } => format!("out: {reason}"),
-        }
+    fn of(names: &[&str]) -> Vec<Hop> {
+        let mut versions: Vec<_> = names.iter().map(|name| Version::parse(name).unwrap()).collect();
+        versions.sort();
+        hops(&versions)
     }
 
-    const FOUR: [&str; 4] = ["v1.22.5+k3s1", "v1.20.8+k3s1", "v1.21.2+k3s1", "v1.22.3+k3s1"];
-
-    #[test]
-    fn a_scenario_of_one_version_gets_the_newest() {
-        assert_eq!(told("health", &FOUR), "v1.22.5+k3s1");
-        assert_eq!(told("health", &["v1.9.1+k3s1", "v1.31.4+k3s1"]), "v1.31.4+k3s1");
+    fn titles(names: &[&str]) -> Vec<String> {
+        of(names).iter().map(Hop::title).collect()
     }
 
     #[test]
-    fn an_upgrade_gets_the_newest_two_that_are_as_far_apart_as_it_wants() {
-        assert_eq!(told("default", &FOUR), "v1.22.3+k3s1 v1.22.5+k3s1");
-        assert_eq!(told("ha", &FOUR), "v1.21.2+k3s1 v1.22.5+k3s1");
-        assert_eq!(told("ha-life", &FOUR), "v1.22.3+k3s1 v1.22.5+k3s1");
-    }
-
-    #[test]
-    fn the_other_kind_of_hop_is_better_than_none_and_is_said() {
-        let minors = ["v1.31.4+k3s1", "v1.32.2+k3s1"];
+    fn neighbours_are_hops_within_a_minor_version_and_to_the_next_one() {
         assert_eq!(
-            told("default", &minors),
-            "v1.31.4+k3s1 v1.32.2+k3s1 (a minor version, as no two are a patch apart)"
-        );
-        assert_eq!(told("ha-life", &minors), "v1.31.4+k3s1 v1.32.2+k3s1");
-        let patches = ["v1.31.4+k3s1", "v1.31.4+k3s2"];
-        assert_eq!(
-            told("ha", &patches),
-            "v1.31.4+k3s1 v1.31.4+k3s2 (a patch, as no two minor versions follow each other)"
+            titles(&[
+                "v1.36.2+k3s1",
+                "v1.34.9+k3s1",
+                "v1.36.10+k3s1",
+                "v1.35.6+k3s1",
+                "v1.36.10+k3s2"
+            ]),
+            [
+                "v1.34.9 to v1.35.6",
+                "v1.35.6 to v1.36.2",
+                "v1.36.2 to v1.36.10",
+                "v1.36.10 to v1.36.10+k3s2"
+            ]
         );
     }
 
     #[test]
-    fn what_a_version_cannot_do_is_left_out_with_the_reason() {
+    fn no_minor_version_is_skipped_and_who_has_no_neighbour_is_tried_alone() {
         assert_eq!(
-            told("ha-life", &["v1.20.8+k3s1", "v1.21.2+k3s1"]),
-            "out: it needs two versions, of one minor or of two that follow each other from v1.22.2 on (an older k3s does not \
-             move SQLite into etcd: it begins an empty datastore)"
+            titles(&["v1.31.4+k3s1", "v1.33.1+k3s1", "v1.34.2+k3s1", "v1.36.3+k3s1"]),
+            ["v1.31.4", "v1.33.1 to v1.34.2", "v1.36.3"]
         );
-        assert!(
-            told("traefik", &["v1.20.8+k3s1"])
-                .starts_with("out: it needs one version from v1.21.0 on (an older")
-        );
+        assert_eq!(titles(&["v1.36.3+k3s1"]), ["v1.36.3"]);
+    }
+
+    #[test]
+    fn an_upgrade_finds_both_versions_and_another_scenario_the_newer_one() {
+        let hops = of(&["v1.35.6+k3s1", "v1.36.3+k3s1"]);
+        let found = |hop: &Hop, scenario: &Scenario| {
+            let versions = hop.versions(scenario)?;
+            Some(
+                versions
+                    .iter()
+                    .map(|version| version.name.clone())
+                    .collect::<Vec<_>>(),
+            )
+        };
         assert_eq!(
-            told("default", &["v1.31.4+k3s1", "v1.33.1+k3s1"]),
-            "out: it needs two versions, of one minor or of two that follow each other"
+            found(&hops[0], &upgrade("ha")).unwrap(),
+            ["v1.35.6+k3s1", "v1.36.3+k3s1"]
         );
-        assert_eq!(told("default", &["v1.31.4+k3s1"]), told("default", &[]));
+        assert_eq!(found(&hops[0], &of_one("health")).unwrap(), ["v1.36.3+k3s1"]);
+        let alone = of(&["v1.36.3+k3s1"]);
+        assert_eq!(found(&alone[0], &upgrade("ha")), None);
+        assert_eq!(found(&alone[0], &of_one("health")).unwrap(), ["v1.36.3+k3s1"]);
     }
 
     #[test]

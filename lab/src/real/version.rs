@@ -7,7 +7,7 @@ pub(super) struct Version {
     /// As released: v1.31.4+k3s1.
     pub(super) name: String,
     pub(super) minor: u64,
-    pub(super) patch: u64,
+    patch: u64,
     build: u64,
 }
 
@@ -22,6 +22,11 @@ impl Version {
             build: build.parse().ok()?,
             name: name.to_owned(),
         })
+    }
+
+    /// Without the number of the build where it is the first, as nearly always.
+    pub(super) fn short(&self) -> &str {
+        self.name.strip_suffix("+k3s1").unwrap_or(&self.name)
     }
 }
 

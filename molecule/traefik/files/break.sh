@@ -26,14 +26,13 @@ for chart in traefik-crd traefik; do
   wait_for "the Job of $chart" is_complete "$chart"
 done
 definitions=$($k get crd -o name | grep -F traefik)
-# The chart of k3s 1.21 and 1.22 makes none, and so has nothing to fail for.
-class=$($k get ingressclass -o name | grep -F traefik || true)
+class=$($k get ingressclass -o name | grep -F traefik)
 for object in $definitions $class; do
   $k label "$object" app.kubernetes.io/managed-by-
   $k annotate "$object" meta.helm.sh/release-name- meta.helm.sh/release-namespace-
 done
 $k delete secrets $system -l 'owner=helm,name in (traefik,traefik-crd)'
 $k delete jobs $system helm-install-traefik helm-install-traefik-crd
-for chart in traefik-crd ${class:+traefik}; do
+for chart in traefik-crd traefik; do
   wait_for "the failure of $chart" has_failed "$chart"
 done

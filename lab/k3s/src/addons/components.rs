@@ -97,7 +97,7 @@ fn coredns() -> Objects {
     let deployment = workload(
         "coredns",
         ("k8s-app", "kube-dns"),
-        "mirrored-coredns-coredns:1.11.3",
+        "mirrored-coredns-coredns:1.14.6",
     );
     let mut deployment = asking(deployment, "100m", "70Mi");
     set(
@@ -131,7 +131,7 @@ fn local_storage() -> Objects {
         "provisioner": "rancher.io/local-path", "reclaimPolicy": "Delete", "volumeBindingMode": "WaitForFirstConsumer",
     });
     let own = "local-path-provisioner";
-    let mut deployment = workload(own, ("app", own), "local-path-provisioner:v0.0.30");
+    let mut deployment = workload(own, ("app", own), "local-path-provisioner:v0.0.36");
     set(
         &mut deployment,
         &["spec", "template", "spec", "serviceAccountName"],
@@ -153,7 +153,7 @@ fn local_storage() -> Objects {
 /// Its emptyDir is what makes a plain drain refuse.
 fn metrics_server() -> Objects {
     let own = "metrics-server";
-    let deployment = workload(own, ("k8s-app", own), "mirrored-metrics-server:v0.7.2");
+    let deployment = workload(own, ("k8s-app", own), "mirrored-metrics-server:v0.9.0");
     let mut deployment = asking(deployment, "100m", "70Mi");
     set(
         &mut deployment,
@@ -179,6 +179,11 @@ fn metrics_server() -> Objects {
     ]
 }
 
+/// One for all versions of k3s here.
+const CHART_VERSION: &str = "40.1.3+up40.1.0";
+/// Since July 2026 Traefik's charts are not uninstalled when an upgrade of theirs has failed.
+const TRIES_AGAIN: &[(u32, u32)] = &[(36, 3)];
+
 /// The charts that bring Traefik, in the order of their making.
 fn charts() -> &'static [&'static str] {
     // Since then the Gateway API has a chart of its own.
@@ -190,19 +195,17 @@ fn charts() -> &'static [&'static str] {
 }
 
 fn traefik() -> Objects {
-    // Version 3 came with 1.32.
-    let chart_version = if Version::current().since(32) {
-        "34.2.1+up34.2.0"
-    } else {
-        "27.0.201+up27.0.2"
-    };
     let mut objects = Objects::new();
     for chart in charts() {
-        let source = format!("https://%{{KUBERNETES_API}}%/static/charts/{chart}-{chart_version}.tgz");
+        let source = format!("https://%{{KUBERNETES_API}}%/static/charts/{chart}-{CHART_VERSION}.tgz");
         let job = format!("helm-install-{chart}");
         let mut spec = json!({"chart": source, "bootstrap": false});
         if *chart == "gateway-api-crd" {
             spec["takeOwnership"] = json!(true);
+        }
+        if Version::current().has(TRIES_AGAIN) {
+            spec["forceConflicts"] = json!(true);
+            spec["failurePolicy"] = json!("retry");
         }
         let status = json!({"jobName": job});
         objects.push((
@@ -232,11 +235,6 @@ pub(crate) fn of_chart(chart: &str) -> Objects {
 }
 
 fn traefik_itself() -> Objects {
-    let image = if Version::current().since(32) {
-        "mirrored-library-traefik:3.3.2"
-    } else {
-        "mirrored-library-traefik:2.11.10"
-    };
     let label = ("app.kubernetes.io/name", "traefik");
     let mut metadata = metadata("traefik");
     metadata["labels"] = json!({label.0: label.1});
@@ -253,7 +251,10 @@ fn traefik_itself() -> Objects {
     let class =
         json!({"metadata": {"name": "traefik"}, "spec": {"controller": "traefik.io/ingress-controller"}});
     vec![
-        ("deployments", workload("traefik", label, image)),
+        (
+            "deployments",
+            workload("traefik", label, "mirrored-library-traefik:3.7.4"),
+        ),
         ("services", service),
         ("ingressclasses", class),
     ]
@@ -281,7 +282,7 @@ pub(crate) fn install_job(own: &str, chart: &str) -> Value {
     let mut job = workload(
         own,
         ("helmcharts.helm.cattle.io/chart", chart),
-        "klipper-helm:v0.9.3-build20241008",
+        "klipper-helm:v0.13.3-build20260727",
     );
     // Made anew from the job's own uid.
     remove(&mut job, &["spec", "selector"]);

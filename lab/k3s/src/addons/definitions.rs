@@ -14,11 +14,6 @@ const TRAEFIK: &[Row] = &[
     ("traefik.io", "v1alpha1", "TLSOption", "tlsoptions"),
     ("traefik.io", "v1alpha1", "TraefikService", "traefikservices"),
 ];
-/// Until Traefik 3.
-const CONTAINOUS: &[Row] = &[
-    ("traefik.containo.us", "v1alpha1", "IngressRoute", "ingressroutes"),
-    ("traefik.containo.us", "v1alpha1", "Middleware", "middlewares"),
-];
 const HUB: &[Row] = &[("hub.traefik.io", "v1alpha1", "API", "apis")];
 const GATEWAY: &[Row] = &[
     (
@@ -35,8 +30,7 @@ const GATEWAY: &[Row] = &[
 pub(super) fn of_chart(chart: &str, version: &Version) -> Vec<Value> {
     let rows: Vec<&[Row]> = match chart {
         "traefik-crd" if version.since(37) => vec![TRAEFIK, HUB],
-        "traefik-crd" if version.since(32) => vec![TRAEFIK, HUB, GATEWAY],
-        "traefik-crd" => vec![TRAEFIK, CONTAINOUS],
+        "traefik-crd" => vec![TRAEFIK, HUB, GATEWAY],
         "gateway-api-crd" => vec![GATEWAY],
         _ => Vec::new(),
     };
@@ -73,9 +67,8 @@ mod tests {
                 .collect()
         };
         let has = |chart, version, group: &str| names(chart, version).iter().any(|one| one == group);
-        assert!(has("traefik-crd", "v1.31.4+k3s1", "traefik.containo.us"));
-        assert!(!has("traefik-crd", "v1.31.4+k3s1", "gateway.networking.k8s.io"));
-        assert!(has("traefik-crd", "v1.33.1+k3s1", "gateway.networking.k8s.io"));
+        assert!(has("traefik-crd", "v1.36.3+k3s1", "gateway.networking.k8s.io"));
+        assert!(has("traefik-crd", "v1.37.0+k3s1", "hub.traefik.io"));
         assert!(!has("traefik-crd", "v1.37.0+k3s1", "gateway.networking.k8s.io"));
         assert!(has(
             "gateway-api-crd",

@@ -101,14 +101,9 @@ fn entries(kind: &Kind) -> Vec<Value> {
     }
     match kind.plural.as_ref() {
         "pods" => {
-            let version = if Version::current().since(22) {
-                "v1"
-            } else {
-                "v1beta1"
-            };
             sub(
                 "eviction",
-                json!({"group": "policy", "version": version, "kind": "Eviction"}),
+                json!({"group": "policy", "version": "v1", "kind": "Eviction"}),
                 &["create"],
             );
             sub("log", json!({}), &["get"]);

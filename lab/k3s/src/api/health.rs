@@ -1,86 +1,58 @@
 //! `/readyz`, `/livez`, `/healthz`, `/metrics`.
 
 use crate::api::http::{Body, Request, plain};
-use crate::version::Version;
 use hyper::Response;
 
-/// As recorded of 1.21.
-const OLD_HOOKS: &[&str] = &[
-    "start-kube-apiserver-admission-initializer",
-    "generic-apiserver-start-informers",
-    "priority-and-fairness-config-consumer",
-    "priority-and-fairness-filter",
-    "start-apiextensions-informers",
-    "start-apiextensions-controllers",
-    "crd-informer-synced",
-    "bootstrap-controller",
-    "rbac/bootstrap-roles",
-    "scheduling/bootstrap-system-priority-classes",
-    "priority-and-fairness-config-producer",
-    "start-cluster-authentication-info-controller",
-    "aggregator-reload-proxy-client-cert",
-    "start-kube-aggregator-informers",
-    "apiservice-registration-controller",
-    "apiservice-status-available-controller",
-    "kube-apiserver-autoregistration",
+/// Of `/readyz` on a server with etcd, as recorded of 1.36.
+const CHECKS: &[&str] = &[
+    "ping",
+    "log",
+    "etcd",
+    "etcd-readiness",
+    "informer-sync",
+    "poststarthook/start-apiserver-admission-initializer",
+    "poststarthook/generic-apiserver-start-informers",
+    "poststarthook/priority-and-fairness-config-consumer",
+    "poststarthook/priority-and-fairness-filter",
+    "poststarthook/storage-object-count-tracker-hook",
+    "poststarthook/start-apiextensions-informers",
+    "poststarthook/start-apiextensions-controllers",
+    "poststarthook/crd-informer-synced",
+    "poststarthook/start-system-namespaces-controller",
+    "poststarthook/peer-endpoint-reconciler-controller",
+    "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/start-kube-apiserver-identity-lease-controller",
+    "poststarthook/start-kube-apiserver-identity-lease-garbage-collector",
+    "poststarthook/storage-readiness",
+    "poststarthook/start-legacy-token-tracking-controller",
+    "poststarthook/start-service-ip-repair-controllers",
+    "poststarthook/rbac/bootstrap-roles",
+    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/priority-and-fairness-config-producer",
+    "poststarthook/bootstrap-controller",
+    "poststarthook/start-kubernetes-service-cidr-controller",
+    "poststarthook/aggregator-reload-proxy-client-cert",
+    "poststarthook/start-kube-aggregator-informers",
+    "poststarthook/apiservice-status-local-available-controller",
+    "poststarthook/apiservice-status-remote-available-controller",
+    "poststarthook/apiservice-registration-controller",
+    "poststarthook/apiservice-discovery-controller",
+    "poststarthook/kube-apiserver-autoregistration",
+    "autoregister-completion",
+    "poststarthook/apiservice-openapi-controller",
+    "poststarthook/apiservice-openapiv3-controller",
+    "shutdown",
 ];
-
-/// As published of k3s 1.36.
-const NEW_HOOKS: &[&str] = &[
-    "start-apiserver-admission-initializer",
-    "generic-apiserver-start-informers",
-    "priority-and-fairness-config-consumer",
-    "priority-and-fairness-filter",
-    "storage-object-count-tracker-hook",
-    "start-apiextensions-informers",
-    "start-apiextensions-controllers",
-    "crd-informer-synced",
-    "start-system-namespaces-controller",
-    "start-cluster-authentication-info-controller",
-    "start-kube-apiserver-identity-lease-controller",
-    "start-kube-apiserver-identity-lease-garbage-collector",
-    "start-legacy-token-tracking-controller",
-    "start-service-ip-repair-controllers",
-    "rbac/bootstrap-roles",
-    "scheduling/bootstrap-system-priority-classes",
-    "priority-and-fairness-config-producer",
-    "bootstrap-controller",
-    "aggregator-reload-proxy-client-cert",
-    "start-kube-aggregator-informers",
-    "apiservice-status-local-available-controller",
-    "apiservice-status-remote-available-controller",
-    "apiservice-registration-controller",
-    "apiservice-discovery-controller",
-    "kube-apiserver-autoregistration",
-];
+/// The others ask for less.
+const READYZ_ALONE: &[&str] = &["etcd-readiness", "informer-sync", "shutdown"];
 
 /// The last hook to finish on a starting server.
 const LATE_HOOK: &str = "poststarthook/rbac/bootstrap-roles";
-const NEW_SINCE: u32 = 31;
 
 /// What an endpoint checks, in its order.
-fn checks(endpoint: &str, version: &Version) -> Vec<String> {
-    let is_new = version.since(NEW_SINCE);
-    let readyz = endpoint == "readyz";
-    let mut checks = vec!["ping", "log", "etcd"];
-    if readyz && version.since(25) {
-        checks.push("etcd-readiness");
-    }
-    if readyz {
-        checks.push("informer-sync");
-    }
-    let mut checks: Vec<String> = checks.into_iter().map(str::to_owned).collect();
-    let hooks = if is_new { NEW_HOOKS } else { OLD_HOOKS };
-    checks.extend(hooks.iter().map(|hook| format!("poststarthook/{hook}")));
-    checks.push("autoregister-completion".to_owned());
-    checks.push("poststarthook/apiservice-openapi-controller".to_owned());
-    if is_new {
-        checks.push("poststarthook/apiservice-openapiv3-controller".to_owned());
-    }
-    if readyz {
-        checks.push("shutdown".to_owned());
-    }
-    checks
+fn checks(endpoint: &str) -> Vec<&'static str> {
+    let asked = |check: &&&str| endpoint == "readyz" || !READYZ_ALONE.contains(*check);
+    CHECKS.iter().filter(asked).copied().collect()
 }
 
 /// What is wrong with a server.
@@ -104,9 +76,9 @@ impl Wrong {
 
 /// The whole endpoint, or one check of it by its path. Nothing where there is no such check.
 pub fn answer(endpoint: &str, check: &str, request: &Request, wrong: &Wrong) -> Option<Response<Body>> {
-    let checks = checks(endpoint, Version::current());
+    let checks = checks(endpoint);
     if !check.is_empty() {
-        checks.iter().find(|known| *known == check)?;
+        checks.iter().find(|known| **known == check)?;
         return Some(if wrong.fails(endpoint, check) {
             plain(500, "internal server error: reason withheld\n")
         } else {
@@ -117,7 +89,7 @@ pub fn answer(endpoint: &str, check: &str, request: &Request, wrong: &Wrong) -> 
     let mut passed = true;
     let mut lines = Vec::new();
     for check in &checks {
-        lines.push(if check == excluded {
+        lines.push(if *check == excluded {
             format!("[+]{check} excluded: ok")
         } else if wrong.fails(endpoint, check) {
             passed = false;
@@ -146,17 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_checks_what_its_version_does() {
-        let of = |endpoint, version: &str| checks(endpoint, &Version::parse(version).unwrap());
-        let recorded = of("readyz", "v1.21.2+k3s1");
-        assert_eq!((recorded.len(), recorded[3].as_str()), (24, "informer-sync"));
-        assert_eq!(recorded.last().unwrap(), "shutdown");
-        assert_eq!(of("readyz", "v1.31.4+k3s1")[3], "etcd-readiness");
-        let alive = of("livez", "v1.31.4+k3s1");
-        assert!(
-            !alive
-                .iter()
-                .any(|check| ["shutdown", "informer-sync", "etcd-readiness"].contains(&check.as_str()))
-        );
+    fn only_readyz_asks_whether_the_server_goes() {
+        let ready = checks("readyz");
+        assert_eq!((ready.len(), ready.last()), (37, Some(&"shutdown")));
+        let alive = checks("livez");
+        assert_eq!(alive.len(), 34);
+        assert!(!READYZ_ALONE.iter().any(|check| alive.contains(check)));
     }
 }

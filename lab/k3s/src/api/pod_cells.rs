@@ -2,7 +2,6 @@
 
 use crate::api::table::age;
 use crate::json::{flag, is_terminating, items, number, text};
-use crate::version::Version;
 use serde_json::{Value, json};
 
 pub(super) fn ready(pod: &Value) -> String {
@@ -60,7 +59,7 @@ fn state_word(status: &Value) -> Option<String> {
     Some(format!("ExitCode:{code}"))
 }
 
-/// Since 1.22 with the time of the last one.
+/// With the time of the last one.
 pub(super) fn restarts(pod: &Value) -> Value {
     let inits = items(pod, "/status/initContainerStatuses");
     let starting = inits.iter().any(|one| {
@@ -77,9 +76,7 @@ pub(super) fn restarts(pod: &Value) -> Value {
         .iter()
         .map(|one| text(one, "/lastState/terminated/finishedAt"));
     match times.max().filter(|time| !time.is_empty()) {
-        Some(time) if count > 0 && Version::current().since(22) => {
-            json!(format!("{count} ({} ago)", age(time)))
-        }
+        Some(time) if count > 0 => json!(format!("{count} ({} ago)", age(time))),
         _ => json!(count),
     }
 }

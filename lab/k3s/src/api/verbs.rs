@@ -219,7 +219,6 @@ async fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Outcom
     let options = options_of(request)?;
     let found = cluster.find(&target.kind, &target.namespace, &target.name)?;
     if request.is_dry_run() {
-        cluster.check_delete(&target.kind)?;
         return Ok(target.show(200, &found));
     }
     match cluster.delete(&target.kind, target.key(), &options).await? {

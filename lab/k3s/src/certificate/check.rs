@@ -1,12 +1,11 @@
 //! `k3s certificate check`: a line or a row for each certificate, its authority's included. It ends with 0 whatever
 //! it finds.
 
+use super::Options;
 use super::columns::{columns, residue, short_date};
-use super::{Options, WITH_JSON};
 use crate::log;
+use crate::pki::RENEWAL_DAYS;
 use crate::pki::leaf::{Subject, Validity, common_name, issuer_name};
-use crate::pki::renewal_days;
-use crate::version::Version;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -17,8 +16,6 @@ use x509_parser::pem::Pem;
 struct Found {
     file: PathBuf,
     name: String,
-    /// `CN=system:admin,O=system:masters`
-    subject: String,
     issuer: String,
     usages: Vec<&'static str>,
     validity: Validity,
@@ -48,7 +45,6 @@ impl Found {
         Self {
             file,
             name: common_name(certificate),
-            subject: subject.distinguished(),
             issuer: issuer_name(certificate),
             usages: usages
                 .into_iter()
@@ -63,7 +59,7 @@ impl Found {
             Status::NotYetValid
         } else if self.validity.left() < Duration::ZERO {
             Status::Expired
-        } else if self.validity.left() < Duration::days(renewal_days()) {
+        } else if self.validity.left() < Duration::days(RENEWAL_DAYS) {
             Status::Warning
         } else {
             Status::Good
@@ -104,14 +100,11 @@ pub(super) fn run(options: &Options) -> Result<()> {
             "Agent detected, checking agent certificates"
         });
     }
-    let with_json = Version::current().has(WITH_JSON);
     match options.output.as_str() {
-        "text" if with_json => all(options)?.iter().for_each(tell),
-        "text" => tell_by_service(options)?,
-        "table" if with_json => println!("{}", table(&all(options)?).trim_end_matches('\n')),
-        "table" => println!("{}", old_table(&all(options)?)),
-        "json" if with_json => println!("{}", json!({"Certificates": rows(&all(options)?)})),
-        "yaml" if with_json => print!("{}", yaml(&all(options)?)?),
+        "text" => all(options)?.iter().for_each(tell),
+        "table" => println!("{}", table(&all(options)?).trim_end_matches('\n')),
+        "json" => println!("{}", json!({"Certificates": rows(&all(options)?)})),
+        "yaml" => print!("{}", yaml(&all(options)?)?),
         other => bail!("invalid output format {other}"),
     }
     Ok(())
@@ -144,40 +137,18 @@ fn in_file(file: PathBuf) -> Result<Vec<Found>> {
 }
 
 fn tell(found: &Found) {
+    let moment = rfc3339(found.moment());
     let what = format!(
         "{}: certificate {} ({})",
         found.base_name(),
         found.name,
         found.usages.join(",")
     );
-    log_status(found, &what);
-}
-
-/// The first form: files by their paths, under a line for each service.
-fn tell_by_service(options: &Options) -> Result<()> {
-    for service in options
-        .chosen()
-        .into_iter()
-        .filter(|service| !service.stems.is_empty())
-    {
-        log::info(&format!("Checking certificates for {}", service.name));
-        for stem in service.stems {
-            for found in in_file(options.data_dir.join(format!("{stem}.crt")))? {
-                let what = format!("{}: certificate {}", found.file.display(), found.subject);
-                log_status(&found, &what);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn log_status(found: &Found, what: &str) {
-    let moment = rfc3339(found.moment());
     match found.status() {
         Status::Good => log::info(&format!("{what} is ok, expires at {moment}")),
         Status::Warning => log::warn(&format!(
             "{what} will expire within {} days at {moment}",
-            renewal_days()
+            RENEWAL_DAYS
         )),
         Status::Expired => log::error(&format!("{what} expired at {moment}")),
         Status::NotYetValid => log::error(&format!("{what} is not valid before {moment}")),
@@ -186,26 +157,6 @@ fn log_status(found: &Found, what: &str) {
 
 fn rfc3339(moment: OffsetDateTime) -> String {
     crate::clock::at_unix(moment.unix_timestamp())
-}
-
-fn old_table(found: &[Found]) -> String {
-    let mut rows = vec![
-        ["CERTIFICATE", "SUBJECT", "STATUS", "EXPIRES"]
-            .map(str::to_owned)
-            .to_vec(),
-        ["-----------", "-------", "------", "-------"]
-            .map(str::to_owned)
-            .to_vec(),
-    ];
-    rows.extend(found.iter().map(|one| {
-        vec![
-            one.base_name(),
-            one.subject.clone(),
-            one.status().word().to_owned(),
-            rfc3339(one.moment()),
-        ]
-    }));
-    format!("\n{}", columns(&rows, 2).trim_end_matches('\n'))
 }
 
 fn table(found: &[Found]) -> String {
@@ -231,7 +182,7 @@ fn table(found: &[Found]) -> String {
             one.status().word().to_owned(),
         ]
     }));
-    format!("\n{}", columns(&rows, 3))
+    format!("\n{}", columns(&rows))
 }
 
 fn rows(found: &[Found]) -> Vec<Value> {

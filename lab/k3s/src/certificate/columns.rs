@@ -2,8 +2,10 @@
 
 use time::{Duration, OffsetDateTime};
 
+const GAP: usize = 3;
+
 /// Every column as wide as its widest cell; the last one is not filled up.
-pub(super) fn columns(rows: &[Vec<String>], gap: usize) -> String {
+pub(super) fn columns(rows: &[Vec<String>]) -> String {
     let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(String::len).max();
     let line = |row: &Vec<String>| {
         let (last, others) = row
@@ -12,7 +14,7 @@ pub(super) fn columns(rows: &[Vec<String>], gap: usize) -> String {
         let filled = others
             .iter()
             .enumerate()
-            .map(|(at, cell)| format!("{cell:<width$}", width = width(at).unwrap_or_default() + gap));
+            .map(|(at, cell)| format!("{cell:<width$}", width = width(at).unwrap_or_default() + GAP));
         format!("{}{last}\n", filled.collect::<String>())
     };
     rows.iter().map(line).collect()
@@ -83,7 +85,7 @@ mod tests {
         let rows =
             [["FILENAME", "STATUS"], ["client-admin.crt", "OK"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(
-            columns(&rows, 3),
+            columns(&rows),
             "FILENAME           STATUS\nclient-admin.crt   OK\n"
         );
     }

@@ -1,5 +1,4 @@
 //! `k3s certificate`: looks at the certificates on the disk, or removes them so that the next start makes new ones.
-//! It came with the releases of December 2021; `check`, and `rotate` on agents, with those of April 2024.
 
 mod check;
 mod columns;
@@ -8,19 +7,8 @@ mod rotate;
 use crate::log;
 use crate::paths;
 use crate::pki::services::{SERVICES, Service};
-use crate::version::Version;
 use anyhow::{Result, bail};
 use std::path::PathBuf;
-
-const FIRST: &[(u32, u32)] = &[(20, 14), (21, 8), (22, 5), (23, 1)];
-/// Agents too, and `check`.
-const SECOND: &[(u32, u32)] = &[(27, 13), (28, 9), (29, 4), (30, 0)];
-const WITH_TABLE: &[(u32, u32)] = &[(29, 13), (30, 9), (31, 5), (32, 1)];
-const WITH_JSON: &[(u32, u32)] = &[(30, 13), (31, 9), (32, 5), (33, 1)];
-
-pub fn exists(version: &Version) -> bool {
-    version.has(FIRST)
-}
 
 struct Options {
     data_dir: PathBuf,
@@ -36,15 +24,14 @@ enum Request {
 }
 
 pub fn run(arguments: &[String]) -> u8 {
-    let version = Version::current();
     let (word, rest) = arguments
         .split_first()
         .map_or(("", arguments), |(word, rest)| (word.as_str(), rest));
     let action: fn(&Options) -> Result<()> = match word {
-        "check" if version.has(SECOND) => check::run,
+        "check" => check::run,
         "rotate" => rotate::run,
         "" | "--help" | "-h" | "help" | "h" => {
-            println!("{}", help(version));
+            println!("{}", help());
             return 0;
         }
         other => {
@@ -52,7 +39,7 @@ pub fn run(arguments: &[String]) -> u8 {
             return 3;
         }
     };
-    let result = match Request::parse(rest, word == "check" && version.has(WITH_TABLE)) {
+    let result = match Request::parse(rest, word == "check") {
         Request::Help => {
             println!("{}", command_help(word));
             return 0;
@@ -65,7 +52,7 @@ pub fn run(arguments: &[String]) -> u8 {
             log::fatal(&format!("flag provided but not defined: -{flag}"));
             return 1;
         }
-        Request::Run(options) => options.check_services(version).and_then(|()| action(&options)),
+        Request::Run(options) => options.check_services().and_then(|()| action(&options)),
     };
     result.map_or_else(
         |error| {
@@ -115,9 +102,9 @@ impl Request {
 }
 
 impl Options {
-    fn check_services(&self, version: &Version) -> Result<()> {
+    fn check_services(&self) -> Result<()> {
         for service in &self.services {
-            if !known(version).any(|known| known.name == service) {
+            if !SERVICES.iter().any(|known| known.name == service) {
                 bail!("service {service} is not recognized");
             }
         }
@@ -132,7 +119,8 @@ impl Options {
     /// Those that were named, else all of this kind of node.
     fn chosen(&self) -> Vec<&'static Service> {
         let server = self.is_server();
-        known(Version::current())
+        SERVICES
+            .iter()
             .filter(|service| match self.services.as_slice() {
                 [] => server || service.on_agents,
                 named => named.iter().any(|name| name == service.name),
@@ -141,31 +129,16 @@ impl Options {
     }
 }
 
-/// In the first releases the supervisor's certificate was left out by mistake.
-fn known(version: &Version) -> impl Iterator<Item = &'static Service> {
-    let has = version.has(SECOND);
-    SERVICES
-        .iter()
-        .filter(move |service| has || service.name != "supervisor")
-}
-
-fn help(version: &Version) -> String {
-    let mut commands = Vec::new();
-    if version.has(SECOND) {
-        commands.push("   check      Check k3s component certificates on disk");
-    }
-    commands.push("   rotate     Rotate k3s component certificates on disk");
-    format!(
-        "NAME:\n   k3s certificate - Manage K3s certificates\n\nUSAGE:\n   k3s certificate command [command options] \
-         [arguments...]\n\nCOMMANDS:\n{}\n\nOPTIONS:\n   --help, -h  show help",
-        commands.join("\n")
-    )
+fn help() -> &'static str {
+    "NAME:\n   k3s certificate - Manage K3s certificates\n\nUSAGE:\n   k3s certificate command [command options] \
+     [arguments...]\n\nCOMMANDS:\n   check      Check k3s component certificates on disk\n   rotate     Rotate k3s \
+     component certificates on disk\n\nOPTIONS:\n   --help, -h  show help"
 }
 
 fn command_help(word: &str) -> String {
-    let names: Vec<&str> = known(Version::current()).map(|service| service.name).collect();
+    let names: Vec<&str> = SERVICES.iter().map(|service| service.name).collect();
     let what = if word == "check" { "Check" } else { "Rotate" };
-    let output = if word == "check" && Version::current().has(WITH_TABLE) {
+    let output = if word == "check" {
         "\n   --output value, -o value    Format output (default: \"text\")"
     } else {
         ""

@@ -1,30 +1,24 @@
 //! `k3s certificate rotate`: copies the certificates away and removes them. Nothing asks whether the service is stopped.
 
-use super::{Options, SECOND};
+use super::Options;
 use crate::clock;
 use crate::files;
 use crate::log;
 use crate::paths;
 use crate::pki::listener;
 use crate::pki::services::{LISTENER, Service};
-use crate::version::Version;
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) fn run(options: &Options) -> Result<()> {
-    let is_new = Version::current().has(SECOND);
     let server_tls = options.data_dir.join("server/tls");
-    if !is_new {
-        // On an agent the first releases ended here.
-        fs::metadata(&server_tls).with_context(|| format!("stat {}", server_tls.display()))?;
-    }
     if options.services.is_empty() {
-        log::info(match (options.is_server(), is_new) {
-            (true, true) => "Server detected, rotating agent and server certificates",
-            (true, false) => "Server detected, rotating server certificates",
-            (false, _) => "Agent detected, rotating agent certificates",
+        log::info(if options.is_server() {
+            "Server detected, rotating agent and server certificates"
+        } else {
+            "Agent detected, rotating agent certificates"
         });
     }
     let services = options.chosen();
@@ -35,26 +29,18 @@ pub(super) fn run(options: &Options) -> Result<()> {
         log::info("Rotating dynamic listener certificate");
     }
     for service in &services {
-        let told = if is_new { "" } else { " service" };
-        if service.name != LISTENER || !is_new {
-            log::info(&format!("Rotating certificates for {}{told}", service.name));
+        if service.name != LISTENER {
+            log::info(&format!("Rotating certificates for {}", service.name));
         }
         for file in pairs(options, service) {
-            // Not every version has every file.
+            // Not every node has every file.
             let _ = fs::remove_file(file);
         }
     }
-    let place = backup.display();
-    log::info(&if is_new {
-        format!(
-            "Successfully backed up certificates to {place}, please restart k3s server or agent to rotate certificates"
-        )
-    } else {
-        format!(
-            "Successfully backed up certificates for all services to path {place}, please restart k3s server or agent \
-             to rotate certificates"
-        )
-    });
+    log::info(&format!(
+        "Successfully backed up certificates to {}, please restart k3s server or agent to rotate certificates",
+        backup.display()
+    ));
     Ok(())
 }
 

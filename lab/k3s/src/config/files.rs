@@ -1,27 +1,20 @@
-//! `config.yaml` and, since v1.21, `config.yaml.d/*.yaml`, turned into arguments as k3s does.
+//! `config.yaml` and `config.yaml.d/*.yaml`, turned into arguments as k3s does.
 
 use crate::config::flags::{Role, Takes, find};
 use crate::log;
-use crate::version::Version;
 use serde_yaml_ng::{Mapping, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Several files, and `key+` for a setting that adds to what earlier ones said, came together.
-const SEVERAL_SINCE: u32 = 21;
-
-/// `--key=value` for each setting; the last file wins. A server skips what it does not know (since v1.22.5); an agent is given
-/// it, and ends.
-pub fn arguments(version: &Version, role: Role, file: &Path) -> Vec<String> {
-    let several = version.since(SEVERAL_SINCE);
-    let dropped = if several { dropped(file) } else { Vec::new() };
+/// `--key=value` for each setting; the last file wins, but `key+` adds to what earlier ones said. A server skips what it does
+/// not know; an agent is given it, and ends.
+pub fn arguments(role: Role, file: &Path) -> Vec<String> {
     let mut settings: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for path in [vec![file.to_owned()], dropped].concat() {
+    for path in [vec![file.to_owned()], dropped(file)].concat() {
         let Some(mapping) = mapping(&path) else { continue };
         for (key, value) in &mapping {
             let Some(key) = key.as_str() else { continue };
-            let added = key.strip_suffix('+').filter(|_| several);
-            let (name, adds) = added.map_or((key, false), |name| (name, true));
+            let (name, adds) = key.strip_suffix('+').map_or((key, false), |name| (name, true));
             let entry = settings.entry(name.to_owned()).or_default();
             if !adds {
                 entry.clear();
@@ -81,25 +74,6 @@ fn texts(value: &Value) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn told(version: &str, role: Role, file: &Path) -> Vec<String> {
-        arguments(&Version::parse(version).unwrap(), role, file)
-    }
-
-    #[test]
-    fn a_version_before_1_21_reads_one_file_and_adds_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config.yaml");
-        std::fs::write(&file, "token: one\nnode-label: [a=1]\nnode-label+: [b=2]\n").unwrap();
-        std::fs::create_dir(folder.path().join("config.yaml.d")).unwrap();
-        std::fs::write(folder.path().join("config.yaml.d/20.yaml"), "token: two\n").unwrap();
-        let one = ["--node-label=a=1", "--token=one"];
-        assert_eq!(told("v1.20.15+k3s1", Role::Server, &file), one);
-        let added = "--node-label+=b=2".to_owned();
-        assert!(told("v1.20.15+k3s1", Role::Agent, &file).contains(&added));
-        let both = ["--node-label=a=1", "--node-label=b=2", "--token=two"];
-        assert_eq!(told("v1.21.0+k3s1", Role::Server, &file), both);
-    }
-
     #[test]
     fn later_files_replace_or_add() {
         let folder = tempfile::tempdir().unwrap();
@@ -123,9 +97,9 @@ mod tests {
             "--node-label=b=2",
             "--token=two",
         ];
-        assert_eq!(told("v1.31.4+k3s1", Role::Server, &file), wanted);
-        // As recorded from v1.22.5: an agent did not start for a flag of servers in its file.
-        let told = told("v1.31.4+k3s1", Role::Agent, &file);
+        assert_eq!(arguments(Role::Server, &file), wanted);
+        // An agent does not start with a flag of servers in its file.
+        let told = arguments(Role::Agent, &file);
         assert!(
             told.contains(&"--cluster-init=true".to_owned()) && told.contains(&"--bogus=1".to_owned()),
             "{told:?}"

@@ -1,7 +1,6 @@
 //! The command line of `k3s server` and `k3s agent`: flags, their variables, and what the config files add.
 
 use crate::config::files;
-use crate::version::Version;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -55,7 +54,7 @@ const fn known_server(name: &'static str, alias: &'static str, variable: &'stati
 
 use Takes::{List, Nothing, Value};
 
-/// Of the versions between 1.20 and 1.35 together. Those that the stand-in has no use for are accepted and show in
+/// Of the versions between 1.33 and 1.37 together. Those that the stand-in has no use for are accepted and show in
 /// the node's arguments, as everywhere.
 pub const FLAGS: &[Flag] = &[
     known("config", "c", "K3S_CONFIG_FILE", Value),
@@ -93,12 +92,16 @@ pub const FLAGS: &[Flag] = &[
     flag("protect-kernel-defaults", Nothing),
     flag("rootless", Nothing),
     known("selinux", "", "K3S_SELINUX", Nothing),
-    flag("lb-server-port", Value),
+    known("lb-server-port", "", "K3S_LB_SERVER_PORT", Value),
     flag("prefer-bundled-bin", Nothing),
-    flag("no-flannel", Nothing),
-    known("cluster-secret", "", "K3S_CLUSTER_SECRET", Value),
+    flag("image-credential-provider-bin-dir", Value),
+    flag("image-credential-provider-config", Value),
+    flag("airgap-extra-registry", List),
+    flag("nonroot-devices", Nothing),
+    flag("disable-apiserver-lb", Nothing),
     flag("enable-pprof", Nothing),
     known("vpn-auth", "", "K3S_VPN_AUTH", Value),
+    known("vpn-auth-file", "", "K3S_VPN_AUTH_FILE", Value),
     flag("bind-address", Value),
     server("https-listen-port", Value),
     server("supervisor-port", Value),
@@ -125,6 +128,7 @@ pub const FLAGS: &[Flag] = &[
     server("kube-controller-manager-arg", List),
     server("kube-cloud-controller-manager-arg", List),
     server("etcd-arg", List),
+    server("helm-controller-arg", List),
     server("kine-tls", Nothing),
     known_server("datastore-endpoint", "", "K3S_DATASTORE_ENDPOINT", Value),
     known_server("datastore-cafile", "", "K3S_DATASTORE_CAFILE", Value),
@@ -135,6 +139,7 @@ pub const FLAGS: &[Flag] = &[
     server("etcd-snapshot-name", Value),
     server("etcd-snapshot-schedule-cron", Value),
     server("etcd-snapshot-retention", Value),
+    server("etcd-snapshot-reconcile-interval", Value),
     server("etcd-snapshot-dir", Value),
     server("etcd-snapshot-compress", Nothing),
     server("etcd-s3", Nothing),
@@ -143,12 +148,18 @@ pub const FLAGS: &[Flag] = &[
     server("etcd-s3-skip-ssl-verify", Nothing),
     known_server("etcd-s3-access-key", "", "AWS_ACCESS_KEY_ID", Value),
     known_server("etcd-s3-secret-key", "", "AWS_SECRET_ACCESS_KEY", Value),
+    known_server("etcd-s3-session-token", "", "AWS_SESSION_TOKEN", Value),
     server("etcd-s3-bucket", Value),
+    server("etcd-s3-bucket-lookup-type", Value),
+    server("etcd-s3-retention", Value),
+    server("etcd-s3-proxy", Value),
+    server("etcd-s3-config-secret", Value),
+    server("etcd-s3-insecure", Nothing),
+    server("etcd-s3-timeout", Value),
     server("etcd-s3-region", Value),
     server("etcd-s3-folder", Value),
     server("default-local-storage-path", Value),
     server("disable", List),
-    server("no-deploy", List),
     server("disable-scheduler", Nothing),
     server("disable-cloud-controller", Nothing),
     server("disable-kube-proxy", Nothing),
@@ -168,7 +179,12 @@ pub const FLAGS: &[Flag] = &[
     server("secrets-encryption", Nothing),
     server("secrets-encryption-provider", Value),
     server("servicelb-namespace", Value),
-    server("system-default-registry", Value),
+    known_server(
+        "system-default-registry",
+        "",
+        "K3S_SYSTEM_DEFAULT_REGISTRY",
+        Value,
+    ),
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +233,7 @@ pub fn parse(
         .cloned()
         .or_else(|| variable("K3S_CONFIG_FILE"));
     let file = file.map_or_else(|| crate::paths::etc("rancher/k3s/config.yaml"), PathBuf::from);
-    let configured = files::arguments(Version::current(), role, &file);
+    let configured = files::arguments(role, &file);
     let mut values = read(role, &configured)?;
     values.extend(given);
     for flag in FLAGS

@@ -31,7 +31,6 @@ const SECRET: &[&str] = &[
     "--token",
     "-t",
     "--agent-token",
-    "--cluster-secret",
     "--datastore-endpoint",
     "--etcd-s3-secret-key",
     "--vpn-auth",
@@ -109,9 +108,7 @@ impl Config {
     }
 
     pub fn disables(&self, component: &str) -> bool {
-        ["disable", "no-deploy"]
-            .iter()
-            .any(|flag| self.flags.list(flag).iter().any(|item| item == component))
+        self.flags.list("disable").iter().any(|item| item == component)
     }
 
     pub fn node_args(&self) -> Vec<String> {
@@ -146,7 +143,6 @@ impl Config {
                 json!(if masked(name) { MASK } else { value }),
             );
         }
-        json::set(&mut shown, &["K3S_DATA_DIR"], json!(self.unpacked()));
         shown
     }
 

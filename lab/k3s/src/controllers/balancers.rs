@@ -6,7 +6,6 @@ use super::world::{World, is_ready};
 use crate::cluster::Part;
 use crate::json::{is_terminating, items, name, namespace, set, text, uid};
 use crate::kinds;
-use crate::version::Version;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,12 +42,12 @@ fn is_ours(set: &Value) -> bool {
     namespace(set) == SYSTEM && set["metadata"]["labels"].get(SERVICE).is_some()
 }
 
-/// Since 1.24 Services of the same name do not get in each other's way.
+/// With a part of the uid: Services of the same name do not get in each other's way.
 fn set_name(service: &Value) -> String {
     let plain = format!("svclb-{}", name(service));
     match uid(service).get(..8) {
-        Some(part) if Version::current().since(24) => format!("{plain}-{part}"),
-        _ => plain,
+        Some(part) => format!("{plain}-{part}"),
+        None => plain,
     }
 }
 
@@ -66,13 +65,7 @@ fn one(world: &World, service: &Arc<Value>) -> Option<Action> {
     let addresses: BTreeSet<&str> = nodes.filter_map(|node| address(node)).collect();
     let ingress: Vec<Value> = addresses
         .into_iter()
-        .map(|ip| {
-            if Version::current().since(30) {
-                json!({"ip": ip, "ipMode": "VIP"})
-            } else {
-                json!({"ip": ip})
-            }
-        })
+        .map(|ip| json!({"ip": ip, "ipMode": "VIP"}))
         .collect();
     let balancer = if ingress.is_empty() {
         json!({})

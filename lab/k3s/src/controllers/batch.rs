@@ -41,21 +41,25 @@ fn one(world: &World, job: &Arc<Value>) -> Vec<Action> {
     let finished = done >= at("/spec/completions");
     let mut actions = Vec::new();
     let mut status = json!({"startTime": start_time(job)});
+    let mut conditions = resumed(job);
     if finished {
         status["completionTime"] = json!(clock::seconds());
-        status["conditions"] = json!([condition_of("Complete", true, "", "", job)]);
+        conditions.push(condition_of("Complete", true, "", "", job));
     } else if given_up {
-        status["conditions"] = json!([condition_of(
+        conditions.push(condition_of(
             "Failed",
             true,
             "BackoffLimitExceeded",
             TOO_OFTEN,
-            job
-        )]);
+            job,
+        ));
         actions.extend(active.iter().map(|pod| Action::delete("pods", pod)));
     } else if rested(pods, failed) {
         let wanted = (at("/spec/completions") - done).min(at("/spec/parallelism"));
         actions.extend((active.len()..wanted).map(|_| new_pod(job)));
+    }
+    if !conditions.is_empty() {
+        status["conditions"] = json!(conditions);
     }
     let going = if given_up { 0 } else { active.len() };
     whole(&mut status, "active", going);
@@ -63,6 +67,15 @@ fn one(world: &World, job: &Arc<Value>) -> Vec<Action> {
     whole(&mut status, "failed", failed);
     actions.extend(Action::status("jobs", job, status));
     actions
+}
+
+/// The controller of charts makes its Jobs suspended, and resumes them at once.
+fn resumed(job: &Value) -> Vec<Value> {
+    let is_of_chart = job
+        .pointer("/metadata/labels/helmcharts.helm.cattle.io~1chart")
+        .is_some();
+    let condition = || condition_of("Suspended", false, "JobResumed", "Job resumed", job);
+    is_of_chart.then(condition).into_iter().collect()
 }
 
 fn new_pod(job: &Value) -> Action {

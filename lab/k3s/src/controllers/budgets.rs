@@ -6,7 +6,6 @@ use crate::api::evict::guards;
 use crate::clock;
 use crate::controllers::world::condition_of;
 use crate::json::{is_terminating, name, number, uid};
-use crate::version::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,16 +41,14 @@ fn status(world: &World, budget: &Value) -> Value {
     if !disrupted.is_empty() {
         status["disruptedPods"] = Value::Object(disrupted);
     }
-    if Version::current().since(21) {
-        let reason = if allowed > 0 {
-            "SufficientPods"
-        } else {
-            "InsufficientPods"
-        };
-        let mut condition = condition_of("DisruptionAllowed", allowed > 0, reason, "", budget);
-        condition["observedGeneration"] = json!(number(budget, "/metadata/generation"));
-        status["conditions"] = json!([condition]);
-    }
+    let reason = if allowed > 0 {
+        "SufficientPods"
+    } else {
+        "InsufficientPods"
+    };
+    let mut condition = condition_of("DisruptionAllowed", allowed > 0, reason, "", budget);
+    condition["observedGeneration"] = json!(number(budget, "/metadata/generation"));
+    status["conditions"] = json!([condition]);
     status
 }
 

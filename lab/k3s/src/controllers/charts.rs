@@ -14,16 +14,14 @@ use crate::addons::{install_job, of_chart};
 use crate::cluster::Part;
 use crate::json::{flag, is_terminating, items, name, namespace, remove, set, text};
 use crate::kinds;
-use crate::version::Version;
-use crate::webhooks;
 use release::Release;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 const FAILS: &str = "lab/helm-fails";
 const REINSTALL: &str = "reinstall";
-/// The releases with which the controller of charts began to know a policy, in spring 2022. Before, it is always `reinstall`.
-const KNOWS_POLICIES: [(u32, u32); 3] = [(21, 12), (22, 9), (23, 6)];
+/// A release that failed is upgraded again.
+const RETRY: &str = "retry";
 /// A judged pod goes on running for a moment, so that it can be judged again before it ends.
 const ATTEMPT_SECONDS: &str = "10";
 const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
@@ -93,14 +91,12 @@ fn job(world: &World, chart: &Value, own: &str) -> Value {
         &["metadata", "annotations", "helmcharts.helm.cattle.io/configHash"],
         json!(super::world::hash(&json!(values))),
     );
-    let mut env = vec![
-        json!({"name": "NAME", "value": name(chart)}),
-        json!({"name": "CHART_NAMESPACE", "value": namespace(chart)}),
-    ];
-    if Version::current().has(&KNOWS_POLICIES) {
-        env.push(json!({"name": "FAILURE_POLICY", "value": policy}));
-    }
-    set(&mut template["spec"]["containers"][0], &["env"], json!(env));
+    let env = json!([
+        {"name": "NAME", "value": name(chart)},
+        {"name": "CHART_NAMESPACE", "value": namespace(chart)},
+        {"name": "FAILURE_POLICY", "value": policy},
+    ]);
+    set(&mut template["spec"]["containers"][0], &["env"], env);
     job
 }
 
@@ -126,18 +122,15 @@ fn attempt(world: &World, chart: &Arc<Value>, job: &Value, pod: &Arc<Value>) -> 
     if release.as_ref().is_some_and(|release| release.made_by(pod)) {
         return Vec::new();
     }
-    if let Some(release) = release.as_ref().filter(|release| release.status() == "failed") {
-        return match policy(job) {
-            REINSTALL | "" => uninstall(world, chart),
-            policy => fail(
-                pod,
-                &format!(
-                    "Release {} is in state '{}', and failurePolicy is '{policy}', not 'reinstall': waiting for operator intervention",
-                    name(chart),
-                    release.status()
-                ),
-            ),
-        };
+    if release
+        .as_ref()
+        .is_some_and(|release| release.status() == "failed")
+    {
+        match policy(job) {
+            REINSTALL => return uninstall(world, chart),
+            RETRY => {}
+            policy => return fail(pod, &waits(chart, policy)),
+        }
     }
     if let Some(fault) = conflict(world, chart, release.as_ref()) {
         return fail(pod, &fault);
@@ -196,19 +189,20 @@ fn fail(pod: &Arc<Value>, message: &str) -> Vec<Action> {
     vec![annotated(pod, Some(message))]
 }
 
-/// All that the release has made, and the release itself. Helm goes on past what it may not delete.
+fn waits(chart: &Value, policy: &str) -> String {
+    format!(
+        "Release {} is in state 'failed', and failurePolicy is '{policy}', not 'reinstall': waiting for operator intervention",
+        name(chart)
+    )
+}
+
+/// All that the release has made, and the release itself.
 fn uninstall(world: &World, chart: &Value) -> Vec<Action> {
     let made = of_chart(name(chart));
-    let hooks = world.clustered.get("validatingwebhookconfigurations");
-    let hooks = hooks.map(Vec::as_slice).unwrap_or_default();
-    let allowed = |plural: &str| webhooks::check_delete(&kinds::of(plural), hooks).is_ok();
-    let objects = made
-        .iter()
-        .filter(|(plural, _)| allowed(plural))
-        .filter_map(|(plural, object)| {
-            let found = world.find(plural, namespace(object), name(object))?;
-            Some(Action::delete(plural, found))
-        });
+    let objects = made.iter().filter_map(|(plural, object)| {
+        let found = world.find(plural, namespace(object), name(object))?;
+        Some(Action::delete(plural, found))
+    });
     objects.chain(release::removed(world, chart)).collect()
 }
 

@@ -2,7 +2,6 @@
 
 use crate::controllers::world::World;
 use crate::json::{flag, items, name, namespace, pairs, text};
-use crate::version::Version;
 use serde_json::Value;
 
 const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
@@ -17,11 +16,7 @@ pub fn obstacle(world: &World, pod: &Value, node: &Value) -> Option<String> {
         .find(|taint| !suits_taint(pod, taint))
     {
         let (key, value) = (text(taint, "/key"), text(taint, "/value"));
-        return Some(if Version::current().since(24) {
-            format!("node(s) had untolerated taint {{{key}: {value}}}")
-        } else {
-            format!("node(s) had taint {{{key}: {value}}}, that the pod didn't tolerate")
-        });
+        return Some(format!("node(s) had untolerated taint {{{key}: {value}}}"));
     }
     if !selects(pod, node) {
         return Some("node(s) didn't match Pod's node affinity/selector".to_owned());

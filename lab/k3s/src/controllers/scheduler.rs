@@ -8,7 +8,6 @@ use crate::clock;
 use crate::cluster::Part;
 use crate::json::{is_terminating, items, name, namespace, set, text};
 use crate::kinds;
-use crate::version::Version;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -85,16 +84,13 @@ fn choose(world: &World, pod: &Value, load: &Load, used: &Use) -> Result<String,
     Err(refusal(world, &reasons, crowded))
 }
 
-/// Since 1.24 the scheduler also says that putting other pods out would not help.
+/// The scheduler also says that putting other pods out would not help.
 fn refusal(world: &World, reasons: &[String], crowded: bool) -> String {
     let nodes = world.nodes.len();
     if nodes == 0 {
         return "no nodes available to schedule pods".to_owned();
     }
     let told = format!("0/{nodes} nodes are available: {}.", reasons.join(", "));
-    if !Version::current().since(24) {
-        return told;
-    }
     let why = if crowded {
         "No preemption victims found for incoming pod"
     } else {

@@ -1,5 +1,5 @@
 //! From `SQLite` to etcd, as a server does it that makes a new cluster beside a `state.db`: each object once, with its
-//! last value, in the order of the last changes; then the file gets another name. Seen with v1.22.5+k3s1.
+//! last value, in the order of the last changes; then the file gets another name.
 //!
 //! A start that fails here leaves a log of etcd behind. The next one takes that for the whole cluster, as in reality.
 
@@ -14,8 +14,6 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Older ones begin with an empty etcd, and leave the file where it is.
-const MOVES_SINCE: &[(u32, u32)] = &[(22, 2)];
 /// Releases of May 2025: the temporary kine cannot be opened.
 const BROKEN: [(u32, u32); 4] = [(30, 13), (31, 9), (32, 5), (33, 1)];
 const RETRY: Duration = Duration::from_millis(100);
@@ -29,11 +27,11 @@ pub struct Trouble {
     pub hang: bool,
 }
 
-/// Moves what is in `SQLite`, if anything is and this version does so.
+/// Moves what is in `SQLite`, if anything is.
 pub async fn run(config: &Config) -> Result<()> {
     let version = Version::current();
     let database = config.server_dir().join("db/state.db");
-    if !version.has(MOVES_SINCE) || !database.exists() {
+    if !database.exists() {
         return Ok(());
     }
     log::info("Migrating content from sqlite to etcd");

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod membership;
+pub mod metrics;
 pub mod migrate;
 pub mod process;
 pub mod reset;

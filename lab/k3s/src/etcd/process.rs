@@ -1,6 +1,6 @@
 //! The child. In a real k3s etcd is a part of the process, so it must not outlive it.
 
-use super::{client_url, folder, is_initialized, membership, peer_url};
+use super::{client_url, folder, is_initialized, membership, metrics, peer_url};
 use crate::clock::paced;
 use crate::config::Config;
 use crate::files;
@@ -64,7 +64,7 @@ fn name(config: &Config, folder: &Path) -> Result<String> {
 fn configuration(config: &Config, name: &str, cluster: &str, state: &str) -> String {
     let tls = config.server_dir().join("tls/etcd");
     let (tls, db) = (tls.display(), folder(config));
-    let (clients, peers) = (client_url(config), peer_url(config));
+    let (clients, peers, metrics) = (client_url(config), peer_url(config), metrics::INNER);
     let milliseconds = |(seconds, least): (f64, u128)| paced(seconds).as_millis().max(least);
     let (election, heartbeat) = (milliseconds(ELECTION), milliseconds(HEARTBEAT));
     // A joining member's address is known to the others already.
@@ -78,7 +78,7 @@ fn configuration(config: &Config, name: &str, cluster: &str, state: &str) -> Str
          client-cert-auth: true\n  key-file: {tls}/server-client.key\n  trusted-ca-file: {tls}/server-ca.crt\n\
          data-dir: {}\nelection-timeout: {election}\nheartbeat-interval: {heartbeat}\n{advertise}initial-cluster: {cluster}\n\
          initial-cluster-state: {state}\nlisten-client-urls: {clients},https://127.0.0.1:2379\n\
-         listen-metrics-urls: http://127.0.0.1:2381\nlisten-peer-urls: {peers}\nlog-outputs:\n- stderr\nlogger: zap\n\
+         listen-metrics-urls: http://{metrics}\nlisten-peer-urls: {peers}\nlog-outputs:\n- stderr\nlogger: zap\n\
          name: {name}\npeer-transport-security:\n  cert-file: {tls}/peer-server-client.crt\n  client-cert-auth: true\n  \
          key-file: {tls}/peer-server-client.key\n  trusted-ca-file: {tls}/peer-ca.crt\n",
         db.display()

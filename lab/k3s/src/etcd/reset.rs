@@ -7,19 +7,12 @@ use crate::config::Config;
 use crate::files;
 use crate::log;
 use crate::random;
-use crate::version::Version;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::process::Command;
 
 const PROGRAM: &str = "/usr/bin/etcdctl";
-/// A server that is told which one to join refuses since this minor version.
-const REFUSES_SERVER_SINCE: u32 = 28;
-/// A restore asks for a token since this minor version, and a file that it is told is none to it.
-const ASKS_FOR_TOKEN_SINCE: u32 = 22;
-/// The message has other words since this minor version.
-const OTHER_WORDS_SINCE: u32 = 22;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -67,8 +60,7 @@ pub fn check(config: &Config) -> Result<()> {
 }
 
 fn refuse_server(config: &Config) -> Result<()> {
-    let refuses = is_asked(config) && Version::current().since(REFUSES_SERVER_SINCE);
-    if refuses && config.flags.value("server").is_some() {
+    if is_asked(config) && config.flags.value("server").is_some() {
         bail!(
             "invalid flag use; cannot perform cluster-reset while server URL is set - remove server from configuration before resetting"
         );
@@ -76,12 +68,11 @@ fn refuse_server(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// A file that it is told of is none to it.
 fn refuse_without_token(config: &Config) -> Result<()> {
     let token = config.server_dir().join("token");
     ensure!(
-        !Version::current().since(ASKS_FOR_TOKEN_SINCE)
-            || config.flags.value("token").is_some()
-            || token.exists(),
+        config.flags.value("token").is_some() || token.exists(),
         "{} does not exist, please pass --token to complete the restoration",
         token.display()
     );
@@ -109,15 +100,10 @@ pub async fn run(config: &Config, secret: &str) -> Result<()> {
     process::stop(&mut child).await;
     known.context("starting kubernetes: preparing server")?;
     files::write(&flag_file(config), "", 0o600)?;
-    let what = if Version::current().since(OTHER_WORDS_SINCE) {
-        "Managed etcd cluster membership has been reset"
-    } else {
-        "Etcd is running"
-    };
-    log::info(&format!(
-        "{what}, restart without --cluster-reset flag now. Backup and delete ${{datadir}}/server/db on each peer etcd \
-         server and rejoin the nodes"
-    ));
+    log::info(
+        "Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. Backup and delete \
+         ${datadir}/server/db on each peer etcd server and rejoin the nodes",
+    );
     Ok(())
 }
 

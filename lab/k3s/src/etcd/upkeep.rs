@@ -10,7 +10,6 @@ use crate::controllers::scheduler::set_condition;
 use crate::json::{condition, is_terminating, items, name, set};
 use crate::kinds;
 use crate::log;
-use crate::version::Version;
 use anyhow::Result;
 use etcd_api::{Client, Member};
 use serde_json::{Value, json};
@@ -25,8 +24,6 @@ const NAME: &str = "etcd.k3s.cattle.io/node-name";
 const REMOVE: &str = "etcd.k3s.cattle.io/remove";
 const REMOVED: &str = "etcd.k3s.cattle.io/removed-node-name";
 const FINALIZER: &str = "wrangler.cattle.io/managed-etcd-controller";
-/// Nodes say whether they vote since this minor version.
-const VOTER_SINCE: u32 = 22;
 
 /// Only etcd's leader can tell how far a learner has come.
 pub async fn promote(config: Config) {
@@ -97,7 +94,7 @@ async fn describe(cluster: &Cluster, config: &Config, member: &Member) -> Result
             set(&mut new, &["metadata", "finalizers"], json!(finalizers));
         }
         let voter = if member.is_learner { "False" } else { "True" };
-        if Version::current().since(VOTER_SINCE) && condition(node, "EtcdIsVoter") != voter {
+        if condition(node, "EtcdIsVoter") != voter {
             set_condition(&mut new, voter_condition(voter));
         }
         Ok((new != *node).then_some(new))

@@ -44,32 +44,27 @@ fn parse_taint(text: &str) -> Value {
 pub fn metadata(config: &Config, has_etcd: bool) -> Value {
     let name = &config.node_name;
     let address = &config.node_ip;
-    let version = Version::current();
     let mut labels = json!({
         "beta.kubernetes.io/arch": "amd64", "beta.kubernetes.io/instance-type": "k3s", "beta.kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64", "kubernetes.io/hostname": name, "kubernetes.io/os": "linux",
         "node.kubernetes.io/instance-type": "k3s",
     });
-    let mut annotations = json!({
-        "flannel.alpha.coreos.com/backend-data": "null", "flannel.alpha.coreos.com/backend-type": "host-gw",
+    let annotations = json!({
+        "alpha.kubernetes.io/provided-node-ip": address,
+        "flannel.alpha.coreos.com/backend-data": json!({"VNI": 1, "VtepMAC": "8a:99:b3:79:21:42"}).to_string(),
+        "flannel.alpha.coreos.com/backend-type": "vxlan",
         "flannel.alpha.coreos.com/kube-subnet-manager": "true", "flannel.alpha.coreos.com/public-ip": address,
+        "k3s.io/hostname": name, "k3s.io/internal-ip": address,
         "k3s.io/node-args": json!(config.node_args()).to_string(),
         "k3s.io/node-config-hash": config.hash(),
         "k3s.io/node-env": config.node_env().to_string(),
         "node.alpha.kubernetes.io/ttl": "0",
         "volumes.kubernetes.io/controller-managed-attach-detach": "true",
     });
-    let of_node = if version.since(21) {
-        &mut annotations
-    } else {
-        &mut labels
-    };
-    of_node["k3s.io/hostname"] = json!(name);
-    of_node["k3s.io/internal-ip"] = json!(address);
     if config.role == Role::Server {
         labels["node-role.kubernetes.io/control-plane"] = json!("true");
         // Gone with 1.34.
-        if !version.since(34) {
+        if !Version::current().since(34) {
             labels["node-role.kubernetes.io/master"] = json!("true");
         }
         if has_etcd {
@@ -97,7 +92,7 @@ pub fn status(config: &Config, old: &Value, ready: bool) -> Value {
             "architecture": "amd64", "bootID": file("/proc/sys/kernel/random/boot_id"),
             "containerRuntimeVersion": version.container_runtime(),
             "kernelVersion": file("/proc/sys/kernel/osrelease"),
-            "kubeProxyVersion": version.to_string(), "kubeletVersion": version.to_string(),
+            "kubeProxyVersion": "", "kubeletVersion": version.to_string(),
             "machineID": file("/etc/machine-id"), "operatingSystem": "linux",
             "osImage": os_image(), "systemUUID": file("/etc/machine-id"),
         },
@@ -108,12 +103,14 @@ pub fn status(config: &Config, old: &Value, ready: bool) -> Value {
 type Row = (&'static str, Told, Told);
 type Told = (&'static str, &'static str, &'static str);
 
+/// Nobody reports it on a k3s that is well; a network of the operator's own may.
+const NETWORK: Row = (
+    "NetworkUnavailable",
+    ("False", "FlannelIsUp", "Flannel is running on this node"),
+    ("True", "FlannelIsDown", "Flannel is not running on this node"),
+);
+
 const CONDITIONS: &[Row] = &[
-    (
-        "NetworkUnavailable",
-        ("False", "FlannelIsUp", "Flannel is running on this node"),
-        ("True", "FlannelIsDown", "Flannel is not running on this node"),
-    ),
     (
         "MemoryPressure",
         (
@@ -180,7 +177,11 @@ fn told(ready: bool, made: &[(String, String)]) -> Vec<(&'static str, Told)> {
         };
         (*kind, if is_ill { *ill } else { *well })
     };
-    CONDITIONS.iter().map(row).collect()
+    let network = made
+        .iter()
+        .any(|(forced, _)| forced == NETWORK.0)
+        .then_some(&NETWORK);
+    network.into_iter().chain(CONDITIONS).map(row).collect()
 }
 
 /// Whether the node says something else than it should.
@@ -244,6 +245,26 @@ mod tests {
         assert_eq!(
             (of(true, &made, "Ready"), of(false, &[], "Ready")),
             ("KubeletReady", "KubeletNotReady")
+        );
+    }
+
+    #[test]
+    fn a_server_is_control_plane_alone() {
+        let line = ["--cluster-init".to_owned()];
+        let flags = crate::config::flags::parse(Role::Server, &line, |_| None).unwrap();
+        let config = Config::new(flags, Role::Server).unwrap();
+        let labels = metadata(&config, true)["labels"].take();
+        let labels = labels.as_object().unwrap();
+        let roles: Vec<&String> = labels
+            .keys()
+            .filter(|key| key.starts_with("node-role."))
+            .collect();
+        assert_eq!(
+            roles,
+            [
+                "node-role.kubernetes.io/control-plane",
+                "node-role.kubernetes.io/etcd"
+            ]
         );
     }
 

@@ -3,7 +3,6 @@
 use super::container::{Container, State};
 use crate::clock;
 use crate::json::{items, namespace, text, uid};
-use crate::version::Version;
 use serde_json::{Value, json};
 
 /// What the kubelet knows of a pod.
@@ -157,20 +156,14 @@ impl Picture {
                 format!("containers with incomplete status: [{raw}]"),
             )
         };
-        let mut conditions = vec![
+        let started = over.is_empty() && self.has_sandbox();
+        vec![
+            self.condition("PodReadyToStartContainers", (started, "", String::new())),
             self.condition("Initialized", initialized),
             self.condition("Ready", ready.clone()),
             self.condition("ContainersReady", ready),
             self.condition("PodScheduled", (true, "", String::new())),
-        ];
-        if Version::current().since(29) {
-            let is = over.is_empty() && self.has_sandbox();
-            conditions.insert(
-                0,
-                self.condition("PodReadyToStartContainers", (is, "", String::new())),
-            );
-        }
-        conditions
+        ]
     }
 
     /// With the time of its last change: now, if it has changed. What is null goes away in a merge.

@@ -1,8 +1,7 @@
 //! Which certificates a server keeps, and where: `server/tls`, with etcd's in `server/tls/etcd`.
 
-use super::{Authority, Pair, Subject, listener, services};
+use super::{Authority, Pair, Subject, listener};
 use crate::files;
-use crate::version::Version;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -37,8 +36,11 @@ impl Pki {
             &Subject::client("system:admin", "system:masters"),
             0o644,
         )?;
-        for (file, name, organization) in clients() {
+        for (file, name, organization) in CLIENTS {
             client_ca.pair_at(&at(file), &Subject::client(name, organization), 0o644)?;
+        }
+        for name in KEYS_ALONE {
+            super::key_at(&at(name))?;
         }
         request_ca.pair_at(
             &at("client-auth-proxy"),
@@ -50,6 +52,7 @@ impl Pki {
             &Subject::server("kube-apiserver", hosts),
             0o644,
         )?;
+        serving(folder, &server_ca)?;
         etcd(&folder.join("etcd"), node, hosts)?;
         listener::prepare(folder, &server_ca, hosts)?;
         Ok(Self {
@@ -61,25 +64,30 @@ impl Pki {
     }
 }
 
-fn clients() -> Vec<(&'static str, &'static str, &'static str)> {
-    // The cloud controller got a new name, and with it a new file, in 1.21.
-    let cloud = if Version::current().since(21) {
-        ("client-k3s-cloud-controller", "k3s-cloud-controller-manager", "")
-    } else {
-        ("client-cloud-controller", "cloud-controller-manager", "")
-    };
-    let mut clients = vec![
-        cloud,
-        ("client-controller", "system:kube-controller-manager", ""),
-        ("client-scheduler", "system:kube-scheduler", ""),
-        ("client-kube-apiserver", "system:apiserver", "system:masters"),
-        ("client-kube-proxy", "system:kube-proxy", ""),
-        ("client-k3s-controller", "system:k3s-controller", ""),
-    ];
-    if services::has_supervisor(Version::current()) {
-        clients.push(("client-supervisor", "system:k3s-supervisor", "system:masters"));
+const CLIENTS: &[(&str, &str, &str)] = &[
+    ("client-k3s-cloud-controller", "k3s-cloud-controller-manager", ""),
+    ("client-controller", "system:kube-controller-manager", ""),
+    ("client-scheduler", "system:kube-scheduler", ""),
+    ("client-kube-apiserver", "system:apiserver", "system:masters"),
+    ("client-supervisor", "system:k3s-supervisor", "system:masters"),
+];
+
+/// Of these a server has only the keys: the certificates are the agents'.
+const KEYS_ALONE: &[&str] = &[
+    "client-k3s-controller",
+    "client-kube-proxy",
+    "client-kubelet",
+    "serving-kubelet",
+];
+
+/// What the scheduler and the controller manager answer with.
+fn serving(folder: &Path, authority: &Authority) -> Result<()> {
+    let hosts = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+    for name in ["kube-scheduler", "kube-controller-manager"] {
+        let stem = folder.join(name).join(name);
+        authority.pair_at(&stem, &Subject::server(name, &hosts), 0o644)?;
     }
-    clients
+    Ok(())
 }
 
 /// These are there on SQLite servers too.

@@ -8,7 +8,7 @@ pub mod services;
 
 use crate::files;
 use crate::log;
-use crate::version::{Version, hex};
+use crate::version::hex;
 use anyhow::{Context, Result};
 use leaf::{Validity, common_name, first};
 use rcgen::{
@@ -22,8 +22,8 @@ use time::{Duration, OffsetDateTime};
 
 const CA_DAYS: i64 = 3650;
 pub const LEAF_DAYS: i64 = 365;
-/// The releases of May 2025 renew leaves earlier.
-const EARLY_RENEWAL: &[(u32, u32)] = &[(30, 13), (31, 9), (32, 5), (33, 1)];
+/// A leaf with less than this left is renewed when k3s starts, and `certificate check` warns of it.
+pub const RENEWAL_DAYS: i64 = 120;
 const LIFETIME_VARIABLE: &str = "CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS";
 
 pub use leaf::Subject;
@@ -45,15 +45,6 @@ impl Pair {
             chain: files::read(&with(stem, "crt"))?,
             key: files::read(&with(stem, "key"))?,
         })
-    }
-}
-
-/// A leaf with less than this left is renewed when k3s starts, and `certificate check` warns of it.
-pub fn renewal_days() -> i64 {
-    if Version::current().has(EARLY_RENEWAL) {
-        120
-    } else {
-        90
     }
 }
 
@@ -203,7 +194,7 @@ impl Authority {
             let own = Subject::of(&leaf);
             let has_all = subject.hosts.iter().all(|host| own.hosts.contains(host));
             let same = (&own.name, &own.organization) == (&subject.name, &subject.organization);
-            let lasts = Validity::of(&leaf).left() > Duration::days(renewal_days());
+            let lasts = Validity::of(&leaf).left() > Duration::days(RENEWAL_DAYS);
             Ok(lasts && same && has_all && chain.ends_with(&self.pem))
         };
         check().unwrap_or(false)
@@ -220,6 +211,16 @@ fn params(name: &str, organization: &str) -> CertificateParams {
     }
     params.distinguished_name.push(DnType::CommonName, name);
     params
+}
+
+/// The key at `<stem>.key`, made if there is none.
+fn key_at(stem: &Path) -> Result<()> {
+    let file = with(stem, "key");
+    if file.exists() {
+        return Ok(());
+    }
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    files::write(&file, &sec1::pem(key.serialized_der())?, 0o600)
 }
 
 fn key_pair(pem: &str) -> Result<KeyPair> {

@@ -1,7 +1,5 @@
 //! Which certificate files belong to which of k3s's services, in the order of its own list, and who signs them.
 
-use crate::version::Version;
-
 /// The listener's certificate lies in `dynamic-cert.json`, not in a file of its own.
 pub const LISTENER: &str = "k3s-server";
 
@@ -45,15 +43,21 @@ pub const SERVICES: &[Service] = &[
             "server/tls/serving-kube-apiserver",
         ],
     ),
-    server("controller-manager", &["server/tls/client-controller"]),
     server(
-        "cloud-controller",
+        "controller-manager",
         &[
-            "server/tls/client-k3s-cloud-controller",
-            "server/tls/client-cloud-controller",
+            "server/tls/client-controller",
+            "server/tls/kube-controller-manager/kube-controller-manager",
         ],
     ),
-    server("scheduler", &["server/tls/client-scheduler"]),
+    server("cloud-controller", &["server/tls/client-k3s-cloud-controller"]),
+    server(
+        "scheduler",
+        &[
+            "server/tls/client-scheduler",
+            "server/tls/kube-scheduler/kube-scheduler",
+        ],
+    ),
     server("supervisor", &["server/tls/client-supervisor"]),
     server(LISTENER, &[]),
     everywhere(
@@ -68,11 +72,6 @@ pub const SERVICES: &[Service] = &[
     ),
 ];
 
-/// The supervisor got a certificate of its own in June 2023.
-pub fn has_supervisor(version: &Version) -> bool {
-    version.has(&[(24, 15), (25, 11), (26, 6), (27, 3)])
-}
-
 /// The file of the authority that signs a pair, below `server/tls`, without `.crt` and `.key`.
 pub fn authority(stem: &str) -> &'static str {
     let (folder, name) = stem.rsplit_once('/').unwrap_or(("", stem));
@@ -80,7 +79,7 @@ pub fn authority(stem: &str) -> &'static str {
         "peer-server-client" => "etcd/peer-ca",
         _ if folder.ends_with("/etcd") => "etcd/server-ca",
         "client-auth-proxy" => "request-header-ca",
-        _ if name.starts_with("serving-") => "server-ca",
+        _ if name.starts_with("serving-") || name.starts_with("kube-") => "server-ca",
         _ => "client-ca",
     }
 }
@@ -95,6 +94,7 @@ mod tests {
             ("server/tls/client-admin", "client-ca"),
             ("server/tls/client-auth-proxy", "request-header-ca"),
             ("server/tls/serving-kube-apiserver", "server-ca"),
+            ("server/tls/kube-scheduler/kube-scheduler", "server-ca"),
             ("server/tls/etcd/client", "etcd/server-ca"),
             ("server/tls/etcd/peer-server-client", "etcd/peer-ca"),
             ("agent/serving-kubelet", "server-ca"),

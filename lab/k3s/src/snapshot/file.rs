@@ -4,7 +4,6 @@ use crate::clock;
 use crate::etcd;
 use crate::files;
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -26,14 +25,6 @@ impl Snapshot {
 
     pub fn created_at(&self) -> String {
         clock::at_unix(self.created)
-    }
-
-    /// As the `ConfigMap` has it.
-    pub fn record(&self, node: &str) -> Value {
-        json!({
-            "name": self.name, "location": self.location(), "nodeName": node, "createdAt": self.created_at(),
-            "size": self.size,
-        })
     }
 }
 

@@ -1,40 +1,17 @@
-//! `k3s etcd-snapshot`, in the three ways that versions have done it:
-//! 1.20 takes a snapshot whatever is said; 1.21 to 1.29 have subcommands and do the work themselves; since 1.30 the
-//! command asks the running server.
+//! `k3s etcd-snapshot`: the command asks the running server.
 
 pub mod file;
 pub mod list;
-pub mod local;
 pub mod remote;
 
 use crate::config::node_name;
-use crate::etcd;
 use crate::log;
 use crate::paths;
-use crate::version::Version;
 use anyhow::{Result, bail};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Name given on the command line, or this.
 const DEFAULT_NAME: &str = "on-demand";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    /// One command, arguments ignored.
-    Single,
-    Subcommands,
-    Request,
-}
-
-impl Style {
-    pub fn of(version: &Version) -> Self {
-        match version.minor {
-            ..=20 => Self::Single,
-            21..=29 => Self::Subcommands,
-            _ => Self::Request,
-        }
-    }
-}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
@@ -152,57 +129,7 @@ fn dispatch(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    match Style::of(Version::current()) {
-        Style::Single => {
-            initialized(&options.server_dir())?;
-            runtime.block_on(local::save(options, Style::Single))
-        }
-        Style::Subcommands => subcommand(&runtime, options),
-        Style::Request => runtime.block_on(remote::run(options)),
-    }
-}
-
-fn subcommand(runtime: &tokio::runtime::Runtime, options: &Options) -> Result<()> {
-    match options.command.as_str() {
-        "" | "save" => {
-            initialized(&options.server_dir())?;
-            runtime.block_on(local::save(options, Style::Subcommands))
-        }
-        "ls" | "list" | "l" => {
-            print!("{}", list::columns(&file::all(&options.folder)?));
-            Ok(())
-        }
-        "delete" => {
-            log::info("Removing the given locally stored etcd snapshot(s)");
-            for name in &options.names {
-                file::remove(&options.folder, name)?;
-            }
-            runtime.block_on(local::publish(options))
-        }
-        "prune" => {
-            file::prune(
-                &options.folder,
-                &format!("{}-{}", options.name, options.node),
-                options.retention,
-            )?;
-            runtime.block_on(local::publish(options))
-        }
-        other => bail!("No help topic for '{other}'"),
-    }
-}
-
-/// The refusal on a server without etcd: its words changed with 1.22.
-fn initialized(server_dir: &Path) -> Result<()> {
-    if etcd::is_initialized(server_dir) {
-        return Ok(());
-    }
-    if Version::current().since(22) {
-        bail!(
-            "etcd database not found in {}",
-            server_dir.join("db/etcd").display()
-        );
-    }
-    bail!(etcd::NOT_INITIALIZED);
+    runtime.block_on(remote::run(options))
 }
 
 #[cfg(test)]
@@ -227,13 +154,5 @@ mod tests {
         );
         assert_eq!(options.folder, PathBuf::from("/tmp/x"));
         assert!(Options::parse(&["--nosuch".to_owned()]).is_err());
-    }
-
-    #[test]
-    fn each_version_has_its_way() {
-        let of = |text| Style::of(&Version::parse(text).unwrap());
-        assert_eq!(of("v1.20.8+k3s1"), Style::Single);
-        assert_eq!(of("v1.21.2+k3s1"), Style::Subcommands);
-        assert_eq!(of("v1.31.4+k3s1"), Style::Request);
     }
 }

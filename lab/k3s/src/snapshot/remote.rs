@@ -1,4 +1,4 @@
-//! The command asks the running server: since 1.30. The server's side is here too.
+//! The command's question and the running server's answer.
 
 use super::file::{self, Snapshot};
 use super::{Options, list};
@@ -24,7 +24,7 @@ pub async fn run(options: &Options) -> Result<()> {
         "ls" | "list" | "l" => {
             let found = snapshots(&ask(options, "list").await?);
             match options.output.as_str() {
-                "json" => println!("{}", list::objects(&found, &options.node)),
+                "json" => println!("{}", list::json(&found, &options.node)?),
                 "yaml" => print!(
                     "{}",
                     serde_yaml_ng::to_string(&list::objects(&found, &options.node))?

@@ -1,20 +1,10 @@
 //! The controller of charts: Helm's marks, what a wrong one brings about, and what the failure policy decides.
 
-use crate::lab::{Lab, VERSION, text};
+use crate::lab::{Lab, VERSION};
 
 const ROUTE: &str = "apiVersion: traefik.io/v1alpha1\nkind: IngressRoute\nmetadata: {name: web, namespace: default}\nspec: {}\n";
 const CONFIG: &str = "apiVersion: helm.cattle.io/v1\nkind: HelmChartConfig\nmetadata: {name: traefik-crd, namespace: kube-system}\nspec: {failurePolicy: abort}\n";
-const SHIELD: &str = "apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: kept}
-webhooks:
-- name: kept.homelab.k3s
-  rules: [{operations: [DELETE], apiGroups: [apiextensions.k8s.io], apiVersions: ['*'], resources: [customresourcedefinitions]}]
-  clientConfig: {url: 'https://127.0.0.1:1/'}
-  sideEffects: None
-  admissionReviewVersions: [v1]
-";
-const OLD_CRD: &str = "ingressroutes.traefik.containo.us";
+const POLICY: &str = "{.spec.template.spec.containers[0].env[?(@.name=='FAILURE_POLICY')].value}";
 const CRD: &str = "ingressroutes.traefik.io";
 
 impl Lab {
@@ -81,9 +71,7 @@ fn a_release_that_failed_is_left_or_made_anew_as_the_policy_says() {
     lab.apply(ROUTE);
     lab.apply(CONFIG);
     lab.wait_for("the policy", || {
-        lab.in_system(
-            "job helm-install-traefik-crd -o jsonpath={.spec.template.spec.containers[0].env[2].value}",
-        ) == "abort"
+        lab.in_system(&format!("job helm-install-traefik-crd -o jsonpath={POLICY}")) == "abort"
     });
     lab.installed();
     lab.fail_next();
@@ -102,32 +90,21 @@ fn a_release_that_failed_is_left_or_made_anew_as_the_policy_says() {
 }
 
 #[test]
-fn an_old_controller_knows_no_policy_and_only_a_webhook_keeps_the_definitions() {
-    let lab = Lab::start("v1.22.5+k3s1", 1);
+fn a_release_that_failed_is_upgraded_again_where_that_is_the_policy() {
+    let lab = Lab::start("v1.36.3+k3s1", 1);
     lab.installed();
-    let route = ROUTE.replace("traefik.io", "traefik.containo.us");
-    lab.apply(&route);
-    let env = "job helm-install-traefik-crd -o jsonpath={.spec.template.spec.containers[0].env[*].name}";
-    assert_eq!(lab.in_system(env), "NAME CHART_NAMESPACE");
-    let release =
-        "secrets -l name=traefik-crd -o jsonpath={.items[*].metadata.labels.status}{.items[*].metadata.uid}";
-    let first = lab.in_system(release);
-    lab.apply(SHIELD);
-    let tried = lab.kubectl(&["delete", "crd", OLD_CRD, "--dry-run=server"]);
-    let said = text(&tried.stderr);
-    assert!(
-        !tried.status.success() && said.contains("failed calling webhook \"kept.homelab.k3s\""),
-        "{said}"
+    lab.apply(ROUTE);
+    let of_job = |path: &str| lab.in_system(&format!("job helm-install-traefik-crd -o jsonpath={path}"));
+    assert_eq!(of_job(POLICY), "retry");
+    assert_eq!(
+        of_job("{.status.conditions[0].type}/{.status.conditions[0].status}/{.status.conditions[0].reason}"),
+        "Suspended/False/JobResumed"
     );
     lab.fail_next();
-    // The release is deleted and made anew; the definitions were not deleted with it. The failure between is too short to be seen.
-    assert!(first.starts_with("deployed"), "{first}");
-    lab.wait_for("another release in its place", || {
-        let now = lab.in_system(release);
-        now.starts_with("deployed") && now.len() == first.len() && now != first
+    lab.wait_for("two more revisions", || {
+        let statuses =
+            lab.in_system("secrets -l name=traefik-crd -o jsonpath={.items[*].metadata.labels.status}");
+        statuses.split(' ').count() == 3 && statuses.ends_with("deployed")
     });
-    assert!(
-        lab.get("ingressroutes.traefik.containo.us -n default")
-            .contains("web")
-    );
+    assert!(lab.get("ingressroutes.traefik.io -n default").contains("web"));
 }

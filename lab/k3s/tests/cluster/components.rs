@@ -87,22 +87,26 @@ fn what_is_disabled_is_not_there_and_goes_when_it_was() {
 
 #[test]
 fn a_service_of_ones_own_gets_a_balancer_unless_that_is_disabled() {
-    let lab = Lab::start("v1.21.2+k3s1", 1);
+    let lab = Lab::start(VERSION, 1);
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: own, namespace: demo}\nspec: {type: LoadBalancer, \
                    ports: [{name: a, port: 8443}]}\n";
     lab.apply(&[DEMO, service].concat());
-    lab.wait_for("two balancers", || {
-        lab.names("ds") == ["svclb-own", "svclb-traefik"]
-    });
-    let own: Value = serde_json::from_str(&lab.get("ds -n kube-system svclb-own -o json")).unwrap();
+    // Each has a part of its Service's uid after the name.
+    let balancers = || {
+        let names = lab.names("ds");
+        ["svclb-own-", "svclb-traefik-"].map(|start| count(&names, start))
+    };
+    lab.wait_for("two balancers", || balancers() == [1, 1]);
+    let name = lab.names("ds").remove(0);
+    let own: Value = serde_json::from_str(&lab.get(&format!("ds -n kube-system {name} -o json"))).unwrap();
     assert_eq!(
         own["spec"]["template"]["spec"]["containers"][0]["name"],
         "lb-tcp-8443"
     );
     lab.run(&["delete", "svc", "-n", "demo", "own"]);
-    lab.wait_for("the end of one", || lab.names("ds") == ["svclb-traefik"]);
+    lab.wait_for("the end of one", || balancers() == [0, 1]);
     lab.kill("n1");
-    lab.start_server_with("v1.21.2+k3s1", &["--disable", "servicelb"]);
+    lab.start_server_with(VERSION, &["--disable", "servicelb"]);
     lab.wait_for("an answer", || lab.kubectl(&["get", "nodes"]).status.success());
     lab.wait_for("the end of the other", || lab.names("ds").is_empty());
     assert!(lab.names("deploy").contains(&"traefik".to_owned()));

@@ -6,23 +6,16 @@ use std::process::Stdio;
 
 const DRAIN: &[&str] = &["--ignore-daemonsets", "--delete-emptydir-data", "--force"];
 
-fn budget(least: usize, version: &str) -> String {
+fn budget(least: usize) -> String {
     format!(
-        "apiVersion: policy/{version}\nkind: PodDisruptionBudget\nmetadata: {{name: web, namespace: demo}}\nspec: \
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {{name: web, namespace: demo}}\nspec: \
          {{minAvailable: {least}, selector: {{matchLabels: {{app: web}}}}}}\n---\n"
     )
 }
 
 /// Three pods `web` that must all stay, one of them at least on `n2`.
-fn guarded(lab: &Lab, version: &str) {
-    lab.apply(
-        &[
-            DEMO,
-            &workload("Deployment", "web", "replicas: 3"),
-            &budget(3, version),
-        ]
-        .concat(),
-    );
+fn guarded(lab: &Lab) {
+    lab.apply(&[DEMO, &workload("Deployment", "web", "replicas: 3"), &budget(3)].concat());
     let healthy = || lab.get("pdb -n demo web -o jsonpath={.status.currentHealthy}") == "3";
     lab.wait_for("healthy pods", healthy);
 }
@@ -39,7 +32,7 @@ fn pods_on(lab: &Lab, node: &str) -> Vec<String> {
 #[test]
 fn a_budget_stops_a_drain_and_a_deletion_passes_it() {
     let lab = Lab::start(VERSION, 3);
-    guarded(&lab, "v1");
+    guarded(&lab);
     let drained = lab.kubectl(&[&["drain", "n2", "--timeout=1s"], DRAIN].concat());
     let told = text(&drained.stderr);
     assert!(!drained.status.success());
@@ -60,7 +53,7 @@ fn a_budget_stops_a_drain_and_a_deletion_passes_it() {
 #[test]
 fn a_blocked_eviction_names_the_budget_and_its_headroom() {
     let lab = Lab::start(VERSION, 1);
-    guarded(&lab, "v1");
+    guarded(&lab);
     let pod = pods_on(&lab, "n1").remove(0);
     let told = evict(&lab, &pod);
     assert!(
@@ -71,7 +64,7 @@ fn a_blocked_eviction_names_the_budget_and_its_headroom() {
         told.contains("The disruption budget web needs 3 healthy pods and has 3 currently"),
         "{told}"
     );
-    lab.apply(&budget(2, "v1"));
+    lab.apply(&budget(2));
     lab.wait_for("headroom", || {
         lab.get("pdb -n demo web -o jsonpath={.status.disruptionsAllowed}") == "1"
     });
@@ -99,18 +92,6 @@ fn evict(lab: &Lab, pod: &str) -> String {
     child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     text(&output.stdout) + &text(&output.stderr)
-}
-
-#[test]
-fn an_old_server_knows_only_the_old_budget() {
-    let lab = Lab::start("v1.20.8+k3s1", 1);
-    assert!(
-        !lab.kubectl(&["get", "poddisruptionbudgets.v1.policy", "-A"])
-            .status
-            .success()
-    );
-    guarded(&lab, "v1beta1");
-    assert!(lab.get("nodes --show-labels").contains("k3s.io/hostname=n1"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-pub(crate) const VERSION: &str = "v1.31.4+k3s1";
+pub(crate) const VERSION: &str = "v1.35.5+k3s1";
 /// Recorded delays are divided by this: 40 s of silence become 2.
 const PACE: &str = "20";
 /// For what must be seen between two delays, on a busy machine too.

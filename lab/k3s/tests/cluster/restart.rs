@@ -14,12 +14,12 @@ fn readyz_comes_before_the_new_version_and_pods_do_not_notice() {
         text(&lab.kubectl(&["get", "nodes"]).stderr)
             .contains("was refused - did you specify the right host or port?")
     );
-    lab.start_server("v1.31.5+k3s1");
+    lab.start_server("v1.35.6+k3s1");
     let mut seen = Vec::new();
     lab.wait_for("the new version", || {
         let ready = text(&lab.kubectl(&["get", "--raw", "/readyz"]).stdout) == "ok";
         let node = text(&lab.kubectl(&["get", "node", "n1", "--no-headers"]).stdout);
-        let is_new = node.contains("v1.31.5+k3s1");
+        let is_new = node.contains("v1.35.6+k3s1");
         assert!(node.is_empty() || node.contains(" Ready "), "{node}");
         seen.push((ready, is_new));
         is_new

@@ -103,7 +103,7 @@ fn a_deployment_rolls_and_a_job_ends() {
 
 #[test]
 fn kubectl_makes_objects_itself() {
-    let lab = Lab::start("v1.21.2+k3s1", 1);
+    let lab = Lab::start(VERSION, 1);
     lab.run(&["create", "namespace", "demo"]);
     let again = lab.kubectl(&["create", "namespace", "demo"]);
     assert_eq!(

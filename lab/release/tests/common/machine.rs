@@ -107,7 +107,7 @@ impl Machine {
             .env("INSTALL_K3S_BIN_DIR", self.path("bin"))
             .env("INSTALL_K3S_SYSTEMD_DIR", self.path("units"))
             .env("INSTALL_K3S_CHANNEL_URL", self.server.url("/v1-release/channels"))
-            .env("GITHUB_URL", self.server.url("/releases"))
+            .env("INSTALL_K3S_ARTIFACT_URL", self.server.url("/releases/download"))
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-pub(crate) const OLD: &str = "v1.31.4+k3s1";
-pub(crate) const NEW: &str = "v1.31.5+k3s1";
+pub(crate) const OLD: &str = "v1.35.5+k3s1";
+pub(crate) const NEW: &str = "v1.35.6+k3s1";
 
 pub(crate) struct Server {
     pub(crate) root: TempDir,
@@ -59,7 +59,7 @@ impl Server {
         for version in [OLD, NEW] {
             publish(root.path(), version);
         }
-        let channels = format!(r#"{{"stable": "{NEW}", "v1.31": "{NEW}", "old": "{OLD}", "testing": null}}"#);
+        let channels = format!(r#"{{"stable": "{NEW}", "v1.35": "{NEW}", "old": "{OLD}", "testing": null}}"#);
         fs::write(root.path().join("channels.json"), channels).unwrap();
         let mut process = Command::new(env!("CARGO_BIN_EXE_release-server"))
             .args(["--listen", "127.0.0.1:0", "--root"])
