@@ -6,7 +6,7 @@ use crate::proto::{
 use crate::{Client, Error};
 
 impl Client {
-    /// The members with the consent of the quorum; etcd 3.4 answers from its own knowledge in any case.
+    /// The members with the consent of the quorum.
     pub async fn members(&self) -> Result<Vec<Member>, Error> {
         self.member_list(true).await
     }

@@ -1,6 +1,6 @@
 //! The part of etcd's gRPC API that we speak: keys, watches, members, maintenance. The messages are written
-//! out by hand with the field numbers of etcd's published protocol files; they are the same from etcd 3.4 to
-//! 3.6, and fields that we do not name are skipped. Always over mutual TLS: k3s offers nothing else.
+//! out by hand with the field numbers of etcd's published protocol files, which stay the same from version to
+//! version, and fields that we do not name are skipped. Always over mutual TLS: k3s offers nothing else.
 
 mod client;
 mod cluster;

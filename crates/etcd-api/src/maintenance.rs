@@ -16,7 +16,6 @@ pub struct Status {
     /// Of etcd, such as `3.5.26`.
     pub version: String,
     pub db_size: u64,
-    /// 0 in answers of etcd before 3.4.
     pub db_size_in_use: u64,
     /// 0: there is none.
     pub leader: u64,

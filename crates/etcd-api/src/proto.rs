@@ -240,7 +240,7 @@ pub struct Member {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MemberListRequest {
-    /// Since 3.5; an older etcd answers from what it knows itself.
+    /// Without it, a member answers from what it knows itself.
     #[prost(bool, tag = "1")]
     pub(crate) linearizable: bool,
 }
@@ -357,7 +357,7 @@ mod tests {
     use super::{Member, MembersResponse, StatusResponse};
     use prost::Message as _;
 
-    /// No etcd 3.6 could be had to run against. This is the answer that its published protocol file describes, with
+    /// The tests run against the etcd of the machine. This is the answer that its published protocol file describes, with
     /// what 3.6 has added to it at the end: the storage's version, the quota, and whether a downgrade is under way.
     #[test]
     fn the_status_of_etcd_3_6_is_read_past_what_is_new_in_it() {

@@ -213,7 +213,7 @@ mod tests {
             ((-1, 0), Standing::ExpiresSoon, 0),
             ((-1, 30), Standing::ExpiresSoon, 30),
             ((-1, 31), Standing::Valid, 31),
-            // That of the API server for its own loopback (`temporary-certs`) is made for a hundred years, seen in 1.22.
+            // That of the API server for its own loopback (`temporary-certs`) is made for a hundred years.
             ((-1, 36_500), Standing::Valid, 36_500),
             ((1, 365), Standing::NotYetValid, 365),
             ((1, 10), Standing::NotYetValid, 10),

@@ -118,8 +118,8 @@ impl All {
         });
     }
 
-    /// Whether k3s has stopped using a file: 1.21 gave it another name, and leaves the old one where it is until it
-    /// ends.
+    /// Whether k3s has stopped using a file: it gave it another name, and left the old one of a cluster that is older where
+    /// it was.
     pub fn left_over(&self, file: &str) -> bool {
         let successor = |folder: &str| format!("{folder}/client-k3s-cloud-controller.crt");
         let folder = file.strip_suffix("/client-cloud-controller.crt");

@@ -54,17 +54,6 @@ fn an_expired_server_is_stopped_rotated_and_started() {
 }
 
 #[test]
-fn an_old_server_is_restarted() {
-    let node = Node::server(-3);
-    node.state("has-no-command", "");
-    node.renews_by_start(&[".crt"]);
-    assert_eq!(renew(&node, true).unwrap().way, Some(Way::Restart));
-    assert_eq!(node.calls(), ["reset-failed k3s.service", "restart k3s.service"]);
-    assert_eq!(stands(&node, &admin()), Standing::Valid);
-    assert!(!node.is_marked());
-}
-
-#[test]
 fn an_agent_is_restarted() {
     let node = Node::agent(-3);
     assert_eq!(renew(&node, true).unwrap().way, Some(Way::Restart));
@@ -74,6 +63,42 @@ fn an_agent_is_restarted() {
     );
     let kubelet = format!("{DATA}/agent/client-kubelet.crt");
     assert_eq!(stands(&node, &kubelet), Standing::Valid);
+}
+
+/// systemd calls an agent active minutes after it has begun to serve.
+#[test]
+fn an_agent_that_serves_is_not_waited_for_until_systemd_calls_it_active() {
+    let (early, late) = ("2025-12-31T23:59:50.123456Z", "2026-01-01T00:00:07.123456Z");
+    for (lease, missing) in [
+        (late, None),
+        (early, Some("renewed last: 2025-12-31T23:59:50.123456Z")),
+        ("", Some("renewed last: not known")),
+    ] {
+        let node = Node::agent(-3);
+        node.state("becomes", "activating");
+        node.state("lease", lease);
+        match (renew(&node, true), missing) {
+            (Ok(done), None) => assert_eq!(done.way, Some(Way::Restart)),
+            (Err(error), Some(words)) => assert!(
+                error.contains(
+                    "k3s-agent.service is activating, and its kubelet has not renewed the node's lease"
+                ) && error.contains(words),
+                "{error}"
+            ),
+            (other, _) => panic!("{lease}: {other:?}"),
+        }
+        assert_eq!(node.is_marked(), missing.is_some());
+    }
+    // Its lease alone does not make its certificate accepted.
+    let node = Node::agent(-3);
+    node.state("becomes", "activating");
+    node.state("lease", late);
+    node.state("api-says", "error: You must be logged in to the server");
+    let error = renew(&node, true).unwrap_err();
+    assert!(
+        error.contains("its API says \"error: You must be logged in"),
+        "{error}"
+    );
 }
 
 #[test]

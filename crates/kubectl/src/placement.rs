@@ -347,41 +347,24 @@ mod tests {
         assert!(!placement(json!({"tolerations": null})).tolerates(&taint));
     }
 
-    /// What add-ons of k3s have tolerated, and what controllers were tainted with: until 1.23 and after.
     #[test]
-    fn taints_of_controllers_old_and_new() {
-        let addon = |keys: &[&str]| {
-            let exists = |key: &&str| json!({"key": key, "operator": "Exists", "effect": "NoSchedule"});
-            let mut tolerations: Vec<Value> = keys.iter().map(exists).collect();
-            tolerations.push(json!({"key": "CriticalAddonsOnly", "operator": "Exists"}));
-            placement(json!({"tolerations": tolerations}))
-        };
+    fn add_ons_of_k3s_tolerate_the_taints_of_controllers() {
+        let addon = placement(json!({"tolerations": [
+            {"key": "CriticalAddonsOnly", "operator": "Exists"},
+            {"key": "node-role.kubernetes.io/control-plane", "operator": "Exists", "effect": "NoSchedule"},
+        ]}));
         let taint = |key: &str, value: &str, effect: &str| -> Taint {
             serde_json::from_value(json!({"key": key, "value": value, "effect": effect})).unwrap()
         };
-        let (master, control_plane) = (
-            "node-role.kubernetes.io/master",
-            "node-role.kubernetes.io/control-plane",
-        );
-        let old = addon(&[control_plane, master]);
-        let new = addon(&[control_plane]);
+        let control_plane = "node-role.kubernetes.io/control-plane";
         let table = [
-            (taint(master, "", "NoSchedule"), true, false),
-            (taint(control_plane, "true", "NoSchedule"), true, true),
-            (taint(control_plane, "", "NoExecute"), false, false),
-            (taint("CriticalAddonsOnly", "true", "NoExecute"), true, true),
-            (
-                taint("node-role.kubernetes.io/etcd", "", "NoExecute"),
-                false,
-                false,
-            ),
+            (taint(control_plane, "true", "NoSchedule"), true),
+            (taint(control_plane, "", "NoExecute"), false),
+            (taint("CriticalAddonsOnly", "true", "NoExecute"), true),
+            (taint("node-role.kubernetes.io/etcd", "", "NoExecute"), false),
         ];
-        for (taint, by_old, by_new) in table {
-            assert_eq!(
-                (old.tolerates(&taint), new.tolerates(&taint)),
-                (by_old, by_new),
-                "{taint}"
-            );
+        for (taint, tolerated) in table {
+            assert_eq!(addon.tolerates(&taint), tolerated, "{taint}");
         }
     }
 

@@ -46,25 +46,18 @@ impl Datastore {
     }
 }
 
-/// The variable for [`NO_CONFIG`].
-pub const CONFIG_VARIABLE: &str = "K3S_CONFIG_FILE";
-/// In place of the configuration, for a k3s whose `etcd-snapshot` dies of the flags in it that are not its own, as v1.22.3's does
-/// (`flag provided but not defined: -cluster-init`).
-pub const NO_CONFIG: &str = "/dev/null";
-
 /// Takes a snapshot, and leaves its name in `$new`. k3s decides the file's name, and may fail with status 0: what
 /// counts is the file that was not there before. One that k3s saves by its own timetable meanwhile has another name.
 const TAKE: &str = r#"umask 077
 name=$1 folder=$2 snapshots=$3 data=$4 k3s=$5
-list() { ls -1 -- "$snapshots" 2>/dev/null | grep -v '\.part$' | grep -e "^$name-" -e '^on-demand-'; }
+list() { ls -1 -- "$snapshots" 2>/dev/null | grep -v '\.part$' | grep -e "^$name-"; }
 [ -z "$folder" ] || mkdir -p -- "$folder" || exit 1
 before=$(list)
 set -- --name "$name"
 [ "$data" = /var/lib/rancher/k3s ] || set -- "$@" --data-dir "$data"
-take() { said=$("$k3s" etcd-snapshot save "$@" 2>&1 </dev/null); r=$?; new=$(list | grep -vxF -e "$before" | head -n 1); }
-take "$@"
-# Once more without the configuration, in which some know only their own flags.
-[ -n "$new" ] || K3S_CONFIG_FILE=/dev/null take "$@"
+said=$("$k3s" etcd-snapshot save "$@" 2>&1 </dev/null)
+r=$?
+new=$(list | grep -vxF -e "$before" | head -n 1)
 if [ -z "$new" ]; then
   printf '%s\n' "$said" | tail -n 5 >&2
   [ -z "$folder" ] || rm -rf -- "$folder"

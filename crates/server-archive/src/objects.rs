@@ -12,7 +12,7 @@ pub type Objects = BTreeMap<String, u64>;
 /// (metrics) does not keep the others from being told. Nodes are told by name as well.
 const COUNT: &str = r#"set -u
 k() { "$k3s" kubectl --request-timeout=30s "$@" 2>/dev/null </dev/null; }
-kinds=$(k api-resources --verbs=list -o name | grep -v -e '^events' -e '\.metrics\.k8s\.io$' -e '^componentstatuses' -e '^leases\.' | paste -sd, -)
+kinds=$(k api-resources --verbs=list -o name | grep -v -e '^events' -e '\.metrics\.k8s\.io$' -e '^componentstatuses' -e '^leases\.' -e '^etcdsnapshotfiles\.' | paste -sd, -)
 [ "$kinds" ] || exit 1
 all=$(k get "$kinds" -A -o name --ignore-not-found) || exit 1
 printf '%s\n' "$all" | sed -n 's|^node/|name |p'

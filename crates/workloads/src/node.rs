@@ -91,8 +91,8 @@ impl From<NodeObject> for Node {
     }
 }
 
-/// The labels of servers: of most versions, of those before 1.20, and of one that runs etcd and no API.
-const SERVERS: [&str; 3] = ["control-plane", "master", "etcd"];
+/// The labels of servers: of one that serves the API, and of one that runs etcd alone.
+const SERVERS: [&str; 2] = ["control-plane", "etcd"];
 
 impl Node {
     pub fn is_server(&self) -> bool {
@@ -140,11 +140,9 @@ mod tests {
     use testbed::recorded;
 
     #[test]
-    fn a_server_is_known_by_its_roles_in_every_version() {
-        let table: [(&[&str], bool); 7] = [
-            (&["master"], true),
-            (&["control-plane", "master"], true),
-            (&["control-plane", "etcd", "master"], true),
+    fn a_server_is_known_by_its_roles() {
+        let table: [(&[&str], bool); 5] = [
+            (&["control-plane"], true),
             (&["control-plane", "etcd"], true),
             (&["etcd"], true),
             (&["worker", "egress"], false),
@@ -173,15 +171,6 @@ mod tests {
                 node.allocatable.of("pods") / 1000
             )
         };
-        let old = read(&recorded("k3s-v1.22.5-nodes.json"));
-        let old: Vec<String> = old.iter().map(told).collect();
-        assert_eq!(
-            old,
-            [
-                "k3s-controller-1 server v1.22.5+k3s1 amd64 24105 MiB, 110 pods",
-                "k3s-worker-1 agent v1.22.5+k3s1 amd64 24105 MiB, 50 pods",
-            ]
-        );
         let new = read(&recorded("by-hand-k3s-v1.36-nodes.json"));
         let seen: Vec<String> = new.iter().map(told).collect();
         assert_eq!(

@@ -309,16 +309,6 @@ mod tests {
     #[test]
     fn pods_of_real_servers() {
         assert_eq!(
-            told(&recorded("k3s-v1.22.5-pods.json")),
-            [
-                "helm of Job: finished, 0m",
-                "coredns of ReplicaSet: ready, 100m",
-                "web of ReplicaSet: ready, 0m",
-                "pair of nobody: ready, 0m",
-                "web of ReplicaSet: ready, 0m",
-            ]
-        );
-        assert_eq!(
             told(&recorded("by-hand-k3s-v1.36-pods.json")),
             [
                 // A sidecar beside its container, or with the init container that comes after it.

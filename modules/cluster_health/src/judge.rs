@@ -11,7 +11,7 @@ mod workloads;
 
 use crate::params::{FailOn, Params};
 use crate::state::Seen;
-use crate::verdict::{Finding, Kind, Owner, Severity, Trouble, Verdict, group};
+use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, group, suspects};
 use kubectl::{Labels, Time};
 use std::time::{Duration, SystemTime};
 
@@ -19,13 +19,15 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     pub verdicts: Vec<Verdict>,
+    /// For a later look that has this one for its baseline.
+    pub suspects: Vec<Suspect>,
     /// Findings that the options told to ignore.
     pub ignored: usize,
     fail_on: FailOn,
 }
 
 impl Health {
-    /// What makes the cluster unhealthy: it is bad enough, and the baseline does not know it.
+    /// What makes the cluster unhealthy: it is bad enough, and was not so in the baseline.
     pub fn failing(&self) -> impl Iterator<Item = &Verdict> {
         let enough = match self.fail_on {
             FailOn::Warning => Severity::Warning,
@@ -34,6 +36,12 @@ impl Health {
         self.verdicts
             .iter()
             .filter(move |verdict| verdict.severity >= enough && verdict.is_new())
+    }
+
+    /// What was so in the baseline. What is good to know only is nothing to tell again.
+    pub fn old(&self) -> impl Iterator<Item = &Verdict> {
+        let told = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
+        self.verdicts.iter().filter(told)
     }
 
     pub fn is_healthy(&self) -> bool {
@@ -66,14 +74,16 @@ pub fn judge(params: &Params, seen: &Seen) -> Health {
     findings.extend(pods);
     findings.extend(workloads::judge(params, seen, &standing_in));
     findings.extend(jobs::judge(params, seen));
-    let all = findings.len();
-    findings.retain(|finding| !params.ignore.ignores(finding));
-    let ignored = all - findings.len();
-    let mut verdicts = group(findings);
-    params.baseline.compare(&mut verdicts);
+    let (ignored, findings): (Vec<Finding>, Vec<Finding>) = findings
+        .into_iter()
+        .partition(|finding| params.ignore.ignores(finding));
+    let ignored = ignored
+        .iter()
+        .filter(|finding| finding.trouble.stage != Stage::Suspected);
     Health {
-        verdicts,
-        ignored,
+        ignored: ignored.count(),
+        suspects: suspects(&findings),
+        verdicts: group(findings, &params.baseline),
         fail_on: params.fail_on,
     }
 }

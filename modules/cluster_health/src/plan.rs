@@ -3,6 +3,7 @@
 use crate::judge::judge;
 use crate::params::{FailOn, Params};
 use crate::state::State;
+use crate::verdict::folded;
 use ansible_module::Plan;
 use anyhow::{Result, bail};
 use std::convert::Infallible;
@@ -12,7 +13,7 @@ const NAMED: usize = 6;
 
 pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
     let health = judge(params, &state.seen);
-    let failing: Vec<String> = health.failing().map(ToString::to_string).collect();
+    let failing: Vec<String> = folded(health.failing()).iter().map(ToString::to_string).collect();
     if failing.is_empty() || params.fail_on == FailOn::Never {
         return Ok(Plan::default());
     }
@@ -32,7 +33,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         more => format!("; and {more} more"),
     };
     let next = if state.seen.api.version.is_some() {
-        "look at what is named with `kubectl describe`, and mend it; what you know of and accept goes into `ignore` (the playbooks: k3s_health_ignore)"
+        "look at what is named with `kubectl describe`, and repair it; what you accept goes into `ignore` (the playbooks: k3s_health_ignore)"
     } else {
         "see there what `systemctl status` and `journalctl -u` say of k3s; nothing else is known of the cluster"
     };
@@ -60,21 +61,37 @@ mod tests {
 
     #[test]
     fn a_message_names_the_first_troubles_and_counts_the_others() {
-        let lost = |number: usize| with(node(&format!("n{number}")), json!({"status": {"conditions": []}}));
-        let seen = (0..9).fold(bare(), |seen, number| seen.node(lost(number)));
+        let stuck = |number: usize| {
+            let pod = not_ready(pod(&format!("p{number}")), 400);
+            with(pod, json!({"metadata": {"namespace": format!("space{number}")}}))
+        };
+        let seen = (0..9).fold(cluster(), |seen, number| seen.pod(stuck(number)));
         let message = message(json!({}), seen);
         assert!(
             message.starts_with(
-                "container 101 on pve1: looking at the cluster's health found trouble: Node n0: NotReady: "
+                "container 101 on pve1: looking at the cluster's health found trouble: Pod space0/Deployment/web: NotReady: "
             ),
             "{message}"
         );
         assert!(
-            message.contains("Node n5: NotReady") && !message.contains("Node n6"),
+            message.contains("Pod space5/") && !message.contains("space6"),
             "{message}"
         );
         assert!(
             message.contains("; and 3 more. Next: look at what is named"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn what_several_nodes_have_is_said_once() {
+        let lost = |number: usize| with(node(&format!("n{number}")), json!({"status": {"conditions": []}}));
+        let seen = (0..12).fold(bare(), |seen, number| seen.node(lost(number)));
+        let message = message(json!({}), seen);
+        assert!(
+            message.contains(
+                "found trouble: Node n0, n1, n10, n11, n2, n3, n4, n5, n6, n7 and 2 more: NotReady: it has no Ready condition: its kubelet has never reported. Next"
+            ),
             "{message}"
         );
     }

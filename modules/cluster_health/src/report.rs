@@ -3,7 +3,7 @@
 use crate::judge::{Health, judge};
 use crate::params::Params;
 use crate::state::{Seen, Service, State};
-use crate::verdict::{Severity, Verdict};
+use crate::verdict::{Severity, Suspect, Verdict};
 use crate::{prometheus, summary};
 use host::Kind;
 use k3s_certs::rfc3339;
@@ -18,6 +18,8 @@ pub struct Returned {
     waited: f64,
     verdicts: Vec<Verdict>,
     new: Vec<Verdict>,
+    was_so_before: Vec<String>,
+    suspects: Vec<Suspect>,
     ignored: usize,
     counts: Counts,
     api: ApiSaid,
@@ -73,6 +75,8 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
         checked_at: rfc3339(seen.now),
         waited: (state.waited.as_secs_f64() * 10.0).round() / 10.0,
         new: health.failing().cloned().collect(),
+        was_so_before: health.old().map(ToString::to_string).collect(),
+        suspects: health.suspects.clone(),
         ignored: health.ignored,
         summary: summary::lines(seen, &health, &counts),
         prometheus: prometheus::text(seen, &health, &counts),

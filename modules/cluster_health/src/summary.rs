@@ -3,7 +3,7 @@
 use crate::judge::{Health, span};
 use crate::report::Counts;
 use crate::state::Seen;
-use crate::verdict::{Severity, Verdict};
+use crate::verdict::{Folded, Severity, Verdict, folded};
 use k3s_certs::rfc3339;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -28,6 +28,7 @@ pub(crate) fn lines(seen: &Seen, health: &Health, counts: &Counts) -> Vec<String
         .filter(|verdict| !verdict.settling)
         .collect();
     told.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
+    let told = folded(told.into_iter());
     lines.extend(certificates(seen, counts));
     lines.extend(told.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
     if let Some(more) = told.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
@@ -49,13 +50,9 @@ fn headline(seen: &Seen, health: &Health, counts: &Counts) -> String {
         "NOT HEALTHY"
     };
     let mut told = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
-    let known = health
-        .verdicts
-        .iter()
-        .filter(|verdict| verdict.before > 0 && !verdict.is_new())
-        .count();
-    if known > 0 {
-        told.push(format!("{known} known before"));
+    let old = health.old().count();
+    if old > 0 {
+        told.push(format!("{old} of them as before"));
     }
     if health.ignored > 0 {
         told.push(format!("{} ignored", health.ignored));
@@ -132,14 +129,15 @@ fn service(seen: &Seen) -> Vec<String> {
     lines
 }
 
-fn line(seen: &Seen, verdict: &Verdict) -> String {
-    let known = if verdict.is_new() { "" } else { ", known before," };
-    let since = verdict
+fn line(seen: &Seen, told: &Folded) -> String {
+    let verdict = told.verdict;
+    let old = if verdict.is_new() { "" } else { ", was so before," };
+    let since = told
         .since
         .and_then(|since| ago(since, seen.now))
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
-    cut(&format!("{}{known}{since}: {verdict}", verdict.severity))
+    cut(&format!("{}{old}{since}: {told}", verdict.severity))
 }
 
 fn ago(since: SystemTime, now: SystemTime) -> Option<String> {
@@ -182,13 +180,14 @@ mod tests {
 
     #[test]
     fn it_fits_on_a_screen_and_counts_what_does_not() {
-        let lost = |number: usize| {
+        let stuck = |number: usize| {
+            let pod = not_ready(pod("web-1"), 400);
             with(
-                node(&format!("n{number:02}")),
-                json!({"status": {"conditions": []}}),
+                pod,
+                json!({"metadata": {"namespace": format!("space{number:02}")}}),
             )
         };
-        let seen = (0..50).fold(bare(), |seen, number| seen.node(lost(number)));
+        let seen = (0..50).fold(bare().node(node("n1")), |seen, number| seen.pod(stuck(number)));
         let lines = of(&seen, json!({}));
         assert!(
             lines.len() < 24 && lines.iter().all(|line| line.chars().count() <= LONGEST + 1),
@@ -199,6 +198,26 @@ mod tests {
             "NOT HEALTHY: 50 errors, 0 warnings; 2026-01-01T00:00:00Z, seen from container 101 on pve1"
         );
         assert_eq!(lines.last().unwrap(), "... and 38 more, in the answer's verdicts");
+    }
+
+    #[test]
+    fn what_several_nodes_have_is_one_line() {
+        let lost = |number: usize, seconds: u64| {
+            let ready = json!([{"type": "Ready", "status": "False", "reason": "KubeletNotReady", "message": "no CNI", "lastTransitionTime": ago(seconds)}]);
+            with(
+                node(&format!("n{number}")),
+                json!({"status": {"conditions": ready}}),
+            )
+        };
+        let lines = of(&bare().node(lost(1, 400)).node(lost(2, 800)), json!({}));
+        assert!(
+            lines.contains(
+                &"error for 13 min: Node n1, n2: NotReady: Ready is False (KubeletNotReady): no CNI"
+                    .to_owned()
+            ),
+            "{lines:#?}"
+        );
+        assert!(lines[0].starts_with("NOT HEALTHY: 2 errors"), "{lines:#?}");
     }
 
     #[test]
@@ -220,11 +239,11 @@ mod tests {
             .collect();
         assert_eq!(
             told,
-            ["warning", "warning for 20 s", "error, known before, for 6 min"],
+            ["warning", "warning for 20 s", "error, was so before, for 6 min"],
             "{lines:#?}"
         );
         assert!(
-            lines[0].starts_with("healthy: 1 error, 2 warnings, 1 known before; "),
+            lines[0].starts_with("healthy: 1 error, 2 warnings, 1 of them as before; "),
             "{lines:#?}"
         );
     }

@@ -1,9 +1,10 @@
 //! What can be wrong, in types; and many findings of one kind made one verdict.
 
+use crate::baseline::Baseline;
 use k3s_certs::rfc3339;
 use kubectl::Labels;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::SystemTime;
 
@@ -144,10 +145,25 @@ impl fmt::Display for Owner {
 pub struct Trouble {
     pub reason: Reason,
     pub severity: Severity,
-    /// Whether it is young enough to come right by itself: it is waited for, but fails nothing.
-    pub settling: bool,
+    pub stage: Stage,
     pub message: String,
     pub since: Option<SystemTime>,
+    /// When it began, as far as that is told: earlier than `since` where it had another name at first.
+    pub began: Option<SystemTime>,
+    /// Whether something has failed already, although it is young.
+    pub failing: bool,
+    /// How much of it there is: of a workload the replicas that are missing, else one object.
+    pub amount: usize,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    Judged,
+    /// Young enough to come right by itself: it is waited for, but fails nothing.
+    Settling,
+    /// A first sign, which no verdict tells and no wait is for. Only a baseline remembers it.
+    Suspected,
 }
 
 impl Trouble {
@@ -155,9 +171,12 @@ impl Trouble {
         Self {
             reason,
             severity,
-            settling: false,
+            stage: Stage::Judged,
             message: cut(&message.into()),
             since: None,
+            began: None,
+            failing: false,
+            amount: 1,
         }
     }
 
@@ -172,6 +191,13 @@ impl Trouble {
     #[must_use]
     pub fn since(mut self, since: impl Into<Option<SystemTime>>) -> Self {
         self.since = since.into();
+        self.began = self.since;
+        self
+    }
+
+    #[must_use]
+    pub fn began(mut self, began: impl Into<Option<SystemTime>>) -> Self {
+        self.began = began.into();
         self
     }
 
@@ -179,8 +205,28 @@ impl Trouble {
     #[must_use]
     pub fn settling(mut self, young: bool) -> Self {
         if young {
-            (self.severity, self.settling) = (Severity::Info, true);
+            (self.severity, self.stage) = (Severity::Info, Stage::Settling);
         }
+        self
+    }
+
+    /// A first sign of this trouble.
+    pub fn suspected(reason: Reason) -> Self {
+        Self {
+            stage: Stage::Suspected,
+            ..Self::new(reason, Severity::Info, "")
+        }
+    }
+
+    #[must_use]
+    pub fn failing(mut self, failing: bool) -> Self {
+        self.failing = failing;
+        self
+    }
+
+    #[must_use]
+    pub fn amount(mut self, amount: usize) -> Self {
+        self.amount = amount;
         self
     }
 }
@@ -204,10 +250,10 @@ pub struct Verdict {
     pub message: String,
     #[serde(serialize_with = "as_time")]
     pub since: Option<SystemTime>,
-    /// How many objects it concerns, and the first of their names.
+    /// How many objects it concerns (of a workload: how many replicas are missing), and the first of their names.
     pub count: usize,
     pub names: Vec<String>,
-    /// How many of them the baseline knows.
+    /// How many of them were so in the baseline.
     pub before: usize,
 }
 
@@ -220,10 +266,128 @@ pub struct Identity {
     pub reason: Reason,
 }
 
+/// What had begun and was not judged yet: a later look that has this one for its baseline finds no news in it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Suspect {
+    #[serde(flatten)]
+    pub identity: Identity,
+    /// The object itself: a successor of it begins anew.
+    pub name: String,
+    /// None where it does not matter: something had failed already, or nobody says.
+    #[serde(serialize_with = "as_time")]
+    pub since: Option<SystemTime>,
+    pub count: usize,
+}
+
+/// A cluster that falls to pieces must not fill the playbook's memory. What is beyond it is news later.
+const SUSPECTS: usize = 1000;
+
+/// The suspects among the findings, without what is judged already.
+pub fn suspects(findings: &[Finding]) -> Vec<Suspect> {
+    let is_judged = |finding: &&Finding| finding.trouble.stage == Stage::Judged;
+    let key = |finding: &Finding| (finding.identity(), finding.name.clone());
+    let judged: BTreeSet<(Identity, String)> = findings.iter().filter(is_judged).map(key).collect();
+    let suspects = findings
+        .iter()
+        .filter(|finding| !is_judged(finding) && !judged.contains(&key(finding)));
+    let suspect = |finding: &Finding| Suspect {
+        identity: finding.identity(),
+        name: finding.name.clone(),
+        since: finding.trouble.began.filter(|_| !finding.trouble.failing),
+        count: finding.trouble.amount,
+    };
+    suspects.map(suspect).take(SUSPECTS).collect()
+}
+
+impl Finding {
+    pub fn identity(&self) -> Identity {
+        Identity {
+            kind: self.kind,
+            namespace: self.namespace.clone(),
+            object: self.owner.to_string(),
+            reason: self.trouble.reason,
+        }
+    }
+}
+
 impl Verdict {
+    /// Whether it says of another node what this one says of one.
+    fn is_like(&self, other: &Self) -> bool {
+        let key = |verdict: &Self| {
+            let Identity { kind, reason, .. } = verdict.identity;
+            (kind, reason, verdict.severity, verdict.settling, verdict.is_new())
+        };
+        let is_of_the_cluster = |verdict: &Self| verdict.identity.namespace.is_empty() && verdict.count == 1;
+        is_of_the_cluster(self) && is_of_the_cluster(other) && key(self) == key(other)
+    }
+
+    /// Whether its count is one of missing replicas.
+    fn is_of_a_workload(&self) -> bool {
+        matches!(
+            self.identity.kind,
+            Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet
+        )
+    }
+
     /// An API server that is away is never old news: nothing else is known then.
     pub fn is_new(&self) -> bool {
         self.identity.kind == Kind::Api || self.count > self.before
+    }
+}
+
+/// Verdicts that say the same of several objects without a namespace, as nodes are.
+#[derive(Clone, Debug)]
+pub struct Folded<'v> {
+    /// The first of them.
+    pub verdict: &'v Verdict,
+    objects: Vec<String>,
+    text: String,
+    pub since: Option<SystemTime>,
+}
+
+/// Says what is the same of several nodes once, in the order of the verdicts.
+pub fn folded<'v>(verdicts: impl Iterator<Item = &'v Verdict>) -> Vec<Folded<'v>> {
+    let mut groups: Vec<Vec<&Verdict>> = Vec::new();
+    for verdict in verdicts {
+        match groups.iter_mut().find(|group| group[0].is_like(verdict)) {
+            Some(group) => group.push(verdict),
+            None => groups.push(vec![verdict]),
+        }
+    }
+    groups.iter().flat_map(|group| fold(group)).collect()
+}
+
+fn fold<'v>(group: &[&'v Verdict]) -> Vec<Folded<'v>> {
+    let texts: Vec<(String, String)> = group
+        .iter()
+        .map(|verdict| (verdict.identity.object.clone(), verdict.message.clone()))
+        .collect();
+    let folded = |said: per_node::Said| {
+        let of = |verdict: &&&'v Verdict| said.nodes.contains(&verdict.identity.object);
+        let first: &'v Verdict = group.iter().find(of)?;
+        Some(Folded {
+            verdict: first,
+            since: group.iter().filter(of).filter_map(|verdict| verdict.since).min(),
+            objects: said.nodes,
+            text: said.text,
+        })
+    };
+    per_node::once(&texts).into_iter().filter_map(folded).collect()
+}
+
+impl fmt::Display for Folded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Identity { kind, reason, .. } = &self.verdict.identity;
+        let Self { objects, text, .. } = self;
+        if objects.len() == 1 {
+            return write!(f, "{}", self.verdict);
+        }
+        let named = &objects[..objects.len().min(NAMES)];
+        write!(f, "{kind} {}", named.join(", "))?;
+        if objects.len() > NAMES {
+            write!(f, " and {} more", objects.len() - NAMES)?;
+        }
+        write!(f, ": {reason}: {text}")
     }
 }
 
@@ -247,7 +411,12 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.identity)?;
         if self.count > 1 {
-            write!(f, " ({} of them", self.count)?;
+            let what = if self.is_of_a_workload() {
+                "missing"
+            } else {
+                "of them"
+            };
+            write!(f, " ({} {what}", self.count)?;
             if self.before > 0 {
                 write!(f, ", {} before", self.before)?;
             }
@@ -258,29 +427,24 @@ impl fmt::Display for Verdict {
 }
 
 /// Makes one verdict of what is one trouble; the worst first.
-pub fn group(findings: Vec<Finding>) -> Vec<Verdict> {
-    let mut groups: BTreeMap<(Severity, Identity, bool), Vec<Finding>> = BTreeMap::new();
+pub fn group(findings: Vec<Finding>, baseline: &Baseline) -> Vec<Verdict> {
+    let mut groups: BTreeMap<(Severity, Identity, Stage), Vec<Finding>> = BTreeMap::new();
     for finding in findings {
-        let Trouble {
-            reason,
-            severity,
-            settling,
-            ..
-        } = finding.trouble;
-        let identity = Identity {
-            kind: finding.kind,
-            namespace: finding.namespace.clone(),
-            object: finding.owner.to_string(),
-            reason,
-        };
-        groups
-            .entry((severity, identity, settling))
-            .or_default()
-            .push(finding);
+        let Trouble { severity, stage, .. } = finding.trouble;
+        if stage != Stage::Suspected {
+            let key = (severity, finding.identity(), stage);
+            groups.entry(key).or_default().push(finding);
+        }
     }
     let mut verdicts: Vec<Verdict> = groups
         .into_iter()
-        .map(|((severity, identity, settling), findings)| verdict(severity, identity, settling, findings))
+        .map(|((severity, identity, stage), findings)| {
+            let before = baseline.count(severity, &identity, &findings);
+            Verdict {
+                before,
+                ..verdict(severity, identity, stage, findings)
+            }
+        })
         .collect();
     verdicts.sort_by(|a, b| {
         b.severity
@@ -290,7 +454,7 @@ pub fn group(findings: Vec<Finding>) -> Vec<Verdict> {
     verdicts
 }
 
-fn verdict(severity: Severity, identity: Identity, settling: bool, mut findings: Vec<Finding>) -> Verdict {
+fn verdict(severity: Severity, identity: Identity, stage: Stage, mut findings: Vec<Finding>) -> Verdict {
     findings.sort_by(|a, b| a.name.cmp(&b.name));
     let own_name = |finding: &&Finding| finding.name != finding.owner.name;
     let first = findings.first();
@@ -303,10 +467,10 @@ fn verdict(severity: Severity, identity: Identity, settling: bool, mut findings:
     });
     Verdict {
         severity,
-        settling,
+        settling: stage == Stage::Settling,
         message,
         since: findings.iter().filter_map(|finding| finding.trouble.since).min(),
-        count: findings.len(),
+        count: findings.iter().map(|finding| finding.trouble.amount).sum(),
         names: findings
             .iter()
             .take(NAMES)

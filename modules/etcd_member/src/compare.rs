@@ -1,4 +1,4 @@
-//! Which member is which node's, and who is missing where: members, Nodes and the inventory held against each
+//! Which member is which node's, and who is missing where: members, Nodes and the inventory compared with each
 //! other. Pure.
 
 use crate::state::{Cluster, Member, Node, Nodes};
@@ -15,6 +15,8 @@ pub struct Stale {
     /// Members of nodes that `expected` does not name.
     pub unexpected_members: Option<Vec<String>>,
     pub expected_without_member: Option<Vec<String>>,
+    /// Nodes whose condition does not say yet what etcd says. That is no fault: k3s writes it later.
+    pub nodes_behind: Option<Vec<String>>,
 }
 
 impl Stale {
@@ -47,6 +49,7 @@ pub(crate) fn stale(cluster: &Cluster, nodes: &Nodes, expected: &[String]) -> St
     let is_expected = |member: &Member| node_of(member, nodes).is_some_and(|node| expected.contains(&node));
     let names_given = !expected.is_empty();
     Stale {
+        nodes_behind: known.map(|nodes| nodes_behind(cluster, nodes)),
         members_without_node: known
             .map(|nodes| members(&|member| !nodes.iter().any(|node| owns(node, member)))),
         nodes_without_member: known.map(|nodes| {
@@ -69,6 +72,21 @@ pub(crate) fn stale(cluster: &Cluster, nodes: &Nodes, expected: &[String]) -> St
                 .collect()
         }),
     }
+}
+
+/// Nodes that say of a healthy voter that it does not vote, or of a learner that it does. Of one that is not healthy the
+/// condition may be the older or the newer answer.
+pub(crate) fn nodes_behind(cluster: &Cluster, nodes: &[Node]) -> Vec<String> {
+    let all = Nodes::Known(nodes.to_vec());
+    let differs = |node: &&Node| {
+        let mut members = cluster.members.iter();
+        let its = members.find(|member| node_of(member, &all).is_some_and(|name| name == node.name));
+        match (its, &node.says) {
+            (Some(member), Some(says)) => says.votes == member.learner && cluster.is_healthy(member),
+            _ => false,
+        }
+    };
+    nodes.iter().filter(differs).map(|node| node.name.clone()).collect()
 }
 
 /// The name of a member's node: whose annotation names it, else the node that its name was made of, else the one
@@ -138,6 +156,7 @@ fn plain(address: &str) -> String {
 mod tests {
     use super::*;
     use crate::samples::{cluster, member, node, nodes};
+    use crate::state::Says;
 
     fn titles(list: Option<&Vec<String>>) -> String {
         list.map_or_else(|| "unknown".to_owned(), |list| list.join(" "))
@@ -158,6 +177,40 @@ mod tests {
     fn a_cluster_that_is_whole_has_no_differences() {
         let found = differences(&cluster(3), &nodes(3), &["n1", "n2", "n3"]);
         assert_eq!(found, ["", "", "", ""]);
+    }
+
+    fn not_a_member(node: &mut Node) {
+        node.says = Some(Says {
+            votes: false,
+            reason: "NotAMember".to_owned(),
+        });
+    }
+
+    #[test]
+    fn a_node_may_be_behind_what_etcd_says() {
+        let behind = |change: fn(&mut Cluster, &mut [Node])| {
+            let (mut seen, mut list) = (cluster(3), (1..=3).map(node).collect::<Vec<_>>());
+            change(&mut seen, &mut list);
+            stale(&seen, &Nodes::Known(list), &[]).nodes_behind.unwrap()
+        };
+        assert!(behind(|_, _| ()).is_empty());
+        // Also where its annotation still names the member of before a restore.
+        assert_eq!(
+            behind(|_, list| {
+                list[2].member = "n3-0000dead".to_owned();
+                not_a_member(&mut list[2]);
+            }),
+            ["n3"]
+        );
+        assert_eq!(behind(|seen, _| seen.members[1].learner = true), ["n2"]);
+        assert!(behind(|_, list| list[0].says = None).is_empty());
+        assert!(
+            behind(|seen, list| {
+                crate::samples::stop(&mut seen.members[2]);
+                not_a_member(&mut list[2]);
+            })
+            .is_empty()
+        );
     }
 
     #[test]

@@ -43,6 +43,18 @@ fn is_of(member: &str, node: Option<&str>) -> bool {
         .is_some_and(|(node, its)| node.eq_ignore_ascii_case(its))
 }
 
+/// What to say where a Node does not say yet what etcd says.
+pub(crate) fn nodes_behind(state: &State, waited: u64) -> Option<String> {
+    let (cluster, nodes) = (state.seen.cluster()?, state.seen.nodes.known()?);
+    let behind = compare::nodes_behind(cluster, nodes);
+    (!behind.is_empty()).then(|| {
+        format!(
+            "the condition EtcdIsVoter of the Node {} still differs from what etcd itself answers (waited {waited} s for it). etcd is right, and nothing has to be done: k3s on the server that leads etcd corrects the condition, usually within 30 s",
+            behind.join(", ")
+        )
+    })
+}
+
 /// Whether etcd can change its members at this moment; it could not, in an election.
 pub(crate) fn decides(etcd: &Etcd) -> Result<(), String> {
     match etcd {

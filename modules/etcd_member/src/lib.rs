@@ -80,7 +80,15 @@ impl Module for EtcdMember {
                 Want::Absent { .. } => gate::decides(&state.seen.etcd),
             })
         })?;
-        seen.context("etcd was never looked at")
+        let mut seen = seen.context("etcd was never looked at")?;
+        if let Want::Query {
+            nodes_wait: Some(seconds),
+            ..
+        } = params.want
+        {
+            await_nodes(params, host, seconds, &mut seen)?;
+        }
+        Ok(seen)
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -102,6 +110,26 @@ impl Module for EtcdMember {
     fn changed(_: &Params, journal: &Journal) -> bool {
         journal.removed.is_some() || journal.unanswered
     }
+}
+
+/// Looks again until the Nodes say what etcd says. A look that does not pass the gate any more, as in an election, is none of
+/// this wait's business: what passed has passed.
+fn await_nodes(params: &Params, host: &dyn Host, seconds: u64, seen: &mut State) -> Result<()> {
+    let behind = |state: &State| gate::nodes_behind(state, seconds).map_or(Ok(()), Err);
+    if gate::judge(params, seen).is_err() || behind(seen).is_ok() {
+        return Ok(());
+    }
+    let mut first = true;
+    wait_until(host, Duration::from_secs(seconds), LOOK_EVERY, || {
+        if !std::mem::take(&mut first)
+            && let Ok(state) = look(params, host)
+            && gate::judge(params, &state).is_ok()
+        {
+            *seen = state;
+        }
+        Ok(behind(seen))
+    })?;
+    Ok(())
 }
 
 fn look(params: &Params, host: &dyn Host) -> Result<State> {

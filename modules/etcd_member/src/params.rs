@@ -24,6 +24,8 @@ pub enum Want {
         /// The node whose member is to be stopped.
         can_lose: Option<String>,
         wait: u64,
+        /// How long to wait, after that, until the Nodes say what etcd says.
+        nodes_wait: Option<u64>,
     },
     Absent {
         which: Which,
@@ -73,6 +75,7 @@ struct Options {
     can_lose: Option<String>,
     #[serde(default)]
     wait: u64,
+    nodes_wait: Option<u64>,
     #[serde(default)]
     expected: Vec<String>,
     #[serde(default = "data_dir")]
@@ -167,12 +170,13 @@ impl Options {
             require: self.require,
             can_lose: self.can_lose.as_deref().map(str::to_lowercase),
             wait: self.wait,
+            nodes_wait: self.nodes_wait,
         })
     }
 
     fn absent(&self) -> Result<Want, String> {
-        if self.require.is_some() || self.can_lose.is_some() || self.wait > 0 {
-            return Err("require, can_lose and wait: are of use only with state=query".to_owned());
+        if self.require.is_some() || self.can_lose.is_some() || self.wait > 0 || self.nodes_wait.is_some() {
+            return Err("require, can_lose, wait and nodes_wait: are of use only with state=query".to_owned());
         }
         if self.address.is_some() && self.node.is_none() {
             return Err("address: is of use only with node".to_owned());

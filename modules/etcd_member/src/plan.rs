@@ -35,11 +35,14 @@ impl fmt::Display for Step {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let place = &state.place;
     match &params.want {
-        Want::Query { wait, .. } => match gate::judge(params, state) {
-            Ok(warnings) => Ok(Plan {
-                warnings,
-                ..Plan::default()
-            }),
+        Want::Query { wait, nodes_wait, .. } => match gate::judge(params, state) {
+            Ok(mut warnings) => {
+                warnings.extend(nodes_wait.and_then(|wait| gate::nodes_behind(state, wait)));
+                Ok(Plan {
+                    warnings,
+                    ..Plan::default()
+                })
+            }
             Err(why) if *wait > 0 => bail!("{place}: {why} (waited {wait} s for it)"),
             Err(why) => bail!("{place}: {why}"),
         },

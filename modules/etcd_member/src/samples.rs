@@ -1,6 +1,6 @@
 //! Clusters for table tests: servers n1, n2 … at 10.0.0.1, 10.0.0.2 …, of which n1 was asked and leads.
 
-use crate::state::{Cluster, Datastore, Etcd, Member, Node, Nodes, Seen, State, Status};
+use crate::state::{Cluster, Datastore, Etcd, Member, Node, Nodes, Says, Seen, State, Status};
 
 pub(crate) fn member(number: u64, name: &str) -> Member {
     Member {
@@ -39,6 +39,10 @@ pub(crate) fn node(number: u64) -> Node {
         etcd: true,
         member: format!("n{number}-{number:08x}"),
         addresses: vec![format!("10.0.0.{number}")],
+        says: Some(Says {
+            votes: true,
+            reason: "MemberNotLearner".to_owned(),
+        }),
     }
 }
 

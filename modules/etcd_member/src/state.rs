@@ -107,6 +107,17 @@ pub struct Node {
     /// The member's name in the Node's annotation; empty where there is none.
     pub member: String,
     pub addresses: Vec<String>,
+    /// Whether the Node says that its member votes, and why. k3s on etcd's leader writes it, every 15 s: what etcd itself
+    /// answers is newer, and is what counts.
+    #[serde(default)]
+    pub says: Option<Says>,
+}
+
+/// A Node's condition `EtcdIsVoter`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Says {
+    pub votes: bool,
+    pub reason: String,
 }
 
 /// What came of an attempt to remove a member.

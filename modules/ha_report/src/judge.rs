@@ -13,6 +13,9 @@ const LAG: u64 = 1000;
 const NEARLY_FULL: u64 = 80;
 /// Enough of a fault to act on.
 const SAID: usize = 300;
+/// What a finding is about that is about no single server.
+pub(crate) const ETCD: &str = "etcd";
+pub(crate) const SERVERS: &str = "the servers";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -130,7 +133,7 @@ fn views(params: &Params, found: &mut Findings) {
         } else {
             format!(" (as {} sees it)", hosts.join(", "))
         };
-        found.error("etcd", format!("{what}{seen_by}"));
+        found.error(ETCD, format!("{what}{seen_by}"));
     }
     let leader = |view: &Etcd| view.leader.clone().unwrap_or_else(|| "nobody".to_owned());
     disagreement(params, "leads", leader, found);
@@ -152,7 +155,7 @@ fn disagreement(params: &Params, what: &str, of: impl Fn(&Etcd) -> String, found
             .map(|(answer, hosts)| format!("{answer}, says {}", hosts.join(" and ")))
             .collect();
         let what = format!("they do not agree who {what}: {}", told.join("; "));
-        found.error("the servers", what);
+        found.error(SERVERS, what);
     }
 }
 
@@ -183,6 +186,7 @@ fn faults(view: &Etcd) -> Vec<String> {
         nodes_without_member,
         unexpected_members,
         expected_without_member,
+        nodes_behind: _,
     } = view.stale.clone().unwrap_or_default();
     let sides = [
         (members_without_node, "is a member and has no Node"),
@@ -209,11 +213,11 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
     let voters = best.members.iter().filter(|member| !member.learner).count();
     match voters {
         1 => found.warn(
-            "etcd",
+            ETCD,
             "one voter bears no failure: two more servers can join".to_owned(),
         ),
         even if even % 2 == 0 => found.warn(
-            "etcd",
+            ETCD,
             format!(
                 "{even} voters bear no more failures than {} would: an odd number is better",
                 even - 1
@@ -221,10 +225,17 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
         ),
         _ => {}
     }
+    let stale = best.stale.clone().unwrap_or_default();
+    for node in stale.nodes_behind.into_iter().flatten() {
+        let what = format!(
+            "the condition EtcdIsVoter of the Node {node} does not say yet what etcd itself answers: etcd is right, and k3s on the server that leads etcd corrects the condition"
+        );
+        found.warn(ETCD, what);
+    }
     for member in &best.members {
         if let Some(lag) = member.raft_lag.filter(|lag| *lag > LAG) {
             found.warn(
-                "etcd",
+                ETCD,
                 format!("{} is {lag} entries behind the leader", member.title()),
             );
         }
@@ -236,7 +247,7 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
                 "the database of {} has {size} of {quota} bytes that it may have: at all of them etcd takes nothing more; a restart of k3s there defragments it, and --etcd-arg=quota-backend-bytes=… gives more room",
                 member.title()
             );
-            found.warn("etcd", what);
+            found.warn(ETCD, what);
         }
     }
 }
@@ -254,7 +265,7 @@ fn apis(params: &Params, state: &State, found: &mut Findings) {
             "the Nodes could not be read, so no API was asked at its own address: {}",
             short(why)
         );
-        found.error("the servers", what);
+        found.error(SERVERS, what);
     }
     for server in &params.servers {
         if let Some(why) = server.not_ready() {
@@ -302,7 +313,7 @@ fn versions(params: &Params, state: &State, found: &mut Findings) {
             "they run different versions: {}; playbook-upgrade-k3s.yaml finishes what it began",
             told.join("; ")
         );
-        found.error("the servers", what);
+        found.error(SERVERS, what);
     }
 }
 
@@ -331,7 +342,7 @@ fn settings(params: &Params, state: &State, found: &mut Findings) {
                 "they must have the same --{name}, and have {}: k3s lets no server join, or come back after its data was lost, that differs",
                 of_it.join("; ")
             );
-            found.error("the servers", what);
+            found.error(SERVERS, what);
         }
     }
 }

@@ -74,6 +74,10 @@ fn what_all_see_is_told_once() {
             "error etcd: n4 is a controller in the inventory and has no member",
         ),
         (
+            json!({"stale": {"nodes_behind": ["n3"]}}),
+            "warning etcd: the condition etcdisvoter of the node n3 does not say yet what etcd itself answers: etcd is right, and k3s on the server that leads etcd corrects the condition",
+        ),
+        (
             json!({"members": second(json!({"raft_lag": 1001}))}),
             "warning etcd: n2-00000002 is 1001 entries behind the leader",
         ),

@@ -94,6 +94,7 @@ pub struct Stale {
     pub nodes_without_member: Option<Vec<String>>,
     pub unexpected_members: Option<Vec<String>>,
     pub expected_without_member: Option<Vec<String>>,
+    pub nodes_behind: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

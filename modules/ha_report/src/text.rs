@@ -1,6 +1,6 @@
 //! The report on one screen, and the one line that a failure is.
 
-use crate::judge::{Finding, Severity, best, quota};
+use crate::judge::{ETCD, Finding, SERVERS, Severity, best, quota};
 use crate::params::Params;
 use crate::seen::{Etcd, Member, Server};
 use crate::state::State;
@@ -10,7 +10,7 @@ const NAMED: usize = 12;
 
 /// Nothing where nothing is wrong. Warnings are no failure.
 pub(crate) fn fault(findings: &[Finding]) -> Option<String> {
-    let errors: Vec<String> = of(findings, Severity::Error).map(ToString::to_string).collect();
+    let errors = said(findings, Severity::Error);
     if errors.is_empty() {
         return None;
     }
@@ -33,17 +33,37 @@ pub(crate) fn lines(params: &Params, state: &State, findings: &[Finding]) -> Vec
             .map(|server| line(params, state, view, server)),
     );
     lines.extend(snapshot(params));
-    lines.extend(findings.iter().take(NAMED).map(|finding| {
-        let word = match finding.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        format!("{word}: {finding}")
-    }));
-    if let Some(more) = findings.len().checked_sub(NAMED + 1) {
+    let errors = said(findings, Severity::Error);
+    let warnings = said(findings, Severity::Warning);
+    let errors = errors.iter().map(|error| format!("error: {error}"));
+    let told: Vec<String> = errors
+        .chain(warnings.iter().map(|warning| format!("warning: {warning}")))
+        .collect();
+    lines.extend(told.iter().take(NAMED).cloned());
+    if let Some(more) = told.len().checked_sub(NAMED + 1) {
         lines.push(format!("... and {} more, in the answer's findings", more + 1));
     }
     lines
+}
+
+/// What is so of several servers is said once.
+fn said(findings: &[Finding], severity: Severity) -> Vec<String> {
+    let mut about: Vec<(&str, Vec<(String, String)>)> = Vec::new();
+    for finding in of(findings, severity) {
+        // What is about all of them together is not about one like another.
+        let is_of_one = !matches!(finding.about.as_str(), ETCD | SERVERS);
+        let text = (finding.about.clone(), finding.what.clone());
+        match about.last_mut().filter(|(kind, _)| is_of_one && *kind == "one") {
+            Some((_, texts)) => texts.push(text),
+            None => about.push((if is_of_one { "one" } else { "all" }, vec![text])),
+        }
+    }
+    let line = |said: per_node::Said| format!("{}: {}", said.nodes.join(", "), said.text);
+    about
+        .iter()
+        .flat_map(|(_, texts)| per_node::once(texts))
+        .map(line)
+        .collect()
 }
 
 fn of(findings: &[Finding], severity: Severity) -> impl Iterator<Item = &Finding> {

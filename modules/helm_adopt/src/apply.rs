@@ -9,7 +9,6 @@ use crate::params::{Params, ReleaseId};
 use crate::plan::Step;
 use crate::progress::{self, LOOK_EVERY};
 use crate::release::Release;
-use crate::shield;
 use crate::state::{MANAGED_BY, Marks, RELEASE_NAME, RELEASE_NAMESPACE};
 use anyhow::{Context, Result, bail, ensure};
 use host::{Command, Host, wait_until};
@@ -26,8 +25,6 @@ pub struct Journal {
     pub(crate) touched: bool,
     /// The chart whose policy is ours, and not yet put back.
     pub(crate) guarded: Option<ReleaseId>,
-    /// Whether definitions are still kept from being deleted.
-    pub(crate) shielded: bool,
 }
 
 pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
@@ -38,8 +35,6 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut
             Ok(())
         }
         Step::Guard { chart, policy } => guard(&kubectl, chart, policy, journal),
-        Step::Shield { definition } => shield::raise(&kubectl, definition, journal),
-        Step::Unshield => shield::lower(&kubectl, journal),
         Step::Adopt { wanted, before, .. } => adopt(params, &kubectl, wanted, before, journal),
         Step::Retrigger { chart, .. } => retrigger(params, &kubectl, chart, journal),
         Step::Await { chart, counts } => deployed(params, &kubectl, chart, counts, journal),
@@ -157,9 +152,8 @@ fn retrigger(params: &Params, kubectl: &Kubectl, chart: &ReleaseId, journal: &mu
     };
     // Its last try came after the marks were right.
     if job.is_complete()
-        && progress::progress(params, kubectl, &chart)?
-            .1
-            .is_some_and(|it| it.is_deployed())
+        && let Some(release) = progress::progress(params, kubectl, &chart)?.1
+        && job.has_deployed(&release)
     {
         return Ok(());
     }
@@ -197,8 +191,9 @@ fn deployed(
             Err(missing) => return Ok(Err(missing)),
         };
         pod = job.as_ref().and_then(|job| job.pod.clone());
-        let complete = job.as_ref().is_some_and(Job::is_complete);
-        if complete && release.as_ref().is_some_and(Release::is_deployed) {
+        if let (Some(job), Some(release)) = (&job, &release)
+            && job.has_deployed(release)
+        {
             return Ok(Ok(()));
         }
         let failed = release.as_ref().is_some_and(|release| release.status == "failed");
@@ -214,9 +209,7 @@ fn deployed(
                 chart.id()
             );
         }
-        let job = job.map_or("not there", |job| job.word());
-        let release = release.map_or_else(|| "not there".to_owned(), |release| release.status);
-        Ok(Err(format!("the Job is {job}, the release is {release}")))
+        Ok(Err(so_far(job.as_ref(), release.as_ref())))
     })?;
     let waiting = format!("the chart {} to be deployed", chart.id());
     if let Err(error) = waited.or_fail(kubectl.host, &waiting) {
@@ -244,6 +237,20 @@ fn deployed(
         kubectl.host.outside().place()
     );
     Ok(())
+}
+
+fn so_far(job: Option<&Job>, release: Option<&Release>) -> String {
+    let seen = format!(
+        "the Job is {}, the release is {}",
+        job.map_or("not there", Job::word),
+        release.map_or("not there", |release| &release.status)
+    );
+    let both_done = job.is_some_and(Job::is_complete) && release.is_some_and(Release::is_deployed);
+    if both_done {
+        format!("{seen}, and not by this Job: its configuration hash is another one")
+    } else {
+        seen
+    }
 }
 
 /// What Helm said last. It is for people: nothing is decided by it.
@@ -281,12 +288,6 @@ pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
             "The HelmChartConfig {chart} keeps our failurePolicy, so that k3s deletes nothing meanwhile. Mend what failed (a release that is failed: helm rollback, or failure_policy: retry where k3s knows it), and run the same again, which puts it back"
         )
     });
-    let shield = journal.shielded.then(|| {
-        format!(
-            "The API server is told to delete no definition (CRD) in this cluster, so that k3s deletes none of these. Mend what failed, and run the same again, which allows it again (or `k3s kubectl delete validatingwebhookconfiguration {}`)",
-            shield::NAME
-        )
-    });
-    let told: Vec<String> = export.into_iter().chain(guard).chain(shield).collect();
-    (!told.is_empty()).then(|| told.join(". "))
+    let left: Vec<String> = export.into_iter().chain(guard).collect();
+    (!left.is_empty()).then(|| left.join(". "))
 }

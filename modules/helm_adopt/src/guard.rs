@@ -63,7 +63,7 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
     });
     journal.touched = true;
     let annotations = json!({ Record::ANNOTATION: json!(record).to_string() });
-    let answer = match &found {
+    match &found {
         None => {
             let body = json!({
                 "apiVersion": "helm.cattle.io/v1", "kind": "HelmChartConfig",
@@ -76,7 +76,7 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
                 &configs(chart),
                 &body,
                 "making the HelmChartConfig",
-            )?
+            )?;
         }
         Some(config) => {
             let version = &config.metadata.resource_version;
@@ -84,19 +84,10 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
                 "metadata": {"resourceVersion": version, "annotations": annotations},
                 "spec": {"failurePolicy": policy},
             });
-            patch(kubectl, CONFIGS, Some(&chart.namespace), &chart.name, &body)?
+            patch(kubectl, CONFIGS, Some(&chart.namespace), &chart.name, &body)?;
         }
-    };
-    journal.guarded = Some(chart.clone());
-    let kept: Config =
-        serde_json::from_slice(&answer).context("reading the HelmChartConfig as it was written")?;
-    if kept.spec.failure_policy != policy {
-        unguard(kubectl, chart, journal)?;
-        bail!(
-            "{}: this k3s keeps no failurePolicy in a HelmChartConfig, so that Helm cannot be kept from a reinstall, which deletes definitions with all their resources. Upgrade k3s",
-            kubectl.host.place()
-        );
     }
+    journal.guarded = Some(chart.clone());
     if !follows(kubectl, chart, FOLLOWS, policy)? {
         bail!(
             "{}: the Job of the chart {chart} was not made anew with failurePolicy {policy} within {} s: is k3s's controller of charts at work (disable-helm-controller)?",

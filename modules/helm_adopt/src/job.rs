@@ -1,5 +1,6 @@
 //! The Job that runs Helm, and its pods.
 
+use crate::release::Release;
 use kubectl::{Condition, Meta, null_is_empty};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -81,19 +82,26 @@ impl Job {
         !self.is_complete() && (self.is("Failed") || self.status.failed > 0 || self.restarts > 0)
     }
 
-    /// What it was told to do about a release that has failed.
+    /// What it does about a release that has failed.
     pub fn policy(&self) -> &str {
+        self.variable("FAILURE_POLICY")
+    }
+
+    /// Whether this Job has brought the release to where it is. A Job whose `EXPECTED_RELEASE_REVISION` is not the newest one (k3s of
+    /// July 2026 on) completes without having done anything; what it does deploy carries its `CONFIG_HASH` as a label.
+    pub fn has_deployed(&self, release: &Release) -> bool {
+        let hash = self.variable("CONFIG_HASH");
+        let is_its_own = hash.is_empty() || hash == release.config_hash;
+        self.is_complete() && release.is_deployed() && is_its_own
+    }
+
+    fn variable(&self, name: &str) -> &str {
         let containers = &self.spec.template.spec.containers;
         containers
             .iter()
             .flat_map(|container| &container.env)
-            .find(|variable| variable.name == "FAILURE_POLICY")
+            .find(|variable| variable.name == name)
             .map_or("", |variable| &variable.value)
-    }
-
-    /// Whether the controller that made it knows policies; it tells its Jobs since March 2022.
-    pub fn knows_policies(&self) -> bool {
-        !self.policy().is_empty()
     }
 
     /// In one word, for the answer.
@@ -179,15 +187,52 @@ mod tests {
             assert_eq!(job.word(), word, "{job:?}");
         }
         assert_eq!(job(json!({}), 0).policy(), "abort");
-        assert!(job(json!({}), 0).knows_policies());
-        let old: Job =
-            serde_json::from_str(include_str!("../tests/recorded/k3s-v1.22.5-job-failing.json")).unwrap();
-        assert!(!old.knows_policies());
     }
 
     #[test]
-    fn what_a_real_k3s_shows_of_a_job_that_fails_is_understood() {
-        let text = include_str!("../tests/recorded/k3s-v1.22.5-pods-failing.json");
+    fn a_job_that_completed_without_having_done_anything_has_deployed_nothing() {
+        let complete = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+        let release = |status: &str, hash: &str| Release {
+            revision: 2,
+            status: status.to_owned(),
+            config_hash: hash.to_owned(),
+            made: Vec::new(),
+        };
+        let mut own = job(complete, 0);
+        assert!(own.has_deployed(&release("deployed", "")), "of before July 2026");
+        own.spec.template.spec.containers[0].env.push(Variable {
+            name: "CONFIG_HASH".to_owned(),
+            value: "A1".to_owned(),
+        });
+        let cases = [
+            (release("deployed", "A1"), true),
+            (release("deployed", "B2"), false),
+            (release("deployed", ""), false),
+            (release("failed", "A1"), false),
+        ];
+        for (release, deployed) in cases {
+            assert_eq!(own.has_deployed(&release), deployed, "{release:?}");
+        }
+        own.status = JobStatus::default();
+        assert!(!own.has_deployed(&release("deployed", "A1")));
+    }
+
+    #[test]
+    fn jobs_of_a_modern_controller() {
+        let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
+        let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;
+        let told: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
+        let expected = [
+            // A pod of it has failed before.
+            ("complete", "retry"),
+            // The Job's own status counts no failure: its one pod is started again and again.
+            ("running", "reinstall"),
+            // It begins suspended.
+            ("running", "abort"),
+        ];
+        assert_eq!(told, expected);
+
+        let text = include_str!("../tests/recorded/by-hand-k3s-v1.36-pods-failing.json");
         let pods: kubectl::List<Pod> = serde_json::from_str(text).unwrap();
         let pod = &pods.items[0];
         assert!(pod.restarts() > 0 && !pod.runs());
@@ -195,29 +240,8 @@ mod tests {
             pod.metadata.controller().unwrap().name,
             "helm-install-traefik-crd"
         );
-        let text = include_str!("../tests/recorded/k3s-v1.22.5-job-failing.json");
-        let mut job: Job = serde_json::from_str(text).unwrap();
-        // The Job's own status counts no failure: its one pod is started again and again.
-        assert_eq!(job.word(), "running");
-        job.restarts = pod.restarts();
-        assert_eq!(job.word(), "failing");
-    }
-
-    #[test]
-    fn a_job_of_a_real_server() {
-        let jobs: kubectl::List<Job> =
-            serde_json::from_str(&testbed::recorded("k3s-v1.22.5-jobs.json")).unwrap();
-        let [job] = &jobs.items[..] else {
-            panic!("{jobs:?}")
-        };
-        assert_eq!(job.word(), "complete", "a pod of it has failed before");
-        // Helm was told nothing about failures yet.
-        assert_eq!(job.policy(), "");
-        // Since 2026 one is made suspended first.
-        let suspended = json!({"conditions": [{"type": "Suspended", "status": "True"}], "ready": 0, "uncountedTerminatedPods": {}});
-        let suspended: Job =
-            serde_json::from_value(json!({"metadata": {}, "spec": {"suspend": true}, "status": suspended}))
-                .unwrap();
-        assert_eq!(suspended.word(), "running");
+        let mut failing = jobs[1].clone();
+        failing.restarts = pod.restarts();
+        assert_eq!(failing.word(), "failing");
     }
 }

@@ -12,7 +12,6 @@ mod params;
 mod plan;
 mod progress;
 mod release;
-mod shield;
 mod state;
 
 pub use apply::Journal;

@@ -3,10 +3,9 @@
 use crate::definition::Definition;
 use crate::kind::{Kind, Wanted};
 use crate::packaged::{self, Era};
-use crate::params::{Params, ReleaseId};
+use crate::params::Params;
 use crate::progress::{read_job, read_release};
 use crate::release::Release;
-use crate::shield;
 use crate::state::{Chart, Config, Found, Marks, REVISIONS, RevisionLine, Saved, State, newest, revisions};
 use anyhow::{Context, Result};
 use host::Host;
@@ -91,7 +90,6 @@ struct Cluster {
     charts: Vec<Chart>,
     configs: Vec<Config>,
     revisions: Vec<RevisionLine>,
-    shielded: bool,
 }
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
@@ -122,7 +120,6 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
         config: config.cloned(),
         servers: cluster.versions.clone(),
         unclear: claimed.unclear,
-        shielded: cluster.shielded,
         ..State::default()
     };
     let wanted = claimed.wanted;
@@ -152,13 +149,11 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     anyhow::ensure!(told.ok(), "asking for the releases of Helm: {}", told.said);
     let revisions = revisions(&told.text());
 
-    let shield = shield::path();
-    let paths = ["/version", SERVERS, "/apis", &shield, DEFINITIONS];
+    let paths = ["/version", SERVERS, "/apis", DEFINITIONS];
     let mut read = kubectl.read(&paths.map(str::to_owned))?;
     let asked: ApiVersion = read.one()?;
     let nodes: Vec<Node> = read.list()?;
     let groups: Groups = read.one()?;
-    let shields: List<Object> = read.one()?;
     let definitions = read.list()?;
     let mut versions: BTreeSet<String> = nodes
         .into_iter()
@@ -181,7 +176,6 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
         charts,
         configs,
         revisions,
-        shielded: !shields.items.is_empty(),
     })
 }
 
@@ -198,11 +192,14 @@ fn claimed(params: &Params, cluster: &Cluster, release: Option<&Release>) -> Res
             unclear: Vec::new(),
         });
     }
-    let gateway = ReleaseId {
-        namespace: packaged::NAMESPACE.to_owned(),
-        name: packaged::GATEWAY_CRD.to_owned(),
+    let packaged = |name: &str| {
+        let mut charts = cluster.charts.iter().map(|chart| (chart, chart.release()));
+        let found = charts.find(|(_, id)| id.namespace == packaged::NAMESPACE && id.name == name);
+        found.map(|(chart, _)| chart)
     };
-    let gateway_chart = cluster.charts.iter().any(|chart| chart.release() == gateway);
+    let traefik = packaged(packaged::TRAEFIK_CRD);
+    let chart = traefik.and_then(|chart| packaged::chart_version(&chart.spec.chart));
+    let gateway_chart = packaged(packaged::GATEWAY_CRD).is_some();
     let names: Vec<String> = cluster
         .definitions
         .iter()
@@ -215,6 +212,7 @@ fn claimed(params: &Params, cluster: &Cluster, release: Option<&Release>) -> Res
         let version: K3sVersion = version.parse().context("asking the servers for their versions")?;
         let era = Era {
             minor: version.minor,
+            chart,
             gateway_chart,
         };
         let claims: BTreeSet<Wanted> = packaged::claims(&params.release, era, &names, made)

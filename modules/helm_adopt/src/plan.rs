@@ -1,9 +1,7 @@
 //! What has to be put right, and in which order nothing can be lost. Pure.
 
-use crate::job::Job;
 use crate::kind::Wanted;
 use crate::params::{Params, ReleaseId};
-use crate::shield;
 use crate::state::{Found, MANAGED_BY, Marks, REINSTALL, RELEASE_NAME, RELEASE_NAMESPACE, Saved, State};
 use ansible_module::{Diff, Plan, Refusal};
 use anyhow::{Result, bail};
@@ -22,10 +20,6 @@ pub enum Step {
         chart: ReleaseId,
         policy: &'static str,
     },
-    /// The same where the controller of charts knows no policy: it may delete the release, but no definition.
-    Shield {
-        definition: String,
-    },
     Adopt {
         wanted: Wanted,
         before: Marks,
@@ -42,7 +36,6 @@ pub enum Step {
     Unguard {
         chart: ReleaseId,
     },
-    Unshield,
     /// The controller may run Helm once more for it.
     Settle {
         chart: ReleaseId,
@@ -64,14 +57,6 @@ impl fmt::Display for Step {
             Self::Guard { chart, policy } => {
                 write!(f, "set failurePolicy {policy} in the HelmChartConfig {chart}")
             }
-            Self::Shield { .. } => {
-                write!(
-                    f,
-                    "have the API server refuse to delete definitions ({})",
-                    shield::NAME
-                )
-            }
-            Self::Unshield => write!(f, "let the API server delete definitions again"),
             Self::Adopt { wanted, release, .. } => write!(f, "make {wanted} the release {release}'s"),
             Self::Retrigger { chart, job } => {
                 write!(f, "have the Job {}/{job} made anew", chart.namespace)
@@ -148,7 +133,7 @@ fn adoptions<'a>(params: &Params, state: &'a State) -> Vec<&'a Found> {
 fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
     let counts = state.counts.clone();
     let run = needs_run(state, !adopt.is_empty());
-    let (mut guarded, mut shielded) = (state.guard().is_some(), state.shielded);
+    let mut guarded = state.guard().is_some();
     let mut steps = Vec::new();
     if run || !adopt.is_empty() {
         steps.push(Step::Export {
@@ -156,15 +141,10 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
             folder: params.dest.clone(),
         });
     }
-    let knows_policies = state.job.as_ref().is_some_and(Job::knows_policies);
-    if let Some(definition) = definition(state).filter(|_| run && !knows_policies) {
-        shielded = true;
-        steps.push(Step::Shield { definition });
-    }
     if let Some(chart) = state
         .chart
         .as_ref()
-        .filter(|_| run && knows_policies && state.policy() == REINSTALL)
+        .filter(|_| run && state.policy() == REINSTALL)
     {
         guarded = true;
         steps.push(Step::Guard {
@@ -178,7 +158,6 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
         release: params.release.clone(),
     }));
     let Some(chart) = &state.chart else {
-        steps.extend(shielded.then_some(Step::Unshield));
         return steps;
     };
     if run {
@@ -187,13 +166,12 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
             job: chart.job_name(),
         });
     }
-    if run || guarded || shielded {
+    if run || guarded {
         steps.push(Step::Await {
             chart: chart.id(),
             counts: counts.clone(),
         });
     }
-    steps.extend(shielded.then_some(Step::Unshield));
     if guarded {
         steps.push(Step::Unguard { chart: chart.id() });
         steps.push(Step::Settle {
@@ -202,12 +180,6 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
         });
     }
     steps
-}
-
-/// One that would go with the release, and all its resources with it.
-fn definition(state: &State) -> Option<String> {
-    let names = state.saved.iter().filter(|saved| saved.resources.is_some());
-    names.map(Saved::name).next()
 }
 
 /// Whether Helm has to run for the release to be right. One that runs for the first time is left to it.

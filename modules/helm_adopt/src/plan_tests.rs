@@ -62,16 +62,11 @@ fn job(word: &str) -> Job {
     serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status})).unwrap()
 }
 
-/// Of a controller that knows no policy.
-fn old(mut job: Job) -> Job {
-    job.spec = serde_json::from_value(json!({})).unwrap();
-    job
-}
-
 fn release(status: &str) -> Release {
     Release {
         revision: 2,
         status: status.to_owned(),
+        config_hash: String::new(),
         made: Vec::new(),
     }
 }
@@ -177,45 +172,6 @@ fn what_is_right_is_left_alone() {
             "{word}"
         );
     }
-}
-
-#[test]
-fn where_the_controller_knows_no_policy_the_definitions_themselves_are_kept() {
-    let params = params(json!({}));
-    let mut seen = state(marks(None, None), "failing", "deployed");
-    seen.job = seen.job.map(old);
-    seen.saved = vec![Saved {
-        object: "/apis/x/customresourcedefinitions/ingressroutes.traefik.io".to_owned(),
-        resources: Some("/apis/traefik.io/v1alpha1/ingressroutes".to_owned()),
-    }];
-    // An operator's policy would be in vain.
-    for policy in ["", "abort"] {
-        seen.config = Some(config(json!({}), json!({"failurePolicy": policy})));
-        let run = ["Export", "Shield", "Adopt", "Retrigger", "Await", "Unshield"];
-        assert_eq!(steps(&params, &seen), run);
-    }
-    let plan = plan(&params, &seen).unwrap();
-    assert_eq!(
-        plan.steps[1].to_string(),
-        "have the API server refuse to delete definitions (definitions-are-kept.helm-adopt.homelab.k3s)"
-    );
-    assert_eq!(
-        plan.steps[5].to_string(),
-        "let the API server delete definitions again"
-    );
-    // A release without definitions has none to lose.
-    seen.saved.clear();
-    assert_eq!(steps(&params, &seen), ["Export", "Adopt", "Retrigger", "Await"]);
-}
-
-#[test]
-fn what_an_earlier_run_has_kept_from_being_deleted_is_let_go() {
-    let params = params(json!({}));
-    let mut seen = state(right(), "complete", "deployed");
-    seen.shielded = true;
-    assert_eq!(steps(&params, &seen), ["Await", "Unshield"]);
-    seen.chart = None;
-    assert_eq!(steps(&params, &seen), ["Unshield"]);
 }
 
 #[test]

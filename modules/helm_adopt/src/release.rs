@@ -5,11 +5,14 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
+use kubectl::Meta;
 use serde::Deserialize;
 use std::io::Read as _;
 
 /// A Secret holds a MiB; what is in it unpacked is text, and shrinks to a tenth. What unpacks to more is no release.
 const MOST: u64 = 64 << 20;
+/// The label by which k3s's controller of charts finds its own work again.
+const CONFIG_HASH: &str = "helmcharts.helm.cattle.io/configHash";
 /// How packed data begins; Helm's oldest releases are not.
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
 
@@ -19,6 +22,8 @@ pub struct Release {
     pub revision: u32,
     /// `deployed`, `failed`, `pending-upgrade` …
     pub status: String,
+    /// What the Job that deployed it was made of: its label, which Jobs of July 2026 on give it.
+    pub config_hash: String,
     /// Of what it has made, the definitions and the `IngressClass`.
     pub made: Vec<Wanted>,
 }
@@ -31,6 +36,8 @@ impl Release {
 
 #[derive(Deserialize)]
 struct Secret {
+    #[serde(default)]
+    metadata: Meta,
     data: Data,
 }
 
@@ -89,6 +96,12 @@ pub(crate) fn parse(secret: &serde_json::Value) -> Result<Release> {
     Ok(Release {
         revision: revision.version,
         status: revision.info.status,
+        config_hash: secret
+            .metadata
+            .labels
+            .get(CONFIG_HASH)
+            .cloned()
+            .unwrap_or_default(),
         made: made(&revision.manifest),
     })
 }

@@ -36,8 +36,6 @@ pub struct State {
     pub saved: Vec<Saved>,
     /// Custom resources of the claimed definitions, by the definition's name.
     pub counts: BTreeMap<String, u64>,
-    /// The API server was told by us to delete no definition, and is still.
-    pub shielded: bool,
     /// Services of type `LoadBalancer` that the selector selects, as `namespace/name`.
     pub balancers: Vec<String>,
 }
@@ -55,6 +53,9 @@ pub struct Chart {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ChartSpec {
+    /// What is installed; of a packaged one the path of its archive.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub chart: String,
     #[serde(deserialize_with = "null_is_empty")]
     pub target_namespace: String,
     #[serde(deserialize_with = "null_is_empty")]
@@ -272,10 +273,6 @@ pub struct Saved {
 }
 
 impl Saved {
-    pub fn name(&self) -> String {
-        self.object.rsplit('/').next().unwrap_or_default().to_owned()
-    }
-
     pub fn of(wanted: &Wanted, namespace: &str, resources: Option<String>) -> Self {
         Self {
             object: format!("{}/{}", wanted.kind.list(namespace), wanted.name),

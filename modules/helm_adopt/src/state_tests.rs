@@ -38,13 +38,6 @@ fn charts_of_other_versions() {
         charts.iter().map(told).collect()
     };
     assert_eq!(
-        charts(&testbed::recorded("k3s-v1.22.5-helmcharts.json")),
-        [
-            r#"kube-system/traefik by helm-install-traefik: "" false """#,
-            r#"kube-system/traefik-crd by helm-install-traefik-crd: "" false """#,
-        ]
-    );
-    assert_eq!(
         charts(&testbed::recorded("by-hand-k3s-v1.36-helmcharts.json")),
         [
             r#"kube-system/traefik by helm-install-traefik: "reinstall" false "secret""#,
@@ -117,22 +110,4 @@ fn the_config_goes_before_the_chart_and_the_default_is_to_reinstall() {
     assert_eq!(of(Some(chart("")), None), "reinstall");
     assert_eq!(of(Some(chart("abort")), Some(config(""))), "abort");
     assert_eq!(of(Some(chart("abort")), Some(config("reinstall"))), "reinstall");
-}
-
-#[test]
-fn the_charts_of_a_real_k3s_name_their_release_and_job() {
-    let text = include_str!("../tests/recorded/k3s-v1.22.5-helmcharts.json");
-    let charts: kubectl::List<Chart> = serde_json::from_str(text).unwrap();
-    let told: Vec<String> = charts
-        .items
-        .iter()
-        .map(|chart| format!("{} {}", chart.release(), chart.job_name()))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "kube-system/traefik helm-install-traefik",
-            "kube-system/traefik-crd helm-install-traefik-crd"
-        ]
-    );
 }

@@ -20,10 +20,9 @@ marks='{}'
 definition='{"metadata":{"name":"ingressroutes.traefik.io","resourceVersion":"7","labels":'$marks',"annotations":'$marks'},"spec":{"group":"traefik.io","names":{"plural":"ingressroutes"},"versions":[{"name":"v1alpha1","served":true,"storage":true}]}}'
 case "$*" in
 *"get secrets -A"*) echo "demo own 1 deployed";;
-*"/version") echo '{"gitVersion": "v1.31.4+k3s1"}';;
+*"/version") echo '{"gitVersion": "v1.36.3+k3s1"}';;
 *"/api/v1/nodes?"*) echo '{"items": []}';;
 *"/apis") echo '{"groups": []}';;
-*/validatingwebhookconfigurations\?*) echo '{"items": []}';;
 *"/secrets/sh.helm.release.v1.own.v1") echo '{"data": {"release": "@RELEASE@"}}';;
 *"/customresourcedefinitions?"*) printf '{"items": [%s]}\n' "$definition";;
 *"/customresourcedefinitions/ingressroutes.traefik.io") printf '%s\n' "$definition";;

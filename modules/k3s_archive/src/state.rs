@@ -185,14 +185,14 @@ mod tests {
     #[test]
     fn a_server_is_read_line_by_line() {
         let dest = parse_outside("free 5\n", &taking()).unwrap();
-        let text = "datastore sqlite\nbytes 4096\nbytes 8192\nversion k3s version v1.31.4+k3s1 (abc)\n\
-                    version go version go1.22\nfree 7\nleft /var/lib/homelab-k3s/outgoing.a b\n";
+        let text = "datastore sqlite\nbytes 4096\nbytes 8192\nversion k3s version v1.36.3+k3s1 (abc)\n\
+                    version go version go1.26.8\nfree 7\nleft /var/lib/homelab-k3s/outgoing.a b\n";
         let server = parse_inside(text, Places::of("/d"), dest.clone(), SystemTime::UNIX_EPOCH).unwrap();
         assert_eq!(
             (server.datastore, server.bytes, server.free),
             (Datastore::Sqlite, 12_288, 7168)
         );
-        assert_eq!(server.version.unwrap().to_string(), "v1.31.4+k3s1");
+        assert_eq!(server.version.unwrap().to_string(), "v1.36.3+k3s1");
         assert_eq!(server.left, ["/var/lib/homelab-k3s/outgoing.a b"]);
         let none = parse_inside(
             "datastore none\nfree 7\n",

@@ -86,7 +86,8 @@ impl Module for K3sBackup {
             Step::SaveInPlace { name, at } => {
                 let path = server_archive::save_snapshot_in_place(host, at, name, limit)?;
                 check(host, path.clone(), limit, journal)?;
-                journal.listed = Some(in_place::see(host, at, name, &path)?);
+                in_place::see(host, at, &path)?;
+                journal.listed = Some(true);
                 Ok(())
             }
             Step::Delete { snapshot, at } => {

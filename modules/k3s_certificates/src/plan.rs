@@ -45,12 +45,6 @@ fn listed(params: &Params, state: &State) -> Result<Plan<Step>> {
 fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Step>> {
     let due = due(params, state, service);
     let all = renewable(params, state, service);
-    if params.force && due.is_empty() && service.renews_within().is_some() {
-        bail!(
-            "force: this k3s has no `certificate rotate`, and a restart renews only what ends within {} days: nothing does",
-            rotation::RESTART_RENEWS.as_secs() / 86400
-        );
-    }
     let wanted = params.force || !due.is_empty();
     let mut steps: Vec<Step> = rotation::steps(service, wanted)?
         .into_iter()
@@ -68,7 +62,7 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
         steps.push(Step::Prove);
     }
     let mut plan = Plan::of(steps);
-    plan.warnings = warnings(params, state, service);
+    plan.warnings = warnings(params, state);
     Ok(plan)
 }
 
@@ -77,15 +71,9 @@ pub(crate) fn restarts(params: &Params, state: &State, service: &Service) -> boo
     service.alive && (params.force || !due(params, state, service).is_empty())
 }
 
-/// How long before its end a certificate is renewed here.
-fn window(params: &Params, service: &Service) -> Duration {
-    let asked = params.renew_window();
-    service.renews_within().map_or(asked, |most| most.min(asked))
-}
-
 /// The leaves that are to be renewed now.
 pub(crate) fn due<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'a Found> {
-    let window = window(params, service);
+    let window = params.renew_window();
     let is_due = |found: &&Found| {
         matches!(
             found.certificate.standing(state.now, window),
@@ -145,27 +133,17 @@ fn doubts(params: &Params, state: &State, renewable: &[&Found]) -> Vec<String> {
     early.chain(unreadable).collect()
 }
 
-fn warnings(params: &Params, state: &State, service: &Service) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if let Some(most) = service
-        .renews_within()
-        .filter(|most| *most < params.renew_window())
-    {
-        warnings.push(format!(
-            "renew_before: this k3s has no `certificate rotate`, and a restart renews only what ends within {} days: that is what was gone by",
-            most.as_secs() / 86400
-        ));
-    }
+fn warnings(params: &Params, state: &State) -> Vec<String> {
     let mut told = state.told(params);
     told.retain(|told| told.kind == Kind::Ca);
     let authorities = told::troubles(&told);
-    if !authorities.is_empty() {
-        warnings.push(format!(
-            "{}. An authority is not renewed here: see `k3s certificate rotate-ca`",
-            authorities.join("; ")
-        ));
+    if authorities.is_empty() {
+        return Vec::new();
     }
-    warnings
+    vec![format!(
+        "{}. An authority is not renewed here: see `k3s certificate rotate-ca`",
+        authorities.join("; ")
+    )]
 }
 
 /// What a renewal has left due, as an error that says what to do.

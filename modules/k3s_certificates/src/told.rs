@@ -110,7 +110,7 @@ pub(crate) fn ignored(params: &Params, file: &str, all: &All) -> Option<String> 
         return Some(format!("ignore: {pattern}"));
     }
     all.left_over(file)
-        .then(|| "left by a k3s before v1.21; it may be removed".to_owned())
+        .then(|| "k3s uses another file now; it may be removed".to_owned())
 }
 
 /// A whole path, or the end of one.

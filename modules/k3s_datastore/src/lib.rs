@@ -40,7 +40,7 @@ pub struct K3sDatastore;
 /// Where things are follows from what is read there; twice is enough unless somebody changes it meanwhile.
 const LOOKS: usize = 3;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
-/// Whoever is a server has this label, from v1.20 on.
+/// Whoever serves the API has this label.
 const SERVERS: &str = "/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane";
 
 impl Module for K3sDatastore {

@@ -10,9 +10,6 @@ use k3s_node::settings::Switch;
 use k3s_node::{Role, unit};
 use k3s_types::K3sVersion;
 
-/// The first release that moves what is in `SQLite`; an older one begins with an empty etcd.
-const FIRST: (u32, u32, u32) = (1, 22, 2);
-
 /// etcd sets its log aside ahead, two files of 64 MiB, and grows by what it gets; MiB.
 const ETCD_MB: u64 = 192;
 
@@ -37,7 +34,6 @@ pub(crate) fn of_migration(params: &Params, state: &State) -> Vec<Refusal> {
         joins(state),
         api_not_ready(state),
         unsettled_version(state),
-        too_old(state),
         cluster_init(state),
         no_etcd(state),
         odd_config(state),
@@ -185,21 +181,6 @@ fn unsettled_version(state: &State) -> Option<Refusal> {
             "unsettled_version",
             format!("{} runs k3s {running}, and {installed} is installed", state.place),
             "finish the upgrade first: playbook-upgrade-k3s.yaml",
-        )
-    })
-}
-
-fn too_old(state: &State) -> Option<Refusal> {
-    let installed = state.installed.as_ref()?;
-    let version = (installed.major, installed.minor, installed.patch);
-    (version < FIRST).then(|| {
-        Refusal::new(
-            "too_old",
-            format!(
-                "{} has k3s {installed}, which would begin with an empty etcd",
-                state.place
-            ),
-            "k3s moves SQLite to etcd from v1.22.2 on: upgrade first",
         )
     })
 }

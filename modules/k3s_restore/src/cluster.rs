@@ -12,7 +12,8 @@ pub(crate) struct Verdict<'a> {
     pub(crate) archive: Option<&'a ArchiveSeen>,
     /// How far the first server has come, where the restore has begun before.
     pub(crate) begun: Option<&'a Record>,
-    pub(crate) refusals: Vec<String>,
+    /// Each with the server that it is about, by its name in the inventory; none where it is about several.
+    pub(crate) refusals: Vec<(Option<String>, String)>,
     pub(crate) notices: Vec<String>,
 }
 
@@ -56,7 +57,19 @@ fn record<'a>(host: &'a Host, planning: &Planning) -> Option<&'a Record> {
 
 impl<'a> Verdict<'a> {
     pub(crate) fn refuse(&mut self, host: &Host, why: &str) {
-        self.refusals.push(format!("{}: {why}", host.host));
+        self.refusals.push((Some(host.host.clone()), why.to_owned()));
+    }
+
+    /// What is refused of several servers is one line.
+    pub(crate) fn refusal_lines(&self) -> Vec<String> {
+        let (of_hosts, others): (Vec<_>, Vec<_>) = self.refusals.iter().partition(|(host, _)| host.is_some());
+        let texts: Vec<(String, String)> = of_hosts
+            .into_iter()
+            .filter_map(|(host, why)| Some((host.clone()?, why.clone())))
+            .collect();
+        let line = |said: per_node::Said| format!("{}: {}", said.nodes.join(", "), said.text);
+        let lines = per_node::once(&texts).into_iter().map(line);
+        lines.chain(others.into_iter().map(|(_, why)| why.clone())).collect()
     }
 
     fn refuse_unseen(&mut self, planning: &'a Planning) {
@@ -105,11 +118,12 @@ impl<'a> Verdict<'a> {
             (None, None, []) => hosts.first(),
             (None, None, several) => {
                 let names: Vec<&str> = several.iter().map(|host| host.host.as_str()).collect();
-                self.refusals.push(format!(
+                let why = format!(
                     "{} are each told to begin a cluster of their own (no `server:`): say which one gets the backup, by -e k3s_restore_host=, \
                      and write `server:` into the configuration of the others",
                     names.join(" and ")
-                ));
+                );
+                self.refusals.push((None, why));
                 None
             }
         };

@@ -12,10 +12,9 @@ use serde_json::Value;
 use server_archive::{CHECK, Checked, Objects, count};
 use std::time::Duration;
 
-/// The labels of servers: of most versions, of those before 1.20, and of one that runs etcd and no API.
-const SERVERS: [&str; 3] = [
+/// The labels of servers; one that runs etcd and no API has the second alone.
+const SERVERS: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
-    "node-role.kubernetes.io/master",
     "node-role.kubernetes.io/etcd",
 ];
 
@@ -110,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_are_known_by_their_roles_in_every_version() {
+    fn servers_are_known_by_their_roles() {
         let told = |list: &str| -> Vec<String> {
             let list: Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
             let told = |object: &Value| {
@@ -119,10 +118,6 @@ mod tests {
             };
             list["items"].as_array().unwrap().iter().map(told).collect()
         };
-        assert_eq!(
-            told("k3s-v1.22.5-nodes.json"),
-            ["k3s-controller-1 true true", "k3s-worker-1 false true"]
-        );
         // The third runs etcd and no API: it too would go on with the old data.
         assert_eq!(
             told("by-hand-k3s-v1.36-nodes.json"),

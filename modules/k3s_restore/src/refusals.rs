@@ -1,4 +1,4 @@
-//! What speaks against a restore, server by server. Pure.
+//! Why a restore is refused, server by server. Pure.
 
 use crate::cluster::{Verdict, seen};
 use crate::params::Planning;
@@ -164,11 +164,12 @@ impl<'a> Verdict<'a> {
         let nodes = planning.hosts.iter().flat_map(|host| &host.answer.nodes);
         for node in nodes.filter(|node| node.server) {
             if planning.hosts.iter().all(|host| host.node_name != node.name) {
-                self.refusals.push(format!(
+                let why = format!(
                     "{} is a server of the cluster, and not in the inventory: it would go on with the old data. Add it, or stop it \
                      and `kubectl delete node {}`",
                     node.name, node.name
-                ));
+                );
+                self.refusals.push((None, why));
             }
         }
     }

@@ -17,7 +17,7 @@ pub(crate) fn plan(planning: &Planning, verdict: &Verdict) -> Vec<String> {
     lines.extend(verdict.notices.iter().map(|notice| format!("Note: {notice}")));
     lines.extend(
         verdict
-            .refusals
+            .refusal_lines()
             .iter()
             .map(|refusal| format!("Refused: {refusal}")),
     );
@@ -123,7 +123,7 @@ pub(crate) fn refused(planning: &Planning, verdict: &Verdict) -> Option<String> 
     if !verdict.refusals.is_empty() {
         return Some(format!(
             "The restore is refused; nothing was touched.\n{}",
-            verdict.refusals.join("\n")
+            verdict.refusal_lines().join("\n")
         ));
     }
     let backup = &planning.backup;

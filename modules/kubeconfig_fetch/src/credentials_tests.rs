@@ -127,7 +127,6 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             ": there is no client certificate (client-certificate-data)",
         ),
         (of("{token: abc}"), ": there is no client certificate"),
-        // As k3s wrote it before 1.20.
         (
             of("{username: admin, password: abc}"),
             ": there is no client certificate",

@@ -3,6 +3,7 @@
 use crate::emit::{Format, to_text};
 use crate::tree::{Map, Node, parse};
 use anyhow::{Context, Result, anyhow, bail};
+use std::collections::BTreeSet;
 
 /// Far more than any kubeconfig.
 const LARGEST: usize = 8 << 20;
@@ -95,13 +96,11 @@ impl Kubeconfig {
         {
             bail!("{} is no list", kind.list());
         }
-        let names = self.names(kind);
-        let twice = (1..names.len()).find(|place| names[..*place].contains(&names[*place]));
-        if let Some(place) = twice {
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = self.names(kind).into_iter().find(|name| !seen.insert(*name)) {
             bail!(
-                "{}: two entries are named {:?}, which kubectl refuses too",
-                kind.list(),
-                names[place]
+                "{}: two entries are named {twice:?}, which kubectl refuses too",
+                kind.list()
             );
         }
         Ok(())
@@ -116,25 +115,25 @@ impl Kubeconfig {
 
     /// Names in the file's order; what has none is not looked at.
     pub(crate) fn names(&self, kind: Kind) -> Vec<&str> {
-        self.items(kind)
-            .iter()
-            .filter_map(|item| item.as_map()?.text("name"))
-            .collect()
+        self.entries(kind).map(|(name, _)| name).collect()
+    }
+
+    /// The named entries in the file's order, and what each holds.
+    pub(crate) fn entries(&self, kind: Kind) -> impl Iterator<Item = (&str, Option<&Map>)> {
+        let maps = self.items(kind).iter().filter_map(Node::as_map);
+        maps.filter_map(move |map| {
+            let content = map.get(kind.word()).and_then(Node::as_map);
+            Some((map.text("name")?, content))
+        })
     }
 
     pub(crate) fn has(&self, kind: Kind, name: &str) -> bool {
-        self.names(kind).contains(&name)
+        self.entries(kind).any(|(own, _)| own == name)
     }
 
     /// What an entry holds; `None` also where it holds nothing.
     pub(crate) fn entry(&self, kind: Kind, name: &str) -> Option<&Map> {
-        let item = |item: &&Node| item.as_map().is_some_and(|map| map.text("name") == Some(name));
-        self.items(kind)
-            .iter()
-            .find(item)?
-            .as_map()?
-            .get(kind.word())?
-            .as_map()
+        self.entries(kind).find(|(own, _)| *own == name)?.1
     }
 
     /// Puts an entry in the place of the one with that name, else at the end.

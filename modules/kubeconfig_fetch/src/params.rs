@@ -41,6 +41,8 @@ pub struct Written {
     pub backup_keep: usize,
     pub verify: bool,
     pub verify_timeout: u64,
+    /// Whether an entry of the cluster's name may be replaced although another authority is in it.
+    pub replace: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -52,6 +54,7 @@ enum Wanted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Options {
     state: Wanted,
     #[serde(alias = "pct_id")]
@@ -86,6 +89,8 @@ struct Options {
     verify: bool,
     #[serde(default = "five_seconds")]
     verify_timeout: u64,
+    #[serde(default)]
+    replace: bool,
 }
 
 fn k3s_yaml() -> String {
@@ -211,6 +216,7 @@ impl Options {
             backup_keep: self.backup_keep,
             verify: self.verify,
             verify_timeout: self.verify_timeout,
+            replace: self.replace,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use reqwest::Url;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What k3s listens on unless told otherwise.
 pub(crate) const USUAL_PORT: u16 = 6443;
@@ -54,6 +54,19 @@ pub(crate) fn is_same(one: &str, other: &str) -> bool {
     place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one))
 }
 
+/// Whether an address is of the machine that asks, so that what answers there depends on who asks.
+pub(crate) fn is_loopback(text: &str) -> bool {
+    let url = Url::parse(text).ok();
+    let Some(host) = url.as_ref().and_then(Url::host_str) else {
+        return false;
+    };
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.');
+    match host.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback() || address.is_unspecified(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +109,23 @@ mod tests {
         ] {
             let error = at(wanted, 6443, "server").unwrap_err().to_string();
             assert!(error.starts_with("server: "), "{wanted}: {error}");
+        }
+    }
+
+    #[test]
+    fn loopback_addresses_are_known_by_number_and_name() {
+        for (address, is_one) in [
+            ("https://127.0.0.1:6443", true),
+            ("https://127.8.0.1:6443", true),
+            ("https://0.0.0.0:6443", true),
+            ("https://[::1]:6443", true),
+            ("https://LOCALHOST:6443", true),
+            ("https://k3s.localhost.:6443", true),
+            ("https://192.0.2.1:6443", false),
+            ("https://localhost.example.net:6443", false),
+            ("not a url", false),
+        ] {
+            assert_eq!(is_loopback(address), is_one, "{address}");
         }
     }
 

@@ -4,13 +4,16 @@
 //! `2026-01-01` is a text depends on who reads it, and on nothing but its quotes: so a plain scalar stays plain,
 //! letter for letter, and a quoted one stays quoted. Nothing here is ever taken for a number.
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No kubeconfig is nearly as deep.
 const DEPTH: usize = 64;
 /// What aliases may grow a document to. They are written out, and a few lines of them could fill the memory.
 const NODES: usize = 100_000;
+/// And what their texts may come to: one long text under thousands of aliases is few values, and no less memory.
+const BYTES: usize = 32 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Node {
@@ -139,8 +142,8 @@ impl Map {
 pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
     let mut reader = Reader {
         parser: Parser::new_from_str(text),
-        anchors: Vec::new(),
-        nodes: 0,
+        anchors: BTreeMap::new(),
+        size: Size::default(),
     };
     let mut document = None;
     loop {
@@ -161,8 +164,15 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>> {
 
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
-    anchors: Vec<(usize, Node)>,
+    anchors: BTreeMap<usize, Node>,
+    size: Size,
+}
+
+/// What a document holds, with its aliases and anchors written out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
     nodes: usize,
+    bytes: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -179,11 +189,18 @@ impl<'a> Reader<'a> {
         if depth == 0 {
             bail!("line {line}: it is more than {DEPTH} levels deep");
         }
-        self.count(1, line)?;
+        self.count(Size { nodes: 1, bytes: 0 }, line)?;
         let (node, anchor, tag) = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
                 let text = text.into_owned();
+                self.count(
+                    Size {
+                        nodes: 0,
+                        bytes: text.len(),
+                    },
+                    line,
+                )?;
                 (Node::Scalar(Scalar { text, plain }), anchor, tag)
             }
             Event::SequenceStart(anchor, tag) => (Node::List(self.list(depth)?), anchor, tag),
@@ -196,7 +213,9 @@ impl<'a> Reader<'a> {
             bail!("line {line}: there is a tag (`!…`), which no kubeconfig has");
         }
         if anchor > 0 {
-            self.anchors.push((anchor, node.clone()));
+            let bytes = size(&node).bytes;
+            self.count(Size { nodes: 0, bytes }, line)?;
+            self.anchors.insert(anchor, node.clone());
         }
         Ok(node)
     }
@@ -213,6 +232,7 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth: usize) -> Result<Map> {
         let mut map = Map::default();
+        let mut keys = BTreeSet::new();
         loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
@@ -222,7 +242,7 @@ impl<'a> Reader<'a> {
             let Node::Scalar(key) = self.node(event, span, depth - 1)? else {
                 bail!("line {line}: a key that is no text");
             };
-            if map.get(&key.text).is_some() {
+            if !keys.insert(key.text.clone()) {
                 bail!("line {line}: the key {:?} is there twice", key.text);
             }
             let (event, span) = self.next()?;
@@ -231,28 +251,44 @@ impl<'a> Reader<'a> {
     }
 
     fn alias(&mut self, anchor: usize, line: usize) -> Result<Node> {
-        let Some((_, node)) = self.anchors.iter().find(|(known, _)| *known == anchor) else {
+        let Some(size) = self.anchors.get(&anchor).map(size) else {
             bail!("line {line}: an alias of something that is not finished yet");
         };
-        let node = node.clone();
-        self.count(size(&node), line)?;
-        Ok(node)
+        // Before it is copied: the copy is what has to fit.
+        self.count(size, line)?;
+        self.anchors.get(&anchor).cloned().context("an alias of nothing")
     }
 
-    fn count(&mut self, nodes: usize, line: usize) -> Result<()> {
-        self.nodes += nodes;
-        if self.nodes > NODES {
+    fn count(&mut self, more: Size, line: usize) -> Result<()> {
+        self.size = self.size.and(more);
+        if self.size.nodes > NODES {
             bail!("line {line}: it holds more than {NODES} values");
+        }
+        if self.size.bytes > BYTES {
+            bail!("line {line}: with its aliases written out it holds more than {BYTES} bytes");
         }
         Ok(())
     }
 }
 
-fn size(node: &Node) -> usize {
-    1 + match node {
-        Node::Scalar(_) => 0,
-        Node::List(list) => list.iter().map(size).sum(),
-        Node::Map(map) => map.0.iter().map(|(_, node)| 1 + size(node)).sum(),
+impl Size {
+    fn and(self, more: Self) -> Self {
+        Self {
+            nodes: self.nodes + more.nodes,
+            bytes: self.bytes + more.bytes,
+        }
+    }
+}
+
+fn size(node: &Node) -> Size {
+    let own = |bytes| Size { nodes: 1, bytes };
+    match node {
+        Node::Scalar(scalar) => own(scalar.text.len()),
+        Node::List(list) => list.iter().map(size).fold(own(0), Size::and),
+        Node::Map(map) => {
+            let entry = |(key, node): &(Scalar, Node)| size(node).and(own(key.text.len()));
+            map.0.iter().map(entry).fold(own(0), Size::and)
+        }
     }
 }
 
@@ -319,6 +355,29 @@ mod tests {
         assert!(error.contains("more than 100000 values"), "{error}");
         let deep = "[".repeat(100) + &"]".repeat(100);
         assert!(parse(&deep).unwrap_err().to_string().contains("levels deep"));
+    }
+
+    #[test]
+    fn a_long_text_is_not_multiplied_by_aliases() {
+        let long = "a".repeat(1 << 20);
+        let bombs = [
+            format!("x: &a \"{long}\"\ny: [{}]\n", vec!["*a"; 30_000].join(", ")),
+            format!("x: &a {{{long}: 1}}\ny: [{}]\n", vec!["*a"; 30_000].join(", ")),
+            // Each level keeps a copy of all that is below it.
+            (0..60).fold(format!("\"{long}\""), |inner, n| format!("&a{n} [{inner}]")),
+        ];
+        for bomb in bombs {
+            let error = parse(&bomb).unwrap_err().to_string();
+            assert!(error.contains("bytes"), "{error}");
+        }
+    }
+
+    #[test]
+    fn many_keys_and_anchors_are_read() {
+        let line = |n: usize| format!("k{n}: &a{n} 1\nl{n}: *a{n}\n");
+        let text: String = (0..16_000).map(line).collect();
+        // A step for each pair of them would take minutes.
+        assert_eq!(map(&text).0.len(), 32_000);
     }
 
     #[test]

@@ -76,20 +76,6 @@ fn one_that_lasts_is_only_read() {
 }
 
 #[test]
-fn a_k3s_without_the_command_is_restarted() {
-    let node = controller(-3);
-    node.state("has-no-command", "");
-    node.renews_by_start(&[".crt"]);
-    let answer = read(&node, json!({}));
-    assert_eq!(
-        (&answer["rotated"], &answer["way"]),
-        (&json!(true), &json!("restart")),
-        "{answer}"
-    );
-    assert_eq!(node.calls(), ["reset-failed k3s.service", "restart k3s.service"]);
-}
-
-#[test]
 fn whatever_fails_in_between_k3s_runs_again() {
     let node = controller(-3);
     node.state("rotate-fails", "");

@@ -2,7 +2,8 @@
 
 use kubeconfig_fetch::{Api, Cause, KubeconfigFetch, Obstacle, Request};
 
-/// The network of the cases: a host with `unknown` in its name has no address, every other one answers.
+/// The network of the cases: a host with `unknown` in its name has no address, nobody is left at 192.0.2.*, every other
+/// one answers.
 struct Network;
 
 impl Api for Network {
@@ -11,6 +12,12 @@ impl Api for Network {
             return Err(Obstacle {
                 cause: Cause::Name,
                 detail: "no such host".to_owned(),
+            });
+        }
+        if request.url.contains("://192.0.2.") {
+            return Err(Obstacle {
+                cause: Cause::TimedOut,
+                detail: "no answer".to_owned(),
             });
         }
         Ok(200)

@@ -92,13 +92,8 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
         if drain.blocked().next().is_some() {
             bail!("{}", blocked(params, drain));
         }
-        ask(
-            params,
-            host.elapsed().saturating_sub(started),
-            &kubectl,
-            &state,
-            drain,
-        )?;
+        let at = host.elapsed().saturating_sub(started);
+        ask(params, at, &kubectl, drain)?;
         Ok(Err(drain.left()))
     });
     journal.changed |= drain.went().next().is_some();
@@ -108,17 +103,12 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
     }
 }
 
-fn ask(params: &Params, at: Duration, kubectl: &Kubectl, state: &State, drain: &mut Drain) -> Result<()> {
+fn ask(params: &Params, at: Duration, kubectl: &Kubectl, drain: &mut Drain) -> Result<()> {
     let due = drain.due(at);
     if due.is_empty() {
         return Ok(());
     }
-    let said = match unless_passing(requests::send(
-        kubectl,
-        &due,
-        &state.api.eviction,
-        params.grace_period,
-    ))? {
+    let said = match unless_passing(requests::send(kubectl, &due, params.grace_period))? {
         Ok(said) => said,
         Err(away) => (0..due.len()).map(|place| (place, away.clone())).collect(),
     };

@@ -1,5 +1,4 @@
 use super::*;
-use crate::state::Api;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -48,10 +47,6 @@ fn state(pods: &[Value], budgets: Vec<Budget>) -> State {
         fit_here_only: BTreeSet::new(),
         gone: false,
         owners: Vec::new(),
-        api: Api {
-            budgets: "policy/v1".to_owned(),
-            eviction: "policy/v1".to_owned(),
-        },
     }
 }
 

@@ -1,9 +1,9 @@
 //! Looks at the cluster; changes nothing.
 
 use crate::params::{Params, Wanted};
-use crate::state::{Api, Groups, Resources, State};
+use crate::state::State;
 use crate::verdict::{Verdict, judge};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use host::Host;
 use kubectl::{Claim, Kubectl, PersistentVolume, pages};
 use std::collections::BTreeSet;
@@ -53,21 +53,13 @@ fn without_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<S
 }
 
 fn with_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
-    let paths = [
-        pages("/api/v1/nodes"),
-        pods_on(&params.node),
-        "/apis".to_owned(),
-        "/api/v1".to_owned(),
-    ];
+    let paths = [pages("/api/v1/nodes"), pods_on(&params.node)];
     let mut documents = kubectl.read(&paths)?;
     let Some((node, others)) = find(params, documents.list()?)? else {
         return Ok(State::gone(host));
     };
     let mut state = State::of(host, node, &others);
     state.pods = documents.list()?;
-    let (groups, core): (Groups, Resources) = (documents.one()?, documents.one()?);
-    state.api = Api::served(&groups, &core)
-        .context("looking for evictions: the API server serves no policy group")?;
     look_closer(params, kubectl, &mut state, &others)?;
     Ok(state)
 }
@@ -80,7 +72,7 @@ fn look_closer(params: &Params, kubectl: &Kubectl, state: &mut State, others: &[
         return Ok(());
     }
     let claims = going.iter().any(|pod| pod.claims().next().is_some());
-    let mut paths = vec![budgets(&state.api)];
+    let mut paths = vec![budgets()];
     if claims {
         paths.extend([
             pages("/api/v1/persistentvolumeclaims"),
@@ -103,8 +95,8 @@ fn pods_on(node: &str) -> String {
     format!("{}&fieldSelector=spec.nodeName%3D{node}", pages("/api/v1/pods"))
 }
 
-fn budgets(api: &Api) -> String {
-    pages(&format!("/apis/{}/poddisruptionbudgets", api.budgets))
+fn budgets() -> String {
+    pages("/apis/policy/v1/poddisruptionbudgets")
 }
 
 /// One look of a drain that is under way: the pods on the node, and the budgets while they matter.
@@ -116,7 +108,7 @@ pub(crate) fn look(
     with_budgets: bool,
 ) -> Result<()> {
     let mut paths = vec![pods_on(&params.node)];
-    paths.extend(with_budgets.then(|| budgets(&state.api)));
+    paths.extend(with_budgets.then(budgets));
     let mut documents = kubectl.read(&paths)?;
     let pods = documents.list()?;
     if with_budgets {
@@ -142,7 +134,6 @@ impl State {
             pinned: Pinned::default(),
             fit_here_only: BTreeSet::new(),
             owners: Vec::new(),
-            api: Api::default(),
         }
     }
 

@@ -17,7 +17,6 @@ const SAID: usize = 300;
 pub(crate) fn send(
     kubectl: &Kubectl,
     requests: &[Request],
-    eviction: &str,
     grace_period: Option<u32>,
 ) -> Result<Vec<(usize, String)>> {
     let mut script = kubectl.prelude();
@@ -27,7 +26,7 @@ pub(crate) fn send(
          printf '%s %s\\n' \"$1\" \"$(printf %s \"$s\" | tr '\\n' ' ' | head -c {SAID})\"; }}"
     );
     for (place, request) in requests.iter().enumerate() {
-        let (verb, path, body) = describe(request, eviction, grace_period);
+        let (verb, path, body) = describe(request, grace_period);
         let _ = writeln!(
             script,
             "r {place} {verb} {} {} &",
@@ -48,7 +47,7 @@ pub(crate) fn send(
     Ok(output.text().lines().filter_map(said).collect())
 }
 
-fn describe(request: &Request, eviction: &str, grace_period: Option<u32>) -> (&'static str, String, Value) {
+fn describe(request: &Request, grace_period: Option<u32>) -> (&'static str, String, Value) {
     let PodId { namespace, name, uid } = &request.pod;
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
     // The uid: a StatefulSet's next pod has the same name, and must not be hit by a late request.
@@ -59,7 +58,7 @@ fn describe(request: &Request, eviction: &str, grace_period: Option<u32>) -> (&'
     match request.how {
         How::Evict => {
             let metadata = json!({ "name": name, "namespace": namespace });
-            let body = json!({ "apiVersion": eviction, "kind": "Eviction", "metadata": metadata, "deleteOptions": options });
+            let body = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options });
             ("create", format!("{path}/eviction"), body)
         }
         How::Delete => {

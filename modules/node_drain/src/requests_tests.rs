@@ -45,13 +45,7 @@ fn requests_go_side_by_side_and_only_refusals_say_something() {
         pod: pod("vault"),
         how: How::Delete,
     });
-    let said = send(
-        &params.kubectl(&host),
-        &requests,
-        "policy/v1",
-        params.grace_period,
-    )
-    .unwrap();
+    let said = send(&params.kubectl(&host), &requests, params.grace_period).unwrap();
     assert_eq!(said, [(8, "it is refused".to_owned())]);
 
     let sent = std::fs::read_to_string(programs.folder().join("sent")).unwrap();

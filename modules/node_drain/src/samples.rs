@@ -3,7 +3,7 @@
 
 use crate::cordon::Record;
 use crate::params::Params;
-use crate::state::{Api, State};
+use crate::state::State;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
@@ -40,10 +40,6 @@ pub(crate) fn state(node: Value, pods: &[Value]) -> State {
         fit_here_only: BTreeSet::new(),
         gone: false,
         owners: Vec::new(),
-        api: Api {
-            budgets: "policy/v1".to_owned(),
-            eviction: "policy/v1".to_owned(),
-        },
     }
 }
 

@@ -190,7 +190,7 @@ pub fn budgets<'s>(state: &'s State, pod: &Pod) -> Vec<&'s Budget> {
     state
         .budgets
         .iter()
-        .filter(|budget| budget.selects(&pod.metadata, &state.api))
+        .filter(|budget| budget.selects(&pod.metadata))
         .collect()
 }
 

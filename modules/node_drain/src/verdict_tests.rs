@@ -141,47 +141,34 @@ fn a_volume_that_other_nodes_can_use_pins_nothing() {
 }
 
 #[test]
-fn budgets_select_as_their_version_says() {
+fn budgets_select_by_namespace_and_labels() {
     let pod: Pod = serde_json::from_value(pod("web", Some("ReplicaSet"))).unwrap();
-    let state = state(node(false, None), &[]);
-    let mut old = state.api.clone();
-    old.budgets = "policy/v1beta1".to_owned();
+    let selects = |namespace: &str, selector: &Value| {
+        let budget =
+            json!({"metadata": {"name": "b", "namespace": namespace}, "spec": {"selector": selector}});
+        serde_json::from_value::<Budget>(budget)
+            .unwrap()
+            .selects(&pod.metadata)
+    };
     let table = [
-        (json!({"matchLabels": {"app": "web"}}), true, true),
-        (json!({"matchLabels": {"app": "db"}}), false, false),
+        (json!({"matchLabels": {"app": "web"}}), true),
+        (json!({"matchLabels": {"app": "db"}}), false),
         (
             json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web"]}]}),
-            true,
             true,
         ),
         (
             json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
             false,
-            false,
         ),
-        (json!({}), true, false),
-        (Value::Null, false, false),
+        // All of the namespace, and none.
+        (json!({}), true),
+        (Value::Null, false),
     ];
-    for (selector, new_selects, old_selects) in table {
-        let budget = json!({"metadata": {"name": "b", "namespace": "demo"}, "spec": {"selector": selector}});
-        let budget: Budget = serde_json::from_value(budget).unwrap();
-        assert_eq!(
-            budget.selects(&pod.metadata, &state.api),
-            new_selects,
-            "{selector} in policy/v1"
-        );
-        assert_eq!(
-            budget.selects(&pod.metadata, &old),
-            old_selects,
-            "{selector} in policy/v1beta1"
-        );
+    for (selector, expected) in table {
+        assert_eq!(selects("demo", &selector), expected, "{selector}");
     }
-    let elsewhere = json!({"metadata": {"name": "b", "namespace": "other"}, "spec": {"selector": {}}});
-    assert!(
-        !serde_json::from_value::<Budget>(elsewhere)
-            .unwrap()
-            .selects(&pod.metadata, &state.api)
-    );
+    assert!(!selects("other", &json!({})));
 }
 
 #[test]

@@ -228,13 +228,6 @@ fn nodes_of_other_versions() {
         nodes.items.iter().map(told).collect()
     };
     assert_eq!(
-        told("k3s-v1.22.5-nodes.json"),
-        [
-            "k3s-controller-1: server k3s-controller-1-172de639 True",
-            "k3s-worker-1: other - True"
-        ]
-    );
-    assert_eq!(
         told("by-hand-k3s-v1.36-nodes.json"),
         [
             "n1: server n1-00000001 True",

@@ -2,6 +2,7 @@
 //! looked at it. Those answers have many more keys; only what the plan turns on is read.
 
 use k3s_types::{Hop, K3sVersion};
+use per_node::Task;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -57,6 +58,8 @@ pub struct Version {
     pub upgrade_required: bool,
     pub hop: Option<Hop>,
     pub refusals: Vec<Refused>,
+    /// What is no reason against the hop, but good to know.
+    pub notices: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -82,32 +85,6 @@ pub struct Drain {
     pub waiting: Vec<PodName>,
 }
 
-/// How a task ended, as Ansible registers it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Task {
-    /// Every task that Ansible came by has it. Its value says nothing: a look is told to be no change.
-    #[serde(rename = "changed")]
-    reported: Option<bool>,
-    pub skipped: bool,
-    pub failed: bool,
-    pub unreachable: bool,
-    pub msg: Option<String>,
-}
-
-impl Task {
-    /// Why the task failed. `failed_when: false` hides the failure from Ansible, not the message: our modules
-    /// have one only where they fail.
-    pub fn fault(&self) -> Option<String> {
-        let silent = (self.failed || self.unreachable).then(|| "it ended without a reason".to_owned());
-        self.msg.clone().or(silent).filter(|_| !self.skipped)
-    }
-
-    pub fn was_run(&self) -> bool {
-        self.reported.is_some() && !self.skipped
-    }
-}
-
 /// A hop that `k3s_version` refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Refused {
@@ -115,6 +92,9 @@ pub struct Refused {
     pub evidence: String,
     pub r#override: String,
     pub next: String,
+    /// The versions to go to, one after the other, where the target is too far.
+    #[serde(default)]
+    pub stops: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -8,6 +8,7 @@ mod tests;
 use crate::node::{Node, Owner, Role};
 use crate::params::{Drain, Params};
 use order::Chosen;
+use per_node::{Refusal, once};
 use serde::Serialize;
 
 /// What is to be done, all of it.
@@ -42,18 +43,6 @@ pub struct Turn {
     /// The controllers to speak to the cluster through, the best first.
     pub via: Vec<String>,
     pub reason: String,
-}
-
-/// Something that must be settled before anything is changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
-    pub host: String,
-    pub rule: String,
-    pub evidence: String,
-    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
-    pub lifted_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -180,7 +169,23 @@ fn skipped(node: &Node) -> Skipped {
 
 fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
     let health = params.health.notice().filter(|_| !turns.is_empty());
-    outage(params, turns).into_iter().chain(health).collect()
+    outage(params, turns)
+        .into_iter()
+        .chain(of_versions(params, turns))
+        .chain(health)
+        .collect()
+}
+
+/// What `k3s_version` has to say of the nodes that have a turn.
+fn of_versions(params: &Params, turns: &[Turn]) -> Vec<String> {
+    let has_turn = |node: &&Node| turns.iter().any(|turn| turn.host == node.host);
+    let texts = params.nodes.iter().filter(has_turn).flat_map(|node| {
+        let notices = node.version.notices.iter();
+        notices.map(|notice| (node.host.clone(), notice.clone()))
+    });
+    let texts: Vec<(String, String)> = texts.collect();
+    let line = |said: per_node::Said| format!("{}: {}", said.nodes.join(", "), said.text);
+    once(&texts).into_iter().map(line).collect()
 }
 
 fn outage(params: &Params, turns: &[Turn]) -> Option<String> {

@@ -2,7 +2,8 @@
 
 use crate::node::{Budget, Drain, Node, Owner, Pod, PodName};
 use crate::params::{Params, Pdb};
-use crate::plan::{Planned, Refusal, Turn};
+use crate::plan::{Planned, Turn};
+use per_node::Refusal;
 use std::collections::BTreeMap;
 
 /// Longer lists of pods tell nobody anything.
@@ -36,39 +37,16 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
         ));
     }
     lines.extend(planned.notices.iter().map(|notice| format!("mind: {notice}")));
-    lines.extend(
-        planned
-            .refusals
-            .iter()
-            .map(|refusal| format!("refused: {}", refusal_line(refusal))),
-    );
+    let refused = per_node::lines(&planned.refusals);
+    lines.extend(refused.iter().map(|line| format!("refused: {line}")));
     lines
 }
 
 /// The refusals as the message of a failed task; none where there are none.
 pub(crate) fn refused(params: &Params, refusals: &[Refusal]) -> Option<String> {
-    let lines: Vec<String> = refusals.iter().map(refusal_line).collect();
+    let lines = per_node::lines(refusals);
     let target = &params.target;
     (!lines.is_empty()).then(|| format!("the upgrade to k3s {target} is refused: {}", lines.join("; ")))
-}
-
-fn refusal_line(refusal: &Refusal) -> String {
-    let Refusal {
-        host,
-        rule,
-        evidence,
-        lifted_by,
-        next,
-    } = refusal;
-    let next = next
-        .as_ref()
-        .map(|next| format!(". Next: {next}"))
-        .unwrap_or_default();
-    let lift = lifted_by
-        .as_ref()
-        .map(|option| format!(". To do it all the same: {option}"))
-        .unwrap_or_default();
-    format!("{host}: {rule}: {evidence}{next}{lift}")
 }
 
 fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<String> {

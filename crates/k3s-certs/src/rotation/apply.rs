@@ -5,7 +5,9 @@ use super::{Act, Role, Service, Step, Way};
 use anyhow::{Context, Result, bail};
 use host::{Command, Failure, Host, Kind, wait_until};
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 const COMMON: &str = include_str!("common.sh");
 const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
@@ -31,7 +33,8 @@ pub fn apply(host: &dyn Host, step: &Step, limit: Duration, done: &mut Done) -> 
     let service = &step.service;
     let unit = service.role.unit();
     match step.act {
-        Act::Renew(way) => {
+        Act::Renew => {
+            let way = service.role.way();
             let (text, doing) = match way {
                 Way::Command => (include_str!("rotate.sh"), "renewing the certificates"),
                 Way::Restart => (include_str!("restart.sh"), "restarting k3s"),
@@ -110,6 +113,7 @@ fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> R
         Role::Server => format!("{unit} and its API"),
         Role::Agent => format!("{unit} and its kubelet's certificate"),
     };
+    let began = host.now();
     let waited = wait_until(host, limit, LOOK_EVERY, || {
         let output = match host.run(&Command::script(script.clone()).within(LOOK_LIMIT)) {
             Ok(output) => output,
@@ -124,7 +128,7 @@ fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> R
                 host.place()
             );
         }
-        Ok(missing(service, &text))
+        Ok(missing(service, began, &text))
     });
     waited
         .and_then(|waited| waited.or_fail(host, &what))
@@ -143,10 +147,17 @@ fn may_come_back(error: &anyhow::Error) -> bool {
 }
 
 /// What one look still lacks.
-fn missing(service: &Service, text: &str) -> Result<(), String> {
+fn missing(service: &Service, began: SystemTime, text: &str) -> Result<(), String> {
     let unit = service.role.unit();
     let (state, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let state = state.strip_prefix("state=").unwrap_or("unknown");
+    let (state, rest) = match (state.strip_prefix("state="), rest.strip_prefix("lease=")) {
+        (Some("activating"), Some(rest)) => {
+            let (lease, rest) = rest.split_once('\n').unwrap_or((rest, ""));
+            serves_already(unit, lease, began)?;
+            ("active", rest)
+        }
+        (state, _) => (state.unwrap_or("unknown"), rest),
+    };
     if state != "active" {
         return Err(format!("{unit} is {state}"));
     }
@@ -164,6 +175,19 @@ fn missing(service: &Service, text: &str) -> Result<(), String> {
             Err(format!("its API says {said:?}"))
         }
     }
+}
+
+/// An agent tells systemd that it is ready when its node's `Ready` condition has been reported anew, which may take minutes
+/// (k3s 1.34.1 on). Its kubelet works when it has renewed its node's lease since.
+fn serves_already(unit: &str, lease: &str, began: SystemTime) -> Result<(), String> {
+    let renewed = OffsetDateTime::parse(lease, &Rfc3339).ok();
+    if renewed.is_some_and(|renewed| SystemTime::from(renewed) > began) {
+        return Ok(());
+    }
+    let last = if lease.is_empty() { "not known" } else { lease };
+    Err(format!(
+        "{unit} is activating, and its kubelet has not renewed the node's lease since its start (renewed last: {last})"
+    ))
 }
 
 /// What to do about a k3s that does not come back.

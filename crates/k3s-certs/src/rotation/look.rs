@@ -1,13 +1,13 @@
 //! Which k3s a node has, and how it stands.
 
-use super::{Places, Role, Service, Way};
+use super::{Places, Role, Service};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// A first run of a new k3s unpacks itself before it says whether it has the command.
+/// A container that is busy answers late.
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Looks; nothing is changed.
@@ -51,10 +51,6 @@ pub(super) fn parse(text: &str, places: &Places) -> Result<Service> {
         binary: binary.to_owned(),
         alive: is_alive(fact("ActiveState")),
         enabled: fact("UnitFileState").starts_with("enabled"),
-        way: match role {
-            Role::Server if yes("command") => Way::Command,
-            _ => Way::Restart,
-        },
         marked: yes("marked"),
         kubeconfig: match role {
             Role::Server => yes("kubeconfig").then(|| places.kubeconfig.clone()),

@@ -14,8 +14,6 @@ main() {
             printf '%s:%s=%s\n' "$unit" "$key" "$(systemctl show -p "$key" "$unit" | sed 's/^[^=]*=//')"
         done
         printf '%s:binary=%s\n' "$unit" "$binary"
-        [ "$unit" = k3s.service ] && [ -n "$binary" ] && "$binary" certificate rotate --help >/dev/null 2>&1 </dev/null &&
-            echo "command=yes"
     done
     [ ! -e "$kubeconfig" ] || echo "kubeconfig=yes"
     [ ! -e /var/lib/homelab-k3s/renewal-under-way ] || echo "marked=yes"

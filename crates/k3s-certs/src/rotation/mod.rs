@@ -1,9 +1,8 @@
 //! Renewing the certificates of a node: one way for all modules that need it.
 //!
-//! k3s renews only while it starts. A server of a version that has the command is stopped, told `k3s certificate
-//! rotate`, which puts all leaves aside, and started. An older one renews at a plain restart what ends soon. An agent
-//! is given new certificates by a server at every start, so it is only restarted: `certificate rotate` fails on agents
-//! before v1.29.4, and where it works the agent has nothing left until a server answers.
+//! k3s renews only while it starts. A server is stopped, `k3s certificate rotate` puts all leaves aside, and it is
+//! started. An agent is given new certificates by a server at every start, so it is only restarted: after a `certificate
+//! rotate` it would have none until a server answers.
 //!
 //! Whatever fails in between, k3s is started again. A mark in the container tells that a renewal is under way, so that
 //! the next run starts what a killed one has left stopped.
@@ -19,10 +18,6 @@ pub use look::look;
 use anyhow::{Result, bail};
 use serde::Serialize;
 use std::fmt;
-use std::time::Duration;
-
-/// What a restart renews in every version of k3s; newer ones renew within 120 days.
-pub const RESTART_RENEWS: Duration = Duration::from_hours(90 * 24);
 
 /// Where things are on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +50,14 @@ impl Role {
             Self::Agent => "k3s-agent.service",
         }
     }
+
+    /// How new certificates come about on a node of this role.
+    pub fn way(self) -> Way {
+        match self {
+            Self::Server => Way::Command,
+            Self::Agent => Way::Restart,
+        }
+    }
 }
 
 /// How new certificates come about on this node.
@@ -63,7 +66,7 @@ impl Role {
 pub enum Way {
     /// Stop, `k3s certificate rotate`, start: all leaves are made anew.
     Command,
-    /// A plain restart: of a server it renews what has ended or ends within [`RESTART_RENEWS`], of an agent everything.
+    /// A plain restart, at which a server gives new ones.
     Restart,
 }
 
@@ -75,7 +78,6 @@ pub struct Service {
     /// Whether it runs or is coming up.
     pub alive: bool,
     pub enabled: bool,
-    pub way: Way,
     /// Whether a renewal was begun and its end not seen.
     pub marked: bool,
     /// The kubeconfig by which the API is asked afterwards; none: there was none before, and nothing is asked.
@@ -84,11 +86,6 @@ pub struct Service {
 }
 
 impl Service {
-    /// Up to when before their end certificates are renewed here; `None`: whenever it is asked for.
-    pub fn renews_within(&self) -> Option<Duration> {
-        (self.role == Role::Server && self.way == Way::Restart).then_some(RESTART_RENEWS)
-    }
-
     /// What is written by a start that gave new certificates.
     fn renewed_file(&self) -> Option<String> {
         match self.role {
@@ -106,7 +103,7 @@ pub struct Step {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
-    Renew(Way),
+    Renew,
     /// Of a unit that ought to run.
     Start,
     /// `renewed`: the certificates of a start before it do not count.
@@ -125,7 +122,7 @@ pub fn steps(service: &Service, due: bool) -> Result<Vec<Step>> {
     }
     let ought_to_run = service.enabled || service.marked;
     let acts = if due {
-        vec![Act::Renew(service.way), Act::Wait { renewed: true }]
+        vec![Act::Renew, Act::Wait { renewed: true }]
     } else if !service.alive && ought_to_run {
         vec![Act::Start, Act::Wait { renewed: false }]
     } else if service.marked {
@@ -153,16 +150,11 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unit = self.service.role.unit();
         match (self.act, self.service.role) {
-            (Act::Renew(Way::Command), _) => write!(
+            (Act::Renew, Role::Server) => write!(
                 f,
                 "stop {unit}, put its certificates aside with `k3s certificate rotate`, start it again"
             ),
-            (Act::Renew(Way::Restart), Role::Server) => write!(
-                f,
-                "restart {unit}: this k3s has no `certificate rotate`, and renews at a start what ends within {} days",
-                RESTART_RENEWS.as_secs() / 86400
-            ),
-            (Act::Renew(Way::Restart), Role::Agent) => {
+            (Act::Renew, Role::Agent) => {
                 write!(
                     f,
                     "restart {unit}: an agent is given new certificates at every start"

@@ -6,7 +6,6 @@ const SERVER: &str = "k3s.service:LoadState=loaded
 k3s.service:ActiveState=active
 k3s.service:UnitFileState=enabled
 k3s.service:binary=/opt/bin/k3s
-command=yes
 k3s-agent.service:LoadState=not-found
 k3s-agent.service:ActiveState=inactive
 k3s-agent.service:UnitFileState=
@@ -43,7 +42,6 @@ fn a_server_is_known_by_its_unit() {
             binary: "/opt/bin/k3s".to_owned(),
             alive: true,
             enabled: true,
-            way: Way::Command,
             marked: false,
             kubeconfig: Some("/etc/rancher/k3s/k3s.yaml".to_owned()),
             data_dir: "/var/lib/rancher/k3s".to_owned(),
@@ -58,7 +56,7 @@ fn a_server_is_known_by_its_unit() {
 #[test]
 fn an_agent_asks_by_its_kubelets_kubeconfig() {
     let service = parsed(&agent());
-    assert_eq!((service.role, service.way), (Role::Agent, Way::Restart));
+    assert_eq!((service.role, service.role.way()), (Role::Agent, Way::Restart));
     let kubeconfig = service.kubeconfig.unwrap();
     assert_eq!(kubeconfig, "/var/lib/rancher/k3s/agent/kubelet.kubeconfig");
 }
@@ -116,32 +114,12 @@ fn what_is_no_k3s_is_refused() {
 }
 
 #[test]
-fn the_way_is_chosen_by_role_and_binary() {
-    let server = parsed(SERVER);
-    assert_eq!((server.way, server.renews_within()), (Way::Command, None));
-    let old = parsed(&SERVER.replace("command=yes\n", ""));
-    assert_eq!(
-        (old.way, old.renews_within()),
-        (Way::Restart, Some(RESTART_RENEWS))
-    );
-    let agent = parsed(&agent());
-    assert_eq!((agent.way, agent.renews_within()), (Way::Restart, None));
-}
-
-#[test]
-fn what_is_due_is_renewed_in_that_way() {
+fn what_is_due_is_renewed_by_role() {
     let wait = "wait until k3s.service runs and its API answers by its own kubeconfig";
     assert_eq!(
         told(&parsed(SERVER), true),
         [
             "stop k3s.service, put its certificates aside with `k3s certificate rotate`, start it again",
-            wait
-        ]
-    );
-    assert_eq!(
-        told(&parsed(&SERVER.replace("command=yes\n", "")), true),
-        [
-            "restart k3s.service: this k3s has no `certificate rotate`, and renews at a start what ends within 90 days",
             wait
         ]
     );

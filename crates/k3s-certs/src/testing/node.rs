@@ -175,9 +175,7 @@ impl Node {
     /// What was called for that changes something, in order.
     pub fn calls(&self) -> Vec<String> {
         let calls = self.text("state/calls");
-        let changes = |call: &&str| {
-            !call.starts_with("show") && !call.contains("--help") && !call.contains("get --raw")
-        };
+        let changes = |call: &&str| !call.starts_with("show") && !call.starts_with("k3s kubectl");
         calls
             .lines()
             .filter(|call| !call.is_empty())

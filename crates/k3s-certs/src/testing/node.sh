@@ -63,12 +63,6 @@ exit 0
 state=$SANDBOX/state
 echo "k3s $*" >>"$state/calls"
 case "$*" in
-"certificate rotate --help")
-    if [ -e "$state/has-no-command" ]; then
-        echo "No help topic for 'certificate'" >&2
-        exit 3
-    fi
-    ;;
 "certificate rotate --data-dir "*)
     if [ -e "$state/rotate-kills" ]; then kill -KILL 0; fi
     [ "$(cat "$state/k3s.service.active")" = inactive ] || { echo "k3s is running" >&2; exit 9; }
@@ -82,13 +76,23 @@ case "$*" in
     file=$3
     unit=k3s.service
     [ "$file" = "${file%kubelet.kubeconfig}" ] || unit=k3s-agent.service
-    [ "$(cat "$state/$unit.active")" = active ] || { echo "The connection to the server was refused" >&2; exit 1; }
+    case $(cat "$state/$unit.active") in
+    active | activating) ;;
+    *)
+        echo "The connection to the server was refused" >&2
+        exit 1
+        ;;
+    esac
     [ ! -e "$state/api-says" ] || { cat "$state/api-says" >&2; exit 1; }
     if cmp -s "$file" "$SANDBOX/old/etc/rancher/k3s/k3s.yaml" && [ -e "$state/old-is-expired" ]; then
-        echo "error: You must be logged in to the server (Unauthorized)" >&2
+        echo "error: You must be logged in to the server (the server has asked for the client to provide credentials)" >&2
         exit 1
     fi
     printf ok
+    ;;
+"kubectl --kubeconfig "*" auth whoami -o jsonpath={.status.userInfo.username}") printf system:node:n2 ;;
+"kubectl --kubeconfig "*" get lease -n kube-node-lease n2 -o jsonpath={.spec.renewTime}")
+    cat "$state/lease" || exit 1
     ;;
 *) exit 1 ;;
 esac

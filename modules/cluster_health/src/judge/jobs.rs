@@ -24,7 +24,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
         .jobs
         .iter()
         .filter(|job| !of_charts.contains(&(job.namespace.as_str(), job.name.as_str())))
-        .filter_map(|job| failed(seen, job));
+        .filter_map(|job| failed(seen, job).or_else(|| first_sign(job)));
     charts.chain(jobs).collect()
 }
 
@@ -39,22 +39,33 @@ fn failed(seen: &Seen, job: &Job) -> Option<Finding> {
     if job.cron_job.is_some() && seen.jobs.iter().any(|other| made_good(&other)) {
         return None;
     }
-    let owner = Owner {
-        kind: job.cron_job.as_ref().map_or("", |_| "CronJob").to_owned(),
-        name: job.cron_job.clone().unwrap_or_else(|| job.name.clone()),
-    };
     let trouble = Trouble::warning(
         Reason::Failed,
         format!("it has failed: {} ({})", failure.message, failure.reason),
     );
-    Some(Finding {
+    let since = failure.last_transition_time.map(SystemTime::from);
+    Some(about_job(job, trouble.since(since).began(None)))
+}
+
+/// Some of its pods have failed, and it tries on.
+fn first_sign(job: &Job) -> Option<Finding> {
+    let tries = job.failures > 0 && job.is("Failed").is_none() && job.is("Complete").is_none();
+    tries.then(|| about_job(job, Trouble::suspected(Reason::Failed)))
+}
+
+fn about_job(job: &Job, trouble: Trouble) -> Finding {
+    let owner = Owner {
+        kind: job.cron_job.as_ref().map_or("", |_| "CronJob").to_owned(),
+        name: job.cron_job.clone().unwrap_or_else(|| job.name.clone()),
+    };
+    Finding {
         kind: Kind::Job,
         namespace: job.namespace.clone(),
         owner,
         name: job.name.clone(),
         labels: job.labels.clone(),
-        trouble: trouble.since(failure.last_transition_time.map(SystemTime::from)),
-    })
+        trouble,
+    }
 }
 
 /// The Job of a chart tries a thousand times, so it seldom fails: it goes on for ever.
@@ -84,6 +95,7 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
             let young = tried.is_some_and(|age| age <= params.limits.pending);
             Trouble::error(Reason::NotInstalled, message)
                 .since(job.started.map(SystemTime::from))
+                .failing(job.failures > 0)
                 .settling(young)
         }
         _ => return None,

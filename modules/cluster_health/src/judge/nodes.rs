@@ -15,12 +15,13 @@ const PRESSURES: [(&str, Reason); 4] = [
 
 pub(super) fn judge(seen: &Seen) -> Vec<Finding> {
     let of_node = |node: &Node| {
-        let mut troubles: Vec<Trouble> = not_ready(node)
+        let mut troubles: Vec<Trouble> = not_ready(seen, node)
             .or_else(|| stale(seen, node))
             .into_iter()
             .collect();
         troubles.extend(pressures(node));
         troubles.extend(cordon(node));
+        troubles.extend(silent(seen, node));
         let findings = troubles.into_iter().map(|trouble| Finding {
             labels: node.labels.clone(),
             ..about(Kind::Node, "", &node.name, trouble)
@@ -34,7 +35,7 @@ fn since(condition: &Condition) -> Option<SystemTime> {
     condition.last_transition_time.map(Into::into)
 }
 
-fn not_ready(node: &Node) -> Option<Trouble> {
+fn not_ready(seen: &Seen, node: &Node) -> Option<Trouble> {
     let Some(ready) = node.condition("Ready") else {
         return Some(Trouble::error(
             Reason::NotReady,
@@ -47,14 +48,32 @@ fn not_ready(node: &Node) -> Option<Trouble> {
         message,
         ..
     } = ready;
-    let trouble = || {
-        Trouble::error(
-            Reason::NotReady,
-            format!("Ready is {status} ({reason}): {message}"),
-        )
-        .since(since(ready))
-    };
-    (status != "True").then(trouble)
+    let trouble = Trouble::error(
+        Reason::NotReady,
+        format!("Ready is {status} ({reason}): {message}"),
+    )
+    .since(since(ready));
+    match status.as_str() {
+        "True" => None,
+        // Nobody has heard of it since its last sign of life, and only later it was called so.
+        "Unknown" => Some(match renewed(seen, node) {
+            Some(renewed) => trouble.began(renewed),
+            None => trouble,
+        }),
+        _ => Some(trouble),
+    }
+}
+
+fn renewed(seen: &Seen, node: &Node) -> Option<SystemTime> {
+    seen.leases.get(&node.name)?.renewed.map(SystemTime::from)
+}
+
+/// A kubelet renews its Lease four times before that ends.
+fn silent(seen: &Seen, node: &Node) -> Option<Trouble> {
+    let renewed = renewed(seen, node)?;
+    let age = seen.now.duration_since(renewed).unwrap_or_default();
+    let late = seen.leases.get(&node.name)?.duration / 2;
+    (age > late).then(|| Trouble::suspected(Reason::StaleHeartbeat).since(renewed))
 }
 
 /// A node that has died is called Ready for 40 seconds more, and its Lease tells at once.

@@ -3,7 +3,7 @@
 use super::{age, containers, span};
 use crate::params::Params;
 use crate::state::{Pod, Seen};
-use crate::verdict::{Finding, Kind, Owner, Reason, Severity, Trouble};
+use crate::verdict::{Finding, Kind, Owner, Reason, Severity, Stage, Trouble};
 use kubectl::{Condition, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -37,14 +37,20 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> (Vec<Finding>, StandingIn) 
                 .entry((pod.metadata.namespace.clone(), owner.clone()))
                 .or_default() += 1;
         }
-        findings.extend(trouble.map(|trouble| Finding {
+        let finding = |trouble| Finding {
             kind: Kind::Pod,
             namespace: pod.metadata.namespace.clone(),
-            owner,
+            owner: owner.clone(),
             name: pod.metadata.name.clone(),
             labels: pod.metadata.labels.clone(),
             trouble,
-        }));
+        };
+        findings.extend(
+            trouble
+                .into_iter()
+                .chain(world.first_signs(pod, &owner))
+                .map(finding),
+        );
     }
     (findings, standing_in)
 }
@@ -97,7 +103,7 @@ impl<'s> World<'s> {
 
     fn trouble(&self, pod: &Pod, owner: &Owner) -> Option<Trouble> {
         let lost = self.lost.contains(pod.spec.node_name.as_str());
-        let of_job = matches!(owner.kind.as_str(), "Job" | "CronJob");
+        let of_job = is_of_job(owner);
         if let Some(deleted) = pod.metadata.deletion_timestamp {
             return self.terminating(pod, deleted, lost);
         }
@@ -108,7 +114,7 @@ impl<'s> World<'s> {
             "Failed" => Some(failed(pod, owner)),
             _ if lost => on_lost_node(pod),
             "Pending" | "Running" => {
-                let found = containers::judge(self.params, self.seen, pod);
+                let found = containers::judge(self.params, self.seen, pod).map(|found| begun(pod, found));
                 let young = self.time(pod, owner, of_job);
                 // A crash that is over says less than what is not ready now.
                 let over = found
@@ -121,6 +127,24 @@ impl<'s> World<'s> {
                 format!("its phase is {phase:?}: nobody knows how it is"),
             )),
         }
+    }
+
+    /// What is no trouble yet, nor waited for, and may become one.
+    fn first_signs(&self, pod: &Pod, owner: &Owner) -> Vec<Trouble> {
+        if let Some(deleted) = pod.metadata.deletion_timestamp {
+            let deleted = SystemTime::from(deleted);
+            return vec![Trouble::suspected(Reason::Terminating).since(deleted)];
+        }
+        if !matches!(pod.status.phase.as_str(), "Pending" | "Running") {
+            return Vec::new();
+        }
+        let waits = self.waits(pod, owner).filter(|_| is_of_job(owner));
+        let waits = waits.map(|(trouble, _, _)| Trouble {
+            stage: Stage::Suspected,
+            ..trouble
+        });
+        let crash = containers::first_sign(self.params, self.seen, pod);
+        waits.into_iter().chain(crash).collect()
     }
 
     fn terminating(&self, pod: &Pod, deleted: Time, lost: bool) -> Option<Trouble> {
@@ -146,27 +170,29 @@ impl<'s> World<'s> {
 
     /// What is only a matter of time, and of how much.
     fn time(&self, pod: &Pod, owner: &Owner, of_job: bool) -> Option<Trouble> {
-        let (trouble, since, limit) = if pod.status.phase == "Pending" {
-            self.pending(pod, owner)
-        } else {
-            let ready = pod.condition("Ready").filter(|ready| ready.status != "True");
-            let ready = ready.or_else(|| {
-                pod.condition("ContainersReady")
-                    .filter(|ready| ready.status != "True")
-            })?;
-            let message = format!("it is not ready: {}", ready.message);
-            let trouble = Trouble::error(Reason::NotReady, message);
-            (trouble, ready.last_transition_time, self.params.limits.not_ready)
-        };
-        let now = self.seen.now;
-        let young = age(since, now).is_some_and(|age| age <= limit);
+        let (trouble, since, limit) = self.waits(pod, owner)?;
+        let young = age(since, self.seen.now).is_some_and(|age| age <= limit);
         // A Job's pod comes and goes: it is nothing to wait for.
         if young && of_job {
             return None;
         }
-        let trouble = trouble.since(since.map(SystemTime::from));
         let planned = trouble.severity == Severity::Info;
         Some(trouble.settling(young && !planned))
+    }
+
+    /// What is not there yet, since when, and how long it may take.
+    fn waits(&self, pod: &Pod, owner: &Owner) -> Option<(Trouble, Option<Time>, Duration)> {
+        if pod.status.phase == "Pending" {
+            let (trouble, since, limit) = self.pending(pod, owner);
+            let trouble = begun(pod, trouble.since(since.map(SystemTime::from)));
+            return Some((trouble, since, limit));
+        }
+        let lacking = |kind: &str| pod.condition(kind).filter(|ready| ready.status != "True");
+        let ready = lacking("Ready").or_else(|| lacking("ContainersReady"))?;
+        let since = ready.last_transition_time;
+        let trouble = Trouble::error(Reason::NotReady, format!("it is not ready: {}", ready.message));
+        let trouble = trouble.since(since.map(SystemTime::from));
+        Some((trouble, since, self.params.limits.not_ready))
     }
 
     fn pending(&self, pod: &Pod, owner: &Owner) -> (Trouble, Option<Time>, Duration) {
@@ -198,6 +224,19 @@ impl<'s> World<'s> {
         };
         (trouble, created, limit)
     }
+}
+
+/// A pod that has not started yet waits since it was made, whatever for.
+fn begun(pod: &Pod, trouble: Trouble) -> Trouble {
+    if pod.status.phase == "Pending" {
+        trouble.began(pod.metadata.creation_timestamp.map(SystemTime::from))
+    } else {
+        trouble
+    }
+}
+
+fn is_of_job(owner: &Owner) -> bool {
+    matches!(owner.kind.as_str(), "Job" | "CronJob")
 }
 
 /// The node is told as an error itself; its pods are what comes of it.

@@ -260,7 +260,17 @@ fn a_ready_pod_may_be_between_two_crashes() {
         ),
         ("long ago", restarted(700, 5, 1, "Error", 4), None),
         ("its node went away", restarted(3, 5, 255, "Unknown", 4), None),
-        ("it was done", restarted(3, 5, 0, "Completed", 4), None),
+        (
+            "it was done, again and again",
+            restarted(3, 5, 0, "Completed", 4),
+            Some(looping),
+        ),
+        ("it was done, once", restarted(3, 5, 0, "Completed", 1), None),
+        (
+            "its kubelet has lost it",
+            restarted(3, 5, 137, "ContainerStatusUnknown", 4),
+            None,
+        ),
     ];
     for (case, pod, expected) in table {
         let expected: Vec<&str> = expected.into_iter().collect();

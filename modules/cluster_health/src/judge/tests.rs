@@ -1,6 +1,9 @@
 use super::*;
-use crate::samples::{bare, cluster, node, not_ready, now, pod, with};
-use serde_json::json;
+use crate::samples::{
+    ago, bare, cluster, condition, conditions, container, node, not_ready, now, pod, typed, with, workload,
+};
+use crate::state::WorkloadKind;
+use serde_json::{Value, json};
 
 #[test]
 fn severities_decide_what_fails() {
@@ -38,4 +41,192 @@ fn spans_are_told_as_a_person_would() {
         assert_eq!(span(Duration::from_secs(seconds)), expected);
     }
     assert_eq!(age(None, now()), None);
+}
+
+/// What is new in a later look that has the earlier one for its baseline.
+fn news(before: &Seen, mut later: Seen, minutes: u64) -> Vec<String> {
+    let before = before.judged(json!({}));
+    later.now += Duration::from_mins(minutes);
+    let options = json!({
+        "fail_on": "warning",
+        "baseline": {"verdicts": before.verdicts, "suspects": before.suspects},
+        "restart_window": 100_000,
+    });
+    let health = later.judged(options);
+    let told = health.failing().map(|verdict| verdict.identity.to_string());
+    told.collect()
+}
+
+/// Nodes whose heartbeats are none of this test's business.
+fn lively(mut seen: Seen) -> Seen {
+    seen.leases.clear();
+    seen.unread.insert("leases".to_owned(), "refused".to_owned());
+    seen
+}
+
+fn job(started: u64, failed: u32, over: Option<&str>) -> Value {
+    let conditions: Vec<Value> = over.iter().map(|kind| condition(kind, "True")).collect();
+    json!({
+        "metadata": {"name": "helm-install-app", "namespace": "demo"},
+        "status": {"startTime": ago(started), "failed": failed, "conditions": conditions},
+    })
+}
+
+fn of_chart(mut seen: Seen) -> Seen {
+    seen.charts
+        .push(typed(json!({"metadata": {"name": "app", "namespace": "demo"}})));
+    seen
+}
+
+fn deployment(available: usize, conditions: Value) -> Value {
+    workload(
+        "web",
+        json!({"replicas": 3}),
+        json!({"availableReplicas": available, "conditions": conditions}),
+    )
+}
+
+/// Each of them turns into trouble later, and none of it is this run's doing.
+#[test]
+fn what_had_begun_is_no_news() {
+    let of_job =
+        json!({"metadata": {"ownerReferences": [{"kind": "Job", "name": "migrate", "controller": true}]}});
+    let leaving = json!({"metadata": {"deletionTimestamp": ago(20)}});
+    let away =
+        |seconds: u64| json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(seconds)}]);
+    let rolls =
+        |status: &str, reason: &str| json!([{"type": "Progressing", "status": status, "reason": reason}]);
+    let creating = |reason: &str| {
+        let waits = container(json!({"waiting": {"reason": reason}}));
+        let pending = json!({"metadata": {"creationTimestamp": ago(20)}, "status": {"phase": "Pending", "containerStatuses": [waits]}});
+        with(not_ready(pod("web-1"), 20), pending)
+    };
+    let crashed = |state: Value, restarts: u32| {
+        let last = json!({"terminated": {"exitCode": 1, "reason": "Error", "startedAt": ago(9), "finishedAt": ago(6)}});
+        let app = json!({"name": "app", "restartCount": restarts, "state": state, "lastState": last});
+        with(
+            not_ready(pod("web-1"), 5),
+            json!({"status": {"containerStatuses": [app]}}),
+        )
+    };
+    let one = || lively(bare().node(node("n1")));
+    let web = |workload: Value| one().workload(WorkloadKind::Deployment, workload);
+    let same = |seen: Seen| (seen.clone(), seen);
+    let table: Vec<(&str, (Seen, Seen))> = vec![
+        (
+            "a pod that is not ready",
+            same(one().pod(not_ready(pod("web-1"), 20))),
+        ),
+        (
+            "a pod that does not start, and then has no image",
+            (
+                one().pod(creating("ContainerCreating")),
+                one().pod(creating("ErrImagePull")),
+            ),
+        ),
+        (
+            "a pod of a Job",
+            same(one().pod(with(not_ready(pod("web-1"), 20), of_job))),
+        ),
+        (
+            "a pod that does not go",
+            same(one().pod(with(pod("web-1"), leaving))),
+        ),
+        (
+            "a pod that crashed",
+            (
+                one().pod(crashed(json!({"running": {"startedAt": ago(5)}}), 1)),
+                one().pod(crashed(json!({"waiting": {"reason": "CrashLoopBackOff"}}), 9)),
+            ),
+        ),
+        ("a Deployment", same(web(deployment(1, away(20))))),
+        (
+            "a Deployment whose pods told it",
+            (
+                web(deployment(2, away(20))).pod(not_ready(pod("web-1"), 20)),
+                web(deployment(2, away(20))),
+            ),
+        ),
+        (
+            "a roll-out",
+            (
+                web(deployment(3, rolls("True", "ReplicaSetUpdated"))),
+                web(deployment(3, rolls("False", "ProgressDeadlineExceeded"))),
+            ),
+        ),
+        ("a chart", same(of_chart(one().job(job(20, 0, None))))),
+        (
+            "a chart whose Job had failed and begins again",
+            (
+                of_chart(one().job(job(200, 2, None))),
+                of_chart(one().job(job(20, 0, None))),
+            ),
+        ),
+        (
+            "a Job",
+            (one().job(job(20, 1, None)), one().job(job(20, 6, Some("Failed")))),
+        ),
+    ];
+    for (case, (before, later)) in table {
+        let alone = news(&one(), later.clone(), 10).into_iter();
+        let alone: Vec<String> = alone.filter(|told| !told.starts_with("Api")).collect();
+        assert_eq!(alone.len(), 1, "{case}: it is trouble by itself");
+        let news = news(&before, later, 10).into_iter();
+        let news: Vec<String> = news.filter(|told| !told.starts_with("Api")).collect();
+        assert!(news.is_empty(), "{case}: {news:?}");
+    }
+}
+
+#[test]
+fn a_node_that_was_silent_already_is_no_news() {
+    let with_lease = |node: Value, seconds: u64| {
+        bare()
+            .node(node)
+            .lease(json!({"metadata": {"name": "n1"}, "spec": {"renewTime": ago(seconds), "leaseDurationSeconds": 40}}))
+    };
+    let unknown = conditions(node("n1"), json!([condition("Ready", "Unknown")]));
+    let silent = with_lease(node("n1"), 30);
+    assert!(silent.verdicts(json!({})).is_empty());
+    for later in [node("n1"), unknown] {
+        assert!(news(&silent, with_lease(later.clone(), 30), 10).is_empty());
+        // It was alive when the run began.
+        assert_eq!(
+            news(&with_lease(node("n1"), 5), with_lease(later.clone(), 5), 10).len(),
+            1
+        );
+        // It was heard of since.
+        assert_eq!(news(&silent, with_lease(later, 10), 10).len(), 1);
+    }
+}
+
+#[test]
+fn worse_than_before_is_news() {
+    let one = || lively(bare().node(node("n1")));
+    let told = |news: Vec<String>| -> Vec<String> {
+        news.into_iter().filter(|told| !told.starts_with("Api")).collect()
+    };
+    let young = |name: &str| not_ready(pod(name), 20);
+    let before = one().pod(young("web-1"));
+    let more = one().pod(young("web-1")).pod(young("web-2"));
+    assert_eq!(
+        told(news(&before, more, 10)),
+        ["Pod demo/Deployment/web: NotReady"]
+    );
+    // A pod that was made anew has begun anew.
+    assert_eq!(
+        told(news(&before, one().pod(young("web-9")), 10)),
+        ["Pod demo/Deployment/web: NotReady"]
+    );
+    let web = |available| one().workload(WorkloadKind::Deployment, deployment(available, json!([])));
+    assert!(told(news(&web(2), web(2), 10)).is_empty());
+    assert_eq!(
+        told(news(&web(2), web(1), 10)),
+        ["Deployment demo/web: Unavailable"]
+    );
+    let chart = |started| of_chart(one().job(job(started, 0, None)));
+    assert_eq!(
+        told(news(&chart(200), chart(20), 10)),
+        ["Addon demo/app: NotInstalled"],
+        "nothing had failed, and this Job is another one"
+    );
 }

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// API servers may be this many minors apart.
 const SERVERS_APART: u32 = 1;
+/// So many minors a kubelet may be behind.
+const KUBELETS_BEHIND: u32 = 3;
 
 pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     if seen.api.version.is_none() || seen.unread.contains_key("nodes") {
@@ -110,7 +112,7 @@ fn skew(seen: &Seen) -> Vec<Finding> {
         let may = if node.is_controller() {
             SERVERS_APART
         } else {
-            allowed(*newest)
+            KUBELETS_BEHIND
         };
         let trouble = if !node.is_controller() && kubelet.minor > *oldest {
             Trouble::error(
@@ -132,11 +134,6 @@ fn skew(seen: &Seen) -> Vec<Finding> {
         Some(about(Kind::Node, "", &node.name, trouble))
     };
     seen.nodes.iter().filter_map(of_node).collect()
-}
-
-/// How many minors a kubelet may be behind: three since Kubernetes 1.28.
-fn allowed(api: u32) -> u32 {
-    if api >= 28 { 3 } else { 2 }
 }
 
 #[cfg(test)]

@@ -27,17 +27,11 @@ fn versions_are_one_and_not_too_far_apart() {
         ("one", VERSION, VERSION, &[]),
         ("workers first, inside a minor", VERSION, "v1.31.5+k3s1", &[MIXED]),
         ("servers first", "v1.32.1+k3s1", VERSION, &[MIXED]),
-        ("three minors", "v1.31.4+k3s1", "v1.28.9+k3s1", &[MIXED]),
+        ("three minors", "v1.36.2+k3s1", "v1.33.9+k3s1", &[MIXED]),
         (
             "four minors",
-            "v1.31.4+k3s1",
-            "v1.27.9+k3s1",
-            &["error Node n2: TooOld", MIXED],
-        ),
-        (
-            "three minors, before 1.28",
-            "v1.26.4+k3s1",
-            "v1.23.9+k3s1",
+            "v1.36.2+k3s1",
+            "v1.32.9+k3s1",
             &["error Node n2: TooOld", MIXED],
         ),
         (

@@ -14,12 +14,14 @@ const ADDONS: [(&str, &str); 3] = [
     ("local-storage", "local-path-provisioner"),
 ];
 const SYSTEM: &str = "kube-system";
+/// The reason of a Deployment's condition once its roll-out is over.
+const ROLLED_OUT: &str = "NewReplicaSetAvailable";
 
 pub(super) fn judge(params: &Params, seen: &Seen, standing_in: &StandingIn) -> Vec<Finding> {
     let mut findings: Vec<Finding> = seen
         .workloads
         .iter()
-        .filter_map(|workload| {
+        .flat_map(|workload| {
             let owner = Owner {
                 kind: workload.kind.to_string(),
                 name: workload.name.clone(),
@@ -28,8 +30,9 @@ pub(super) fn judge(params: &Params, seen: &Seen, standing_in: &StandingIn) -> V
                 .get(&(workload.namespace.clone(), owner))
                 .copied()
                 .unwrap_or_default();
-            let trouble = unavailable(params, seen, workload, told).or_else(|| stuck(workload, told))?;
-            Some(Finding {
+            let trouble = unavailable(params, seen, workload, told).or_else(|| stuck(workload, told));
+            let troubles = trouble.into_iter().chain(first_signs(workload));
+            troubles.map(|trouble| Finding {
                 labels: workload.labels.clone(),
                 ..about(kind(workload.kind), &workload.namespace, &workload.name, trouble)
             })
@@ -55,17 +58,13 @@ fn unavailable(params: &Params, seen: &Seen, workload: &Workload, told: usize) -
     let Workload {
         wanted, available, ..
     } = workload;
-    let missing = wanted.saturating_sub(*available);
+    let missing = workload.missing();
     if missing <= told {
         return None;
     }
-    let said = |kind: &str, status: &str| {
-        workload
-            .condition(kind)
-            .filter(|condition| condition.status == status)
-    };
-    let unavailable = said("Available", "False");
-    let why = said("ReplicaFailure", "True")
+    let unavailable = workload.says("Available", "False");
+    let failure = workload.says("ReplicaFailure", "True");
+    let why = failure
         .or(unavailable)
         .map(|condition| format!(": {}", condition.message));
     let message = format!(
@@ -77,7 +76,25 @@ fn unavailable(params: &Params, seen: &Seen, workload: &Workload, told: usize) -
     let known_for = age(since.or(workload.created), seen.now);
     let young = known_for.is_some_and(|age| age <= params.limits.not_ready);
     let trouble = Trouble::error(Reason::Unavailable, message).since(since.map(SystemTime::from));
-    Some(trouble.settling(young))
+    Some(trouble.amount(missing).failing(failure.is_some()).settling(young))
+}
+
+/// Replicas that are missing, whether or not a pod tells why, and a roll-out that is under way.
+fn first_signs(workload: &Workload) -> impl Iterator<Item = Trouble> {
+    let missing = workload.missing();
+    let unavailable = (missing > 0).then(|| {
+        let since = workload
+            .says("Available", "False")
+            .and_then(|said| said.last_transition_time);
+        Trouble::suspected(Reason::Unavailable)
+            .amount(missing)
+            .since(since.map(SystemTime::from))
+    });
+    let rolls = workload
+        .says("Progressing", "True")
+        .filter(|progressing| progressing.reason != ROLLED_OUT)
+        .map(|_| Trouble::suspected(Reason::RolloutStuck));
+    unavailable.into_iter().chain(rolls)
 }
 
 /// All replicas are there, but of the old kind: the new ones do not come up.

@@ -54,8 +54,7 @@ fn the_other_workloads_have_them_too() {
     let (set, daemons) = (WorkloadKind::StatefulSet, WorkloadKind::DaemonSet);
     let lacks = |kind: WorkloadKind| vec![format!("error {kind} demo/db: Unavailable")];
     let table = [
-        (set, json!({"readyReplicas": 2}), vec![]),
-        (set, json!({"readyReplicas": 1}), lacks(set)),
+        (set, json!({"readyReplicas": 2, "availableReplicas": 2}), vec![]),
         (
             set,
             json!({"readyReplicas": 2, "availableReplicas": 1}),
@@ -92,7 +91,7 @@ fn a_workload_that_was_just_made_is_given_its_time() {
     let seen = cluster().workload(WorkloadKind::StatefulSet, db);
     assert_eq!(
         seen.verdicts(json!({})),
-        ["info StatefulSet demo/db: Unavailable settling"]
+        ["info StatefulSet demo/db: Unavailable x2 settling"]
     );
 }
 
@@ -118,7 +117,7 @@ fn a_replica_that_its_pod_accounts_for_is_not_told_twice() {
     assert_eq!(
         seen(0).verdicts(json!({})),
         [
-            "error Deployment demo/web: Unavailable",
+            "error Deployment demo/web: Unavailable x2",
             "error Pod demo/Deployment/web: NotReady"
         ]
     );

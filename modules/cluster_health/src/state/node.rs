@@ -70,7 +70,7 @@ impl Node {
     }
 
     pub fn is_controller(&self) -> bool {
-        self.has_role("control-plane") || self.has_role("master")
+        self.has_role("control-plane")
     }
 
     pub fn has_etcd(&self) -> bool {

@@ -53,6 +53,34 @@ pub struct PodSpec {
 struct ContainerSpec {
     name: String,
     restart_policy: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    restart_policy_rules: Vec<RestartRule>,
+}
+
+/// Since 1.35: after an end with one of these codes it is started again, whatever the policy says.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RestartRule {
+    exit_codes: ExitCodes,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ExitCodes {
+    operator: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    values: Vec<i32>,
+}
+
+impl RestartRule {
+    fn applies(&self, exit_code: i32) -> bool {
+        let ExitCodes { operator, values } = &self.exit_codes;
+        match operator.as_str() {
+            "In" => values.contains(&exit_code),
+            "NotIn" => !values.contains(&exit_code),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -134,11 +162,34 @@ impl Pod {
         init.any(|own| own.name == container && own.restart_policy == "Always")
     }
 
-    /// Whether a container that has failed is started once more. It may say so itself; else the pod does.
-    pub fn starts_again(&self, container: &str) -> bool {
-        let mut all = self.spec.init_containers.iter().chain(&self.spec.containers);
-        let own = all.find(|own| own.name == container && !own.restart_policy.is_empty());
-        own.map_or(&self.spec.restart_policy, |own| &own.restart_policy) != "Never"
+    /// Whether a container that has ended so is started once more. It may say so itself; else the pod does.
+    pub fn starts_again(&self, container: &str, exit_code: i32) -> bool {
+        let PodSpec {
+            init_containers,
+            containers,
+            restart_policy,
+            ..
+        } = &self.spec;
+        let mut all = init_containers.iter().chain(containers);
+        let own = all.find(|own| own.name == container);
+        if own.is_some_and(|own| {
+            own.restart_policy_rules
+                .iter()
+                .any(|rule| rule.applies(exit_code))
+        }) {
+            return true;
+        }
+        let own = own
+            .map(|own| own.restart_policy.as_str())
+            .filter(|own| !own.is_empty());
+        if exit_code == 0 && own.is_none() && init_containers.iter().any(|init| init.name == container) {
+            return false;
+        }
+        match own.unwrap_or(restart_policy) {
+            "Never" => false,
+            "OnFailure" => exit_code != 0,
+            _ => true,
+        }
     }
 
     /// Init containers first: while one fails, the others wait.

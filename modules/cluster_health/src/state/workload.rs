@@ -48,8 +48,7 @@ struct Spec {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Status {
-    ready_replicas: usize,
-    available_replicas: Option<usize>,
+    available_replicas: usize,
     desired_number_scheduled: usize,
     number_available: usize,
     #[serde(deserialize_with = "null_is_empty")]
@@ -74,15 +73,9 @@ impl WorkloadObject {
         let (spec, status) = (self.spec, self.status);
         let (wanted, available) = match kind {
             WorkloadKind::DaemonSet => (status.desired_number_scheduled, status.number_available),
-            WorkloadKind::Deployment => (spec.replicas.unwrap_or(1), status.available_replicas.unwrap_or(0)),
-            // Whether they are available, too, is told since 1.22 only.
-            WorkloadKind::StatefulSet => (
-                spec.replicas.unwrap_or(1),
-                status
-                    .available_replicas
-                    .unwrap_or(status.ready_replicas)
-                    .min(status.ready_replicas),
-            ),
+            WorkloadKind::Deployment | WorkloadKind::StatefulSet => {
+                (spec.replicas.unwrap_or(1), status.available_replicas)
+            }
         };
         Workload {
             kind,
@@ -98,6 +91,17 @@ impl WorkloadObject {
 }
 
 impl Workload {
+    /// How many replicas there are too few.
+    pub fn missing(&self) -> usize {
+        self.wanted.saturating_sub(self.available)
+    }
+
+    /// The condition, where it has this status.
+    pub fn says(&self, kind: &str, status: &str) -> Option<&Condition> {
+        self.condition(kind)
+            .filter(|condition| condition.status == status)
+    }
+
     pub fn condition(&self, kind: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.r#type == kind)
     }

@@ -1,8 +1,8 @@
 //! The cluster's Nodes, as far as they tell of members.
 
-use crate::state::{Node, Nodes};
+use crate::state::{Node, Nodes, Says};
 use host::LocalHost;
-use kubectl::{Kubectl, Meta, null_is_empty, pages};
+use kubectl::{Condition, Kubectl, Meta, null_is_empty, pages};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MEMBER: &str = "etcd.k3s.cattle.io/node-name";
 const ADDRESS: &str = "etcd.k3s.cattle.io/node-address";
 const ROLE: &str = "node-role.kubernetes.io/etcd";
+const VOTER: &str = "EtcdIsVoter";
 /// Enough of a fault to act on.
 const SAID: usize = 300;
 
@@ -26,6 +27,8 @@ struct Object {
 struct Status {
     #[serde(deserialize_with = "null_is_empty")]
     addresses: Vec<Address>,
+    #[serde(deserialize_with = "null_is_empty")]
+    conditions: Vec<Condition>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +59,13 @@ impl From<Object> for Node {
         } = object.metadata;
         let addresses = object.status.addresses.into_iter();
         let internal = addresses.filter(|address| address.r#type == "InternalIP");
+        let mut conditions = object.status.conditions.into_iter();
+        let voter = conditions.find(|condition| condition.r#type == VOTER);
         Self {
+            says: voter.map(|voter| Says {
+                votes: voter.status == "True",
+                reason: voter.reason,
+            }),
             name,
             etcd: labels.get(ROLE).is_some_and(|value| value == "true"),
             member: annotations.remove(MEMBER).unwrap_or_default(),
@@ -89,33 +98,14 @@ mod tests {
         }
     }
 
-    /// Put together from what `kubectl get node -o jsonpath` printed of a cluster with three servers and an agent.
     #[test]
-    fn a_node_tells_its_member_and_addresses() {
-        let nodes = known(include_str!("../../tests/recorded/nodes-k3s-1.20.8.json"));
-        let told: Vec<_> = nodes
-            .iter()
-            .map(|node| (node.name.as_str(), node.etcd, node.member.as_str()))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                ("n1", true, "n1-2f39e6eb"),
-                ("n2", true, "n2-267291fd"),
-                ("n3", true, "n3-1b114028"),
-                ("n4", false, ""),
-            ]
-        );
-        assert!(nodes[0].addresses.contains(&"10.99.0.2".to_owned()));
-    }
-
-    #[test]
-    fn nodes_of_later_versions_tell_theirs() {
+    fn a_node_tells_its_member_and_addresses_and_whether_it_votes() {
         let told = |list: &str| -> Vec<String> {
             let nodes = known(&testbed::recorded(list));
             let told = |node: &Node| {
+                let says = node.says.as_ref().map_or("nothing", |says| &says.reason);
                 format!(
-                    "{} {} {:?} at {}",
+                    "{} {} {:?} at {}: {says}",
                     node.name,
                     node.etcd,
                     node.member,
@@ -125,19 +115,12 @@ mod tests {
             nodes.iter().map(told).collect()
         };
         assert_eq!(
-            told("k3s-v1.22.5-nodes.json"),
-            [
-                r#"k3s-controller-1 true "k3s-controller-1-172de639" at 10.99.0.101 10.99.0.101"#,
-                r#"k3s-worker-1 false "" at 10.99.0.111"#,
-            ]
-        );
-        assert_eq!(
             told("by-hand-k3s-v1.36-nodes.json"),
             [
-                r#"n1 true "n1-00000001" at 10.0.0.1 fd00::1 10.0.0.1"#,
-                r#"n2 true "n2-00000002" at 10.0.0.2 fd00::2 10.0.0.2"#,
-                r#"n3 true "n3-00000003" at 10.0.0.3 fd00::3 10.0.0.3"#,
-                r#"n4 false "" at 10.0.0.4 fd00::4"#,
+                r#"n1 true "n1-00000001" at 10.0.0.1 fd00::1 10.0.0.1: MemberNotLearner"#,
+                r#"n2 true "n2-00000002" at 10.0.0.2 fd00::2 10.0.0.2: MemberIsLearner"#,
+                r#"n3 true "n3-00000003" at 10.0.0.3 fd00::3 10.0.0.3: Unhealthy"#,
+                r#"n4 false "" at 10.0.0.4 fd00::4: nothing"#,
             ]
         );
     }

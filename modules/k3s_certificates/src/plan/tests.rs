@@ -2,7 +2,6 @@
 
 use super::*;
 use k3s_certs::All;
-use k3s_certs::rotation::Way;
 use k3s_certs::testing::{Authority, Leaf, NOW};
 use serde_json::{Value, json};
 use std::time::SystemTime;
@@ -13,11 +12,10 @@ fn params(options: Value) -> Params {
     serde_json::from_value(options).unwrap()
 }
 
-fn service(role: Role, way: Way) -> Service {
+fn service(role: Role) -> Service {
     Service {
         role,
         binary: "/usr/local/bin/k3s".to_owned(),
-        way,
         alive: true,
         enabled: true,
         marked: false,
@@ -63,7 +61,7 @@ const EVERYWHERE: [(&str, i64); 8] = [
 
 #[test]
 fn a_server_makes_its_own_and_its_agents() {
-    let server = service(Role::Server, Way::Command);
+    let server = service(Role::Server);
     assert_eq!(
         due_files(json!({}), &EVERYWHERE, &server),
         [0, 1, 2, 5, 6].map(|index: usize| EVERYWHERE[index].0)
@@ -72,13 +70,13 @@ fn a_server_makes_its_own_and_its_agents() {
 
 #[test]
 fn an_agent_is_given_only_its_own() {
-    let agent = service(Role::Agent, Way::Restart);
+    let agent = service(Role::Agent);
     assert_eq!(due_files(json!({}), &EVERYWHERE, &agent), [EVERYWHERE[5].0]);
 }
 
 #[test]
 fn places_are_the_users() {
-    let server = service(Role::Server, Way::Command);
+    let server = service(Role::Server);
     let files = [
         ("/data/server/tls/a.crt", -1),
         ("/home/k3s.yaml", -1),
@@ -93,36 +91,19 @@ fn places_are_the_users() {
 }
 
 #[test]
-fn the_window_is_the_users_as_far_as_k3s_can() {
-    let file = EVERYWHERE[0].0;
-    for (way, role, until, renew_before, is_due) in [
-        (Way::Command, Role::Server, 30, 30, true),
-        (Way::Command, Role::Server, 31, 30, false),
-        (Way::Command, Role::Server, 200, 300, true),
-        (Way::Command, Role::Server, 0, 0, true),
-        (Way::Restart, Role::Server, 90, 300, true),
-        (Way::Restart, Role::Server, 91, 300, false),
-        (Way::Restart, Role::Server, 60, 30, false),
-    ] {
-        let found = due_files(
-            json!({"renew_before": renew_before}),
-            &[(file, until)],
-            &service(role, way),
-        );
-        assert_eq!(!found.is_empty(), is_due, "{way:?} {until} {renew_before}");
+fn the_window_is_the_users() {
+    for (until, renew_before, is_due) in [(30, 30, true), (31, 30, false), (200, 300, true), (0, 0, true)] {
+        for (role, file) in [(Role::Server, EVERYWHERE[0].0), (Role::Agent, EVERYWHERE[5].0)] {
+            let options = json!({"renew_before": renew_before});
+            let found = due_files(options, &[(file, until)], &service(role));
+            assert_eq!(!found.is_empty(), is_due, "{role:?} {until} {renew_before}");
+        }
     }
-    let agent = EVERYWHERE[5].0;
-    let found = due_files(
-        json!({"renew_before": 300}),
-        &[(agent, 200)],
-        &service(Role::Agent, Way::Restart),
-    );
-    assert_eq!(found, [agent], "an agent's are new at every start");
 }
 
 #[test]
 fn authorities_and_what_is_ignored_are_never_due() {
-    let server = service(Role::Server, Way::Command);
+    let server = service(Role::Server);
     let mut state = state(&[(EVERYWHERE[0].0, -1)], &server);
     let old = Authority::like(&Leaf::new("k3s-server-ca@1").days(-4000, -1));
     state.all.pem(
@@ -144,7 +125,7 @@ fn authorities_and_what_is_ignored_are_never_due() {
 
 #[test]
 fn a_doubt_does_not_keep_a_stopped_k3s_down() {
-    let mut stopped = service(Role::Server, Way::Command);
+    let mut stopped = service(Role::Server);
     stopped.alive = false;
     let mut state = state(&[(EVERYWHERE[0].0, 200)], &stopped);
     state

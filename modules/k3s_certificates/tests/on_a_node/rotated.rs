@@ -70,33 +70,6 @@ fn what_ends_soon_is_renewed_as_early_as_asked() {
 }
 
 #[test]
-fn an_old_server_is_restarted_within_its_window() {
-    let node = Node::server(80);
-    node.state("has-no-command", "");
-    node.renews_by_start(&[".crt"]);
-    let answer = call(&node, json!({"state": "rotated", "renew_before": 85}));
-    assert_eq!(
-        (&answer["way"], &answer["problem"]),
-        (&json!("restart"), &Value::Null)
-    );
-    assert_eq!(answer.get("warnings"), None);
-    let node = Node::server(100);
-    node.state("has-no-command", "");
-    let answer = call(&node, json!({"state": "rotated", "renew_before": 110}));
-    assert_eq!(answer["changed"], false);
-    assert!(
-        answer["warnings"][0].as_str().unwrap().contains("within 90 days"),
-        "{answer}"
-    );
-    let forced = call(&node, json!({"state": "rotated", "force": true}));
-    assert!(
-        forced["msg"].as_str().unwrap().contains("nothing does"),
-        "{forced}"
-    );
-    assert!(node.calls().is_empty());
-}
-
-#[test]
 fn an_agent_is_restarted_and_old_files_of_a_server_do_not_count() {
     let node = Node::agent(-3);
     let old = Authority::new("ca").sign(&Leaf::new("x").days(-400, -35));

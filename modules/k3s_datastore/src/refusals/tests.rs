@@ -130,14 +130,8 @@ fn versions_that_would_lose_data_are_refused() {
         state.api.as_mut().unwrap().version = version.parse().ok();
         state
     };
-    for (number, rule) in [
-        ("v1.21.14+k3s1", "too_old"),
-        ("v1.22.1+k3s1", "too_old"),
-        ("v1.32.5+k3s1", "known_bad"),
-    ] {
-        assert_eq!(rules(json!({}), &version(number)), [rule], "{number}");
-    }
-    for number in ["v1.22.2+k3s1", "v1.32.6+k3s1"] {
+    assert_eq!(rules(json!({}), &version("v1.32.5+k3s1")), ["known_bad"]);
+    for number in ["v1.30.12+k3s1", "v1.32.6+k3s1", "v1.36.3+k3s1"] {
         assert_eq!(rules(json!({}), &version(number)), [""; 0], "{number}");
     }
     let lifted = rules(

@@ -19,8 +19,8 @@ K10*::*)
     ;;
 esac
 write "$kept/token" 600 "$secret"
-# k3s asks for its own file too, and overlooks the one that it is told (since 1.22). Where all was lost and the token is a setting of
-# the node, nothing has put it back.
+# k3s asks for its own file too, and overlooks the one that it is given. Where all was lost and the token is a setting of the node,
+# nothing has put it back.
 if [ ! -e "$server/token" ]; then
     cp -a "$kept/files/server/token" "$server/token.part" || die "copying the token failed"
     mv "$server/token.part" "$server/token" || die "naming the token failed"

@@ -4,7 +4,7 @@ use super::state::{Found, State};
 use crate::params::Read;
 use ansible_module::Plan;
 use anyhow::{Result, anyhow, bail};
-use k3s_certs::rotation::{self, Service, Way};
+use k3s_certs::rotation::{self, Service};
 use k3s_certs::{Standing, rfc3339};
 use std::fmt;
 use std::time::Duration;
@@ -35,10 +35,6 @@ pub(crate) fn plan(params: &Read, state: &State) -> Result<Plan<Step>> {
     let is_due = match &state.found {
         Ok(found) => match due(params, state, found)? {
             Due::No => false,
-            Due::Later(why) => {
-                plan.warnings.push(why);
-                false
-            }
             Due::Now(why) if !params.rotate_if_expired => bail!("{why}. {}", by_hand(state)),
             Due::Soon(why) if !params.rotate_if_expired => {
                 plan.warnings.push(format!("{why}. {}", by_hand(state)));
@@ -73,8 +69,6 @@ fn is_left_stopped(service: &Service) -> bool {
 
 enum Due {
     No,
-    /// It ends within the time asked for, but this k3s renews later only.
-    Later(String),
     Soon(String),
     Now(String),
 }
@@ -84,7 +78,6 @@ fn due(params: &Read, state: &State, found: &Found) -> Result<Due> {
     let leaf = found.credentials.leaf();
     let what = format!("{}: the client certificate in {}", state.place, params.path);
     let window = DAY * u32::try_from(params.renew_before).unwrap_or(u32::MAX);
-    let service = state.service.as_ref().ok();
     Ok(match leaf.standing(state.now, window) {
         Standing::Valid => Due::No,
         Standing::NotYetValid => bail!(
@@ -95,14 +88,10 @@ fn due(params: &Read, state: &State, found: &Found) -> Result<Due> {
         Standing::Expired => Due::Now(format!("{what} has expired on {}", leaf.not_after_rfc3339())),
         Standing::ExpiresSoon => {
             let left = leaf.days_left(state.now);
-            let soon = format!("{what} ends on {}, in {left} days", leaf.not_after_rfc3339());
-            match service.and_then(Service::renews_within) {
-                Some(within) if leaf.standing(state.now, within) == Standing::Valid => Due::Later(format!(
-                    "{soon}; this k3s has no `certificate rotate`, and renews at a start only what ends within {} days: nothing was done",
-                    within.as_secs() / DAY.as_secs()
-                )),
-                _ => Due::Soon(soon),
-            }
+            Due::Soon(format!(
+                "{what} ends on {}, in {left} days",
+                leaf.not_after_rfc3339()
+            ))
         }
     })
 }
@@ -125,13 +114,8 @@ fn check_authorities(params: &Read, state: &State, found: &Found) -> Result<()> 
 }
 
 fn by_hand(state: &State) -> String {
-    let way = state.service.as_ref().map_or(Way::Restart, |service| service.way);
-    let commands = match way {
-        Way::Command => "`systemctl stop k3s`, `k3s certificate rotate`, `systemctl start k3s`",
-        Way::Restart => "`systemctl restart k3s`",
-    };
     format!(
-        "To have it renewed, for which k3s is restarted: rotate_if_expired: true (the playbook: -e k3s_kubeconfig_rotate_if_expired=true). By hand, in {}: {commands}",
+        "To have it renewed, for which k3s is restarted: rotate_if_expired: true (the playbook: -e k3s_kubeconfig_rotate_if_expired=true). By hand, in {}: `systemctl stop k3s`, `k3s certificate rotate`, `systemctl start k3s`",
         state.place
     )
 }

@@ -9,13 +9,12 @@ use std::time::SystemTime;
 
 const SERVER: &str = "https://127.0.0.1:6443";
 
-fn service(way: Way) -> Service {
+fn service() -> Service {
     Service {
         role: Role::Server,
         binary: "/usr/local/bin/k3s".to_owned(),
         alive: true,
         enabled: true,
-        way,
         marked: false,
         kubeconfig: Some("/etc/rancher/k3s/k3s.yaml".to_owned()),
         data_dir: "/var/lib/rancher/k3s".to_owned(),
@@ -77,7 +76,7 @@ fn a_certificate_that_lasts_is_left_alone() {
         (json!({"renew_before": 30}), 31),
         (json!({"rotate_if_expired": false}), 1),
     ] {
-        let plan = planned(more.clone(), &lasting(-1, until, service(Way::Command))).unwrap();
+        let plan = planned(more.clone(), &lasting(-1, until, service())).unwrap();
         assert!(plan.steps.is_empty() && plan.warnings.is_empty(), "{more}");
     }
 }
@@ -89,7 +88,7 @@ fn what_has_ended_or_ends_in_time_is_renewed_and_proved() {
         (json!({"renew_before": 30}), 29),
         (json!({"renew_before": 30}), -400),
     ] {
-        let steps = steps(more.clone(), &lasting(-401, until, service(Way::Command)));
+        let steps = steps(more.clone(), &lasting(-401, until, service()));
         assert!(steps[0].contains("k3s certificate rotate"), "{more}: {steps:?}");
         assert!(steps[1].starts_with("wait until"), "{more}: {steps:?}");
         assert_eq!(
@@ -100,32 +99,9 @@ fn what_has_ended_or_ends_in_time_is_renewed_and_proved() {
 }
 
 #[test]
-fn a_k3s_without_the_command_is_restarted_where_that_helps() {
-    let old = || service(Way::Restart);
-    assert!(steps(json!({}), &lasting(-400, -1, old()))[0].starts_with("restart k3s.service"));
-    assert!(
-        steps(json!({"renew_before": 200}), &lasting(-1, 80, old()))[0].starts_with("restart k3s.service")
-    );
-    let late = planned(json!({"renew_before": 200}), &lasting(-1, 100, old())).unwrap();
-    assert!(late.steps.is_empty());
-    assert!(
-        late.warnings[0].contains("within 90 days: nothing was done"),
-        "{:?}",
-        late.warnings
-    );
-    assert!(
-        !steps(
-            json!({"renew_before": 200}),
-            &lasting(-1, 100, service(Way::Command))
-        )
-        .is_empty()
-    );
-}
-
-#[test]
 fn without_leave_nothing_is_renewed_and_the_message_says_what_to_run() {
     let keep = json!({"rotate_if_expired": false, "renew_before": 30});
-    let error = refused(keep.clone(), &lasting(-400, -35, service(Way::Command)));
+    let error = refused(keep.clone(), &lasting(-400, -35, service()));
     for part in [
         "container 101 on pve1: the client certificate in /etc/rancher/k3s/k3s.yaml has expired on 2025-11-27T00:00:00Z",
         "-e k3s_kubeconfig_rotate_if_expired=true",
@@ -133,12 +109,7 @@ fn without_leave_nothing_is_renewed_and_the_message_says_what_to_run() {
     ] {
         assert!(error.contains(part), "{error}");
     }
-    let error = refused(keep.clone(), &lasting(-400, -35, service(Way::Restart)));
-    assert!(
-        error.ends_with("in container 101 on pve1: `systemctl restart k3s`"),
-        "{error}"
-    );
-    let soon = planned(keep.clone(), &lasting(-1, 10, service(Way::Command))).unwrap();
+    let soon = planned(keep.clone(), &lasting(-1, 10, service())).unwrap();
     assert!(
         soon.steps.is_empty() && soon.warnings[0].contains("in 10 days"),
         "{:?}",
@@ -146,7 +117,7 @@ fn without_leave_nothing_is_renewed_and_the_message_says_what_to_run() {
     );
     let stopped = Service {
         alive: false,
-        ..service(Way::Command)
+        ..service()
     };
     assert!(steps(keep, &lasting(-1, 100, stopped)).is_empty());
 }
@@ -156,7 +127,7 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
     let stopped = || Service {
         alive: false,
         marked: true,
-        ..service(Way::Command)
+        ..service()
     };
     let steps_of = steps(json!({}), &lasting(-1, 300, stopped()));
     assert!(steps_of[0].starts_with("start k3s.service"), "{steps_of:?}");
@@ -181,14 +152,14 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
 
 #[test]
 fn what_no_renewal_mends_is_a_failure_that_says_so() {
-    let error = refused(json!({}), &lasting(2, 300, service(Way::Command)));
+    let error = refused(json!({}), &lasting(2, 300, service()));
     assert!(
         error
             .contains("is valid from 2026-01-03T00:00:00Z on, and the clock there says 2026-01-01T00:00:00Z"),
         "{error}"
     );
     assert_eq!(
-        refused(json!({}), &state("", Ok(service(Way::Command)))),
+        refused(json!({}), &state("", Ok(service()))),
         "k3s.yaml: it is empty"
     );
     let gone = state(
@@ -199,7 +170,7 @@ fn what_no_renewal_mends_is_a_failure_that_says_so() {
     let out_of_service = Service {
         alive: false,
         enabled: false,
-        ..service(Way::Command)
+        ..service()
     };
     assert!(
         refused(json!({}), &lasting(-400, -35, out_of_service)).contains("neither runs nor is it enabled")
@@ -212,7 +183,7 @@ fn an_authority_that_has_ended_is_told_as_such() {
     let signed = clients.sign(&admin().days(-400, -35));
     let entry = user(&data(signed.pem + &clients.pem), &data(signed.key_pem));
     let text = one("default", &Cluster::new(1).cluster(SERVER), &entry);
-    let error = refused(json!({}), &state(&text, Ok(service(Way::Command))));
+    let error = refused(json!({}), &state(&text, Ok(service())));
     assert!(
         error.contains("the authority CN=k3s-client-ca@1 has expired on 2025-12-31T00:00:00Z"),
         "{error}"

@@ -16,6 +16,8 @@ struct Row {
     current: &'static str,
 }
 
+const SECOND: &str = "k3s-k3s-1-2";
+
 const ROWS: [Row; 9] = [
     Row {
         file: "kubectl.yaml",
@@ -67,12 +69,12 @@ const ROWS: [Row; 9] = [
         context: NAME,
         current: "default",
     },
-    // Set up anew: neither authority nor address is the old one, only our own name is.
+    // Another authority under our own name: it may be another cluster that is called the same.
     Row {
         file: "kubectl.json",
-        touched: [&[NAME], &[], &[NAME]],
-        context: NAME,
-        current: NAME,
+        touched: [&[SECOND], &[SECOND], &[SECOND]],
+        context: SECOND,
+        current: SECOND,
     },
 ];
 
@@ -126,7 +128,7 @@ fn one(cluster: &str, user: &str, more: &str) -> String {
 }
 
 #[test]
-fn a_cluster_is_known_by_its_authority_or_its_address() {
+fn a_cluster_is_known_by_its_authority_or_without_one_by_its_address() {
     let world = World::new();
     let known = |cluster: &str| {
         let (merged, _) = world.merged(&one(cluster, "", ""), &[]);
@@ -137,8 +139,6 @@ fn a_cluster_is_known_by_its_authority_or_its_address() {
         "certificate-authority-data: OUR_CA",
         "certificate-authority: certs/ca.crt",
         "certificate-authority: /home/user/.kube/certs/ca.crt",
-        // Set up anew at the same place.
-        "certificate-authority-data: STALE_CA, server: \"https://k3s-1:6443\"",
         "insecure-skip-tls-verify: true, server: \"https://K3S-1:6443/\"",
         "certificate-authority-data: \"%%%\", server: \"https://k3s-1:6443\"",
         // Behind a proxy too, since nobody else has this authority.
@@ -151,6 +151,8 @@ fn a_cluster_is_known_by_its_authority_or_its_address() {
         "server: \"https://k3s-1:6444\"",
         "certificate-authority-data: OTHER_CA, server: \"https://k3s-2:6443\"",
         "certificate-authority: certs/missing.crt, server: \"https://k3s-2:6443\"",
+        // The address may have been given to another machine, or mean another one in another network.
+        "certificate-authority-data: STALE_CA, server: \"https://k3s-1:6443\"",
         "certificate-authority-data: OTHER_CA, server: \"https://k3s-1:6443\", proxy-url: \"socks5://localhost:1080\"",
     ] {
         assert!(!known(cluster), "{cluster}");

@@ -1,7 +1,7 @@
 //! Two clusters, and what has to hold of every merge: what is not this cluster's is equal after parsing and in its
 //! order, this cluster is entered with the new certificate, and doing it twice is doing it once.
 
-use super::merge::{Merged, merge};
+use super::merge::{Merged, Sources, merge};
 use super::view::{Document, View};
 use crate::credentials::Credentials;
 use crate::kubeconfig::{Kind, Kubeconfig};
@@ -85,7 +85,18 @@ impl World {
     }
 
     fn merge(&self, view: &View) -> Merged {
-        merge(view, &self.new, NAME)
+        merge(self.sources(view))
+    }
+
+    /// As a first run has it; a test changes what it is about.
+    pub(crate) fn sources<'a>(&'a self, view: &'a View) -> Sources<'a> {
+        Sources {
+            view,
+            ours: &self.new,
+            name: NAME,
+            keep_address: false,
+            replace: false,
+        }
     }
 
     /// Merges, checks what has to hold always, and returns the merged file as its readers see it.
@@ -115,7 +126,7 @@ impl World {
             .find(Kind::Cluster, view.of_context(context, "cluster"))
             .unwrap()
             .map;
-        assert_eq!(cluster.text("server"), Some(SERVER));
+        assert!(cluster.text("server").is_some());
         assert_eq!(
             cluster.text("certificate-authority-data"),
             Some(self.new.authority_data.as_str())

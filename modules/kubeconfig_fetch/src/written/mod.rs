@@ -19,6 +19,7 @@ use crate::reach::{self, Api, Cause};
 use crate::report::{Fingerprints, Journal};
 use anyhow::{Context, Result, anyhow, bail};
 use host::{Command, Host};
+use merge::{Sources, merge};
 use serde::Serialize;
 use state::{BACKUP, Facts, LOOK, Verdict};
 use std::collections::BTreeMap;
@@ -56,6 +57,42 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
     let places = dest::places(params, &name, home.as_deref())?;
     let facts = look(host, &places.dest)?;
     let before = read(host, &places.dest, &facts)?;
+    let (view, unreadable) = look_around(host, &places, before.as_deref())?;
+    let unmentioned = match &places.unmentioned {
+        Some(path) if *path != places.dest => document(host, path).ok().flatten(),
+        _ => None,
+    };
+    let kept = address_that_answers::<A>(params, &view, &credentials, &name)?;
+    let sources = Sources {
+        view: &view,
+        ours: &credentials,
+        name: &name,
+        keep_address: kept.is_some(),
+        replace: params.replace,
+    };
+    let keep_address = sources.keep_address;
+    let verdict = match kept {
+        Some(verdict) => verdict,
+        None => ask::<A>(params, &credentials, &merge(sources).server)?,
+    };
+    Ok(State {
+        credentials,
+        name,
+        places,
+        facts,
+        before,
+        view,
+        unmentioned,
+        unreadable,
+        verdict,
+        keep_address,
+        replace: params.replace,
+        now: host.now(),
+    })
+}
+
+/// The file and the others of KUBECONFIG, with the certificates that they name; and which of the others cannot be read.
+fn look_around(host: &dyn Host, places: &dest::Places, before: Option<&[u8]>) -> Result<(View, Vec<String>)> {
     let mut unreadable = Vec::new();
     let mut documents = places.others.iter().filter_map(|path| {
         document(host, path)
@@ -68,7 +105,7 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         others: documents.by_ref().collect(),
         files: BTreeMap::new(),
     };
-    view.dest = parse(&places.dest, before.as_deref()).map_err(|error| {
+    view.dest = parse(&places.dest, before).map_err(|error| {
         anyhow!(
             "{}: {error:#}. It is left as it is: mend it, move it away, or give another dest",
             host.place()
@@ -80,23 +117,7 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
             view.files.insert(path, content);
         }
     }
-    let unmentioned = match &places.unmentioned {
-        Some(path) if *path != places.dest => document(host, path).ok().flatten(),
-        _ => None,
-    };
-    let verdict = verdict::<A>(params, &credentials)?;
-    Ok(State {
-        credentials,
-        name,
-        places,
-        facts,
-        before,
-        view,
-        unmentioned,
-        unreadable,
-        verdict,
-        now: host.now(),
-    })
+    Ok((view, unreadable))
 }
 
 /// As the user says, else as the content has it.
@@ -165,11 +186,29 @@ fn document(host: &dyn Host, path: &str) -> Result<Option<Document>> {
     parse(path, content.as_deref())
 }
 
-fn verdict<A: Api>(params: &Written, credentials: &Credentials) -> Result<Verdict> {
+/// The verdict on the address that the file has, where that is worth keeping.
+fn address_that_answers<A: Api>(
+    params: &Written,
+    view: &View,
+    credentials: &Credentials,
+    name: &str,
+) -> Result<Option<Verdict>> {
+    let Some(address) = merge::address_to_try(view, credentials, name) else {
+        return Ok(None);
+    };
+    let verdict = ask::<A>(params, credentials, &address)?;
+    Ok((verdict == Verdict::Answers).then_some(verdict))
+}
+
+fn ask<A: Api>(params: &Written, credentials: &Credentials, server: &str) -> Result<Verdict> {
     if !params.verify {
         return Ok(Verdict::NotAsked);
     }
-    let asked = reach::ask::<A>(credentials, Duration::from_secs(params.verify_timeout))?;
+    let credentials = Credentials {
+        server: server.to_owned(),
+        ..credentials.clone()
+    };
+    let asked = reach::ask::<A>(&credentials, Duration::from_secs(params.verify_timeout))?;
     Ok(asked.map_or(Verdict::Answers, Verdict::Fails))
 }
 
@@ -209,12 +248,9 @@ pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Return
         Verdict::Answers => (Some(true), None),
         Verdict::Fails(obstacle) => (Some(false), Some(obstacle.cause)),
     };
-    let (command, context) = (command(state, &merged), merged.context);
-    let (server, expiry, days_left) = (
-        credentials.server.clone(),
-        leaf.not_after_rfc3339(),
-        leaf.days_left(state.now),
-    );
+    let command = command(state, &merged);
+    let (context, server) = (merged.context, merged.server);
+    let (expiry, days_left) = (leaf.not_after_rfc3339(), leaf.days_left(state.now));
     let dest = state.places.dest.clone();
     Returned {
         summary: [

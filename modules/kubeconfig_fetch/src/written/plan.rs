@@ -1,6 +1,6 @@
 //! What is to be done to the file. Pure.
 
-use super::merge::{Merged, knows, merge};
+use super::merge::{self, Merged, Sources, knows, merge};
 use super::show;
 use super::state::{BACKUP, State, Verdict};
 use super::view::{Document, View};
@@ -91,7 +91,17 @@ pub(crate) fn plan(params: &Written, state: &State) -> Result<Plan<Step>> {
 }
 
 pub(crate) fn merged(state: &State) -> Merged {
-    merge(&state.view, &state.credentials, &state.name)
+    merge(sources(state, &state.view))
+}
+
+fn sources<'a>(state: &'a State, view: &'a View) -> Sources<'a> {
+    Sources {
+        view,
+        ours: &state.credentials,
+        name: &state.name,
+        keep_address: state.keep_address,
+        replace: state.replace,
+    }
 }
 
 fn private(state: &State, path: String, content: Vec<u8>) -> FileToWrite {
@@ -189,19 +199,20 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
         .iter()
         .map(|fault| format!("{fault}. kubectl will stumble over it"))
         .collect();
-    let (leaf, server) = (state.credentials.leaf(), &state.credentials.server);
+    let (leaf, server) = (state.credentials.leaf(), &merged.server);
     if leaf.days_left(state.now) < 0 {
         warnings.push(format!(
             "the client certificate has expired on {}",
             leaf.not_after_rfc3339()
         ));
     }
+    warnings.extend(lookalike(state, merged));
     if let Some(document) = &state.unmentioned {
         let view = View {
             dest: Some(document.clone()),
             ..View::default()
         };
-        let is_stale = merge(&view, &state.credentials, &state.name).config != document.config;
+        let is_stale = merge(sources(state, &view)).config != document.config;
         if is_stale && knows(&view, &state.credentials) {
             warnings.push(format!(
                 "{}, which kubectl reads unless KUBECONFIG says otherwise, has entries of this cluster too and is left as it is; to renew them there: -e k3s_kubeconfig_dest={}",
@@ -226,6 +237,20 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// A cluster that was set up anew under its old name looks just like another one of that name.
+fn lookalike(state: &State, merged: &Merged) -> Option<String> {
+    let is_known = knows(&state.view, &state.credentials);
+    let other = merge::lookalike(&state.view, &state.credentials, &state.name)?;
+    (!is_known && !state.replace).then(|| {
+        format!(
+            "{}: the entry {other} has another authority than this cluster, so it is another cluster's and stays; this cluster is entered as {}. \
+             If {other} was this cluster before it was set up anew: kubectl config delete-cluster {other}, and the same for its context and user, \
+             or -e k3s_kubeconfig_replace=true where it is called {}",
+            state.places.dest, merged.context, state.name
+        )
+    })
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ impl Desk {
             unmentioned: None,
             unreadable: Vec::new(),
             verdict: Verdict::NotAsked,
+            keep_address: false,
+            replace: false,
             now: SystemTime::UNIX_EPOCH + NOW,
         };
         Self { ours, state }
@@ -304,4 +306,23 @@ fn what_else_the_user_should_know_is_told() {
         warnings[1],
         "the client certificate has expired on 2025-11-27T00:00:00Z"
     );
+}
+
+#[test]
+fn another_cluster_of_the_same_name_is_named_with_the_way_to_replace_it() {
+    let other = Cluster::new(2).kubeconfig("k3s-k3s-1", "https://k3s-1:6443", &admin());
+    let mut desk = Desk::new().with_file(&other, "-rw-------");
+    let [warning] = &desk.warnings()[..] else { panic!() };
+    for part in [
+        "the entry k3s-k3s-1 has another authority than this cluster",
+        "this cluster is entered as k3s-k3s-1-2",
+        "kubectl config delete-cluster k3s-k3s-1",
+        "-e k3s_kubeconfig_replace=true",
+    ] {
+        assert!(warning.contains(part), "{warning}");
+    }
+    assert_eq!(merged(&desk.state).context, "k3s-k3s-1-2");
+    desk.state.replace = true;
+    assert!(desk.warnings().is_empty());
+    assert_eq!(merged(&desk.state).context, "k3s-k3s-1");
 }

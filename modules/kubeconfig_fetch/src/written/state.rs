@@ -23,6 +23,10 @@ pub struct State {
     /// Files of KUBECONFIG that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,
     pub(crate) verdict: Verdict,
+    /// The address that the file has answers as this cluster.
+    pub(crate) keep_address: bool,
+    /// As the option says.
+    pub(crate) replace: bool,
     pub(crate) now: SystemTime,
 }
 
@@ -62,14 +66,16 @@ while [ -L "$p" ] && [ "$n" -lt 40 ]; do
   case $t in /*) p=$t;; *) p=${p%/*}/$t;; esac
   n=$((n + 1))
 done
-echo "me $(id -u) $(id -g)"
-echo "target $p"
+fact() { printf '%s\n' "$1 $2"; }
+case $p in *[[:cntrl:]]*) fact strange "$1"; exit 0;; esac
+fact me "$(id -u) $(id -g)"
+fact target "$p"
 d=${p%/*}
-[ -d "${d:-/}" ] && echo "folder $(ls -lnd -- "${d:-/}")"
-[ -e "$p" ] && echo "file $(ls -lnd -- "$p")"
+[ -d "${d:-/}" ] && fact folder "$(ls -lnd -- "${d:-/}")"
+[ -e "$p" ] && fact file "$(ls -lnd -- "$p")"
 d=${1%/*}
 ls -1 -- "${d:-/}" 2>/dev/null | while IFS= read -r b; do
-  case $b in "${1##*/}$2"*) echo "backup $b";; esac
+  case $b in "${1##*/}$2"*) fact backup "$b";; esac
 done
 exit 0
 "#;
@@ -81,6 +87,7 @@ impl Facts {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
             let words: Vec<&str> = value.split_whitespace().collect();
             match key {
+                "strange" => bail!("{value}: it is a link to a path with control characters"),
                 "me" => facts.me = ids(&words, 0)?,
                 "target" => value.clone_into(&mut facts.target),
                 "folder" => facts.folder = Some(Ls::parse(&words)?),

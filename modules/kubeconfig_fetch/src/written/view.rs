@@ -32,11 +32,14 @@ impl View {
         self.dest.iter().chain(&self.others)
     }
 
-    /// Each name once, in the order in which kubectl comes upon it.
-    pub(crate) fn names(&self, kind: Kind) -> Vec<&str> {
+    /// Each name once, in the order in which kubectl comes upon it, with what it holds; `None`: nothing.
+    pub(crate) fn entries(&self, kind: Kind) -> Vec<(&str, Option<Found<'_>>)> {
         let mut seen = BTreeSet::new();
-        let names = self.documents().flat_map(|document| document.config.names(kind));
-        names.filter(|name| seen.insert(*name)).collect()
+        let all = self.documents().flat_map(|document| {
+            let entries = document.config.entries(kind);
+            entries.map(move |(name, map)| (name, map.map(|map| Found { map, document })))
+        });
+        all.filter(|(name, _)| seen.insert(*name)).collect()
     }
 
     pub(crate) fn has(&self, kind: Kind, name: &str) -> bool {

@@ -1,7 +1,10 @@
 //! What becomes of files, their modes, owners and folders.
 
-use crate::desk::Desk;
+use crate::desk::{Cluster, Desk};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
@@ -172,4 +175,59 @@ fn somebody_who_is_not_root_can_write_their_own() {
     assert_eq!(answer["failed"], false, "{answer}");
     let metadata = std::fs::metadata(folder.join("config")).unwrap();
     assert_eq!((metadata.uid(), metadata.mode() & 0o777), (65534, 0o600));
+}
+
+#[test]
+fn another_cluster_keeps_its_entry_until_it_may_be_replaced() {
+    let desk = Desk::new();
+    let other = Cluster::new();
+    let text = other.kubeconfig("k3s-k3s-1", "https://k3s-1.invalid:6443", &other.admin);
+    let file = desk.file("config", &text);
+    let answer = desk.write(json!({"dest": file}));
+    assert_eq!(
+        (&answer["context"], &answer["failed"]),
+        (&json!("k3s-k3s-1-2"), &json!(false)),
+        "{answer}"
+    );
+    let key = STANDARD.encode(&other.admin.key_pem);
+    assert!(fs::read_to_string(&file).unwrap().contains(&key));
+    let file = desk.file("config", &text);
+    let answer = desk.write(json!({"dest": file, "replace": true}));
+    assert_eq!(
+        (&answer["context"], &answer["changed"]),
+        (&json!("k3s-k3s-1"), &json!(true)),
+        "{answer}"
+    );
+    assert!(!fs::read_to_string(&file).unwrap().contains(&key));
+}
+
+#[test]
+fn names_of_files_are_read_as_names_whatever_is_in_them() {
+    let desk = Desk::new();
+    let file = desk.file("config", &desk.cluster.stale());
+    // A shell's echo would make a line of its own of it: the file would belong to that user then.
+    desk.file(
+        "config.backup-\\nfile -rw------- 1 1234 1234 ",
+        "whatever was kept here",
+    );
+    let answer = desk.write(json!({"dest": file}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    let owner = |path: &Path| fs::metadata(path).unwrap().uid();
+    assert_eq!(owner(&file), owner(desk.home.path()));
+    let odd = desk.path("a\\cb/config");
+    let answer = desk.write(json!({"dest": odd}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    assert!(odd.is_file());
+    assert!(!desk.path("a").exists());
+}
+
+#[test]
+fn a_link_to_a_path_with_control_characters_is_refused() {
+    let desk = Desk::new();
+    let file = desk.path("config");
+    symlink("other\nfile -rw------- 1 1234 1234 x", &file).unwrap();
+    let answer = desk.write(json!({"dest": file}));
+    let told = answer["msg"].as_str().unwrap();
+    assert!(told.contains("control characters"), "{told}");
+    assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
 }

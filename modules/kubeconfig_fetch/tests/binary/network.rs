@@ -96,3 +96,44 @@ fn a_server_that_does_not_take_our_certificate_is_told_apart() {
     );
     assert!(desk.path("config").exists());
 }
+
+#[test]
+fn an_address_that_answers_stays_and_one_that_does_not_is_changed() {
+    let desk = Desk::new();
+    let working = format!(
+        "https://localhost:{}",
+        desk.cluster.serve(&["localhost"], "200 OK")
+    );
+    let other = format!(
+        "https://localhost:{}",
+        Cluster::new().serve(&["localhost"], "200 OK")
+    );
+    let new = "https://k3s-1.invalid:6443";
+    for (address, verify, expected) in [
+        (working.as_str(), true, working.as_str()),
+        // Another cluster answers there, so this one does not.
+        (&other, true, new),
+        ("https://127.0.0.1:1", true, new),
+        // Nobody was asked.
+        (&working, false, new),
+    ] {
+        let stale = desk.cluster.stale().replace("https://127.0.0.1:6443", address);
+        let file = desk.file("config", &stale);
+        let answer = desk.write(json!({"dest": file, "verify": verify, "verify_timeout": 1}));
+        assert_eq!(
+            (&answer["server"], &answer["failed"]),
+            (&json!(expected), &json!(false)),
+            "{answer}"
+        );
+        assert!(
+            std::fs::read_to_string(&file)
+                .unwrap()
+                .contains(&format!("server: {expected}\n"))
+        );
+        assert_eq!(
+            answer["reachable"],
+            json!(verify.then_some(expected == working)),
+            "{answer}"
+        );
+    }
+}

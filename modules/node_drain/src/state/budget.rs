@@ -1,6 +1,5 @@
 //! Budgets, and which pods they select.
 
-use super::Api;
 use kubectl::{LabelSelector, Meta};
 use serde::{Deserialize, Serialize};
 use workloads::Pod;
@@ -19,7 +18,7 @@ struct BudgetObject {
 #[serde(default, rename_all = "camelCase")]
 struct BudgetSpec {
     selector: Option<LabelSelector>,
-    /// Since 1.26: `IfHealthyBudget`, which is what every version does where it is not said, or `AlwaysAllow`.
+    /// `IfHealthyBudget`, which is also what holds where it is not said, or `AlwaysAllow`.
     unhealthy_pod_eviction_policy: Option<String>,
 }
 
@@ -58,15 +57,10 @@ impl From<BudgetObject> for Budget {
 }
 
 impl Budget {
-    /// An empty selector means all pods of the namespace in policy/v1, and none in v1beta1.
-    pub fn selects(&self, pod: &Meta, api: &Api) -> bool {
-        let Some(selector) = self.selector.as_ref().filter(|_| self.namespace == pod.namespace) else {
-            return false;
-        };
-        if selector.is_empty() {
-            return api.budgets != "policy/v1beta1";
-        }
-        selector.selects(&pod.labels)
+    /// An empty selector means all pods of the namespace, and none means no pod.
+    pub fn selects(&self, pod: &Meta) -> bool {
+        let selector = self.selector.as_ref();
+        self.namespace == pod.namespace && selector.is_some_and(|selector| selector.selects(&pod.labels))
     }
 
     /// Whether it keeps this pod, which it selects, from going now. A pod that has not started is nobody's loss; one that

@@ -1,8 +1,7 @@
-//! The parsers on what was recorded: real k3s where it was at hand, else the lab's, through real kubectls.
+//! The parsers on what was recorded, or written by hand after a modern server.
 
 use super::*;
 use kubectl::{Claim, List, PersistentVolume};
-use serde_json::Value;
 use workloads::{Node, Pod, pinned};
 
 macro_rules! recorded {
@@ -48,42 +47,36 @@ fn a_cordoned_node_with_our_record() {
 
 #[test]
 fn a_node_whose_kubelet_is_gone() {
-    let conditions: Value = serde_json::from_str(recorded!("k3s-v1.21.2-conditions-not-ready.json")).unwrap();
-    let node = serde_json::json!({"metadata": {"name": "n3"}, "status": {"conditions": conditions}});
-    let node: Node = serde_json::from_value(node).unwrap();
-    assert_eq!(node.trouble.unwrap(), "Ready is Unknown (NodeStatusUnknown)");
-}
-
-#[test]
-fn a_budget_of_a_real_server() {
-    let budget: Budget = serde_json::from_str(recorded!("k3s-v1.21.2-budget.json")).unwrap();
-    let headroom = Headroom {
-        disruptions_allowed: 0,
-        current_healthy: 2,
-        desired_healthy: 2,
-        expected_pods: 2,
-    };
+    let nodes: Vec<Node> = list_of("by-hand-k3s-v1.36-nodes.json");
+    let gone = nodes.iter().find(|node| node.name == "n4").unwrap();
     assert_eq!(
-        (budget.namespace.as_str(), budget.name.as_str(), budget.headroom),
-        ("demo", "web", headroom)
+        gone.trouble.as_deref(),
+        Some("Ready is Unknown (NodeStatusUnknown)")
     );
 }
 
 #[test]
-fn pods_their_owners_and_the_budgets_that_select_them() {
-    let api = Api {
-        budgets: "policy/v1".to_owned(),
-        eviction: "policy/v1".to_owned(),
+fn a_budget_and_its_headroom() {
+    let budgets: Vec<Budget> = list_of("by-hand-k3s-v1.36-budgets.json");
+    let budget = budgets.iter().find(|budget| budget.name == "if-healthy").unwrap();
+    let headroom = Headroom {
+        disruptions_allowed: 0,
+        current_healthy: 1,
+        desired_healthy: 2,
+        expected_pods: 2,
     };
+    assert_eq!((budget.namespace.as_str(), budget.headroom), ("demo", headroom));
+}
+
+#[test]
+fn pods_their_owners_and_the_budgets_that_select_them() {
     let budgets: Vec<Budget> = list(recorded!("standin-v1.31.4-budgets.json"));
     let pods: Vec<Pod> = list(recorded!("standin-v1.31.4-pods-on-n2.json"));
     let mut seen: Vec<String> = pods
         .iter()
         .map(|pod| {
             let owner = pod.metadata.controller().map_or("", |owner| &owner.kind);
-            let selected = budgets
-                .iter()
-                .filter(|budget| budget.selects(&pod.metadata, &api));
+            let selected = budgets.iter().filter(|budget| budget.selects(&pod.metadata));
             let selected: Vec<&str> = selected.map(|budget| budget.name.as_str()).collect();
             let name = pod.metadata.name.split('-').next().unwrap();
             let empty_dir = if pod.has_empty_dir() { " emptyDir" } else { "" };
@@ -151,69 +144,6 @@ fn a_volume_of_a_zone_is_tied_only_while_the_zone_has_one_node() {
     assert_eq!(tied(&[node("n2", "b")]), 1);
     assert_eq!(tied(&[node("n2", "a")]), 0);
     assert_eq!(tied(&[node("n9", "b")]), 0);
-}
-
-#[test]
-fn the_server_says_which_versions_it_speaks() {
-    let served = |groups: &str, core: &str| {
-        let (groups, core) = (
-            serde_json::from_str::<Groups>(groups),
-            serde_json::from_str::<Resources>(core),
-        );
-        let api = Api::served(&groups.unwrap(), &core.unwrap()).unwrap();
-        (api.budgets, api.eviction)
-    };
-    let new = served(
-        recorded!("standin-v1.31.4-apis.json"),
-        recorded!("standin-v1.31.4-api-v1.json"),
-    );
-    assert_eq!(new, ("policy/v1".to_owned(), "policy/v1".to_owned()));
-    let old = served(
-        recorded!("standin-v1.20.8-apis.json"),
-        recorded!("standin-v1.20.8-api-v1.json"),
-    );
-    assert_eq!(old, ("policy/v1beta1".to_owned(), "policy/v1beta1".to_owned()));
-    // Both versions are served from 1.21 to 1.24, and evictions of v1 since 1.22.
-    let both = served(
-        &testbed::recorded("k3s-v1.22.5-apis.json"),
-        &testbed::recorded("k3s-v1.22.5-api-v1.json"),
-    );
-    assert_eq!(both, ("policy/v1".to_owned(), "policy/v1".to_owned()));
-}
-
-/// An empty selector means all in one version of the API and nothing in the other; each tells the other's in words of
-/// its own.
-#[test]
-fn budgets_of_a_real_server_in_both_versions() {
-    let selected = |list: &str, version: &str| -> Vec<String> {
-        let api = Api {
-            budgets: version.to_owned(),
-            eviction: String::new(),
-        };
-        let pods: Vec<Pod> = list_of("k3s-v1.22.5-pods.json");
-        let budgets: Vec<Budget> = list_of(list);
-        let mut told: Vec<String> = budgets
-            .iter()
-            .map(|budget| {
-                // Only its namespace keeps it from all of them.
-                let in_its_namespace = |pod: &&Pod| {
-                    let mut metadata = pod.metadata.clone();
-                    metadata.namespace.clone_from(&budget.namespace);
-                    budget.selects(&metadata, &api)
-                };
-                let count = pods.iter().filter(in_its_namespace).count();
-                format!("{} {count}", budget.name)
-            })
-            .collect();
-        told.sort();
-        told
-    };
-    let expected = ["everybody 5", "nobody 0", "twice 1", "twice-too 1", "web-all 2"];
-    assert_eq!(selected("k3s-v1.22.5-budgets-v1.json", "policy/v1"), expected);
-    assert_eq!(
-        selected("k3s-v1.22.5-budgets-v1beta1.json", "policy/v1beta1"),
-        expected
-    );
 }
 
 #[test]

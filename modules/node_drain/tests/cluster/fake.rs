@@ -135,10 +135,6 @@ impl Cluster {
         self.with(|inner| inner.loses_an_answer = true)
     }
 
-    pub(crate) fn old(self) -> Self {
-        self.with(|inner| inner.old = true)
-    }
-
     pub(crate) fn pages_of(self, count: usize) -> Self {
         self.with(|inner| inner.page = count)
     }

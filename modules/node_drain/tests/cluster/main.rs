@@ -522,17 +522,14 @@ fn cordoned_is_only_that() {
 }
 
 #[test]
-fn an_old_server_is_asked_in_its_own_words() {
-    let cluster = Cluster::new()
-        .deployment("web", 1, &["n1"])
-        .budget("web", 0)
-        .old();
+fn an_eviction_names_the_very_pod_and_the_grace_it_gets() {
+    let cluster = Cluster::new().deployment("web", 1, &["n1"]).budget("web", 0);
     let answer = drain(&cluster, json!({"grace_period": 7}));
     assert_eq!(answer["failed"], false, "{answer:#}");
     let body = cluster.last_body();
     assert_eq!(
         (&body["apiVersion"], &body["deleteOptions"]["gracePeriodSeconds"]),
-        (&json!("policy/v1beta1"), &json!(7))
+        (&json!("policy/v1"), &json!(7))
     );
     assert_eq!(body["deleteOptions"]["preconditions"]["uid"], "uid-web-1");
 }

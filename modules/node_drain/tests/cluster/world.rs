@@ -40,7 +40,6 @@ pub(crate) struct Inner {
     pub(crate) storm: bool,
     pub(crate) conflicts: usize,
     pub(crate) loses_an_answer: bool,
-    pub(crate) old: bool,
     pub(crate) page: usize,
     pub(crate) at_first_patch: Option<Hook>,
     pub(crate) last_body: Value,
@@ -169,20 +168,13 @@ impl Inner {
             .find_map(|part| part.strip_prefix("fieldSelector="));
         let field = fields.and_then(|fields| fields.split_once("%3D"));
         let items: Vec<Value> = match path {
-            "/apis" => return json!({"groups": [{"name": "policy", "versions": self.policies()}]}),
-            "/api/v1" => {
-                let version = if self.old { "v1beta1" } else { "v1" };
-                let eviction = json!({"name": "pods/eviction", "group": "policy", "version": version, "kind": "Eviction"});
-                return json!({"resources": [{"name": "pods", "kind": "Pod"}, eviction]});
-            }
             "/api/v1/nodes" => self.nodes.values().cloned().collect(),
             "/api/v1/pods" => self.pods.iter().map(|pod| self.pod(pod)).collect(),
             "/apis/apps/v1/replicasets" => self.deployments.keys().map(|name| owned(name, self)).collect(),
             "/apis/apps/v1/deployments" => self.deployments.keys().map(|name| plain(name, self)).collect(),
             "/api/v1/persistentvolumeclaims" => self.pinned().map(claim).collect(),
             "/api/v1/persistentvolumes" => self.pinned().map(volume).collect(),
-            "/apis/policy/v1/poddisruptionbudgets" if !self.old => self.all_budgets(),
-            "/apis/policy/v1beta1/poddisruptionbudgets" if self.old => self.all_budgets(),
+            "/apis/policy/v1/poddisruptionbudgets" => self.all_budgets(),
             other => panic!("nobody answers {other}"),
         };
         let selected = |item: &Value| match field {
@@ -199,18 +191,6 @@ impl Inner {
             String::new()
         };
         json!({"metadata": {"continue": next}, "items": items.iter().skip(from).take(self.page).collect::<Vec<_>>()})
-    }
-
-    pub(crate) fn policies(&self) -> Value {
-        let versions: &[&str] = if self.old {
-            &["policy/v1beta1"]
-        } else {
-            &["policy/v1", "policy/v1beta1"]
-        };
-        versions
-            .iter()
-            .map(|version| json!({"groupVersion": version}))
-            .collect()
     }
 
     pub(crate) fn pinned(&self) -> impl Iterator<Item = &Pod> {

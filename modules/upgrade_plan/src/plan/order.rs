@@ -1,10 +1,10 @@
 //! Workers or controllers first. A kubelet may never be newer in minor than any API server; inside a minor the
 //! operators' order, workers first, holds.
 
-use super::Refusal;
 use crate::node::Node;
 use crate::params::{Order, Params};
 use k3s_types::K3sVersion;
+use per_node::Refusal;
 
 pub(crate) const WORKERS_FIRST: &str = "workers_first";
 pub(crate) const SERVERS_FIRST: &str = "servers_first";
@@ -54,11 +54,12 @@ pub(crate) fn choose(params: &Params) -> Chosen {
 fn forced(params: &Params, safe: &'static str, why: String) -> Chosen {
     let asked = asked(params.order).unwrap_or(safe);
     let refusal = (asked != safe).then(|| Refusal {
-        host: "the run".to_owned(),
-        rule: "order".to_owned(),
-        evidence: format!("{} was asked for, but {why}", words(asked)),
-        lifted_by: None,
         next: Some(format!("-e k3s_upgrade_order=auto (or {safe})")),
+        ..Refusal::new(
+            "the run",
+            "order",
+            format!("{} was asked for, but {why}", words(asked)),
+        )
     });
     Chosen {
         order: asked,

@@ -1,9 +1,10 @@
 //! What must be settled first, of all nodes at once: an operator who mends one thing at a time and is told the
 //! next one after each run is not helped.
 
-use super::{Refusal, Turn};
+use super::Turn;
 use crate::node::Node;
 use crate::params::Params;
+use per_node::Refusal;
 use std::collections::BTreeMap;
 
 pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
@@ -29,7 +30,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let servers = params.nodes.iter().filter(|node| node.is_server());
     let tell = |node: &Node| Refusal {
         next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
-        ..refusal(
+        ..Refusal::new(
             &node.host,
             "server_down",
             format!(
@@ -47,22 +48,12 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     servers.filter(is_down).map(tell).collect()
 }
 
-fn refusal(host: &str, rule: &str, evidence: impl Into<String>) -> Refusal {
-    Refusal {
-        host: host.to_owned(),
-        rule: rule.to_owned(),
-        evidence: evidence.into(),
-        lifted_by: None,
-        next: None,
-    }
-}
-
 /// What the inventory says of a node must be possible, and of each node something else.
 fn mapping(params: &Params) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for node in &params.nodes {
         if node.role.is_none() {
-            refusals.push(refusal(
+            refusals.push(Refusal::new(
                 &node.host,
                 "mapping",
                 "it is neither in k3s_controllers nor in k3s_workers",
@@ -75,7 +66,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
             .filter(|host| !hosts.is_empty() && !hosts.contains(host))
         {
             let known = hosts.join(", ");
-            refusals.push(refusal(
+            refusals.push(Refusal::new(
                 &node.host,
                 "mapping",
                 format!("its pve_host {host} is not in the group pve ({known})"),
@@ -105,7 +96,7 @@ fn shared(params: &Params, key: impl Fn(&Node) -> Option<String>) -> Vec<Refusal
     }
     let twice = seen.into_iter().filter(|(_, hosts)| hosts.len() > 1);
     twice
-        .map(|(key, hosts)| refusal(&hosts.join(", "), "mapping", format!("they have the same {key}")))
+        .map(|(key, hosts)| Refusal::new(&hosts.join(", "), "mapping", format!("they have the same {key}")))
         .collect()
 }
 
@@ -120,17 +111,18 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         .map(|refused| Refusal {
             lifted_by: Some(variable_for(&refused.r#override)),
             next: Some(refused.next.clone()),
-            ..refusal(&node.host, &refused.rule, refused.evidence.clone())
+            stops: refused.stops.clone(),
+            ..Refusal::new(&node.host, &refused.rule, refused.evidence.clone())
         })
         .collect();
     // A node that could not be looked at fails everywhere for the same reason: once is enough.
     if refusals.is_empty()
         && let Some(fault) = version.task.fault()
     {
-        return vec![refusal(&node.host, "look", fault)];
+        return vec![Refusal::new(&node.host, "look", fault)];
     }
     if refusals.is_empty() && !version.task.was_run() {
-        return vec![refusal(&node.host, "look", "it was not looked at")];
+        return vec![Refusal::new(&node.host, "look", "it was not looked at")];
     }
     // What its version forbids, the installation forbids too, in other words.
     if refusals.is_empty()
@@ -168,7 +160,7 @@ fn liftable(host: &str, rule: &str, fault: String) -> Refusal {
     let variables = variables.collect::<Vec<_>>().join(" ");
     Refusal {
         lifted_by: Some(variables).filter(|all| !all.is_empty()),
-        ..refusal(host, rule, fault)
+        ..Refusal::new(host, rule, fault)
     }
 }
 
@@ -182,7 +174,7 @@ fn variable_for(option: &str) -> String {
 fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let servers: Vec<&Node> = params.nodes.iter().filter(|node| node.is_server()).collect();
     let Some(first) = servers.first() else {
-        let lacking = refusal(
+        let lacking = Refusal::new(
             "the run",
             "api",
             "there is no controller among the nodes (group k3s_controllers)",
@@ -210,6 +202,6 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
         .join(", ");
     Some(Refusal {
         next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
-        ..refusal(&names, "api", format!("no controller's API answers: {said}"))
+        ..Refusal::new(&names, "api", format!("no controller's API answers: {said}"))
     })
 }

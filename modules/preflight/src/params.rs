@@ -1,0 +1,54 @@
+//! What the user asks for, and what was found out about each node before.
+
+use per_node::Task;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The options; see `preflight.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    pub run: String,
+    pub nodes: Vec<Node>,
+    #[serde(default = "usual_prefix")]
+    pub variables: String,
+    #[serde(default = "yes")]
+    pub fail_on_refusal: bool,
+}
+
+fn usual_prefix() -> String {
+    "k3s_".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Node {
+    /// Its name in the inventory.
+    pub host: String,
+    /// Registered answers, by what was looked at.
+    pub answers: BTreeMap<String, Answer>,
+}
+
+/// Answers have many more keys; only what stops a run is read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    #[serde(flatten)]
+    pub task: Task,
+    pub refusals: Vec<Refused>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct Refused {
+    pub rule: String,
+    pub evidence: String,
+    #[serde(default)]
+    pub r#override: Option<String>,
+    #[serde(default, alias = "advice")]
+    pub next: Option<String>,
+    #[serde(default)]
+    pub stops: Vec<String>,
+}
