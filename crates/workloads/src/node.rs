@@ -171,6 +171,19 @@ mod tests {
                 node.allocatable.of("pods") / 1000
             )
         };
+        let real = read(&recorded("k3s-v1.36.3-nodes.json"));
+        let seen: Vec<String> = real.iter().map(told).collect();
+        assert_eq!(
+            seen,
+            [
+                "k3s-controller-1 server v1.36.3+k3s1 amd64 24105 MiB, 110 pods",
+                "k3s-controller-2 server v1.36.3+k3s1 amd64 24105 MiB, 110 pods",
+                "k3s-controller-3 server v1.36.3+k3s1 amd64 24105 MiB, 110 pods",
+                "k3s-worker-1 agent v1.36.3+k3s1 amd64 24105 MiB, 50 pods",
+            ]
+        );
+        let cordoned: Vec<bool> = real.iter().map(|node| node.unschedulable).collect();
+        assert_eq!(cordoned, [false, false, false, true]);
         let new = read(&recorded("by-hand-k3s-v1.36-nodes.json"));
         let seen: Vec<String> = new.iter().map(told).collect();
         assert_eq!(

@@ -309,6 +309,16 @@ mod tests {
     #[test]
     fn pods_of_real_servers() {
         assert_eq!(
+            told(&recorded("k3s-v1.36.3-pods.json")),
+            [
+                "coredns of ReplicaSet: ready, 100m",
+                "helm of Job: finished emptyDir, 100m",
+                "svclb of DaemonSet: ready, 0m",
+                "vault of StatefulSet: ready, 0m",
+                "web of ReplicaSet: ready emptyDir, 0m",
+            ]
+        );
+        assert_eq!(
             told(&recorded("by-hand-k3s-v1.36-pods.json")),
             [
                 // A sidecar beside its container, or with the init container that comes after it.

@@ -218,6 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn jobs_of_a_real_k3s_and_the_releases_they_have_deployed() {
+        let list = testbed::recorded("k3s-v1.36.3-jobs.json");
+        let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;
+        // As the labels of the releases' Secrets had it.
+        let hashes = [
+            "231D57D61963F3E428610B29DA2AF35B52A8358ABFDBD328A9CEFA9FF308B34",
+            "871398D52A03743753DF68A77BFC26E7CEB57E7F282AB3C7BD3FB4AC4F436F3",
+        ];
+        let release = |hash: &str| Release {
+            revision: 1,
+            status: "deployed".to_owned(),
+            config_hash: hash.to_owned(),
+            made: Vec::new(),
+        };
+        assert_eq!(jobs.len(), 2);
+        for (job, hash) in jobs.iter().zip(hashes) {
+            assert_eq!((job.word(), job.policy()), ("complete", "retry"));
+            assert!(job.has_deployed(&release(hash)) && !job.has_deployed(&release("")));
+        }
+    }
+
+    #[test]
     fn jobs_of_a_modern_controller() {
         let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
         let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;

@@ -38,6 +38,13 @@ fn charts_of_other_versions() {
         charts.iter().map(told).collect()
     };
     assert_eq!(
+        charts(&testbed::recorded("k3s-v1.36.3-helmcharts.json")),
+        [
+            r#"kube-system/traefik by helm-install-traefik: "retry" false "secret""#,
+            r#"kube-system/traefik-crd by helm-install-traefik-crd: "retry" false "secret""#,
+        ]
+    );
+    assert_eq!(
         charts(&testbed::recorded("by-hand-k3s-v1.36-helmcharts.json")),
         [
             r#"kube-system/traefik by helm-install-traefik: "reinstall" false "secret""#,

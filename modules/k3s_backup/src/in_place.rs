@@ -110,8 +110,8 @@ mod tests {
         json!({"run": "k3s etcd-snapshot ls -o json", "stdout": list})
     }
 
-    const LIST: &str = include_str!("../tests/recorded/k3s-v1.36.2-etcd-snapshot-ls.json");
-    const PATH: &str = "/s/rec-k3s-controller-1-1795941973";
+    const LIST: &str = include_str!("../tests/recorded/k3s-v1.36.3-etcd-snapshot-ls.json");
+    const PATH: &str = "/s/rec-k3s-controller-1-1795947939";
 
     #[test]
     fn a_snapshot_is_looked_for_until_it_is_listed() {

@@ -118,6 +118,15 @@ mod tests {
             };
             list["items"].as_array().unwrap().iter().map(told).collect()
         };
+        assert_eq!(
+            told("k3s-v1.36.3-nodes.json"),
+            [
+                "k3s-controller-1 true true",
+                "k3s-controller-2 true true",
+                "k3s-controller-3 true true",
+                "k3s-worker-1 false true",
+            ]
+        );
         // The third runs etcd and no API: it too would go on with the old data.
         assert_eq!(
             told("by-hand-k3s-v1.36-nodes.json"),

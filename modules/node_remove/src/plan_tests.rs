@@ -228,6 +228,15 @@ fn nodes_of_other_versions() {
         nodes.items.iter().map(told).collect()
     };
     assert_eq!(
+        told("k3s-v1.36.3-nodes.json"),
+        [
+            "k3s-controller-1: server k3s-controller-1-a010bcec True",
+            "k3s-controller-2: server k3s-controller-2-2c679fcb True",
+            "k3s-controller-3: server k3s-controller-3-51d75a9c True",
+            "k3s-worker-1: other - True",
+        ]
+    );
+    assert_eq!(
         told("by-hand-k3s-v1.36-nodes.json"),
         [
             "n1: server n1-00000001 True",

@@ -115,6 +115,15 @@ mod tests {
             nodes.iter().map(told).collect()
         };
         assert_eq!(
+            told("k3s-v1.36.3-nodes.json"),
+            [
+                r#"k3s-controller-1 true "k3s-controller-1-a010bcec" at 10.99.0.101 10.99.0.101"#,
+                r#"k3s-controller-2 true "k3s-controller-2-2c679fcb" at 10.99.0.102 10.99.0.102"#,
+                r#"k3s-controller-3 true "k3s-controller-3-51d75a9c" at 10.99.0.103 10.99.0.103"#,
+                r#"k3s-worker-1 false "" at 10.99.0.111"#,
+            ]
+        );
+        assert_eq!(
             told("by-hand-k3s-v1.36-nodes.json"),
             [
                 r#"n1 true "n1-00000001" at 10.0.0.1 fd00::1 10.0.0.1: MemberNotLearner"#,

@@ -56,16 +56,25 @@ fn a_node_whose_kubelet_is_gone() {
 }
 
 #[test]
-fn a_budget_and_its_headroom() {
-    let budgets: Vec<Budget> = list_of("by-hand-k3s-v1.36-budgets.json");
-    let budget = budgets.iter().find(|budget| budget.name == "if-healthy").unwrap();
+fn a_budget_of_a_real_server() {
+    let budgets: Vec<Budget> = list_of("k3s-v1.36.3-budgets.json");
+    let budget = &budgets[0];
     let headroom = Headroom {
         disruptions_allowed: 0,
-        current_healthy: 1,
+        current_healthy: 2,
         desired_healthy: 2,
         expected_pods: 2,
     };
-    assert_eq!((budget.namespace.as_str(), budget.headroom), ("demo", headroom));
+    assert_eq!(
+        (budget.namespace.as_str(), budget.name.as_str(), budget.headroom),
+        ("default", "vault", headroom)
+    );
+    let pods: Vec<Pod> = list_of("k3s-v1.36.3-pods.json");
+    let kept = pods
+        .iter()
+        .filter(|pod| budget.selects(&pod.metadata) && budget.keeps(pod));
+    let kept: Vec<&str> = kept.map(|pod| pod.metadata.name.as_str()).collect();
+    assert_eq!(kept, ["vault-0"]);
 }
 
 #[test]
