@@ -66,14 +66,14 @@ impl Arguments {
 /// What Kubernetes no longer has, by the minor that is the first without it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Removed {
-    arguments: Vec<Names>,
-    feature_gates: Vec<Names>,
+pub(crate) struct Removed {
+    arguments: Vec<Gone>,
+    feature_gates: Vec<Gone>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Names {
+struct Gone {
     since: String,
     /// Every component has the same feature gates.
     component: Option<String>,
@@ -86,22 +86,32 @@ impl Removed {
     }
 
     /// Those of the arguments that `from` (`None`: a new node) still has and `to` has not.
-    pub(crate) fn among(&self, arguments: &Arguments, from: Option<&K3sVersion>, to: &K3sVersion) -> Vec<String> {
-        let crossed = |names: &&Names| {
-            let without = |version: &K3sVersion| vec![version.major, version.minor] >= numbers(&names.since);
+    pub(crate) fn among(
+        &self,
+        arguments: &Arguments,
+        from: Option<&K3sVersion>,
+        to: &K3sVersion,
+    ) -> Vec<String> {
+        let crossed = |gone: &&Gone| {
+            let without = |version: &K3sVersion| vec![version.major, version.minor] >= numbers(&gone.since);
             without(to) && !from.is_some_and(without)
         };
-        let plain = self.arguments.iter().filter(crossed).flat_map(|names| {
-            let component = names.component.as_deref().unwrap_or_default();
-            let there = names.names.iter().filter(move |name| arguments.has(component, name));
-            there.map(move |name| format!("{component}-arg {name} (gone in {})", names.since))
+        let plain = self.arguments.iter().filter(crossed);
+        let plain = plain.flat_map(|gone| {
+            let component = gone.component.as_deref().unwrap_or_default();
+            let there = gone
+                .names
+                .iter()
+                .filter(move |name| arguments.has(component, name));
+            there.map(move |name| format!("{component}-arg {name} (gone in {})", gone.since))
         });
-        let gates = self.feature_gates.iter().filter(crossed).flat_map(|names| {
+        let gates = self.feature_gates.iter().filter(crossed);
+        let gates = gates.flat_map(|gone| {
             let there = arguments
                 .feature_gates()
-                .filter(|(_, gate)| names.names.iter().any(|name| name == gate));
+                .filter(|(_, gate)| gone.names.iter().any(|name| name == gate));
             there.map(|(component, gate)| {
-                format!("{component}-arg feature-gates={gate} (gone in {})", names.since)
+                format!("{component}-arg feature-gates={gate} (gone in {})", gone.since)
             })
         });
         plain.chain(gates).collect()

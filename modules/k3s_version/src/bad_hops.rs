@@ -98,24 +98,30 @@ impl Knowledge {
     }
 
     /// To ask the cluster costs a visit each, so only what this hop turns on is asked.
-    pub(crate) fn questions(&self, lifted: &[String], from: &K3sVersion, to: &K3sVersion) -> Vec<Question<'_>> {
-        let crossed = |rule: &&BadHop| rule.is_crossed(Some(from), to, &self.builds) && !lifted.contains(&rule.rule);
-        let questions = self.rules.iter().filter(crossed).map(|rule| match &rule.condition {
-            Condition::ObjectsOf(definitions) => Some(Question::Objects(&rule.rule, definitions)),
-            Condition::ChartValue(value) => Some(Question::Value(&rule.rule, value)),
-            _ => None,
-        });
+    pub(crate) fn questions(
+        &self,
+        lifted: &[String],
+        from: &K3sVersion,
+        to: &K3sVersion,
+    ) -> Vec<Question<'_>> {
+        let crossed =
+            |rule: &&BadHop| rule.is_crossed(Some(from), to, &self.builds) && !lifted.contains(&rule.rule);
+        let questions = self
+            .rules
+            .iter()
+            .filter(crossed)
+            .map(|rule| match &rule.condition {
+                Condition::ObjectsOf(definitions) => Some(Question::Objects(&rule.rule, definitions)),
+                Condition::ChartValue(value) => Some(Question::Value(&rule.rule, value)),
+                _ => None,
+            });
         questions.flatten().collect()
     }
 
     /// What every member of etcd has to run before a build carries a newer one.
     pub(crate) fn etcd_steps(&self, lifted: &[String]) -> Vec<EtcdStep<'_>> {
         let counted = self.rules.iter().filter(|rule| !lifted.contains(&rule.rule));
-        let steps = counted.filter_map(|rule| match (&rule.reaching, &rule.condition) {
-            (Some(Reaching::Etcd(reaching)), Condition::EtcdOlderThan(from)) => Some(EtcdStep { reaching, from }),
-            _ => None,
-        });
-        steps.collect()
+        counted.filter_map(BadHop::etcd_step).collect()
     }
 }
 
@@ -166,8 +172,17 @@ impl BadHop {
         }
     }
 
+    pub(crate) fn etcd_step(&self) -> Option<EtcdStep<'_>> {
+        match (&self.reaching, &self.condition) {
+            (Some(Reaching::Etcd(reaching)), Condition::EtcdOlderThan(from)) => {
+                Some(EtcdStep { reaching, from })
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_about_etcd(&self) -> bool {
-        matches!(self.condition, Condition::EtcdOlderThan(_))
+        self.etcd_step().is_some()
     }
 
     /// What runs in etcd is asked of etcd, so for its rules only the target counts.
@@ -187,9 +202,7 @@ impl Reaching {
             carried.is_some_and(|carried| numbers(carried) >= numbers(wanted))
         };
         match self {
-            Self::Kubernetes(wanted) => {
-                vec![version.major, version.minor, version.patch] >= numbers(wanted)
-            }
+            Self::Kubernetes(wanted) => vec![version.major, version.minor, version.patch] >= numbers(wanted),
             Self::Etcd(wanted) => carries(Component::Etcd, wanted),
             Self::Traefik(wanted) => carries(Component::Traefik, wanted),
         }
@@ -221,7 +234,9 @@ fn old_etcd(
         (Some(running), _) => format!("etcd {running} runs here, older than {wanted}"),
         (None, Some((_, carried))) if numbers(carried) >= numbers(wanted) => return None,
         (None, Some((from, carried))) => {
-            format!("etcd does not tell its version, and k3s {from} carries etcd {carried}, older than {wanted}")
+            format!(
+                "etcd does not tell its version, and k3s {from} carries etcd {carried}, older than {wanted}"
+            )
         }
         (None, None) => {
             format!("there is a member of etcd here whose version is not known to be {wanted} or later")

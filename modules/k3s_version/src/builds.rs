@@ -37,7 +37,11 @@ impl Builds {
     pub(crate) fn nearest(&self, version: &K3sVersion) -> Option<&Build> {
         let of_minor = |build: &&Build| build.version.minor_version() == version.minor_version();
         let minor: Vec<&Build> = self.0.iter().filter(of_minor).collect();
-        let known = if minor.is_empty() { self.0.iter().collect() } else { minor };
+        let known = if minor.is_empty() {
+            self.0.iter().collect()
+        } else {
+            minor
+        };
         let older = known.iter().rev().find(|build| build.version <= *version);
         older.or(known.first()).copied()
     }
@@ -45,7 +49,11 @@ impl Builds {
     /// The version of a component inside. Where no source tells it of the build itself, the build before it does.
     pub(crate) fn carried(&self, version: &K3sVersion, component: Component) -> Option<&str> {
         let nearest = self.nearest(version)?;
-        let older = self.0.iter().rev().filter(|build| build.version <= nearest.version);
+        let older = self
+            .0
+            .iter()
+            .rev()
+            .filter(|build| build.version <= nearest.version);
         let same = older.filter(|build| build.version.minor_version() == nearest.version.minor_version());
         same.into_iter().find_map(|build| build.component(component))
     }
@@ -59,10 +67,7 @@ impl Builds {
         to: &K3sVersion,
         steps: &[EtcdStep],
     ) -> Option<Vec<K3sVersion>> {
-        let last = self.carried(to, Component::Etcd)?;
-        let stops = self.0.iter().rev().filter(|build| build.version < *to);
-        let stops = stops.filter_map(|build| Some((&build.version, build.etcd.as_deref()?)));
-        let all: Vec<(&K3sVersion, &str)> = std::iter::once((to, last)).chain(stops).collect();
+        let reachable = self.up_to(to)?;
         let mut seen: Vec<&K3sVersion> = Vec::new();
         let mut ways: VecDeque<(&str, Vec<&K3sVersion>)> = VecDeque::from([(etcd, vec![from])]);
         while let Some((etcd, way)) = ways.pop_front() {
@@ -70,15 +75,23 @@ impl Builds {
             if here == to {
                 return Some(way.into_iter().skip(1).cloned().collect());
             }
-            for (there, carried) in &all {
-                let allowed = is_one_minor_at_most(here, there) && steps.iter().all(|step| step.allows(etcd, carried));
-                if allowed && !seen.contains(there) {
+            for (there, carried) in &reachable {
+                let allowed = steps.iter().all(|step| step.allows(etcd, carried));
+                if allowed && is_one_minor_at_most(here, there) && !seen.contains(there) {
                     seen.push(there);
                     ways.push_back((carried, way.iter().copied().chain([*there]).collect()));
                 }
             }
         }
         None
+    }
+
+    /// The target and the builds before it whose etcd is known, newest first, each with its etcd.
+    fn up_to<'b>(&'b self, to: &'b K3sVersion) -> Option<Vec<(&'b K3sVersion, &'b str)>> {
+        let target = (to, self.carried(to, Component::Etcd)?);
+        let before = self.0.iter().rev().filter(|build| build.version < *to);
+        let known = before.filter_map(|build| Some((&build.version, build.etcd.as_deref()?)));
+        Some(std::iter::once(target).chain(known).collect())
     }
 }
 
@@ -154,22 +167,41 @@ mod tests {
             ("v1.36.2+k3s1", "3.6.12"),
             ("v1.37.0+k3s1", "3.7.1"),
         ] {
-            assert_eq!(numbers(&carried(build, Component::Etcd)), numbers(etcd), "{build}");
+            assert_eq!(
+                numbers(&carried(build, Component::Etcd)),
+                numbers(etcd),
+                "{build}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_build_is_judged_by_the_newest_known_of_its_minor() {
         assert_eq!(nearest("v1.36.9+k3s1"), "v1.36.5+k3s1");
-        assert_eq!(nearest("v1.33.7+k3s2"), "v1.33.7+k3s1", "one in between by the one before it");
+        assert_eq!(
+            nearest("v1.33.7+k3s2"),
+            "v1.33.7+k3s1",
+            "one in between by the one before it"
+        );
         assert_eq!(nearest("v1.36.3+k3s-866d743e"), "v1.36.2+k3s1");
-        assert_eq!(nearest("v1.34.0-rc1+k3s1"), "v1.34.1+k3s1", "before the first: by the first");
-        assert_eq!(nearest("v1.38.0+k3s1"), "v1.37.1+k3s1", "a minor without any: by the newest");
+        assert_eq!(
+            nearest("v1.34.0-rc1+k3s1"),
+            "v1.34.1+k3s1",
+            "before the first: by the first"
+        );
+        assert_eq!(
+            nearest("v1.38.0+k3s1"),
+            "v1.37.1+k3s1",
+            "a minor without any: by the newest"
+        );
     }
 
     #[test]
     fn what_is_not_known_of_a_build_is_taken_from_the_one_before() {
-        assert_eq!(carried("v1.34.12+k3s1", Component::Etcd), carried("v1.34.11+k3s1", Component::Etcd));
+        assert_eq!(
+            carried("v1.34.12+k3s1", Component::Etcd),
+            carried("v1.34.11+k3s1", Component::Etcd)
+        );
         assert_eq!(carried("v1.34.11+k3s1", Component::Traefik), "3.7.4");
     }
 
@@ -177,7 +209,13 @@ mod tests {
     fn the_way_from_1_31_to_1_36_is_told_at_once() {
         assert_eq!(
             way("v1.31.4+k3s1", "v1.36.5+k3s1").unwrap(),
-            ["v1.32.13+k3s1", "v1.33.13+k3s2", "v1.34.11+k3s1", "v1.35.8+k3s1", "v1.36.5+k3s1"]
+            [
+                "v1.32.13+k3s1",
+                "v1.33.13+k3s2",
+                "v1.34.11+k3s1",
+                "v1.35.8+k3s1",
+                "v1.36.5+k3s1"
+            ]
         );
     }
 
@@ -192,7 +230,10 @@ mod tests {
             way("v1.32.5+k3s1", "v1.33.12+k3s1").unwrap(),
             ["v1.33.10+k3s1", "v1.33.12+k3s1"]
         );
-        assert_eq!(way("v1.36.1+k3s1", "v1.37.0+k3s1").unwrap(), ["v1.36.5+k3s1", "v1.37.0+k3s1"]);
+        assert_eq!(
+            way("v1.36.1+k3s1", "v1.37.0+k3s1").unwrap(),
+            ["v1.36.5+k3s1", "v1.37.0+k3s1"]
+        );
         assert_eq!(way("v1.36.2+k3s1", "v1.37.0+k3s1").unwrap(), ["v1.37.0+k3s1"]);
     }
 

@@ -74,7 +74,8 @@ arguments() {
         }
     }'
 }
-argument() { arguments | sed -n "s/^$1-arg $2=//p" | tail -n 1; }
+handed_on=$(arguments)
+argument() { printf '%s\n' "$handed_on" | sed -n "s/^$1-arg $2=//p" | tail -n 1; }
 
 # Where k3s keeps its data: the first folder that an argument, a variable or a file names and that k3s has used, else
 # the usual one. An agent's only kubeconfig is there, and the mark of a member of etcd.
@@ -87,7 +88,7 @@ for data in $(named) /var/lib/rancher/k3s; do
 done
 
 part arguments
-arguments
+printf '%s\n' "$handed_on"
 
 part cgroup
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo v2; else echo v1; fi
@@ -95,11 +96,11 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then echo v2; else echo v1; fi
 # What the kubelet's own files say of cgroup v1; the last one wins. k3s copies a file and a folder that are named by an
 # argument in among the others, so what it has copied earlier does not count.
 part kubelet
-config=$(argument kubelet config) folder=$(argument kubelet config-dir)
+config=$(argument kubelet config) folder=$(argument kubelet config-dir) own=$data/agent/etc
 {
     if [ -n "$config" ]; then cat "$config"; fi
     if [ -n "$folder" ]; then find "$folder" -name '*.conf' | LC_ALL=C sort | while read -r file; do cat "$file"; done; fi
-    find "$data/agent/etc/kubelet.conf.d" -name '*.conf' | LC_ALL=C sort | while read -r file; do
+    find "$own/kubelet.conf.d" -name '*.conf' | LC_ALL=C sort | while read -r file; do
         case $file in
         */10-cli-config.conf) [ -z "$config" ] || continue ;;
         */20-cli-config-dir/*) [ -z "$folder" ] || continue ;;

@@ -140,11 +140,16 @@ fn refusals(allow: &Allow, state: &State, hop: Option<Hop>) -> (Vec<Refusal>, Ve
     if let (Some(hop), Some(from), Some(newest)) = (hop, node.oldest(), node.newest()) {
         refusals.extend(of_the_hop(allow, hop, from, newest, to, &stops));
     }
-    refusals.extend(bad.into_iter().map(|(rule, found)| Refusal {
-        rule: rule.rule.clone(),
-        evidence: format!("{found}; {} ({})", rule.why, rule.source.join(", ")),
-        lifted_by: format!("allow_known_bad: [{}]", rule.rule),
-        next: rule.next.clone().unwrap_or_else(|| etcd_first(&stops, node.oldest())),
+    refusals.extend(bad.into_iter().map(|(rule, found)| {
+        Refusal {
+            rule: rule.rule.clone(),
+            evidence: format!("{found}; {} ({})", rule.why, rule.source.join(", ")),
+            lifted_by: format!("allow_known_bad: [{}]", rule.rule),
+            next: rule
+                .next
+                .clone()
+                .unwrap_or_else(|| etcd_first(rule, &stops, node.oldest())),
+        }
     }));
     (refusals, stops)
 }
@@ -157,7 +162,10 @@ fn bad_hops<'s>(
     to: &K3sVersion,
 ) -> impl Iterator<Item = (&'s BadHop, String)> {
     let known = &state.known;
-    let rules = known.rules.iter().filter(|rule| !allow.known_bad.contains(&rule.rule));
+    let rules = known
+        .rules
+        .iter()
+        .filter(|rule| !allow.known_bad.contains(&rule.rule));
     rules.filter_map(move |rule| Some((rule, rule.evidence(from, to, &state.node, known)?)))
 }
 
@@ -209,15 +217,25 @@ fn in_words(stops: &[Stop]) -> Option<String> {
         format!(" (first see to {})", rules.join(", "))
     };
     let (first, others) = stops.split_first()?;
-    let others = others.iter().map(|stop| format!(", then {}{}", stop.version, before(stop)));
-    Some(format!("{}{}{}", first.command, before(first), others.collect::<String>()))
+    let others = others
+        .iter()
+        .map(|stop| format!(", then {}{}", stop.version, before(stop)));
+    Some(format!(
+        "{}{}{}",
+        first.command,
+        before(first),
+        others.collect::<String>()
+    ))
 }
 
-fn etcd_first(stops: &[Stop], from: Option<&K3sVersion>) -> String {
-    match (in_words(stops), from) {
-        (Some(way), _) => way,
-        (None, Some(from)) => format!("-e k3s_channel=v{}.{}", from.major, from.minor),
-        (None, None) => "install the version of k3s that ran here last, and upgrade from there".to_owned(),
+fn etcd_first(rule: &BadHop, stops: &[Stop], from: Option<&K3sVersion>) -> String {
+    match (in_words(stops), from, rule.etcd_step()) {
+        (Some(way), ..) => way,
+        (None, Some(from), Some(step)) => format!(
+            "restart k3s if it was not restarted, else go to a build that carries etcd {} or later and not yet {}: the table of builds has none after {from}",
+            step.from, step.reaching
+        ),
+        (None, ..) => "install the version of k3s that ran here last, and upgrade from there".to_owned(),
     }
 }
 

@@ -189,7 +189,10 @@ pub(crate) fn ask(params: &Params, question: Question, host: &dyn Host) -> Resul
 
 fn objects_of(of: &Definitions) -> Vec<&str> {
     let kinds = of.kinds.iter().map(String::as_str);
-    [of.release.as_str(), &of.beside].into_iter().chain(kinds).collect()
+    [of.release.as_str(), &of.beside]
+        .into_iter()
+        .chain(kinds)
+        .collect()
 }
 
 fn value_of(of: &ChartValue) -> Vec<&str> {
@@ -359,7 +362,10 @@ mod tests {
         .unwrap();
         assert_eq!((node.installed, node.running), (None, None));
         assert!(node.cgroup_v1 && node.silence.is_some());
-        assert_eq!((node.kubelet_fails_on_cgroup_v1, node.proxy), (None, Proxy::default()));
+        assert_eq!(
+            (node.kubelet_fails_on_cgroup_v1, node.proxy),
+            (None, Proxy::default())
+        );
     }
 
     #[test]

@@ -9,10 +9,10 @@ fn version(text: &str) -> K3sVersion {
 
 fn refused(from: &str, to: &str, node: &Node) -> Vec<String> {
     let known = Knowledge::all().unwrap();
-    let bad = known
-        .rules
-        .iter()
-        .filter(|rule| rule.evidence(Some(&version(from)), &version(to), node, &known).is_some());
+    let bad = known.rules.iter().filter(|rule| {
+        rule.evidence(Some(&version(from)), &version(to), node, &known)
+            .is_some()
+    });
     bad.map(|rule| rule.rule.clone()).collect()
 }
 
@@ -113,9 +113,17 @@ fn where_etcd_is_silent_the_table_of_builds_tells() {
 #[test]
 fn data_of_a_member_without_k3s_are_of_an_unknown_etcd() {
     let known = Knowledge::all().unwrap();
-    let rule = known.rules.iter().find(|rule| rule.rule == "etcd_before_3_7").unwrap();
+    let rule = known
+        .rules
+        .iter()
+        .find(|rule| rule.rule == "etcd_before_3_7")
+        .unwrap();
     let found = rule.evidence(None, &version("v1.37.0+k3s1"), &member(None), &known);
-    assert!(found.unwrap().starts_with("there is a member of etcd here whose version is not known"));
+    assert!(
+        found
+            .unwrap()
+            .starts_with("there is a member of etcd here whose version is not known")
+    );
 }
 
 #[test]
@@ -128,7 +136,10 @@ fn cgroup_v1_ends_at_1_35() {
     let (from, to) = ("v1.34.9+k3s1", "v1.35.1+k3s1");
     assert_eq!(refused(from, to, &node("", None)), ["cgroup_v1"]);
     assert_eq!(refused(from, to, &node("", Some(true))), ["cgroup_v1"]);
-    assert!(refused(from, to, &node("", Some(false))).is_empty(), "a file of the kubelet's");
+    assert!(
+        refused(from, to, &node("", Some(false))).is_empty(),
+        "a file of the kubelet's"
+    );
     assert!(refused(from, to, &node("kubelet-arg fail-cgroupv1=false", None)).is_empty());
     assert_eq!(
         refused(from, to, &node("kubelet-arg fail-cgroupv1=true", Some(false))),
@@ -158,11 +169,17 @@ fn limited(arguments: &str, limit: u64) -> Node {
 #[test]
 fn a_limit_of_connections_is_only_trouble_where_the_operator_asks_for_one() {
     let (from, to, high) = ("v1.35.4+k3s1", "v1.36.0+k3s1", 2_097_152);
-    assert!(refused(from, to, &limited("", high)).is_empty(), "k3s asks for none");
+    assert!(
+        refused(from, to, &limited("", high)).is_empty(),
+        "k3s asks for none"
+    );
     let asked = "kube-proxy-arg conntrack-max-per-core=65536";
     assert_eq!(refused(from, to, &limited(asked, high)), ["conntrack_in_lxc"]);
     let words = evidence(from, to, &limited(asked, high));
-    assert!(words.contains("conntrack-max-per-core=65536") && words.contains("2097152"), "{words}");
+    assert!(
+        words.contains("conntrack-max-per-core=65536") && words.contains("2097152"),
+        "{words}"
+    );
     for fine in [
         limited("kube-proxy-arg conntrack-max-per-core=0", high),
         limited("kube-proxy-arg conntrack-min=2000000", high),
@@ -184,7 +201,11 @@ fn a_limit_that_may_be_set_or_that_nobody_sets_is_no_trouble() {
     node.proxy.off = true;
     assert!(refused(from, to, &node).is_empty());
     node.proxy = Proxy::default();
-    assert_eq!(refused(from, to, &node), ["conntrack_in_lxc"], "what cannot be read is not said to be fine");
+    assert_eq!(
+        refused(from, to, &node),
+        ["conntrack_in_lxc"],
+        "what cannot be read is not said to be fine"
+    );
 }
 
 #[test]
@@ -192,15 +213,24 @@ fn a_file_of_kube_proxy_s_goes_before_its_arguments() {
     let (from, to) = ("v1.35.4+k3s1", "v1.36.0+k3s1");
     let arguments = "kube-proxy-arg conntrack-max-per-core=0\nkube-proxy-arg config=/etc/proxy.yaml";
     let mut node = limited(arguments, 2_097_152);
-    assert_eq!(refused(from, to, &node), ["conntrack_in_lxc"], "its default is a limit");
+    assert_eq!(
+        refused(from, to, &node),
+        ["conntrack_in_lxc"],
+        "its default is a limit"
+    );
     node.proxy.max_per_core_in_file = Some(0);
     assert!(refused(from, to, &node).is_empty());
 }
 
 #[test]
 fn what_components_no_longer_have_is_named() {
-    let node = with_arguments("kubelet-arg register-schedulable\nkube-apiserver-arg feature-gates=SidecarContainers=true");
-    assert_eq!(refused("v1.33.9+k3s1", "v1.34.1+k3s1", &node), ["removed_arguments"]);
+    let node = with_arguments(
+        "kubelet-arg register-schedulable\nkube-apiserver-arg feature-gates=SidecarContainers=true",
+    );
+    assert_eq!(
+        refused("v1.33.9+k3s1", "v1.34.1+k3s1", &node),
+        ["removed_arguments"]
+    );
     assert!(refused("v1.34.1+k3s1", "v1.35.1+k3s1", &node).is_empty());
     assert_eq!(
         evidence("v1.33.9+k3s1", "v1.37.1+k3s1", &node),
@@ -219,14 +249,19 @@ fn found(rule: &str, objects: &[String]) -> Node {
 #[test]
 fn traefik_3_takes_the_old_routes_away() {
     let routes = |count: usize| {
-        let routes: Vec<String> = (0..count).map(|number| format!("IngressRoute demo/r{number}")).collect();
+        let routes: Vec<String> = (0..count)
+            .map(|number| format!("IngressRoute demo/r{number}"))
+            .collect();
         found("traefik_containo_us", &routes)
     };
     for (from, to) in [("v1.31.4+k3s1", "v1.32.9+k3s1"), ("v1.32.1+k3s1", "v1.32.2+k3s1")] {
         assert_eq!(refused(from, to, &routes(1)), ["traefik_containo_us"]);
         assert!(refused(from, to, &routes(0)).is_empty());
     }
-    assert!(refused("v1.31.4+k3s1", "v1.32.1+k3s1", &routes(1)).is_empty(), "it carries Traefik 2");
+    assert!(
+        refused("v1.31.4+k3s1", "v1.32.1+k3s1", &routes(1)).is_empty(),
+        "it carries Traefik 2"
+    );
     assert!(refused("v1.32.2+k3s1", "v1.33.1+k3s1", &routes(1)).is_empty());
     let words = |count| evidence("v1.32.1+k3s1", "v1.32.2+k3s1", &routes(count));
     assert_eq!(words(1), "the cluster has 1 of them: IngressRoute demo/r0");
@@ -235,11 +270,20 @@ fn traefik_3_takes_the_old_routes_away() {
 
 #[test]
 fn traefik_3_7_no_longer_reads_the_old_name_of_a_provider() {
-    let node = found("traefik_ingress_nginx", &["HelmChartConfig kube-system/traefik".to_owned()]);
-    for (from, to) in [("v1.36.1+k3s1", "v1.36.2+k3s1"), ("v1.34.8+k3s1", "v1.34.12+k3s1")] {
+    let node = found(
+        "traefik_ingress_nginx",
+        &["HelmChartConfig kube-system/traefik".to_owned()],
+    );
+    for (from, to) in [
+        ("v1.36.1+k3s1", "v1.36.2+k3s1"),
+        ("v1.34.8+k3s1", "v1.34.12+k3s1"),
+    ] {
         assert_eq!(refused(from, to, &node), ["traefik_ingress_nginx"], "{from}");
     }
-    assert!(refused("v1.35.3+k3s1", "v1.36.1+k3s1", &node).is_empty(), "it carries Traefik 3.6");
+    assert!(
+        refused("v1.35.3+k3s1", "v1.36.1+k3s1", &node).is_empty(),
+        "it carries Traefik 3.6"
+    );
     assert_eq!(
         evidence("v1.36.1+k3s1", "v1.36.2+k3s1", &node),
         "HelmChartConfig kube-system/traefik has kubernetesIngressNginx and not kubernetesIngressNGINX"
@@ -257,9 +301,15 @@ fn the_cluster_is_asked_only_what_the_hop_turns_on() {
         });
         rules.collect::<Vec<String>>()
     };
-    assert_eq!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &[]), ["traefik_containo_us"]);
+    assert_eq!(
+        asked("v1.31.4+k3s1", "v1.32.2+k3s1", &[]),
+        ["traefik_containo_us"]
+    );
     assert!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &["traefik_containo_us"]).is_empty());
     assert!(asked("v1.31.4+k3s1", "v1.31.5+k3s1", &[]).is_empty());
     assert!(asked("v1.32.2+k3s1", "v1.33.1+k3s1", &[]).is_empty());
-    assert_eq!(asked("v1.36.1+k3s1", "v1.37.0+k3s1", &[]), ["traefik_ingress_nginx"]);
+    assert_eq!(
+        asked("v1.36.1+k3s1", "v1.37.0+k3s1", &[]),
+        ["traefik_ingress_nginx"]
+    );
 }

@@ -173,18 +173,37 @@ fn the_whole_way_is_told_with_what_is_to_be_done_before_each_stop() {
     let node = Node {
         cgroup_v1: true,
         arguments: Arguments::read("kubelet-arg register-schedulable"),
-        found: [("traefik_containo_us".to_owned(), vec!["IngressRoute demo/web".to_owned()])].into(),
+        found: [(
+            "traefik_containo_us".to_owned(),
+            vec!["IngressRoute demo/web".to_owned()],
+        )]
+        .into(),
         ..server(None)
     };
-    let decision = Case::new("v1.31.4+k3s1", "v1.31.4+k3s1", "v1.36.5+k3s1").on(node).decide();
+    let decision = Case::new("v1.31.4+k3s1", "v1.31.4+k3s1", "v1.36.5+k3s1")
+        .on(node)
+        .decide();
     assert_eq!(
         versions(&decision),
-        ["v1.32.13+k3s1", "v1.33.13+k3s2", "v1.34.11+k3s1", "v1.35.8+k3s1", "v1.36.5+k3s1"]
+        [
+            "v1.32.13+k3s1",
+            "v1.33.13+k3s2",
+            "v1.34.11+k3s1",
+            "v1.35.8+k3s1",
+            "v1.36.5+k3s1"
+        ]
     );
-    let before = |stop: &Stop| -> Vec<String> { stop.before.iter().map(|before| before.rule.clone()).collect() };
+    let before =
+        |stop: &Stop| -> Vec<String> { stop.before.iter().map(|before| before.rule.clone()).collect() };
     assert_eq!(
         decision.stops.iter().map(before).collect::<Vec<_>>(),
-        [vec!["traefik_containo_us"], vec![], vec!["removed_arguments"], vec!["cgroup_v1"], vec![]]
+        [
+            vec!["traefik_containo_us"],
+            vec![],
+            vec!["removed_arguments"],
+            vec!["cgroup_v1"],
+            vec![]
+        ]
     );
     assert_eq!(decision.stops[3].command, "-e k3s_target_version=v1.35.8+k3s1");
     assert!(decision.stops[3].before[0].next.contains("fail-cgroupv1=false"));
@@ -197,28 +216,43 @@ fn the_whole_way_is_told_with_what_is_to_be_done_before_each_stop() {
 
 #[test]
 fn a_hop_that_is_allowed_has_no_stops() {
-    let decision = Case::new("v1.36.2+k3s1", "v1.36.2+k3s1", "v1.37.0+k3s1").on(server(Some("3.6.12"))).decide();
+    let decision = Case::new("v1.36.2+k3s1", "v1.36.2+k3s1", "v1.37.0+k3s1")
+        .on(server(Some("3.6.12")))
+        .decide();
     assert!(decision.refusals.is_empty() && decision.stops.is_empty() && decision.warnings.is_empty());
 }
 
 #[test]
 fn a_hop_that_etcd_forbids_names_a_build_to_stop_at() {
-    let decision = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.37.0+k3s1").on(server(Some("3.6.7"))).decide();
+    let decision = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.37.0+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
     let refusal = &decision.refusals[0];
     assert_eq!(refusal.rule, "etcd_before_3_7");
-    assert_eq!(refusal.next, "-e k3s_target_version=v1.36.5+k3s1, then v1.37.0+k3s1");
+    assert_eq!(
+        refusal.next,
+        "-e k3s_target_version=v1.36.5+k3s1, then v1.37.0+k3s1"
+    );
     assert_eq!(versions(&decision), ["v1.36.5+k3s1", "v1.37.0+k3s1"]);
 }
 
 #[test]
 fn what_etcd_says_of_itself_decides_on_the_way_too() {
-    let decision = Case::new("v1.33.10+k3s1", "v1.33.10+k3s1", "v1.35.1+k3s1").on(server(Some("3.5.21"))).decide();
+    let decision = Case::new("v1.33.10+k3s1", "v1.33.10+k3s1", "v1.35.1+k3s1")
+        .on(server(Some("3.5.21")))
+        .decide();
     assert_eq!(
-        decision.refusals.iter().map(|refusal| refusal.rule.as_str()).collect::<Vec<_>>(),
+        decision
+            .refusals
+            .iter()
+            .map(|refusal| refusal.rule.as_str())
+            .collect::<Vec<_>>(),
         ["skip_minor", "etcd_before_3_6"]
     );
     assert!(decision.stops.is_empty(), "no 1.33 after 1.33.10 has 3.5.26");
-    assert_eq!(decision.refusals[1].next, "-e k3s_channel=v1.33");
+    let next = &decision.refusals[1].next;
+    assert!(next.contains("etcd 3.5.26 or later and not yet 3.6"), "{next}");
+    assert_eq!(decision.refusals[0].next, "-e k3s_channel=v1.34");
 }
 
 #[test]
@@ -233,13 +267,19 @@ fn a_rule_that_is_lifted_is_no_reason_to_stop() {
 
 #[test]
 fn a_build_that_is_not_in_the_table_is_judged_by_its_neighbour_and_that_is_said() {
-    let newer = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.36.9+k3s1").on(server(Some("3.6.7"))).decide();
+    let newer = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.36.9+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
     assert!(newer.refusals.is_empty());
     assert_eq!(
         newer.warnings,
-        ["k3s v1.36.9+k3s1 is not in the table of builds: it is judged by what v1.36.5+k3s1 carries, the nearest build there"]
+        [
+            "k3s v1.36.9+k3s1 is not in the table of builds: it is judged by what v1.36.5+k3s1 carries, the nearest build there"
+        ]
     );
-    let minor = Case::new("v1.37.1+k3s1", "v1.37.1+k3s1", "v1.38.0+k3s1").on(server(Some("3.6.7"))).decide();
+    let minor = Case::new("v1.37.1+k3s1", "v1.37.1+k3s1", "v1.38.0+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
     assert_eq!(minor.refusals[0].rule, "etcd_before_3_7", "by v1.37.1+k3s1");
     let there = Case::new("v1.36.9+k3s1", "v1.36.9+k3s1", "v1.36.9+k3s1").decide();
     assert!(there.warnings.is_empty(), "nothing is to be done");
@@ -289,7 +329,10 @@ fn a_known_bad_hop_is_refused_unless_that_rule_is_lifted() {
         refusal.evidence
     );
     assert_eq!(refusal.lifted_by, "allow_known_bad: [etcd_before_3_6]");
-    assert_eq!(refusal.next, "-e k3s_target_version=v1.33.10+k3s1, then v1.34.3+k3s1");
+    assert_eq!(
+        refusal.next,
+        "-e k3s_target_version=v1.33.10+k3s1, then v1.34.3+k3s1"
+    );
     assert!(
         case()
             .with(json!({"allow_known_bad": ["etcd_before_3_6"]}))
@@ -317,11 +360,21 @@ fn in_a_bad_container() -> Node {
 
 #[test]
 fn a_new_node_is_judged_by_its_container() {
-    let decision = Case::new("-", "-", "v1.36.1+k3s1").on(in_a_bad_container()).decide();
-    let rules: Vec<&str> = decision.refusals.iter().map(|refusal| refusal.rule.as_str()).collect();
+    let decision = Case::new("-", "-", "v1.36.1+k3s1")
+        .on(in_a_bad_container())
+        .decide();
+    let rules: Vec<&str> = decision
+        .refusals
+        .iter()
+        .map(|refusal| refusal.rule.as_str())
+        .collect();
     assert_eq!(rules, ["cgroup_v1", "conntrack_in_lxc"]);
     let with_data = Case::new("-", "-", "v1.37.0+k3s1").on(server(None)).decide();
-    assert!(with_data.refusals[0].next.starts_with("install the version of k3s that ran here last"));
+    assert!(
+        with_data.refusals[0]
+            .next
+            .starts_with("install the version of k3s that ran here last")
+    );
 }
 
 #[test]
