@@ -185,13 +185,12 @@ impl BadHop {
         self.etcd_step().is_some()
     }
 
-    /// What runs in etcd is asked of etcd, so for its rules only the target counts.
     fn is_crossed(&self, from: Option<&K3sVersion>, to: &K3sVersion, builds: &Builds) -> bool {
         let Some(reaching) = &self.reaching else {
             return true;
         };
         let was_there = from.is_some_and(|from| reaching.is_reached_by(from, builds));
-        reaching.is_reached_by(to, builds) && (self.is_about_etcd() || !was_there)
+        reaching.is_reached_by(to, builds) && !was_there
     }
 }
 

@@ -66,6 +66,10 @@ fn etcd_3_6_wants_3_5_26_first() {
         );
     }
     assert!(
+        refused("v1.35.6+k3s1", "v1.36.5+k3s1", &member(Some("3.5.25"))).is_empty(),
+        "etcd 3.6 has run already"
+    );
+    assert!(
         refused("v1.33.7+k3s1", "v1.33.8+k3s1", &member(Some("3.5.25"))).is_empty(),
         "it carries 3.5.26"
     );

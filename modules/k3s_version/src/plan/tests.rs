@@ -277,10 +277,11 @@ fn a_build_that_is_not_in_the_table_is_judged_by_its_neighbour_and_that_is_said(
             "k3s v1.36.9+k3s1 is not in the table of builds: it is judged by what v1.36.5+k3s1 carries, the nearest build there"
         ]
     );
-    let minor = Case::new("v1.37.1+k3s1", "v1.37.1+k3s1", "v1.38.0+k3s1")
+    let minor = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.38.0+k3s1")
         .on(server(Some("3.6.7")))
         .decide();
-    assert_eq!(minor.refusals[0].rule, "etcd_before_3_7", "by v1.37.1+k3s1");
+    assert_eq!(minor.refusals[1].rule, "etcd_before_3_7", "by v1.37.1+k3s1");
+    assert_eq!(versions(&minor), ["v1.36.5+k3s1", "v1.37.1+k3s1", "v1.38.0+k3s1"]);
     let there = Case::new("v1.36.9+k3s1", "v1.36.9+k3s1", "v1.36.9+k3s1").decide();
     assert!(there.warnings.is_empty(), "nothing is to be done");
 }
