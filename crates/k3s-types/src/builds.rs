@@ -20,8 +20,7 @@ pub struct Build {
 }
 
 /// A component whose version decides whether an upgrade is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     Etcd,
     Traefik,

@@ -31,8 +31,7 @@ pub(crate) fn write(repo: &Repo, docs: &Path) -> Result<()> {
 
 fn merge(old: Vec<Build>, published: Vec<Build>) -> Vec<Build> {
     let all = old.into_iter().chain(published);
-    let by_version: BTreeMap<K3sVersion, Build> =
-        all.map(|build| (build.version.clone(), build)).collect();
+    let by_version: BTreeMap<K3sVersion, Build> = all.map(|build| (build.version.clone(), build)).collect();
     by_version.into_values().collect()
 }
 
@@ -89,7 +88,9 @@ fn build(heading: &[String], row: &[String], source: &str) -> Result<Build> {
         text.starts_with(|first: char| first.is_ascii_digit())
             .then(|| text.to_owned())
     };
-    let version = row[0].parse().with_context(|| format!("in the row of {}", row[0]))?;
+    let version = row[0]
+        .parse()
+        .with_context(|| format!("in the row of {}", row[0]))?;
     Ok(Build {
         version,
         etcd: cell("Etcd"),
@@ -129,8 +130,14 @@ mod tests {
         for (path, text) in [
             ("docs/release-notes/v1.34.X.md", PAGE.to_owned()),
             ("docs/release-notes/index.md", "no table\n".to_owned()),
-            ("docs/release-notes-old/v1.29.X.md", PAGE.replace("1.34.", "1.29.")),
-            ("docs/release-notes-old/v1.30.X.md", PAGE.replace("1.34.", "1.30.")),
+            (
+                "docs/release-notes-old/v1.29.X.md",
+                PAGE.replace("1.34.", "1.29."),
+            ),
+            (
+                "docs/release-notes-old/v1.30.X.md",
+                PAGE.replace("1.34.", "1.30."),
+            ),
         ] {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -147,7 +154,11 @@ mod tests {
         let newest = &builds[0];
         assert_eq!(newest.etcd.as_deref(), Some("3.6.12-k3s1"));
         assert_eq!(newest.containerd.as_deref(), Some("2.2.5-k3s2"));
-        assert_eq!(newest.helm_controller.as_deref(), Some("0.17.1"), "a new column shifts nothing");
+        assert_eq!(
+            newest.helm_controller.as_deref(),
+            Some("0.17.1"),
+            "a new column shifts nothing"
+        );
         assert_eq!(builds[1].runc, None, "an empty cell is not known");
         assert_eq!(newest.source, ["source"]);
     }
@@ -169,8 +180,14 @@ mod tests {
                 .map(|build| build.source[0].as_str())
         };
         assert_eq!(builds.len(), 4);
-        assert_eq!(of("v1.34.9+k3s1"), Some("https://docs.k3s.io/release-notes/v1.34.X"));
-        assert_eq!(of("v1.30.1+k3s1"), Some("https://docs.k3s.io/release-notes-old/v1.30.X"));
+        assert_eq!(
+            of("v1.34.9+k3s1"),
+            Some("https://docs.k3s.io/release-notes/v1.34.X")
+        );
+        assert_eq!(
+            of("v1.30.1+k3s1"),
+            Some("https://docs.k3s.io/release-notes-old/v1.30.X")
+        );
     }
 
     #[test]

@@ -1,46 +1,70 @@
 //! Hops that are known to end badly. They are data (`known_bad_hops.json`); what a condition means is here.
 
+use crate::arguments::Removed;
+use crate::builds::{Builds, EtcdStep};
 use crate::state::Node;
 use anyhow::{Context, Result};
 use k3s_types::K3sVersion;
+use k3s_types::builds::{Component, numbers};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 const HOPS: &str = include_str!("../known_bad_hops.json");
 
 /// Objects that a refusal names: enough to find the others by.
 const SHOWN: usize = 5;
 
+/// The rules, and what they are judged by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knowledge {
+    pub rules: Vec<BadHop>,
+    pub builds: Builds,
+    removed: Removed,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BadHop {
     /// The name by which a user lifts it.
     pub rule: String,
-    /// What is bad to arrive at from below: a minor (`1.34`), or one of its patches (`1.32.2`).
-    reaching: String,
+    /// What is bad to arrive at from below. `None`: the condition says it.
+    reaching: Option<Reaching>,
     condition: Condition,
     pub why: String,
-    pub next: String,
+    /// `None`: to stop at another build first.
+    pub next: Option<String>,
     /// Where this is known from.
     pub source: Vec<String>,
+}
+
+/// A version of Kubernetes, or of what a build carries.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reaching {
+    Kubernetes(String),
+    Etcd(String),
+    Traefik(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Condition {
-    /// Bad on members of etcd that run an older one. Where etcd does not tell, the version of k3s that first
-    /// brought this one decides.
-    EtcdOlderThan { etcd: String, k3s: K3sVersion },
-    /// Bad on cgroup v1 unless one of these settings is among the node's.
-    CgroupV1Unless(Vec<String>),
-    /// Bad in an LXC container unless one of these settings is among the node's.
-    LxcUnless(Vec<String>),
+    /// Bad on members of etcd that run an older one. Where etcd does not tell, the table of builds does.
+    EtcdOlderThan(String),
+    /// Bad on cgroup v1, unless the kubelet is told to start there.
+    CgroupV1,
+    /// Bad where kube-proxy is to set a limit that it may not set, and the present one is above this.
+    ConntrackLimitAbove(u64),
+    /// Bad where the operator hands on what a component no longer has.
+    RemovedArguments,
     /// Bad where the cluster has objects of these.
     ObjectsOf(Definitions),
+    /// Bad where the values of one of k3s's charts have one key and not the other.
+    ChartValue(ChartValue),
 }
 
 /// Definitions of custom resources, where they are those of a release of Helm in `kube-system`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Definitions {
     pub release: String,
     /// A release whose own objects of them are no loss: it makes them anew.
@@ -49,20 +73,65 @@ pub(crate) struct Definitions {
     pub kinds: Vec<String>,
 }
 
-/// What has to be asked of a node to judge a hop.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Questions {
-    pub settings: Vec<String>,
-    pub etcd: bool,
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ChartValue {
+    pub chart: String,
+    pub key: String,
+    pub unless: String,
 }
 
-pub(crate) fn all() -> Result<Vec<BadHop>> {
+/// What the cluster has to be asked to judge a hop, and for which rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question<'r> {
+    Objects(&'r str, &'r Definitions),
+    Value(&'r str, &'r ChartValue),
+}
+
+impl Knowledge {
+    pub(crate) fn all() -> Result<Self> {
+        Ok(Self {
+            rules: rules()?,
+            builds: Builds::all()?,
+            removed: Removed::all()?,
+        })
+    }
+
+    /// To ask the cluster costs a visit each, so only what this hop turns on is asked.
+    pub(crate) fn questions(
+        &self,
+        lifted: &[String],
+        from: &K3sVersion,
+        to: &K3sVersion,
+    ) -> Vec<Question<'_>> {
+        let crossed =
+            |rule: &&BadHop| rule.is_crossed(Some(from), to, &self.builds) && !lifted.contains(&rule.rule);
+        let questions = self
+            .rules
+            .iter()
+            .filter(crossed)
+            .map(|rule| match &rule.condition {
+                Condition::ObjectsOf(definitions) => Some(Question::Objects(&rule.rule, definitions)),
+                Condition::ChartValue(value) => Some(Question::Value(&rule.rule, value)),
+                _ => None,
+            });
+        questions.flatten().collect()
+    }
+
+    /// What every member of etcd has to run before a build carries a newer one.
+    pub(crate) fn etcd_steps(&self, lifted: &[String]) -> Vec<EtcdStep<'_>> {
+        let counted = self.rules.iter().filter(|rule| !lifted.contains(&rule.rule));
+        counted.filter_map(BadHop::etcd_step).collect()
+    }
+}
+
+fn rules() -> Result<Vec<BadHop>> {
     serde_json::from_str(HOPS).context("reading the list of known bad hops")
 }
 
-/// A rule that nobody knows is a typing error, which would otherwise lift nothing without a word.
+/// A rule that does not exist is a typing error, which would otherwise lift nothing without a word.
 pub(crate) fn check_names(names: &[String]) -> Result<(), String> {
-    let hops = all().map_err(|error| format!("{error:#}"))?;
+    let hops = rules().map_err(|error| format!("{error:#}"))?;
     let known: Vec<&str> = hops.iter().map(|hop| hop.rule.as_str()).collect();
     match names.iter().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
@@ -73,251 +142,108 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), String> {
     }
 }
 
-/// The questions that hops to `target` pose, from wherever.
-pub(crate) fn questions(hops: &[BadHop], target: &K3sVersion) -> Questions {
-    let mut questions = Questions::default();
-    for hop in hops.iter().filter(|hop| hop.reached_by(target)) {
-        match &hop.condition {
-            Condition::EtcdOlderThan { .. } => questions.etcd = true,
-            Condition::CgroupV1Unless(settings) | Condition::LxcUnless(settings) => {
-                questions.settings.extend(settings.iter().cloned());
-            }
-            Condition::ObjectsOf(_) => {}
-        }
-    }
-    questions
-}
-
-/// What a hop takes away with all its objects. To ask for them costs a visit more.
-pub(crate) fn taken_away<'h>(
-    hops: &'h [BadHop],
-    lifted: &[String],
-    from: &K3sVersion,
-    target: &K3sVersion,
-) -> Vec<&'h Definitions> {
-    let crossed = |hop: &&BadHop| hop.is_crossed(Some(from), target) && !lifted.contains(&hop.rule);
-    let definitions = hops.iter().filter(crossed).map(|hop| match &hop.condition {
-        Condition::ObjectsOf(definitions) => Some(definitions),
-        _ => None,
-    });
-    definitions.flatten().collect()
-}
-
 impl BadHop {
     /// What makes this node's hop `from` → `to` a bad one; `None`: nothing does.
-    pub fn evidence(&self, from: Option<&K3sVersion>, to: &K3sVersion, node: &Node) -> Option<String> {
-        if !self.is_crossed(from, to) {
+    pub(crate) fn evidence(
+        &self,
+        from: Option<&K3sVersion>,
+        to: &K3sVersion,
+        node: &Node,
+        known: &Knowledge,
+    ) -> Option<String> {
+        if !self.is_crossed(from, to, &known.builds) {
             return None;
         }
         match &self.condition {
-            Condition::EtcdOlderThan { etcd, k3s } => old_etcd(etcd, k3s, from, node),
-            Condition::CgroupV1Unless(settings) => (node.cgroup_v1 && !node.has_one(settings)).then(|| {
-                format!(
-                    "the node is on cgroup v1, and {} is not among its settings",
-                    settings[0]
-                )
+            Condition::EtcdOlderThan(wanted) => old_etcd(wanted, from, to, node, &known.builds),
+            Condition::CgroupV1 => (node.cgroup_v1 && !node.kubelet_starts_on_cgroup_v1()).then(|| {
+                "the node is on cgroup v1, and neither kubelet-arg fail-cgroupv1=false nor failCgroupV1: false in a file of the kubelet's is there".to_owned()
             }),
-            Condition::LxcUnless(settings) => (node.in_lxc && !node.has_one(settings)).then(|| {
-                format!(
-                    "the node is an LXC container, and {} is not among its settings",
-                    settings[0]
-                )
-            }),
-            Condition::ObjectsOf(definitions) => definitions.evidence(&node.objects),
+            Condition::ConntrackLimitAbove(most) => node.conntrack_limit_above(*most),
+            Condition::RemovedArguments => {
+                let found = known.removed.among(&node.arguments, from, to);
+                (!found.is_empty()).then(|| format!("the node has {}", found.join(", ")))
+            }
+            Condition::ObjectsOf(_) => several(node.found.get(&self.rule)?),
+            Condition::ChartValue(value) => {
+                let found = node.found.get(&self.rule)?.first()?;
+                Some(format!("{found} has {} and not {}", value.key, value.unless))
+            }
         }
     }
 
-    fn is_crossed(&self, from: Option<&K3sVersion>, to: &K3sVersion) -> bool {
-        !from.is_some_and(|from| self.reached_by(from)) && self.reached_by(to)
+    pub(crate) fn etcd_step(&self) -> Option<EtcdStep<'_>> {
+        match (&self.reaching, &self.condition) {
+            (Some(Reaching::Etcd(reaching)), Condition::EtcdOlderThan(from)) => {
+                Some(EtcdStep { reaching, from })
+            }
+            _ => None,
+        }
     }
 
-    fn reached_by(&self, version: &K3sVersion) -> bool {
-        let K3sVersion {
-            major, minor, patch, ..
-        } = version;
-        vec![*major, *minor, *patch] >= numbers(&self.reaching)
+    pub(crate) fn is_about_etcd(&self) -> bool {
+        self.etcd_step().is_some()
+    }
+
+    fn is_crossed(&self, from: Option<&K3sVersion>, to: &K3sVersion, builds: &Builds) -> bool {
+        let Some(reaching) = &self.reaching else {
+            return true;
+        };
+        let was_there = from.is_some_and(|from| reaching.is_reached_by(from, builds));
+        reaching.is_reached_by(to, builds) && !was_there
     }
 }
 
-impl Definitions {
-    fn evidence(&self, objects: &BTreeMap<String, Vec<String>>) -> Option<String> {
-        let found = objects.get(&self.release).filter(|found| !found.is_empty())?;
-        let more = if found.len() > SHOWN { ", ..." } else { "" };
-        let first = found[..found.len().min(SHOWN)].join(", ");
-        Some(format!("the cluster has {} of them: {first}{more}", found.len()))
+impl Reaching {
+    fn is_reached_by(&self, version: &K3sVersion, builds: &Builds) -> bool {
+        let carries = |component, wanted: &String| {
+            let carried = builds.carried(version, component);
+            carried.is_some_and(|carried| numbers(carried) >= numbers(wanted))
+        };
+        match self {
+            Self::Kubernetes(wanted) => vec![version.major, version.minor, version.patch] >= numbers(wanted),
+            Self::Etcd(wanted) => carries(Component::Etcd, wanted),
+            Self::Traefik(wanted) => carries(Component::Traefik, wanted),
+        }
     }
 }
 
-fn old_etcd(wanted: &str, first: &K3sVersion, from: Option<&K3sVersion>, node: &Node) -> Option<String> {
+fn several(found: &[String]) -> Option<String> {
+    if found.is_empty() {
+        return None;
+    }
+    let more = if found.len() > SHOWN { ", ..." } else { "" };
+    let first = found[..found.len().min(SHOWN)].join(", ");
+    Some(format!("the cluster has {} of them: {first}{more}", found.len()))
+}
+
+fn old_etcd(
+    wanted: &str,
+    from: Option<&K3sVersion>,
+    to: &K3sVersion,
+    node: &Node,
+    builds: &Builds,
+) -> Option<String> {
     if !node.etcd.member {
         return None;
     }
-    if let Some(running) = &node.etcd.version {
-        return (numbers(running) < numbers(wanted))
-            .then(|| format!("etcd {running} runs here, older than {wanted}"));
-    }
-    match from {
-        Some(from) if from >= first => None,
-        Some(from) => Some(format!(
-            "etcd does not tell its version, and k3s {from} is older than {first}, which first brought etcd {wanted}"
-        )),
-        None => Some(format!(
-            "there is a member of etcd here whose version is not known to be {wanted} or later"
-        )),
-    }
-}
-
-fn numbers(version: &str) -> Vec<u32> {
-    version
-        .split(['.', '-'])
-        .map_while(|part| part.parse().ok())
-        .collect()
+    let by_table = || Some((from?, builds.carried(from?, Component::Etcd)?));
+    let found = match (&node.etcd.version, by_table()) {
+        (Some(running), _) if numbers(running) >= numbers(wanted) => return None,
+        (Some(running), _) => format!("etcd {running} runs here, older than {wanted}"),
+        (None, Some((_, carried))) if numbers(carried) >= numbers(wanted) => return None,
+        (None, Some((from, carried))) => {
+            format!(
+                "etcd does not tell its version, and k3s {from} carries etcd {carried}, older than {wanted}"
+            )
+        }
+        (None, None) => {
+            format!("there is a member of etcd here whose version is not known to be {wanted} or later")
+        }
+    };
+    let carried = builds.carried(to, Component::Etcd)?;
+    Some(format!("{found}; k3s {to} carries etcd {carried}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::Etcd;
-
-    fn version(text: &str) -> K3sVersion {
-        text.parse().unwrap()
-    }
-
-    fn refused(from: &str, to: &str, node: &Node) -> Vec<String> {
-        let hops = all().unwrap();
-        let bad = hops
-            .iter()
-            .filter(|hop| hop.evidence(Some(&version(from)), &version(to), node).is_some());
-        bad.map(|hop| hop.rule.clone()).collect()
-    }
-
-    fn member(etcd: Option<&str>) -> Node {
-        Node {
-            etcd: Etcd {
-                member: true,
-                version: etcd.map(str::to_owned),
-            },
-            ..Node::default()
-        }
-    }
-
-    #[test]
-    fn every_rule_reads_and_names_its_source() {
-        for hop in all().unwrap() {
-            assert!(
-                hop.reached_by(&version("v1.99.0+k3s1")) && !hop.reached_by(&version("v1.32.1+k3s1")),
-                "{}",
-                hop.rule
-            );
-            assert!(!hop.source.is_empty() && !hop.why.is_empty() && !hop.next.is_empty());
-        }
-    }
-
-    #[test]
-    fn etcd_3_6_wants_3_5_26_first() {
-        let to = "v1.34.3+k3s1";
-        assert_eq!(
-            refused("v1.33.7+k3s1", to, &member(Some("3.5.25"))),
-            ["etcd_before_3_6"]
-        );
-        assert!(refused("v1.33.7+k3s3", to, &member(Some("3.5.26"))).is_empty());
-        assert!(refused("v1.33.11+k3s1", to, &member(Some("3.6.7"))).is_empty());
-        assert!(
-            refused("v1.33.7+k3s1", "v1.33.8+k3s1", &member(Some("3.5.25"))).is_empty(),
-            "not to 1.34"
-        );
-        assert!(
-            refused("v1.34.1+k3s1", to, &member(Some("3.6.4"))).is_empty(),
-            "already there"
-        );
-        assert!(
-            refused("v1.33.7+k3s1", to, &Node::default()).is_empty(),
-            "SQLite and agents have no member"
-        );
-    }
-
-    #[test]
-    fn where_etcd_is_silent_the_version_of_k3s_tells() {
-        assert_eq!(
-            refused("v1.33.7+k3s2", "v1.34.3+k3s1", &member(None)),
-            ["etcd_before_3_6"]
-        );
-        assert!(refused("v1.33.7+k3s3", "v1.34.3+k3s1", &member(None)).is_empty());
-    }
-
-    #[test]
-    fn cgroup_v1_ends_at_1_35() {
-        let mut node = Node {
-            cgroup_v1: true,
-            ..Node::default()
-        };
-        assert_eq!(refused("v1.34.9+k3s1", "v1.35.1+k3s1", &node), ["cgroup_v1"]);
-        assert!(refused("v1.33.9+k3s1", "v1.34.1+k3s1", &node).is_empty());
-        node.settings = vec!["fail-cgroupv1=false".to_owned()];
-        assert!(refused("v1.34.9+k3s1", "v1.35.1+k3s1", &node).is_empty());
-    }
-
-    #[test]
-    fn kube_proxy_in_lxc_ends_at_1_36_unless_told() {
-        let mut node = Node {
-            in_lxc: true,
-            ..Node::default()
-        };
-        assert_eq!(
-            refused("v1.35.4+k3s1", "v1.36.0+k3s1", &node),
-            ["conntrack_in_lxc"]
-        );
-        for setting in ["conntrack-max-per-core=0", "disable-kube-proxy"] {
-            node.settings = vec![setting.to_owned()];
-            assert!(refused("v1.35.4+k3s1", "v1.36.0+k3s1", &node).is_empty());
-        }
-    }
-
-    #[test]
-    fn traefik_3_takes_the_old_routes_away() {
-        let objects = |count: usize| Node {
-            objects: BTreeMap::from([(
-                "traefik-crd".to_owned(),
-                (0..count)
-                    .map(|number| format!("IngressRoute demo/r{number}"))
-                    .collect(),
-            )]),
-            ..Node::default()
-        };
-        for (from, to) in [("v1.31.4+k3s1", "v1.32.9+k3s1"), ("v1.32.1+k3s1", "v1.32.2+k3s1")] {
-            assert_eq!(refused(from, to, &objects(1)), ["traefik_containo_us"]);
-            assert!(refused(from, to, &objects(0)).is_empty());
-        }
-        assert!(refused("v1.31.4+k3s1", "v1.32.1+k3s1", &objects(1)).is_empty());
-        assert!(refused("v1.32.2+k3s1", "v1.33.1+k3s1", &objects(1)).is_empty());
-        let hops = all().unwrap();
-        let told = |count| {
-            hops[0]
-                .evidence(None, &version("v1.32.2+k3s1"), &objects(count))
-                .unwrap()
-        };
-        assert_eq!(told(1), "the cluster has 1 of them: IngressRoute demo/r0");
-        assert!(told(6).starts_with("the cluster has 6 of them: ") && told(6).ends_with("demo/r4, ..."));
-    }
-
-    #[test]
-    fn objects_are_asked_for_only_where_the_hop_takes_them() {
-        let hops = all().unwrap();
-        let asked = |from, to, lifted: &[&str]| {
-            let lifted: Vec<String> = lifted.iter().map(|rule| (*rule).to_owned()).collect();
-            taken_away(&hops, &lifted, &version(from), &version(to)).len()
-        };
-        assert_eq!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &[]), 1);
-        assert_eq!(asked("v1.31.4+k3s1", "v1.32.2+k3s1", &["traefik_containo_us"]), 0);
-        assert_eq!(asked("v1.31.4+k3s1", "v1.31.5+k3s1", &[]), 0);
-        assert_eq!(asked("v1.32.2+k3s1", "v1.33.1+k3s1", &[]), 0);
-    }
-
-    #[test]
-    fn only_what_the_target_poses_is_asked() {
-        let hops = all().unwrap();
-        assert_eq!(questions(&hops, &version("v1.33.9+k3s1")), Questions::default());
-        let far = questions(&hops, &version("v1.36.0+k3s1"));
-        assert!(far.etcd && far.settings.len() == 3);
-    }
-}
+mod tests;

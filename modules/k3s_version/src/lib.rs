@@ -1,7 +1,9 @@
 //! `k3s_version`: what is to run on a node, what is installed, what runs, and whether the way from one to the
 //! other is a safe one. It changes nothing.
 
+mod arguments;
 mod bad_hops;
+mod builds;
 mod channel;
 mod https;
 mod params;
@@ -15,10 +17,12 @@ pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, anyhow};
+use bad_hops::Knowledge;
 use host::Host;
+use k3s_types::builds::Build;
 use k3s_types::{Hop, K3sVersion};
 use params::Wanted;
-use plan::{Order, Refusal};
+use plan::{Order, Refusal, Stop};
 use serde::Serialize;
 use state::{Evidence, ReadFrom};
 use std::convert::Infallible;
@@ -39,6 +43,9 @@ pub struct Returned {
     hop: Option<Hop>,
     order: Order,
     refusals: Vec<Refusal>,
+    stops: Vec<Stop>,
+    etcd_version: Option<String>,
+    build: Option<Build>,
     channel: Option<Evidence>,
 }
 
@@ -62,22 +69,20 @@ impl<C: Channels> Module for VersionCheck<C> {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let target = target::<C>(params)?;
-        let bad_hops = bad_hops::all()?;
-        let questions = bad_hops::questions(&bad_hops, &target.version);
-        let mut node = state::look(params, &questions, host)?;
+        let known = Knowledge::all()?;
+        let mut node = state::look(params, host)?;
         // Where the API is down that alone is refused elsewhere.
         if let Some(from) = node.oldest().cloned().filter(|_| node.running.is_some()) {
             let lifted = &params.allow.known_bad;
-            for of in bad_hops::taken_away(&bad_hops, lifted, &from, &target.version) {
-                let objects = state::objects(params, of, host)?;
-                node.objects.insert(of.release.clone(), objects);
+            for question in known.questions(lifted, &from, &target.version) {
+                node.found.extend([state::ask(params, question, host)?]);
             }
         }
         Ok(State {
             place: host.place(),
             target,
             node,
-            bad_hops,
+            known,
         })
     }
 
@@ -99,6 +104,7 @@ impl<C: Channels> Module for VersionCheck<C> {
     fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
         let decision = plan::decide(params, state);
         let state = state.clone();
+        let build = state.known.builds.nearest(&state.target.version).cloned();
         Returned {
             installed: state.node.installed,
             running: state.node.running,
@@ -110,6 +116,9 @@ impl<C: Channels> Module for VersionCheck<C> {
             hop: decision.hop,
             order: decision.order,
             refusals: decision.refusals,
+            stops: decision.stops,
+            etcd_version: state.node.etcd.version,
+            build,
             channel: state.target.channel,
         }
     }

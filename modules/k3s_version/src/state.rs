@@ -1,6 +1,7 @@
 //! What was observed: the target, and what the node says of itself.
 
-use crate::bad_hops::{BadHop, Definitions, Questions};
+use crate::arguments::Arguments;
+use crate::bad_hops::{ChartValue, Definitions, Knowledge, Question};
 use crate::params::Params;
 use anyhow::{Context, Result};
 use host::{Command, Host};
@@ -11,14 +12,17 @@ use std::time::Duration;
 
 const LOOK: &str = include_str!("look.sh");
 const OBJECTS: &str = include_str!("objects.sh");
+const VALUES: &str = include_str!("values.sh");
+
+/// The limit per core that kube-proxy takes where its file names none.
+const MAX_PER_CORE: u64 = 32768;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
     pub place: String,
     pub target: Target,
     pub node: Node,
-    /// What is known to end badly, to hold the node against.
-    pub bad_hops: Vec<BadHop>,
+    pub known: Knowledge,
 }
 
 /// The version to arrive at.
@@ -61,15 +65,29 @@ pub struct Node {
     pub running: Option<K3sVersion>,
     /// Why the running version is not known.
     pub silence: Option<String>,
-    /// Those of the settings asked for that the node has.
-    pub settings: Vec<String>,
+    /// What the operator hands on to components.
+    pub arguments: Arguments,
     pub cgroup_v1: bool,
-    pub in_lxc: bool,
+    /// What the kubelet's own files say (`failCgroupV1`).
+    pub kubelet_fails_on_cgroup_v1: Option<bool>,
+    pub proxy: Proxy,
     pub etcd: Etcd,
     /// The folder of k3s's data; `None` where k3s is not installed.
     pub data_dir: Option<String>,
-    /// Objects of the cluster that the hop would take away, by the release whose definitions they are of.
-    pub objects: BTreeMap<String, Vec<String>>,
+    /// What the cluster has that a rule is about, by rule.
+    pub found: BTreeMap<String, Vec<String>>,
+}
+
+/// What decides how kube-proxy fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxy {
+    /// k3s is told to run none. Only servers are told.
+    pub off: bool,
+    /// What a file that the operator hands on says of the limit per core.
+    pub max_per_core_in_file: Option<u64>,
+    /// `net.netfilter.nf_conntrack_max`, which is the host's.
+    pub conntrack_max: Option<u64>,
+    pub may_set_conntrack_max: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,8 +98,45 @@ pub struct Etcd {
 }
 
 impl Node {
-    pub fn has_one(&self, settings: &[String]) -> bool {
-        self.settings.iter().any(|setting| settings.contains(setting))
+    /// An argument goes before what the kubelet's files say.
+    pub(crate) fn kubelet_starts_on_cgroup_v1(&self) -> bool {
+        match self.arguments.value("kubelet", "fail-cgroupv1") {
+            Some(value) => value == "false",
+            None => self.kubelet_fails_on_cgroup_v1 == Some(false),
+        }
+    }
+
+    /// What the operator has kube-proxy ask for, where that is a limit. With a file its arguments do not count.
+    fn asked_limit(&self) -> Option<String> {
+        let (words, per_core) = if let Some(file) = self.arguments.value("kube-proxy", "config") {
+            let per_core = self.proxy.max_per_core_in_file.unwrap_or(MAX_PER_CORE);
+            (
+                format!("kube-proxy-arg config={file}, whose conntrack.maxPerCore is {per_core},"),
+                per_core,
+            )
+        } else {
+            let value = self.arguments.value("kube-proxy", "conntrack-max-per-core")?;
+            let words = format!("kube-proxy-arg conntrack-max-per-core={value}");
+            (words, value.parse().ok()?)
+        };
+        (per_core != 0).then_some(words)
+    }
+
+    /// Why kube-proxy cannot have the limit that it is to ask for, once it asks for no more than `most`.
+    pub(crate) fn conntrack_limit_above(&self, most: u64) -> Option<String> {
+        let proxy = &self.proxy;
+        if proxy.off || proxy.may_set_conntrack_max {
+            return None;
+        }
+        let limit = match proxy.conntrack_max {
+            Some(limit) if limit <= most => return None,
+            Some(limit) => format!("is {limit}, above {most}"),
+            None => "could not be read".to_owned(),
+        };
+        let asked = self.asked_limit()?;
+        Some(format!(
+            "{asked} asks for a limit of connections that may not be set here, and net.netfilter.nf_conntrack_max {limit}"
+        ))
     }
 
     /// The oldest k3s that is at work or about to be: a hop begins there.
@@ -95,22 +150,11 @@ impl Node {
 }
 
 /// Asks the node, in one visit.
-pub(crate) fn look(params: &Params, questions: &Questions, host: &dyn Host) -> Result<Node> {
+pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
     let mark = host.unique();
     let seconds = params.timeout.as_secs().to_string();
     let node = params.node_name.clone().unwrap_or_default();
-    let etcd = if questions.etcd { "yes" } else { "no" };
-    let mut argv = vec![
-        "/bin/sh",
-        "-s",
-        "--",
-        &mark,
-        &params.binary,
-        &node,
-        &seconds,
-        etcd,
-    ];
-    argv.extend(questions.settings.iter().map(String::as_str));
+    let argv = ["/bin/sh", "-s", "--", &mark, &params.binary, &node, &seconds];
     // Two kubeconfigs and etcd may each be asked in vain; the rest is quick.
     let limit = params.timeout * 3 + Duration::from_secs(30);
     let output = host.run(&Command::new(argv).stdin(LOOK).within(limit))?;
@@ -118,24 +162,41 @@ pub(crate) fn look(params: &Params, questions: &Questions, host: &dyn Host) -> R
     read(&text, &mark, &params.binary).with_context(|| host.place())
 }
 
-/// The objects of these definitions, of the whole cluster; none where the node is no server.
-pub(crate) fn objects(params: &Params, of: &Definitions, host: &dyn Host) -> Result<Vec<String>> {
+/// Asks the cluster, for a rule; none where the node is no server.
+pub(crate) fn ask(params: &Params, question: Question, host: &dyn Host) -> Result<(String, Vec<String>)> {
+    let (rule, script, words, doing) = match question {
+        Question::Objects(rule, of) => (
+            rule,
+            OBJECTS,
+            objects_of(of),
+            format!("looking for objects of the definitions of {}", of.release),
+        ),
+        Question::Value(rule, of) => (
+            rule,
+            VALUES,
+            value_of(of),
+            format!("looking at the values of the chart {}", of.chart),
+        ),
+    };
     let seconds = params.timeout.as_secs().to_string();
-    let mut argv = vec![
-        "/bin/sh",
-        "-s",
-        "--",
-        &params.binary,
-        &seconds,
-        &of.release,
-        &of.beside,
-    ];
-    argv.extend(of.kinds.iter().map(String::as_str));
+    let mut argv = vec!["/bin/sh", "-s", "--", &params.binary, &seconds];
+    argv.extend(words);
     let limit = params.timeout * 2 + Duration::from_secs(30);
-    let output = host.run(&Command::new(argv).stdin(OBJECTS).within(limit))?;
-    let doing = format!("looking for objects of the definitions of {}", of.release);
+    let output = host.run(&Command::new(argv).stdin(script).within(limit))?;
     let text = output.succeed(&host.place(), &doing)?.text();
-    Ok(text.lines().map(str::to_owned).collect())
+    Ok((rule.to_owned(), text.lines().map(str::to_owned).collect()))
+}
+
+fn objects_of(of: &Definitions) -> Vec<&str> {
+    let kinds = of.kinds.iter().map(String::as_str);
+    [of.release.as_str(), &of.beside]
+        .into_iter()
+        .chain(kinds)
+        .collect()
+}
+
+fn value_of(of: &ChartValue) -> Vec<&str> {
+    vec![&of.chart, &of.key, &of.unless]
 }
 
 fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
@@ -144,9 +205,10 @@ fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
     let mut node = Node {
         name: part("node").to_owned(),
         data_dir: Some(part("data").to_owned()).filter(|folder| !folder.is_empty()),
-        settings: part("settings").lines().map(str::to_owned).collect(),
+        arguments: Arguments::read(part("arguments")),
         cgroup_v1: part("cgroup") == "v1",
-        in_lxc: part("container") == "lxc",
+        kubelet_fails_on_cgroup_v1: part("kubelet").parse().ok(),
+        proxy: proxy(part("kube-proxy")),
         etcd: Etcd {
             member: parts.contains_key("etcd"),
             version: Some(part("etcd").to_owned()).filter(|version| !version.is_empty()),
@@ -166,6 +228,20 @@ fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
         Err(error) => node.silence = Some(format!("{error:#}")),
     }
     Ok(node)
+}
+
+fn proxy(text: &str) -> Proxy {
+    let number = |name: &str| {
+        let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
+        lines.find_map(|value| value.trim().parse().ok())
+    };
+    let has = |word: &str| text.lines().any(|line| line.trim() == word);
+    Proxy {
+        off: has("off"),
+        max_per_core_in_file: number("max-per-core "),
+        conntrack_max: number("nf_conntrack_max "),
+        may_set_conntrack_max: has("writable"),
+    }
 }
 
 /// What stands between the marks, by name.
@@ -209,7 +285,7 @@ fn running(text: &str) -> Result<K3sVersion> {
 mod tests {
     use super::*;
 
-    const SERVER: &str = "\nM settings\n\nM cgroup\nv2\n\nM container\nlxc\n\nM node\nk3s-1\n\nM version\nk3s version v1.31.5+k3s1 (56ec5dd4)\ngo version go1.22.10\n\nM data\n/srv/k3s\n\nM running\n";
+    const SERVER: &str = "\nM arguments\nkubelet-arg fail-cgroupv1=false\n\nM cgroup\nv2\n\nM kubelet\ntrue\n\nM kube-proxy\noff\nmax-per-core 7\nnf_conntrack_max 262144\nwritable\n\nM node\nk3s-1\n\nM version\nk3s version v1.31.5+k3s1 (56ec5dd4)\ngo version go1.22.10\n\nM data\n/srv/k3s\n\nM running\n";
 
     fn version(text: &str) -> K3sVersion {
         text.parse().unwrap()
@@ -230,7 +306,20 @@ mod tests {
                 version: Some("3.5.19".to_owned())
             }
         );
-        assert!(node.in_lxc && !node.cgroup_v1 && node.silence.is_none());
+        assert_eq!(node.arguments.value("kubelet", "fail-cgroupv1"), Some("false"));
+        assert_eq!(
+            (node.cgroup_v1, node.kubelet_fails_on_cgroup_v1, node.silence),
+            (false, Some(true), None)
+        );
+        assert_eq!(
+            node.proxy,
+            Proxy {
+                off: true,
+                max_per_core_in_file: Some(7),
+                conntrack_max: Some(262_144),
+                may_set_conntrack_max: true,
+            }
+        );
         assert_eq!(
             (node.name.as_str(), node.data_dir.as_deref()),
             ("k3s-1", Some("/srv/k3s"))
@@ -243,7 +332,6 @@ mod tests {
             let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
             running(&list["items"][number].to_string()).map(|version| version.to_string())
         };
-        assert_eq!(runs("k3s-v1.22.5-nodes.json", 1).unwrap(), "v1.22.5+k3s1");
         assert_eq!(
             runs("by-hand-k3s-v1.36-nodes.json", 2).unwrap(),
             "v1.36.3-rc1+k3s1"
@@ -267,13 +355,17 @@ mod tests {
     #[test]
     fn a_place_without_k3s_is_no_error() {
         let node = read(
-            "\nM settings\n\nM cgroup\nv1\n\nM container\n\nM node\nk3s-1\n\nM missing\n",
+            "\nM arguments\n\nM cgroup\nv1\n\nM kubelet\n\nM kube-proxy\n\nM node\nk3s-1\n\nM missing\n",
             "M",
             "k3s",
         )
         .unwrap();
         assert_eq!((node.installed, node.running), (None, None));
-        assert!(node.cgroup_v1 && !node.in_lxc && node.silence.is_some());
+        assert!(node.cgroup_v1 && node.silence.is_some());
+        assert_eq!(
+            (node.kubelet_fails_on_cgroup_v1, node.proxy),
+            (None, Proxy::default())
+        );
     }
 
     #[test]

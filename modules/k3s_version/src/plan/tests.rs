@@ -1,6 +1,7 @@
 use super::*;
-use crate::bad_hops;
-use crate::state::{Etcd, Evidence, ReadFrom, Target};
+use crate::arguments::Arguments;
+use crate::bad_hops::Knowledge;
+use crate::state::{Etcd, Evidence, Proxy, ReadFrom, Target};
 use serde_json::{Value, json};
 
 fn version(text: &str) -> K3sVersion {
@@ -67,7 +68,7 @@ impl Case {
                 running: known(self.running),
                 ..self.node
             },
-            bad_hops: bad_hops::all().unwrap(),
+            known: Knowledge::all().unwrap(),
         };
         decide(&serde_json::from_value(options).unwrap(), &state)
     }
@@ -141,11 +142,14 @@ fn hop_order_and_need_follow_from_the_versions() {
 }
 
 #[test]
-fn a_skipped_minor_is_refused_and_the_next_channel_named() {
+fn a_skipped_minor_is_refused_and_the_way_named() {
     let decision = Case::new("v1.31.4+k3s1", "v1.31.4+k3s1", "v1.34.1+k3s1").decide();
     let refusal = &decision.refusals[0];
     assert_eq!(refusal.rule, "skip_minor");
-    assert_eq!(refusal.next, "-e k3s_channel=v1.32");
+    assert_eq!(
+        refusal.next,
+        "-e k3s_target_version=v1.32.13+k3s1, then v1.33.13+k3s2, then v1.34.1+k3s1"
+    );
     assert!(
         refusal.evidence.contains("leaves out v1.32, v1.33"),
         "{}",
@@ -157,6 +161,129 @@ fn a_skipped_minor_is_refused_and_the_next_channel_named() {
             .rules()
             .is_empty()
     );
+}
+
+fn versions(decision: &Decision) -> Vec<String> {
+    let stops = decision.stops.iter();
+    stops.map(|stop| stop.version.to_string()).collect()
+}
+
+#[test]
+fn the_whole_way_is_told_with_what_is_to_be_done_before_each_stop() {
+    let node = Node {
+        cgroup_v1: true,
+        arguments: Arguments::read("kubelet-arg register-schedulable"),
+        found: [(
+            "traefik_containo_us".to_owned(),
+            vec!["IngressRoute demo/web".to_owned()],
+        )]
+        .into(),
+        ..server(None)
+    };
+    let decision = Case::new("v1.31.4+k3s1", "v1.31.4+k3s1", "v1.36.5+k3s1")
+        .on(node)
+        .decide();
+    assert_eq!(
+        versions(&decision),
+        [
+            "v1.32.13+k3s1",
+            "v1.33.13+k3s2",
+            "v1.34.11+k3s1",
+            "v1.35.8+k3s1",
+            "v1.36.5+k3s1"
+        ]
+    );
+    let before =
+        |stop: &Stop| -> Vec<String> { stop.before.iter().map(|before| before.rule.clone()).collect() };
+    assert_eq!(
+        decision.stops.iter().map(before).collect::<Vec<_>>(),
+        [
+            vec!["traefik_containo_us"],
+            vec![],
+            vec!["removed_arguments"],
+            vec!["cgroup_v1"],
+            vec![]
+        ]
+    );
+    assert_eq!(decision.stops[3].command, "-e k3s_target_version=v1.35.8+k3s1");
+    assert!(decision.stops[3].before[0].next.contains("fail-cgroupv1=false"));
+    assert_eq!(
+        decision.refusals[0].next,
+        "-e k3s_target_version=v1.32.13+k3s1 (first see to traefik_containo_us), then v1.33.13+k3s2, \
+         then v1.34.11+k3s1 (first see to removed_arguments), then v1.35.8+k3s1 (first see to cgroup_v1), then v1.36.5+k3s1"
+    );
+}
+
+#[test]
+fn a_hop_that_is_allowed_has_no_stops() {
+    let decision = Case::new("v1.36.2+k3s1", "v1.36.2+k3s1", "v1.37.0+k3s1")
+        .on(server(Some("3.6.12")))
+        .decide();
+    assert!(decision.refusals.is_empty() && decision.stops.is_empty() && decision.warnings.is_empty());
+}
+
+#[test]
+fn a_hop_that_etcd_forbids_names_a_build_to_stop_at() {
+    let decision = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.37.0+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
+    let refusal = &decision.refusals[0];
+    assert_eq!(refusal.rule, "etcd_before_3_7");
+    assert_eq!(
+        refusal.next,
+        "-e k3s_target_version=v1.36.5+k3s1, then v1.37.0+k3s1"
+    );
+    assert_eq!(versions(&decision), ["v1.36.5+k3s1", "v1.37.0+k3s1"]);
+}
+
+#[test]
+fn what_etcd_says_of_itself_decides_on_the_way_too() {
+    let decision = Case::new("v1.33.10+k3s1", "v1.33.10+k3s1", "v1.35.1+k3s1")
+        .on(server(Some("3.5.21")))
+        .decide();
+    assert_eq!(
+        decision
+            .refusals
+            .iter()
+            .map(|refusal| refusal.rule.as_str())
+            .collect::<Vec<_>>(),
+        ["skip_minor", "etcd_before_3_6"]
+    );
+    assert!(decision.stops.is_empty(), "no 1.33 after 1.33.10 has 3.5.26");
+    let next = &decision.refusals[1].next;
+    assert!(next.contains("etcd 3.5.26 or later and not yet 3.6"), "{next}");
+    assert_eq!(decision.refusals[0].next, "-e k3s_channel=v1.34");
+}
+
+#[test]
+fn a_rule_that_is_lifted_is_no_reason_to_stop() {
+    let lifted = json!({"allow_known_bad": ["etcd_before_3_6"]});
+    let decision = Case::new("v1.33.6+k3s1", "v1.33.6+k3s1", "v1.35.1+k3s1")
+        .on(server(Some("3.5.21")))
+        .with(lifted)
+        .decide();
+    assert_eq!(versions(&decision), ["v1.34.11+k3s1", "v1.35.1+k3s1"]);
+}
+
+#[test]
+fn a_build_that_is_not_in_the_table_is_judged_by_its_neighbour_and_that_is_said() {
+    let newer = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.36.9+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
+    assert!(newer.refusals.is_empty());
+    assert_eq!(
+        newer.warnings,
+        [
+            "k3s v1.36.9+k3s1 is not in the table of builds: it is judged by what v1.36.5+k3s1 carries, the nearest build there"
+        ]
+    );
+    let minor = Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.38.0+k3s1")
+        .on(server(Some("3.6.7")))
+        .decide();
+    assert_eq!(minor.refusals[1].rule, "etcd_before_3_7", "by v1.37.1+k3s1");
+    assert_eq!(versions(&minor), ["v1.36.5+k3s1", "v1.37.1+k3s1", "v1.38.0+k3s1"]);
+    let there = Case::new("v1.36.9+k3s1", "v1.36.9+k3s1", "v1.36.9+k3s1").decide();
+    assert!(there.warnings.is_empty(), "nothing is to be done");
 }
 
 #[test]
@@ -181,16 +308,19 @@ fn another_major_version_is_refused() {
     );
 }
 
-#[test]
-fn a_known_bad_hop_is_refused_unless_that_rule_is_lifted() {
-    let server = Node {
+fn server(etcd: Option<&str>) -> Node {
+    Node {
         etcd: Etcd {
             member: true,
-            version: Some("3.5.25".to_owned()),
+            version: etcd.map(str::to_owned),
         },
         ..Node::default()
-    };
-    let case = || Case::new("v1.33.7+k3s1", "v1.33.7+k3s1", "v1.34.3+k3s1").on(server.clone());
+    }
+}
+
+#[test]
+fn a_known_bad_hop_is_refused_unless_that_rule_is_lifted() {
+    let case = || Case::new("v1.33.7+k3s1", "v1.33.7+k3s1", "v1.34.3+k3s1").on(server(Some("3.5.25")));
     let decision = case().decide();
     let refusal = &decision.refusals[0];
     assert_eq!(refusal.rule, "etcd_before_3_6");
@@ -200,6 +330,10 @@ fn a_known_bad_hop_is_refused_unless_that_rule_is_lifted() {
         refusal.evidence
     );
     assert_eq!(refusal.lifted_by, "allow_known_bad: [etcd_before_3_6]");
+    assert_eq!(
+        refusal.next,
+        "-e k3s_target_version=v1.33.10+k3s1, then v1.34.3+k3s1"
+    );
     assert!(
         case()
             .with(json!({"allow_known_bad": ["etcd_before_3_6"]}))
@@ -212,42 +346,51 @@ fn a_known_bad_hop_is_refused_unless_that_rule_is_lifted() {
     );
 }
 
-#[test]
-fn a_new_node_is_held_against_its_surroundings() {
-    let node = Node {
+/// On cgroup v1, with a limit of connections that its container may not set.
+fn in_a_bad_container() -> Node {
+    Node {
         cgroup_v1: true,
-        in_lxc: true,
+        arguments: Arguments::read("kube-proxy-arg conntrack-max-per-core=65536"),
+        proxy: Proxy {
+            conntrack_max: Some(2_097_152),
+            ..Proxy::default()
+        },
         ..Node::default()
-    };
-    assert_eq!(
-        Case::new("-", "-", "v1.36.1+k3s1").on(node).rules(),
-        ["cgroup_v1", "conntrack_in_lxc"]
+    }
+}
+
+#[test]
+fn a_new_node_is_judged_by_its_container() {
+    let decision = Case::new("-", "-", "v1.36.1+k3s1")
+        .on(in_a_bad_container())
+        .decide();
+    let rules: Vec<&str> = decision
+        .refusals
+        .iter()
+        .map(|refusal| refusal.rule.as_str())
+        .collect();
+    assert_eq!(rules, ["cgroup_v1", "conntrack_in_lxc"]);
+    let with_data = Case::new("-", "-", "v1.37.0+k3s1").on(server(None)).decide();
+    assert!(
+        with_data.refusals[0]
+            .next
+            .starts_with("install the version of k3s that ran here last")
     );
 }
 
 #[test]
-fn all_that_speaks_against_a_hop_is_said_at_once() {
-    let node = Node {
-        cgroup_v1: true,
-        in_lxc: true,
-        ..Node::default()
-    };
+fn all_refusals_are_said_at_once() {
     let rules = Case::new("v1.34.1+k3s1", "v1.34.1+k3s1", "v1.36.1+k3s1")
-        .on(node)
+        .on(in_a_bad_container())
         .rules();
     assert_eq!(rules, ["skip_minor", "cgroup_v1", "conntrack_in_lxc"]);
 }
 
 #[test]
 fn a_node_at_its_target_is_refused_nothing() {
-    let node = Node {
-        cgroup_v1: true,
-        in_lxc: true,
-        ..Node::default()
-    };
     assert!(
         Case::new("v1.36.1+k3s1", "v1.36.1+k3s1", "v1.36.1+k3s1")
-            .on(node)
+            .on(in_a_bad_container())
             .rules()
             .is_empty()
     );
