@@ -129,8 +129,10 @@ impl Look {
         if !node.ready {
             return Err(format!("node {name} is not Ready"));
         }
+        // What etcd itself answers counts. k3s writes the Node's condition after it, and it may still be the one of before a
+        // restart or a restore.
         match (self.etcd, node.voter) {
-            (Etcd::None, _) | (_, Some(true)) | (Etcd::Voter, None) => Ok(()),
+            (Etcd::None | Etcd::Voter, _) | (Etcd::Silent, Some(true)) => Ok(()),
             (Etcd::Silent, None) => Err("etcd's metrics do not say whether it is a voter".to_owned()),
             _ => Err(format!("the etcd of node {name} is no voter yet")),
         }
@@ -316,8 +318,15 @@ mod tests {
             (with(|look| look.etcd = Etcd::Silent), "metrics"),
             (
                 with(|look| {
-                    look.etcd = Etcd::Voter;
+                    look.etcd = Etcd::Silent;
                     node(look).voter = Some(false);
+                }),
+                "no voter",
+            ),
+            (
+                with(|look| {
+                    look.etcd = Etcd::Learner;
+                    node(look).voter = Some(true);
                 }),
                 "no voter",
             ),
@@ -329,11 +338,11 @@ mod tests {
     }
 
     #[test]
-    fn a_voter_is_known_by_the_condition_else_by_etcd_itself() {
+    fn a_voter_is_known_by_etcd_itself_else_by_the_condition() {
         for (etcd, voter) in [
             (Etcd::Voter, None),
+            (Etcd::Voter, Some(false)),
             (Etcd::Silent, Some(true)),
-            (Etcd::Learner, Some(true)),
             (Etcd::None, None),
         ] {
             let look = with(|look| {
