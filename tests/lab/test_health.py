@@ -161,7 +161,7 @@ def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
     assert run.status == 0, run.text
     said = " ".join(run.text.split())
     assert "has trouble already" not in said, said
-    assert "Name what was so before" in said and "Pod default/Deployment/web: Unschedulable" in said, said
+    assert "Name what was so before," in said and "Pod default/Deployment/web: Unschedulable" in said, said
     assert set(lab.versions().values()) == {version}
 
 

@@ -98,13 +98,18 @@ impl Identity {
 }
 
 impl Baseline {
-    /// How many of these findings are no news: those of objects whose trouble had begun, and as many as had the same
-    /// trouble at least as badly, whichever objects they were.
-    pub fn count(&self, severity: Severity, identity: &verdict::Identity, findings: &[Finding]) -> usize {
+    /// How many of these findings are no news: as many as had the same trouble at least as badly, whichever objects they
+    /// were; and those of objects whose trouble had begun.
+    pub fn count(
+        &self,
+        severity: Severity,
+        identity: &verdict::Identity,
+        findings: &[Finding],
+    ) -> (usize, usize) {
         let judged = self.judged.get(&Identity::of(identity));
         let judged: usize = judged.map_or(0, |known| known.range(severity..).map(|(_, count)| count).sum());
         let begun: usize = findings.iter().map(|finding| self.had_begun(finding)).sum();
-        judged + begun
+        (judged, begun)
     }
 
     /// How much of it had begun. What came right in between has begun anew.

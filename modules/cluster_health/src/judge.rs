@@ -44,6 +44,11 @@ impl Health {
         self.verdicts.iter().filter(told)
     }
 
+    /// Of those what had only begun there, so that nobody was told of it before.
+    pub fn had_begun(&self) -> impl Iterator<Item = &Verdict> {
+        self.old().filter(|verdict| verdict.begun > 0)
+    }
+
     pub fn is_healthy(&self) -> bool {
         self.failing().next().is_none()
     }

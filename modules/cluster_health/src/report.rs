@@ -3,7 +3,7 @@
 use crate::judge::{Health, judge};
 use crate::params::Params;
 use crate::state::{Seen, Service, State};
-use crate::verdict::{Severity, Suspect, Verdict};
+use crate::verdict::{Severity, Suspect, Verdict, folded};
 use crate::{prometheus, summary};
 use host::Kind;
 use k3s_certs::rfc3339;
@@ -18,7 +18,7 @@ pub struct Returned {
     waited: f64,
     verdicts: Vec<Verdict>,
     new: Vec<Verdict>,
-    was_so_before: Vec<String>,
+    had_begun: Vec<String>,
     suspects: Vec<Suspect>,
     ignored: usize,
     counts: Counts,
@@ -75,7 +75,10 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
         checked_at: rfc3339(seen.now),
         waited: (state.waited.as_secs_f64() * 10.0).round() / 10.0,
         new: health.failing().cloned().collect(),
-        was_so_before: health.old().map(ToString::to_string).collect(),
+        had_begun: folded(health.had_begun())
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         suspects: health.suspects.clone(),
         ignored: health.ignored,
         summary: summary::lines(seen, &health, &counts),

@@ -253,8 +253,11 @@ pub struct Verdict {
     /// How many objects it concerns (of a workload: how many replicas are missing), and the first of their names.
     pub count: usize,
     pub names: Vec<String>,
-    /// How many of them were so in the baseline.
+    /// How many of them were so in the baseline, or had begun there.
     pub before: usize,
+    /// How many had begun there and were not judged.
+    #[serde(skip)]
+    pub begun: usize,
 }
 
 /// What stays the same when a pod is replaced by another one with the same trouble.
@@ -439,9 +442,10 @@ pub fn group(findings: Vec<Finding>, baseline: &Baseline) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = groups
         .into_iter()
         .map(|((severity, identity, stage), findings)| {
-            let before = baseline.count(severity, &identity, &findings);
+            let (judged, begun) = baseline.count(severity, &identity, &findings);
             Verdict {
-                before,
+                before: judged + begun,
+                begun,
                 ..verdict(severity, identity, stage, findings)
             }
         })
@@ -477,6 +481,7 @@ fn verdict(severity: Severity, identity: Identity, stage: Stage, mut findings: V
             .map(|finding| finding.name.clone())
             .collect(),
         before: 0,
+        begun: 0,
         identity,
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn nodes_behind(state: &State, waited: u64) -> Option<String> {
     let behind = compare::nodes_behind(cluster, nodes);
     (!behind.is_empty()).then(|| {
         format!(
-            "the condition EtcdIsVoter of the Node {} still differs from what etcd itself answers (waited {waited} s for it). etcd is right, and nothing has to be done: k3s on the server that leads etcd corrects the condition, usually within 30 s",
+            "the condition EtcdIsVoter of the Node {} still differs from what etcd itself answers (waited {waited} s for it). etcd is right, and nothing has to be done: k3s on that server writes the name of its new member to the Node once its controllers run, and k3s on the server that leads etcd corrects the condition within 30 s after that. Where it stays so, `journalctl -u k3s` on the leading server says why",
             behind.join(", ")
         )
     })

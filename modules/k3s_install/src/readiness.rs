@@ -168,8 +168,10 @@ impl Look {
                 excerpt(&node.ready_message)
             ));
         }
+        // What etcd itself answers counts. k3s writes the Node's condition after it, and it may still be the one of before a
+        // restart or a restore.
         match (self.etcd, node.voter) {
-            (Etcd::None, _) | (_, Some(true)) | (Etcd::Voter, None) => Ok(()),
+            (Etcd::None | Etcd::Voter, _) | (Etcd::Silent, Some(true)) => Ok(()),
             (Etcd::Silent, None) => Err("etcd's metrics do not say whether it is a voter".to_owned()),
             _ => Err(format!("the etcd of node {name} is no voter yet")),
         }

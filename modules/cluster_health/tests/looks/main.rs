@@ -103,6 +103,24 @@ fn known_trouble_is_not_waited_for() {
 }
 
 #[test]
+fn what_had_begun_is_named_once_it_is_judged_and_fails_nothing() {
+    let mut starting = pod("web", "False", json!({"running": {}}));
+    starting["status"]["conditions"][0]["lastTransitionTime"] = json!("2025-12-31T23:59:00Z");
+    let cluster = || Cluster::new().phases(&first(PODS), vec![(0, list(&[starting.clone()]))]);
+    let before = cluster().run(json!({"fail_on": "never"}));
+    assert_eq!(before["suspects"][0]["reason"], "NotReady", "{before:#}");
+    let later = cluster().run(json!({"not_ready_limit": 1, "wait": 60, "baseline": before}));
+    assert_eq!(
+        (&later["failed"], &later["healthy"], &later["waited"]),
+        (&json!(false), &json!(true), &json!(0.0)),
+        "{later:#}"
+    );
+    assert_eq!(later["verdicts"][0]["severity"], "error");
+    let named = later["had_begun"][0].as_str().unwrap();
+    assert!(named.starts_with("Pod demo/web: NotReady"), "{named}");
+}
+
+#[test]
 fn lists_are_read_to_their_last_page() {
     let page =
         |items: &[Value], next: &str| Said::Document(json!({"items": items, "metadata": {"continue": next}}));

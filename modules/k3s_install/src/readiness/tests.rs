@@ -101,8 +101,15 @@ fn names_each_missing_part_of_a_server() {
         (with(|look| look.etcd = Etcd::Silent), "metrics"),
         (
             with(|look| {
-                look.etcd = Etcd::Voter;
+                look.etcd = Etcd::Silent;
                 node(look).voter = Some(false);
+            }),
+            "no voter",
+        ),
+        (
+            with(|look| {
+                look.etcd = Etcd::Learner;
+                node(look).voter = Some(true);
             }),
             "no voter",
         ),
@@ -208,11 +215,11 @@ fn says_why_the_unit_is_still_activating() {
 }
 
 #[test]
-fn reads_the_vote_from_the_condition_else_from_etcd() {
+fn reads_the_vote_from_etcd_else_from_the_condition() {
     for (etcd, voter) in [
         (Etcd::Voter, None),
+        (Etcd::Voter, Some(false)),
         (Etcd::Silent, Some(true)),
-        (Etcd::Learner, Some(true)),
         (Etcd::None, None),
     ] {
         let look = with(|look| {
