@@ -1,7 +1,6 @@
 //! A node to install on: the lab's install script, and small programs in the place of systemd, curl and k3s.
 
 use host::{Command, Host as _};
-use std::fmt::Write as _;
 use std::fs;
 use std::ops::Deref;
 use std::time::Duration;
@@ -34,27 +33,31 @@ impl Deref for Node {
     }
 }
 
-/// The lab's script with the address of the release server of these tests. Until 2025 it names that address in
-/// GITHUB_URL, since 2026 in INSTALL_K3S_ARTIFACT_URL.
+/// The lab's script with the address of the release server of these tests: that of July 2026, or one of "2025", which names
+/// that address in GITHUB_URL and does not carry variables of kine.
 pub(crate) fn script(era: &str) -> String {
-    let mut script = String::new();
-    for line in INSTALL_SH.lines() {
-        let _ = match line.starts_with("SCRIPT_ERA=") {
-            true => writeln!(script, "SCRIPT_ERA={era}"),
-            false => writeln!(script, "{line}"),
-        };
-    }
-    let script = script.replace(
+    let script = INSTALL_SH.replace(
         "https://github.com/k3s-io/k3s/releases",
         "http://release.lab/releases",
     );
-    if era == "2025" {
+    if era == "2026" {
         return script;
     }
-    script.replace(
-        "GITHUB_URL=${GITHUB_URL:-http://release.lab/releases}",
-        "INSTALL_K3S_ARTIFACT_URL=${INSTALL_K3S_ARTIFACT_URL:-http://release.lab/releases/download}",
-    )
+    let changes = [
+        (
+            "INSTALL_K3S_ARTIFACT_URL=${INSTALL_K3S_ARTIFACT_URL:-http://release.lab/releases/download}",
+            "GITHUB_URL=${GITHUB_URL:-http://release.lab/releases}",
+        ),
+        (
+            "echo \"$INSTALL_K3S_ARTIFACT_URL/$(echo \"$VERSION\" | sed 's/+/%2B/g')\"",
+            "echo \"$GITHUB_URL/download/$VERSION\"",
+        ),
+        ("'^(K3S|CONTAINERD|KINE)_'", "'^(K3S|CONTAINERD)_'"),
+    ];
+    changes.iter().fold(script, |script, (new, old)| {
+        assert!(script.contains(new), "the lab's script has no {new}");
+        script.replace(new, old)
+    })
 }
 
 impl Node {
