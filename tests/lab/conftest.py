@@ -29,8 +29,10 @@ class Run:
 
     def assert_failed_with(self, *words: str) -> None:
         assert self.status != 0, self.text
+        # Ansible breaks long lines.
+        said = " ".join(self.text.split())
         for word in words:
-            assert word in self.text, f"{word!r} is not in:\n{self.text}"
+            assert word in said, f"{word!r} is not in:\n{self.text}"
 
     def assert_unchanged(self) -> None:
         assert self.status == 0, self.text

@@ -44,7 +44,7 @@ def test_a_proxmox_host_lost_in_the_middle_of_a_drain(two_hosts: Lab) -> None:
     assert run.wait(300) != 0
     said = (lab.folder / "interrupted.log").read_text()
     assert "k3s-worker-2" in said, said
-    assert not lab.cordoned() or "cordon" in said.split("was not upgraded")[-1], said
+    assert not lab.cordoned(), said
     lab("fault", "ssh-up", "pve2")
     lab.kubectl("delete", "pdb,deployment", "pinned")
     done = lab.upgrade()

@@ -13,6 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 const ADDRESS: &str = "127.0.0.1:2381";
@@ -30,6 +31,8 @@ pub async fn run() {
 async fn serve(listener: TcpListener) {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: some will be free again.
+            tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         tokio::spawn(async move {

@@ -72,7 +72,7 @@ mod tests {
             size,
             created: 1_795_366_133,
         };
-        let wanted = "Name                      Location                           Size   Created\n\
+        let wanted = "Name                      Location                            Size   Created\n\
                       on-demand-n1-1795366133   file:///s/on-demand-n1-1795366133   688160 2026-11-22T16:48:53Z\n\
                       pre-upgrade-n1-1795366134 file:///s/pre-upgrade-n1-1795366134 692256 2026-11-22T16:48:53Z\n";
         let snapshots = [
