@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_table_of_a_page_tells_what_its_builds_carry() {
+    fn the_first_table_of_a_page_has_what_its_builds_carry() {
         let builds = rows(PAGE, "source").unwrap();
         let versions: Vec<String> = builds.iter().map(|build| build.version.to_string()).collect();
         assert_eq!(versions, ["v1.34.9+k3s1", "v1.34.1+k3s1"]);

@@ -48,9 +48,9 @@ enum Reaching {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Condition {
-    /// Bad on members of etcd that run an older one. Where etcd does not tell, the table of builds does.
+    /// Bad on members of etcd that run an older one. Where etcd does not answer, the table of builds counts.
     EtcdOlderThan(String),
-    /// Bad on cgroup v1, unless the kubelet is told to start there.
+    /// Bad on cgroup v1, unless a setting lets the kubelet start there.
     CgroupV1,
     /// Bad where kube-proxy is to set a limit that it may not set, and the present one is above this.
     ConntrackLimitAbove(u64),
@@ -233,9 +233,7 @@ fn old_etcd(
         (Some(running), _) => format!("etcd {running} runs here, older than {wanted}"),
         (None, Some((_, carried))) if numbers(carried) >= numbers(wanted) => return None,
         (None, Some((from, carried))) => {
-            format!(
-                "etcd does not tell its version, and k3s {from} carries etcd {carried}, older than {wanted}"
-            )
+            format!("etcd does not answer, and k3s {from} carries etcd {carried}, older than {wanted}")
         }
         (None, None) => {
             format!("there is a member of etcd here whose version is not known to be {wanted} or later")

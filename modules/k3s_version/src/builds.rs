@@ -46,7 +46,7 @@ impl Builds {
         older.or(known.first()).copied()
     }
 
-    /// The version of a component inside. Where no source tells it of the build itself, the build before it does.
+    /// The version of a component inside. Where no source has it for the build itself, that of the build before it.
     pub(crate) fn carried(&self, version: &K3sVersion, component: Component) -> Option<&str> {
         let nearest = self.nearest(version)?;
         let older = self
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_whole_and_in_order_and_every_build_has_a_source() {
+    fn the_table_has_every_minor_in_order_and_each_build_a_source() {
         let Builds(builds) = Builds::all().unwrap();
         let minors: BTreeSet<u32> = builds.iter().map(|build| build.version.minor).collect();
         assert_eq!(minors, (30..=37).collect());
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_from_1_31_to_1_36_is_told_at_once() {
+    fn the_way_from_1_31_to_1_36_is_one_answer() {
         assert_eq!(
             way("v1.31.4+k3s1", "v1.36.5+k3s1").unwrap(),
             [

@@ -81,7 +81,7 @@ pub struct Node {
 /// What decides how kube-proxy fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxy {
-    /// k3s is told to run none. Only servers are told.
+    /// Switched off (`disable-kube-proxy`), which only servers have in their files.
     pub off: bool,
     /// What a file that the operator hands on says of the limit per core.
     pub max_per_core_in_file: Option<u64>,

@@ -176,7 +176,7 @@ fn a_later_list_replaces_an_earlier_one_unless_it_adds_and_the_command_line_come
 }
 
 #[test]
-fn no_value_is_told_that_nobody_judges() {
+fn no_value_is_printed_that_nobody_judges() {
     let node = node(
         CONFIG,
         "token: s3cret\nkube-apiserver-arg:\n  - audit-webhook-config-file=s3cret\n",
@@ -287,7 +287,7 @@ esac
 "#;
 
 #[test]
-fn only_objects_that_go_with_k3s_s_own_definitions_are_told() {
+fn only_objects_that_go_with_k3s_s_own_definitions_are_listed() {
     let node = Sandbox::new(&MOVED, WITH_ROUTES);
     let asked = |node: &Sandbox, definitions: &str| {
         let script = format!("set -- k3s 5 traefik-crd traefik {definitions}\n{OBJECTS}");

@@ -1,4 +1,4 @@
-//! The documentation, held against the types; the transcripts, through the whole road.
+//! The documentation compared with the types; the transcripts, from arguments to answer.
 
 use anyhow::Result;
 use k3s_version::{Channels, Reply, Request, VersionCheck};

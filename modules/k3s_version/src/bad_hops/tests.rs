@@ -109,7 +109,7 @@ fn where_etcd_is_silent_the_table_of_builds_tells() {
     assert!(refused("v1.33.7+k3s3", "v1.34.3+k3s1", &member(None)).is_empty());
     assert_eq!(
         evidence("v1.36.1+k3s1", "v1.37.0+k3s1", &member(None)),
-        "etcd does not tell its version, and k3s v1.36.1+k3s1 carries etcd 3.6.7-k3s1, older than 3.6.11; \
+        "etcd does not answer, and k3s v1.36.1+k3s1 carries etcd 3.6.7-k3s1, older than 3.6.11; \
          k3s v1.37.0+k3s1 carries etcd 3.7.1-k3s1"
     );
 }

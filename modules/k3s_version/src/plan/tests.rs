@@ -169,7 +169,7 @@ fn versions(decision: &Decision) -> Vec<String> {
 }
 
 #[test]
-fn the_whole_way_is_told_with_what_is_to_be_done_before_each_stop() {
+fn every_stop_is_named_with_what_is_to_be_done_before_it() {
     let node = Node {
         cgroup_v1: true,
         arguments: Arguments::read("kubelet-arg register-schedulable"),
