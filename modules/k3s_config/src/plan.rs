@@ -223,7 +223,9 @@ mod tests {
         assert!(!keep);
         let shown: String = plan.diff.iter().map(|diff| diff.after.clone()).collect();
         assert!(
-            shown.contains("tier=work") && shown.contains("r.example") && shown.contains("token: \"********\""),
+            shown.contains("tier=work")
+                && shown.contains("r.example")
+                && shown.contains("token: \"********\""),
             "{shown}"
         );
         assert!(
