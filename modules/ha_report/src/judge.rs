@@ -225,8 +225,8 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
         ),
         _ => {}
     }
-    let stale = best.stale.clone().unwrap_or_default();
-    for node in stale.nodes_behind.into_iter().flatten() {
+    let behind = best.stale.clone().and_then(|stale| stale.nodes_behind);
+    for node in behind.into_iter().flatten() {
         let what = format!(
             "the condition EtcdIsVoter of the Node {node} does not say yet what etcd itself answers: etcd is right, and k3s on the server that leads etcd corrects the condition"
         );

@@ -86,16 +86,26 @@ fn deployment(available: usize, conditions: Value) -> Value {
     )
 }
 
-/// Each of them turns into trouble later, and none of it is this run's doing.
+/// Each of the later looks is trouble by itself, and none of it is news after the earlier one.
+fn assert_no_news(table: Vec<(&str, Seen, Seen)>) {
+    let told = |news: Vec<String>| -> Vec<String> {
+        news.into_iter().filter(|told| !told.starts_with("Api")).collect()
+    };
+    for (case, before, later) in table {
+        assert_eq!(told(news(&alone(), later.clone(), 10)).len(), 1, "{case}");
+        assert_eq!(told(news(&before, later, 10)), [""; 0], "{case}");
+    }
+}
+
+fn alone() -> Seen {
+    lively(bare().node(node("n1")))
+}
+
 #[test]
-fn what_had_begun_is_no_news() {
+fn a_pod_that_had_begun_to_fail_is_no_news() {
     let of_job =
         json!({"metadata": {"ownerReferences": [{"kind": "Job", "name": "migrate", "controller": true}]}});
     let leaving = json!({"metadata": {"deletionTimestamp": ago(20)}});
-    let away =
-        |seconds: u64| json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(seconds)}]);
-    let rolls =
-        |status: &str, reason: &str| json!([{"type": "Progressing", "status": status, "reason": reason}]);
     let creating = |reason: &str| {
         let waits = container(json!({"waiting": {"reason": reason}}));
         let pending = json!({"metadata": {"creationTimestamp": ago(20)}, "status": {"phase": "Pending", "containerStatuses": [waits]}});
@@ -109,72 +119,67 @@ fn what_had_begun_is_no_news() {
             json!({"status": {"containerStatuses": [app]}}),
         )
     };
-    let one = || lively(bare().node(node("n1")));
-    let web = |workload: Value| one().workload(WorkloadKind::Deployment, workload);
-    let same = |seen: Seen| (seen.clone(), seen);
-    let table: Vec<(&str, (Seen, Seen))> = vec![
+    let of = |pod: Value| alone().pod(pod);
+    let runs = json!({"running": {"startedAt": ago(5)}});
+    let backs_off = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+    let young = || not_ready(pod("web-1"), 20);
+    assert_no_news(vec![
+        ("not ready", of(young()), of(young())),
         (
-            "a pod that is not ready",
-            same(one().pod(not_ready(pod("web-1"), 20))),
+            "not started, and then without an image",
+            of(creating("ContainerCreating")),
+            of(creating("ErrImagePull")),
         ),
         (
-            "a pod that does not start, and then has no image",
-            (
-                one().pod(creating("ContainerCreating")),
-                one().pod(creating("ErrImagePull")),
-            ),
+            "of a Job",
+            of(with(young(), of_job.clone())),
+            of(with(young(), of_job)),
         ),
         (
-            "a pod of a Job",
-            same(one().pod(with(not_ready(pod("web-1"), 20), of_job))),
+            "on its way out",
+            of(with(pod("web-1"), leaving.clone())),
+            of(with(pod("web-1"), leaving)),
         ),
-        (
-            "a pod that does not go",
-            same(one().pod(with(pod("web-1"), leaving))),
-        ),
-        (
-            "a pod that crashed",
-            (
-                one().pod(crashed(json!({"running": {"startedAt": ago(5)}}), 1)),
-                one().pod(crashed(json!({"waiting": {"reason": "CrashLoopBackOff"}}), 9)),
-            ),
-        ),
-        ("a Deployment", same(web(deployment(1, away(20))))),
+        ("crashed", of(crashed(runs, 1)), of(crashed(backs_off, 9))),
+    ]);
+}
+
+#[test]
+fn a_workload_or_a_job_that_had_begun_to_fail_is_no_news() {
+    let away = json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(20)}]);
+    let rolls =
+        |status: &str, reason: &str| json!([{"type": "Progressing", "status": status, "reason": reason}]);
+    let web = |available: usize, conditions: &Value| {
+        alone().workload(
+            WorkloadKind::Deployment,
+            deployment(available, conditions.clone()),
+        )
+    };
+    let chart = |started: u64, failed: u32| of_chart(alone().job(job(started, failed, None)));
+    assert_no_news(vec![
+        ("a Deployment", web(1, &away), web(1, &away)),
         (
             "a Deployment whose pods told it",
-            (
-                web(deployment(2, away(20))).pod(not_ready(pod("web-1"), 20)),
-                web(deployment(2, away(20))),
-            ),
+            web(2, &away).pod(not_ready(pod("web-1"), 20)),
+            web(2, &away),
         ),
         (
             "a roll-out",
-            (
-                web(deployment(3, rolls("True", "ReplicaSetUpdated"))),
-                web(deployment(3, rolls("False", "ProgressDeadlineExceeded"))),
-            ),
+            web(3, &rolls("True", "ReplicaSetUpdated")),
+            web(3, &rolls("False", "ProgressDeadlineExceeded")),
         ),
-        ("a chart", same(of_chart(one().job(job(20, 0, None))))),
+        ("a chart", chart(20, 0), chart(20, 0)),
         (
-            "a chart whose Job had failed and begins again",
-            (
-                of_chart(one().job(job(200, 2, None))),
-                of_chart(one().job(job(20, 0, None))),
-            ),
+            "a chart whose Job had failed, and begins again",
+            chart(200, 2),
+            chart(20, 0),
         ),
         (
             "a Job",
-            (one().job(job(20, 1, None)), one().job(job(20, 6, Some("Failed")))),
+            alone().job(job(20, 1, None)),
+            alone().job(job(20, 6, Some("Failed"))),
         ),
-    ];
-    for (case, (before, later)) in table {
-        let alone = news(&one(), later.clone(), 10).into_iter();
-        let alone: Vec<String> = alone.filter(|told| !told.starts_with("Api")).collect();
-        assert_eq!(alone.len(), 1, "{case}: it is trouble by itself");
-        let news = news(&before, later, 10).into_iter();
-        let news: Vec<String> = news.filter(|told| !told.starts_with("Api")).collect();
-        assert!(news.is_empty(), "{case}: {news:?}");
-    }
+    ]);
 }
 
 #[test]
@@ -201,29 +206,28 @@ fn a_node_that_was_silent_already_is_no_news() {
 
 #[test]
 fn worse_than_before_is_news() {
-    let one = || lively(bare().node(node("n1")));
     let told = |news: Vec<String>| -> Vec<String> {
         news.into_iter().filter(|told| !told.starts_with("Api")).collect()
     };
     let young = |name: &str| not_ready(pod(name), 20);
-    let before = one().pod(young("web-1"));
-    let more = one().pod(young("web-1")).pod(young("web-2"));
+    let before = alone().pod(young("web-1"));
+    let more = alone().pod(young("web-1")).pod(young("web-2"));
     assert_eq!(
         told(news(&before, more, 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
     // A pod that was made anew has begun anew.
     assert_eq!(
-        told(news(&before, one().pod(young("web-9")), 10)),
+        told(news(&before, alone().pod(young("web-9")), 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
-    let web = |available| one().workload(WorkloadKind::Deployment, deployment(available, json!([])));
+    let web = |available| alone().workload(WorkloadKind::Deployment, deployment(available, json!([])));
     assert!(told(news(&web(2), web(2), 10)).is_empty());
     assert_eq!(
         told(news(&web(2), web(1), 10)),
         ["Deployment demo/web: Unavailable"]
     );
-    let chart = |started| of_chart(one().job(job(started, 0, None)));
+    let chart = |started| of_chart(alone().job(job(started, 0, None)));
     assert_eq!(
         told(news(&chart(200), chart(20), 10)),
         ["Addon demo/app: NotInstalled"],

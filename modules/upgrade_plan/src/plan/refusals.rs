@@ -96,7 +96,7 @@ fn shared(params: &Params, key: impl Fn(&Node) -> Option<String>) -> Vec<Refusal
     }
     let twice = seen.into_iter().filter(|(_, hosts)| hosts.len() > 1);
     twice
-        .map(|(key, hosts)| Refusal::new(&hosts.join(", "), "mapping", format!("they have the same {key}")))
+        .map(|(key, hosts)| Refusal::new(hosts.join(", "), "mapping", format!("they have the same {key}")))
         .collect()
 }
 
@@ -202,6 +202,6 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
         .join(", ");
     Some(Refusal {
         next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
-        ..Refusal::new(&names, "api", format!("no controller's API answers: {said}"))
+        ..Refusal::new(names, "api", format!("no controller's API answers: {said}"))
     })
 }
