@@ -273,11 +273,11 @@ mod tests {
     #[test]
     fn without_a_next_minor_version_its_channel_is_the_stable_one() {
         for (offered, next) in [
-            (vec!["v1.22.3+k3s1", "v1.22.5+k3s1"], "v1.22.5+k3s1"),
-            (vec!["v1.22.5+k3s1"], "v1.22.5+k3s1"),
+            (vec!["v1.36.2+k3s1", "v1.36.3+k3s1"], "v1.36.3+k3s1"),
+            (vec!["v1.36.3+k3s1"], "v1.36.3+k3s1"),
             (
-                vec!["v1.21.2+k3s1", "v1.22.3+k3s1", "v1.22.5+k3s1"],
-                "v1.22.5+k3s1",
+                vec!["v1.35.6+k3s1", "v1.36.2+k3s1", "v1.36.3+k3s1"],
+                "v1.36.3+k3s1",
             ),
         ] {
             let offered: Vec<String> = offered.into_iter().map(str::to_owned).collect();
