@@ -1,6 +1,6 @@
 //! What klipper-helm does in the Jobs of k3s's controller of charts, with a real Helm: install, upgrade, reinstall, uninstall.
 
-use crate::release::{self, Change, Release};
+use crate::release::{self, Release};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::env;
 use std::fs;
@@ -26,8 +26,6 @@ enum Step {
     Uninstall,
     /// The release of a Helm that was interrupted: nobody finishes it.
     SetFailed,
-    /// APIs that are no more, in what the release has made, are replaced by those that are.
-    MapApis,
 }
 
 /// What the Job is to do.
@@ -112,7 +110,7 @@ impl Order {
             return Ok(vec![Step::Uninstall]);
         }
         match release.status.as_str() {
-            "deployed" => Ok(vec![Step::MapApis, Step::Upgrade]),
+            "deployed" => Ok(vec![Step::Upgrade]),
             "pending-upgrade" | "superseded" => Ok(vec![Step::SetFailed, Step::Upgrade]),
             "pending-install" | "pending-rollback" | "uninstalling" => {
                 let mut steps = vec![Step::SetFailed];
@@ -143,8 +141,7 @@ impl Order {
                     Ok(())
                 })
             }
-            Step::SetFailed => release::change(&self.namespace, &self.name, Change::Failed),
-            Step::MapApis => release::change(&self.namespace, &self.name, Change::MapApis),
+            Step::SetFailed => release::set_failed(&self.namespace, &self.name),
         }
     }
 
@@ -250,11 +247,11 @@ mod tests {
 
     #[test]
     fn what_is_done_depends_on_the_release_and_on_the_failure_policy() {
-        use Step::{Install, MapApis, SetFailed, Uninstall, Upgrade};
+        use Step::{Install, SetFailed, Uninstall, Upgrade};
         for (status, policy, expected) in [
             (None, "", vec![Install]),
-            (Some("deployed"), "", vec![MapApis, Upgrade]),
-            (Some("deployed"), "abort", vec![MapApis, Upgrade]),
+            (Some("deployed"), "", vec![Upgrade]),
+            (Some("deployed"), "abort", vec![Upgrade]),
             // Where definitions go, with all their resources.
             (Some("failed"), "", vec![Uninstall, Install]),
             (Some("failed"), "reinstall", vec![Uninstall, Install]),
@@ -284,7 +281,7 @@ mod tests {
     #[test]
     fn a_revision_that_was_not_expected_is_left_alone() {
         let found = release("deployed", 4, "ssa");
-        for (expected, steps) in [("", 2), ("4", 2), ("3", 0), ("0", 0)] {
+        for (expected, steps) in [("", 1), ("4", 1), ("3", 0), ("0", 0)] {
             let order = order("", false, expected);
             assert_eq!(order.steps(Some(&found)).unwrap().len(), steps, "{expected}");
         }

@@ -1,4 +1,4 @@
-//! What Helm keeps of a release, where klipper-helm changes it behind Helm's back (by plugins of Helm): a Secret for each
+//! What Helm keeps of a release, where klipper-helm changes it behind Helm's back (by a plugin of Helm): a Secret for each
 //! revision, with a document of JSON that is packed and written in base64 twice.
 
 use crate::helm::ACCOUNT;
@@ -13,47 +13,6 @@ use serde_json::{Value, json};
 use std::env;
 use std::fs;
 use std::io::{Read as _, Write as _};
-
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Change {
-    Failed,
-    MapApis,
-}
-
-/// Kinds that charts make, in APIs that Kubernetes has taken away, and the API that has each of them since. Whoever
-/// upgrades a release has to read what it has made.
-const MAPPED: [(&str, &str, &str); 6] = [
-    (
-        "CustomResourceDefinition",
-        "apiextensions.k8s.io/v1beta1",
-        "apiextensions.k8s.io/v1",
-    ),
-    (
-        "IngressClass",
-        "networking.k8s.io/v1beta1",
-        "networking.k8s.io/v1",
-    ),
-    (
-        "ClusterRole",
-        "rbac.authorization.k8s.io/v1beta1",
-        "rbac.authorization.k8s.io/v1",
-    ),
-    (
-        "ClusterRoleBinding",
-        "rbac.authorization.k8s.io/v1beta1",
-        "rbac.authorization.k8s.io/v1",
-    ),
-    (
-        "Role",
-        "rbac.authorization.k8s.io/v1beta1",
-        "rbac.authorization.k8s.io/v1",
-    ),
-    (
-        "RoleBinding",
-        "rbac.authorization.k8s.io/v1beta1",
-        "rbac.authorization.k8s.io/v1",
-    ),
-];
 
 /// The newest revision of a release.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,19 +47,14 @@ fn packed(secret: &Value) -> &str {
     secret["data"]["release"].as_str().unwrap_or_default()
 }
 
-/// Changes the newest revision, where there is something to change.
-pub(crate) fn change(namespace: &str, name: &str, change: Change) -> Result<()> {
+/// Marks the newest revision as failed: its Helm was interrupted, and nobody finishes what it had begun.
+pub(crate) fn set_failed(namespace: &str, name: &str) -> Result<()> {
     let api = Api::of_account()?;
     let found = api.newest(namespace, name)?;
     let mut secret = found.context("the release is gone")?;
-    let mut release = unpack(packed(&secret)).context("reading the release")?;
-    if !changed(&mut release, change) {
-        return Ok(());
-    }
-    secret["data"]["release"] = json!(pack(&release)?);
-    secret["metadata"]["labels"]["status"] = release["info"]["status"].clone();
+    fail(&mut secret)?;
     let own = secret["metadata"]["name"].as_str().unwrap_or_default();
-    println!("changing {own} ({change:?})");
+    println!("setting {own} to failed");
     let url = api.url(&format!("/api/v1/namespaces/{namespace}/secrets/{own}"));
     let body = serde_json::to_vec(&secret).context("writing the Secret")?;
     api.ask(
@@ -112,38 +66,13 @@ pub(crate) fn change(namespace: &str, name: &str, change: Change) -> Result<()> 
     .map(drop)
 }
 
-fn changed(release: &mut Value, change: Change) -> bool {
-    let place = match change {
-        Change::Failed => "/info/status",
-        Change::MapApis => "/manifest",
-    };
-    let Some(found) = release.pointer_mut(place) else {
-        return false;
-    };
-    let before = found.as_str().unwrap_or_default().to_owned();
-    let after = match change {
-        Change::Failed => "failed".to_owned(),
-        Change::MapApis => mapped(&before),
-    };
-    *found = json!(after);
-    before != after
-}
-
-/// A manifest is documents of YAML; only the lines with the API of each are touched.
-fn mapped(manifest: &str) -> String {
-    let documents: Vec<String> = manifest.split("\n---\n").map(document).collect();
-    documents.join("\n---\n")
-}
-
-fn document(text: &str) -> String {
-    let has = |line: &str| text.lines().any(|one| one.trim_end() == line);
-    let row = MAPPED
-        .iter()
-        .find(|(kind, old, _)| has(&format!("kind: {kind}")) && has(&format!("apiVersion: {old}")));
-    let Some((_, old, new)) = row else {
-        return text.to_owned();
-    };
-    text.replacen(&format!("apiVersion: {old}"), &format!("apiVersion: {new}"), 1)
+/// In the document and in the label, by which Helm finds it.
+fn fail(secret: &mut Value) -> Result<()> {
+    let mut release = unpack(packed(secret)).context("reading the release")?;
+    release["info"]["status"] = json!("failed");
+    secret["data"]["release"] = json!(pack(&release)?);
+    secret["metadata"]["labels"]["status"] = json!("failed");
+    Ok(())
 }
 
 pub(crate) fn unbase64(text: &str) -> Result<Vec<u8>> {
@@ -230,25 +159,18 @@ impl Api {
 mod tests {
     use super::*;
 
-    const MANIFEST: &str = "---\n# Source: a/templates/a.yaml\napiVersion: apiextensions.k8s.io/v1beta1\nkind: CustomResourceDefinition\nmetadata:\n  name: a\n---\n# Source: a/templates/b.yaml\napiVersion: policy/v1beta1\nkind: PodDisruptionBudget\n";
-
-    #[test]
-    fn apis_that_are_gone_are_mapped_and_others_stay() {
-        let mut release = json!({"info": {"status": "deployed"}, "manifest": MANIFEST});
-        assert!(changed(&mut release, Change::MapApis));
-        let manifest = release["manifest"].as_str().unwrap();
-        assert_eq!(
-            manifest,
-            MANIFEST.replace("apiextensions.k8s.io/v1beta1", "apiextensions.k8s.io/v1")
-        );
-        assert!(!changed(&mut release, Change::MapApis));
-    }
-
     #[test]
     fn a_release_that_nobody_finishes_becomes_a_failed_one() {
-        let mut release = json!({"info": {"status": "pending-upgrade"}, "manifest": ""});
-        assert!(changed(&mut release, Change::Failed));
-        assert_eq!(release["info"]["status"], "failed");
+        let release = json!({"info": {"status": "pending-upgrade"}, "version": 2});
+        let mut secret = json!({
+            "metadata": {"labels": {"status": "pending-upgrade", "version": "2"}},
+            "data": {"release": pack(&release).unwrap()},
+        });
+        fail(&mut secret).unwrap();
+        assert_eq!(secret["metadata"]["labels"]["status"], "failed");
+        let release = unpack(packed(&secret)).unwrap();
+        assert_eq!(release, json!({"info": {"status": "failed"}, "version": 2}));
+        assert_eq!(revision(&secret), 2);
     }
 
     #[test]
