@@ -171,8 +171,8 @@ mod tests {
                 node.allocatable.of("pods") / 1000
             )
         };
-        let real = read(&recorded("k3s-v1.36.3-nodes.json"));
-        let seen: Vec<String> = real.iter().map(told).collect();
+        let nodes = read(&recorded("k3s-v1.36.3-nodes.json"));
+        let seen: Vec<String> = nodes.iter().map(told).collect();
         assert_eq!(
             seen,
             [
@@ -182,7 +182,7 @@ mod tests {
                 "k3s-worker-1 agent v1.36.3+k3s1 amd64 24105 MiB, 50 pods",
             ]
         );
-        let cordoned: Vec<bool> = real.iter().map(|node| node.unschedulable).collect();
+        let cordoned: Vec<bool> = nodes.iter().map(|node| node.unschedulable).collect();
         assert_eq!(cordoned, [false, false, false, true]);
         let new = read(&recorded("by-hand-k3s-v1.36-nodes.json"));
         let seen: Vec<String> = new.iter().map(told).collect();

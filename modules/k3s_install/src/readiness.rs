@@ -69,7 +69,8 @@ pub(crate) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     etcd_voter: Option<bool>,
     /// Seconds until all was there for the first time.
-    seconds_until_ready: u64,
+    #[serde(rename = "seconds_until_ready")]
+    first_seconds: u64,
     /// Seconds that the wait took.
     seconds: u64,
     /// What k3s itself still waits for.
@@ -198,7 +199,7 @@ impl Look {
             lease_renewed: node.and_then(|node| node.renewed),
             readyz: (wanted.setup.role == Role::Server).then_some(true),
             etcd_voter: (self.etcd != Etcd::None).then_some(true),
-            seconds_until_ready: ready.as_secs(),
+            first_seconds: ready.as_secs(),
             seconds: total.as_secs(),
             notice: (!self.is_active()).then(|| still_activating(wanted, ready)),
         }
@@ -237,13 +238,13 @@ pub(crate) fn wait(
 ) -> Result<Ready> {
     let start = host.elapsed();
     let mut good: Option<Good> = None;
-    let waited = wait_until(host, limit, LOOK_EVERY, || {
+    let outcome = wait_until(host, limit, LOOK_EVERY, || {
         Ok(match look(host, wanted)? {
             Ok(look) => settled(&look, wanted, since, settle, host.elapsed(), &mut good)?.map(|()| look),
             Err(missing) => Err(missing),
         })
     })?;
-    let look = waited.or_fail(host, &wanted.to_string())?;
+    let look = outcome.or_fail(host, &wanted.to_string())?;
     let ended = host.elapsed();
     let ready = good.map_or(ended, |good| good.since);
     Ok(look.ready(wanted, ready.saturating_sub(start), ended.saturating_sub(start)))
