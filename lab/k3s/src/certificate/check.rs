@@ -147,8 +147,7 @@ fn tell(found: &Found) {
     match found.status() {
         Status::Good => log::info(&format!("{what} is ok, expires at {moment}")),
         Status::Warning => log::warn(&format!(
-            "{what} will expire within {} days at {moment}",
-            RENEWAL_DAYS
+            "{what} will expire within {RENEWAL_DAYS} days at {moment}"
         )),
         Status::Expired => log::error(&format!("{what} expired at {moment}")),
         Status::NotYetValid => log::error(&format!("{what} is not valid before {moment}")),
