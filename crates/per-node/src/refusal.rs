@@ -14,9 +14,6 @@ pub struct Refusal {
     pub lifted_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// The versions to go to, one after the other, where one step is too far.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub stops: Vec<String>,
 }
 
 impl Refusal {
@@ -37,16 +34,11 @@ impl Refusal {
         self.lifted_by.as_deref().unwrap_or_default()
     }
 
-    fn stops(&self) -> String {
-        self.stops.join(", ")
-    }
-
     fn is_as(&self, other: &Self) -> bool {
         self.rule == other.rule
             && is_alike(&self.evidence, &other.evidence)
             && is_alike(self.next(), other.next())
             && self.lifted_by == other.lifted_by
-            && self.stops == other.stops
     }
 }
 
@@ -77,7 +69,6 @@ fn line(group: &[&Refusal]) -> String {
     [
         format!("{}: {}: {}", hosts.join(", "), first.rule, merged(&evidence)),
         sentence("Next", merged(&next)),
-        sentence("The stops on the way", first.stops()),
         sentence("To do it all the same", first.lifted_by().to_owned()),
     ]
     .concat()
@@ -124,21 +115,6 @@ mod tests {
         assert_eq!(
             lines(&refusals),
             ["w1, w2: kernel: the kernel is … and containerd 2 asks for 5.10 (w1: 4.19; w2: 5.4)"]
-        );
-    }
-
-    #[test]
-    fn a_chain_of_stops_is_told_once() {
-        let skips = |host: &str| Refusal {
-            stops: vec!["v1.32.9+k3s1".to_owned(), "v1.33.5+k3s1".to_owned()],
-            next: Some("-e k3s_target_version=v1.32.9+k3s1".to_owned()),
-            ..Refusal::new(host, "skip_minor", "it leaves out v1.32 and v1.33")
-        };
-        assert_eq!(
-            lines(&[skips("c1"), skips("w1")]),
-            [
-                "c1, w1: skip_minor: it leaves out v1.32 and v1.33. Next: -e k3s_target_version=v1.32.9+k3s1. The stops on the way: v1.32.9+k3s1, v1.33.5+k3s1"
-            ]
         );
     }
 

@@ -49,6 +49,4 @@ pub struct Refused {
     pub r#override: Option<String>,
     #[serde(default, alias = "advice")]
     pub next: Option<String>,
-    #[serde(default)]
-    pub stops: Vec<String>,
 }

@@ -31,7 +31,6 @@ fn of_answer(params: &Params, host: &str, what: &str, answer: &Answer) -> Vec<Re
             .as_deref()
             .map(|option| variable(&params.variables, option)),
         next: refused.next.clone(),
-        stops: refused.stops.clone(),
         ..Refusal::new(host, &refused.rule, &refused.evidence)
     };
     answer.refusals.iter().map(refusal).collect()

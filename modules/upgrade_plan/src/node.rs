@@ -59,7 +59,7 @@ pub struct Version {
     pub hop: Option<Hop>,
     pub refusals: Vec<Refused>,
     /// What is no reason against the hop, but good to know.
-    pub notices: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -92,9 +92,6 @@ pub struct Refused {
     pub evidence: String,
     pub r#override: String,
     pub next: String,
-    /// The versions to go to, one after the other, where the target is too far.
-    #[serde(default)]
-    pub stops: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

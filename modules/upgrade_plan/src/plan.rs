@@ -180,8 +180,8 @@ fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
 fn of_versions(params: &Params, turns: &[Turn]) -> Vec<String> {
     let has_turn = |node: &&Node| turns.iter().any(|turn| turn.host == node.host);
     let texts = params.nodes.iter().filter(has_turn).flat_map(|node| {
-        let notices = node.version.notices.iter();
-        notices.map(|notice| (node.host.clone(), notice.clone()))
+        let warnings = node.version.warnings.iter();
+        warnings.map(|notice| (node.host.clone(), notice.clone()))
     });
     let texts: Vec<(String, String)> = texts.collect();
     let line = |said: per_node::Said| format!("{}: {}", said.nodes.join(", "), said.text);

@@ -111,7 +111,6 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         .map(|refused| Refusal {
             lifted_by: Some(variable_for(&refused.r#override)),
             next: Some(refused.next.clone()),
-            stops: refused.stops.clone(),
             ..Refusal::new(&node.host, &refused.rule, refused.evidence.clone())
         })
         .collect();
