@@ -166,6 +166,15 @@ const ROWS: &[Row] = &[
         "",
         true,
     ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        false,
+        "",
+        false,
+    ),
     ("helm.cattle.io", "v1", "helmcharts", "HelmChart", true, "", true),
     (
         "helm.cattle.io",
