@@ -31,7 +31,7 @@ test: ## Everything that is tested; the same as .ci/run
 
 # The lab's profile, so that what the lab and the tests share is built once.
 quick: ## The cargo tests alone
-	cargo test --profile lab --workspace --quiet
+	cargo test --profile lab --workspace --quiet --no-fail-fast
 
 $(VENV)/.done: requirements.txt
 	@echo "== Python environment in .venv"

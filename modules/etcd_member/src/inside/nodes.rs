@@ -117,10 +117,10 @@ mod tests {
         assert_eq!(
             told("k3s-v1.36.3-nodes.json"),
             [
-                r#"k3s-controller-1 true "k3s-controller-1-a010bcec" at 10.99.0.101 10.99.0.101"#,
-                r#"k3s-controller-2 true "k3s-controller-2-2c679fcb" at 10.99.0.102 10.99.0.102"#,
-                r#"k3s-controller-3 true "k3s-controller-3-51d75a9c" at 10.99.0.103 10.99.0.103"#,
-                r#"k3s-worker-1 false "" at 10.99.0.111"#,
+                r#"k3s-controller-1 true "k3s-controller-1-a010bcec" at 10.99.0.101 10.99.0.101: MemberNotLearner"#,
+                r#"k3s-controller-2 true "k3s-controller-2-2c679fcb" at 10.99.0.102 10.99.0.102: MemberNotLearner"#,
+                r#"k3s-controller-3 true "k3s-controller-3-51d75a9c" at 10.99.0.103 10.99.0.103: MemberNotLearner"#,
+                r#"k3s-worker-1 false "" at 10.99.0.111: nothing"#,
             ]
         );
         assert_eq!(
