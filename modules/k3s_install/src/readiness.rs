@@ -24,7 +24,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// k3s sets the kubelet's `nodeStatusReportFrequency` to 5 min (pkg/daemons/agent/agent.go). After a change of the status
-/// the kubelet takes half to one and a half of that until the next report (`calculateDelay` in kubelet_node_status.go).
+/// the kubelet takes half to one and a half of that until the next report (`calculateDelay` in `kubelet_node_status.go`).
 const LATEST_HEARTBEAT: Duration = Duration::from_secs(450);
 
 /// READY proves that flannel runs. Without it the process has to live longer than k3s needs to end where flannel fails:
@@ -69,7 +69,7 @@ pub(crate) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     etcd_voter: Option<bool>,
     /// Seconds until all was there for the first time.
-    ready_seconds: u64,
+    became_ready_after: u64,
     /// Seconds that the wait took.
     seconds: u64,
     /// What k3s itself still waits for.
@@ -196,7 +196,7 @@ impl Look {
             lease_renewed: node.and_then(|node| node.renewed),
             readyz: (wanted.setup.role == Role::Server).then_some(true),
             etcd_voter: (self.etcd != Etcd::None).then_some(true),
-            ready_seconds: ready.as_secs(),
+            became_ready_after: ready.as_secs(),
             seconds: total.as_secs(),
             notice: (!self.is_active()).then(|| still_activating(wanted, ready)),
         }
@@ -235,13 +235,13 @@ pub(crate) fn wait(
 ) -> Result<Ready> {
     let began = host.elapsed();
     let mut good: Option<Good> = None;
-    let waited = wait_until(host, limit, LOOK_EVERY, || {
+    let outcome = wait_until(host, limit, LOOK_EVERY, || {
         Ok(match look(host, wanted)? {
             Ok(look) => settled(&look, wanted, since, settle, host.elapsed(), &mut good)?.map(|()| look),
             Err(missing) => Err(missing),
         })
     })?;
-    let look = waited.or_fail(host, &wanted.to_string())?;
+    let look = outcome.or_fail(host, &wanted.to_string())?;
     let ended = host.elapsed();
     let ready = good.map_or(ended, |good| good.since);
     Ok(look.ready(wanted, ready.saturating_sub(began), ended.saturating_sub(began)))

@@ -34,7 +34,7 @@ impl Deref for Node {
 }
 
 /// The lab's script with the address of the release server of these tests: that of July 2026, or one of "2025", which names
-/// that address in GITHUB_URL and does not carry variables of kine.
+/// that address in `GITHUB_URL` and does not carry variables of kine.
 pub(crate) fn script(era: &str) -> String {
     let script = INSTALL_SH.replace(
         "https://github.com/k3s-io/k3s/releases",
