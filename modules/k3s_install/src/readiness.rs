@@ -69,8 +69,7 @@ pub(crate) struct Ready {
     #[serde(skip_serializing_if = "Option::is_none")]
     etcd_voter: Option<bool>,
     /// Seconds until all was there for the first time.
-    #[serde(rename = "seconds_until_ready")]
-    first_seconds: u64,
+    became_ready_after: u64,
     /// Seconds that the wait took.
     seconds: u64,
     /// What k3s itself still waits for.
@@ -199,7 +198,7 @@ impl Look {
             lease_renewed: node.and_then(|node| node.renewed),
             readyz: (wanted.setup.role == Role::Server).then_some(true),
             etcd_voter: (self.etcd != Etcd::None).then_some(true),
-            first_seconds: ready.as_secs(),
+            became_ready_after: ready.as_secs(),
             seconds: total.as_secs(),
             notice: (!self.is_active()).then(|| still_activating(wanted, ready)),
         }

@@ -209,7 +209,7 @@ fn says_why_the_unit_is_still_activating() {
     ] {
         assert!(notice.contains(words), "{notice} has no {words:?}");
     }
-    assert_eq!((late.first_seconds, late.seconds), (12, 28));
+    assert_eq!((late.became_ready_after, late.seconds), (12, 28));
     assert_eq!(late.unit_state, "activating");
     assert_eq!(ready_look().ready(&agent, seconds(4), seconds(9)).notice, None);
 }
