@@ -30,6 +30,24 @@ fn folders() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Whether a lab of another name is up, as `lab/apart` and other checkouts have them.
+pub fn another_lab_is_up() -> bool {
+    let folders = folders();
+    let mut hierarchies = folders.iter().filter_map(|folder| folder.parent());
+    hierarchies.any(|hierarchy| has_another_lab(hierarchy, &paths::name()))
+}
+
+fn has_another_lab(hierarchy: &Path, own: &str) -> bool {
+    let Ok(entries) = fs::read_dir(hierarchy) else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name != own && name.starts_with(paths::NAME)
+    })
+}
+
 /// Makes the cgroup `homelab-lab/<name>` and prints a shell line that puts the shell itself into it.
 pub fn join_script(name: &str) -> Result<String> {
     let mut script = String::new();
@@ -121,4 +139,21 @@ fn walk(folder: &Path, visit: &mut impl FnMut(&Path)) {
         }
     }
     visit(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_lab_is_one_of_another_name() {
+        let hierarchy = tempfile::tempdir().unwrap();
+        let up = |own| has_another_lab(hierarchy.path(), own);
+        fs::create_dir(hierarchy.path().join("system.slice")).unwrap();
+        fs::create_dir(hierarchy.path().join("homelab-lab-beside")).unwrap();
+        assert!(!up("homelab-lab-beside"));
+        assert!(up("homelab-lab"));
+        fs::create_dir(hierarchy.path().join("homelab-lab")).unwrap();
+        assert!(up("homelab-lab-beside"));
+    }
 }

