@@ -2,6 +2,7 @@
 
 use per_node::Task;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The options; see `preflight.yml` for their words.
@@ -49,4 +50,7 @@ pub struct Refused {
     pub r#override: Option<String>,
     #[serde(default, alias = "advice")]
     pub next: Option<String>,
+    /// What the module says besides, such as the line of a container's configuration.
+    #[serde(flatten)]
+    pub more: BTreeMap<String, Value>,
 }
