@@ -1,5 +1,6 @@
 //! The inventory of a lab, ready for `ansible-playbook -i`.
 
+use crate::cgroup;
 use crate::layout::{Node, Role};
 use crate::paths::{RELEASE_PORT, RUN};
 use crate::state::State;
@@ -8,9 +9,10 @@ use std::fmt::Write as _;
 pub fn render(state: &State) -> String {
     let hosts = state.hosts();
     let first = hosts.first().map_or("10.99.0.1", |host| host.address.as_str());
+    let lifted = lifted(cgroup::is_v1());
     let mut text = format!(
         "all:\n  vars:\n    k3s_channel_url: http://{first}:{RELEASE_PORT}/v1-release/channels\n    \
-         k3s_install_script_url: http://{first}:{RELEASE_PORT}/install.sh\n  children:\n    pve:\n      vars:\n        \
+         k3s_install_script_url: http://{first}:{RELEASE_PORT}/install.sh\n{lifted}  children:\n    pve:\n      vars:\n        \
          ansible_user: root\n        ansible_ssh_private_key_file: {RUN}/ssh/id\n        \
          ansible_ssh_common_args: -o StrictHostKeyChecking=no -o UserKnownHostsFile={RUN}/ssh/known_hosts\n        \
          ansible_python_interpreter: /usr/bin/python3\n      hosts:\n"
@@ -35,6 +37,15 @@ pub fn render(state: &State) -> String {
         }
     }
     text
+}
+
+/// On a machine with cgroup v1 the kubelet starts by what the lab lays into k3s's folder, which is not there before k3s is.
+fn lifted(cgroup_v1: bool) -> &'static str {
+    if cgroup_v1 {
+        "    k3s_prereqs_allow: [cgroup_v1]\n"
+    } else {
+        ""
+    }
 }
 
 fn write_node(text: &mut String, node: &Node) {
@@ -78,6 +89,11 @@ mod tests {
             "        k3s_workers:\n          hosts:\n            k3s-worker-1:\n              pct_id: 111\n              \
              node_name: k3s-worker-1\n              pve_host: pve1\n"
         ));
+        assert_eq!(text.contains("k3s_prereqs_allow: [cgroup_v1]\n"), cgroup::is_v1());
+        assert_eq!(
+            (lifted(true), lifted(false)),
+            ("    k3s_prereqs_allow: [cgroup_v1]\n", "")
+        );
         assert!(text.contains("k3s_channel_url: http://10.99.0.1:8080/v1-release/channels\n"));
     }
 }
