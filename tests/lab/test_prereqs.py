@@ -26,7 +26,6 @@ def packages(lab: Lab, vmid: int) -> list[str]:
 
 
 def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> None:
-    conf = "/etc/pve/lxc/112.conf"
     for vmid in (112, 111):
         file = f"/etc/pve/lxc/{vmid}.conf"
         lab("exec", "--", "sh", "-c", f"cp {file} /tmp/{vmid}.conf; sed -i '/^features/d; /^lxc.apparmor/d' {file}")
@@ -38,7 +37,9 @@ def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> Non
     both.assert_failed_with("because of 2 of 2 nodes", "k3s-worker-1, k3s-worker-2: nesting: ")
     # Ansible prints the message of a failed task twice.
     assert both.text.count("features: nesting=1") == 2, both.text
-    refused.assert_failed_with(f"give {conf} on pve1 the line `features: nesting=1`", "stop and start the container")
+    line = "give the container's configuration (/etc/pve/lxc/<pct_id>.conf) the line `features: nesting=1`"
+    refused.assert_failed_with("k3s-worker-2: nesting: ", line, "stop and start the container")
+    assert "k3s-worker-1: nesting" not in refused.text
     lab("fault", "os-release", "112", "alpine")
     unknown = lab.play(PREREQS)
     lab("fault", "os-release", "112", "rocky10")

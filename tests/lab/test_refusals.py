@@ -95,7 +95,7 @@ def test_a_damaged_download(lab: Lab, download: str) -> None:
     ("version", "words"),
     [
         ("v1.35.4+k3s1", ["downgrade"]),
-        ("v1.37.0+k3s1", ["k3s_channel=v1.36"]),
+        ("v1.37.0+k3s1", ["leaves out v1.36", "-e k3s_target_version=v1.36.", "then v1.37.0+k3s1"]),
         ("stable", ['"stable" is not a version of k3s']),
     ],
 )

@@ -59,7 +59,7 @@ impl Names {
             "the node"
         };
         Self {
-            configuration: "the container's configuration".to_owned(),
+            configuration: "the container's configuration (/etc/pve/lxc/<pct_id>.conf)".to_owned(),
             host: host.to_owned(),
         }
     }

@@ -353,7 +353,7 @@ fn the_same_fault_of_two_nodes_reads_the_same() {
             .next
             .as_ref()
             .unwrap()
-            .starts_with("give the container's configuration the line `features: nesting=1`"),
+            .starts_with("give the container's configuration (/etc/pve/lxc/<pct_id>.conf) the line `features: nesting=1`"),
         "{nesting:?}"
     );
 }
