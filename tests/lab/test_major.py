@@ -180,7 +180,7 @@ def test_a_generation_that_is_not_there_is_refused(untouched: Lab) -> None:
     )
     # Two lines that do not hold are told at once.
     refused(*profile(untouched, cgroup_version=3 - HERE, min_kernel="99.1")).assert_failed_with(
-        "(profile)", f"cgroup_version: the version of cgroups is {HERE}, and has to be {3 - HERE}", "min_kernel: the kernel is", "99.1"
+        f"{NEW}: profile: ", f"cgroup_version: the version of cgroups is {HERE}, and has to be {3 - HERE}", "min_kernel: the kernel is", "99.1"
     )
     # One wrong one of several pairs, and no worker is touched.
     wrong = upgrade(untouched, *profile(untouched), *pairs((OLD, NEW), (OTHER, SECOND)))
@@ -197,7 +197,7 @@ def test_check_mode_of_the_guide_s_command_says_the_plan_of_all_stages(untouched
     run = upgrade(untouched, *check)
     if HERE == 1:
         # The file asks for what this machine cannot be; nothing else speaks against the command.
-        run.assert_failed_with("cgroup_version: the version of cgroups is 1, and has to be 2 (profile)")
+        run.assert_failed_with(f"{NEW}: profile: cgroup_version: the version of cgroups is 1, and has to be 2")
         assert "os_id" not in run.text and "min_kernel" not in run.text
         run = upgrade(untouched, *profile(untouched), *check[2:])
     assert run.status == 0, run.text
