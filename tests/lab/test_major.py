@@ -239,7 +239,7 @@ def test_killed_in_the_install_script(lab: Lab) -> None:
 
 def test_a_new_node_that_is_not_ready_after_its_joining_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Install and start k3s")
+    lab.hold(run, "Install k3s and wait")
     # The record of an installation goes when its proof is complete.
     proven = "test -f /var/lib/homelab-k3s/install-record.json && echo not yet; true"
     lab.wait_until("the proof", lambda: NEW in lab.nodes() and condition(lab, NEW, "Ready") == "True" and not lab.inside(113, proven))
