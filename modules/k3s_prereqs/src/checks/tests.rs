@@ -349,11 +349,9 @@ fn the_same_fault_of_two_nodes_reads_the_same() {
     assert_eq!(checks, general(112, "pve2"));
     let nesting = checks.iter().find(|check| check.rule == "nesting").unwrap();
     assert!(
-        nesting
-            .next
-            .as_ref()
-            .unwrap()
-            .starts_with("give the container's configuration (/etc/pve/lxc/<pct_id>.conf) the line `features: nesting=1`"),
+        nesting.next.as_ref().unwrap().starts_with(
+            "give the container's configuration (/etc/pve/lxc/<pct_id>.conf) the line `features: nesting=1`"
+        ),
         "{nesting:?}"
     );
 }
