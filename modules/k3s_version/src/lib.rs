@@ -71,6 +71,7 @@ impl<C: Channels> Module for VersionCheck<C> {
         let target = target::<C>(params)?;
         let known = Knowledge::all()?;
         let mut node = state::look(params, host)?;
+        let target = within_the_minor::<C>(params, &node, target)?;
         // Where the API is down that alone is refused elsewhere.
         if let Some(from) = node.oldest().cloned().filter(|_| node.running.is_some()) {
             let lifted = &params.allow.known_bad;
@@ -144,4 +145,35 @@ fn target<C: Channels>(params: &Params) -> Result<state::Target> {
         }
         Wanted::Channel(channel) => channel::resolve::<C>(channel, params.timeout),
     }
+}
+
+/// Where the minor has to stay, the channel of that minor has the target.
+fn within_the_minor<C: Channels>(
+    params: &Params,
+    node: &state::Node,
+    target: state::Target,
+) -> Result<state::Target> {
+    let (Wanted::Channel(channel), Some(newest)) = (&params.wanted, node.newest()) else {
+        return Ok(target);
+    };
+    if params.allow.minor || target.version.minor_version() <= newest.minor_version() {
+        return Ok(target);
+    }
+    let own = params::Channel {
+        name: format!("v{}.{}", newest.major, newest.minor),
+        ..channel.clone()
+    };
+    let within = channel::resolve::<C>(&own, params.timeout)?;
+    let warning = format!(
+        "the channel {} is at {}, another minor than {newest} here: the target is {}, that of the channel {} (allow_minor is false)",
+        channel.name, target.version, within.version, own.name
+    );
+    Ok(state::Target {
+        warning: Some(
+            within
+                .warning
+                .map_or(warning.clone(), |first| format!("{first}; {warning}")),
+        ),
+        ..within
+    })
 }

@@ -40,9 +40,11 @@ pub struct Channel {
 }
 
 /// The refusals that the user has lifted.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Allow {
     pub downgrade: bool,
+    /// Whether the target may have another minor than the node.
+    pub minor: bool,
     pub skip_minor: bool,
     pub known_bad: Vec<String>,
 }
@@ -64,6 +66,8 @@ struct Options {
     node_name: Option<String>,
     #[serde(default)]
     allow_downgrade: bool,
+    #[serde(default = "yes")]
+    allow_minor: bool,
     #[serde(default)]
     allow_skip_minor: bool,
     #[serde(default)]
@@ -121,6 +125,7 @@ impl TryFrom<Options> for Params {
             node_name: options.node_name,
             allow: Allow {
                 downgrade: options.allow_downgrade,
+                minor: options.allow_minor,
                 skip_minor: options.allow_skip_minor,
                 known_bad: options.allow_known_bad,
             },

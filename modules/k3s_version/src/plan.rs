@@ -82,6 +82,7 @@ pub(crate) fn decide(params: &Params, state: &State) -> Decision {
     if decision.upgrade_required {
         decision.warnings.extend(unknown_build(state));
         (decision.refusals, decision.stops) = refusals(&params.allow, state, hop);
+        decision.refusals.extend(of_the_minor(params, hop, node, target));
     }
     decision
 }
@@ -269,6 +270,20 @@ fn of_the_hop(
         }),
         _ => None,
     }
+}
+
+/// A channel's target is within the minor already.
+fn of_the_minor(params: &Params, hop: Option<Hop>, node: &Node, to: &K3sVersion) -> Option<Refusal> {
+    let stays = !params.allow.minor && matches!(params.wanted, Wanted::Pinned(_));
+    let (Some(Hop::Minor | Hop::MultiMinor), Some(from)) = (hop.filter(|_| stays), node.oldest()) else {
+        return None;
+    };
+    Some(Refusal {
+        rule: "minor".to_owned(),
+        evidence: format!("{to} has another minor than {from}, and only patches are allowed"),
+        lifted_by: "allow_minor: true".to_owned(),
+        next: "-e k3s_allow=minor".to_owned(),
+    })
 }
 
 fn between(from: &K3sVersion, to: &K3sVersion) -> String {

@@ -3,16 +3,22 @@
 use anyhow::Result;
 use k3s_version::{Channels, Reply, Request, VersionCheck};
 
-/// The channel server of the transcripts: `stable` stands at v1.31.5+k3s1, there is nothing else.
+/// The channel server of the transcripts.
 struct Service;
+
+const CHANNELS: [(&str, &str); 3] = [
+    ("/stable", "v1.31.5+k3s1"),
+    ("/latest", "v1.32.13+k3s1"),
+    ("/v1.31", "v1.31.14+k3s1"),
+];
 
 impl Channels for Service {
     fn get(request: &Request) -> Result<Reply> {
-        if request.url.path().ends_with("/stable") {
-            let location = Some("https://github.com/k3s-io/k3s/releases/tag/v1.31.5+k3s1".to_owned());
+        let asked = |(name, _): &&(&str, &str)| request.url.path().ends_with(name);
+        if let Some((_, version)) = CHANNELS.iter().find(asked) {
             return Ok(Reply {
                 status: 302,
-                location,
+                location: Some(format!("https://github.com/k3s-io/k3s/releases/tag/{version}")),
                 ..Reply::default()
             });
         }

@@ -401,3 +401,14 @@ fn an_upgrade_that_stopped_half_way_is_said() {
     let decision = Case::new("v1.31.5+k3s1", "v1.31.4+k3s1", "v1.31.5+k3s1").decide();
     assert!(decision.warnings[0].contains("was not restarted"));
 }
+
+#[test]
+fn refuses_another_minor_where_only_patches_are_allowed() {
+    let hop = |to| Case::new("v1.35.5+k3s1", "v1.35.5+k3s1", to).with(json!({"allow_minor": false}));
+    assert_eq!(hop("v1.36.3+k3s1").rules(), ["minor"]);
+    assert!(hop("v1.35.6+k3s1").rules().is_empty());
+    // What an earlier task has decided is not judged again: a worker may be a minor behind its servers.
+    assert!(hop("v1.36.3+k3s1").by_channel().rules().is_empty());
+    let allowed = Case::new("v1.35.5+k3s1", "v1.35.5+k3s1", "v1.36.3+k3s1");
+    assert!(allowed.rules().is_empty());
+}
