@@ -63,8 +63,9 @@ def stable_is(version: Callable[[Lab], str]) -> Callable[[Lab], None]:
     return lambda lab: lab("channel", "stable", version(lab)) and None
 
 
-def newest_of_its_minor(lab: Lab) -> str:
-    return lab.channel(lab.starts().rsplit(".", 1)[0])
+def runs_the_newest_of_its_minor(lab: Lab) -> None:
+    minor = lab.starts().rsplit(".", 1)[0]
+    assert set(lab.versions().values()) == {lab.channel(minor)}
 
 
 def takes_pods(node: str) -> Callable[[Lab], None]:
@@ -109,8 +110,11 @@ WALK: list[Step] = [
     "ansible-playbook k3s/playbook-ensure-worker-prereqs.yaml --check",
     "ansible-playbook k3s/playbook-install-k3s.yaml --check",
     "ansible-playbook k3s/playbook-install-k3s.yaml",
+    # docs/nightly.md: the channel is a minor ahead, and the run stays in the minor.
+    stable_is(lambda lab: NEXT_MINOR),
+    "ansible-playbook k3s/playbook-upgrade-k3s.yaml -e k3s_allow=patch -e k3s_lock_wait=3600",
+    runs_the_newest_of_its_minor,
     # README.md
-    stable_is(newest_of_its_minor),
     "ansible-playbook k3s/playbook-upgrade-k3s.yaml --check",
     "ansible-playbook k3s/playbook-upgrade-k3s.yaml",
     f"ansible-playbook k3s/playbook-upgrade-k3s.yaml -e k3s_target_version={NEXT_MINOR}",
