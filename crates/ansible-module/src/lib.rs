@@ -82,6 +82,11 @@ pub trait Module {
 
     fn target(params: &Self::Params) -> Target;
 
+    /// The name of its lock, where that is not the lock of the place: for what is a user's, not a node's.
+    fn lock_name(_: &Self::Params) -> Option<&'static str> {
+        None
+    }
+
     /// Reads; never writes.
     fn observe(params: &Self::Params, host: &dyn Host) -> Result<Self::State>;
 

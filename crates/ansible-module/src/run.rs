@@ -128,9 +128,11 @@ fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<O
     let Some(seconds) = target.lock_timeout.filter(|_| !call.check_mode) else {
         return Ok(None);
     };
-    let name = target
-        .vmid
-        .map_or_else(|| "host".to_owned(), |vmid| format!("container-{vmid}"));
+    let name = match (M::lock_name(params), target.vmid) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some(vmid)) => format!("container-{vmid}"),
+        (None, None) => "host".to_owned(),
+    };
     let holder = format!("{}, process {}", M::NAME, std::process::id());
     host.lock(&LockRequest {
         name,

@@ -58,15 +58,22 @@ impl<A: Api> Module for KubeconfigFetch<A> {
     type Journal = Journal;
     type Returned = Returned;
 
-    /// The lock is that of a node, for the sake of the renewal. A user's own file is guarded when it is written.
+    /// The one half has the lock of its node, for the sake of the renewal, the other that of a user's kubeconfigs.
     fn target(params: &Params) -> Target {
         match params {
             Params::Read(read) => Target {
                 vmid: read.vmid,
                 lock_timeout: read.rotate_if_expired.then_some(read.lock_timeout),
             },
-            Params::Written(_) => Target::default(),
+            Params::Written(written) => Target {
+                vmid: None,
+                lock_timeout: Some(written.lock_timeout),
+            },
         }
+    }
+
+    fn lock_name(params: &Params) -> Option<&'static str> {
+        matches!(params, Params::Written(_)).then_some("kubeconfig")
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {

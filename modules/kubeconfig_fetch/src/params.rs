@@ -43,6 +43,7 @@ pub struct Written {
     pub verify_timeout: u64,
     /// Whether an entry of the cluster's name may be replaced although another authority is in it.
     pub replace: bool,
+    pub lock_timeout: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -217,6 +218,7 @@ impl Options {
             verify: self.verify,
             verify_timeout: self.verify_timeout,
             replace: self.replace,
+            lock_timeout: self.lock_timeout,
         })
     }
 }

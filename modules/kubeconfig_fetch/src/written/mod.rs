@@ -233,7 +233,7 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Resu
             }
             host.write(file)?;
         }
-        Step::RemoveBackup(path) => host.remove(path)?,
+        Step::RemoveBackup(path) | Step::RemoveLeftover(path) => host.remove(path)?,
     }
     journal.changed = true;
     Ok(())

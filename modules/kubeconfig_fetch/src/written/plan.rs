@@ -23,6 +23,7 @@ pub enum Step {
         what: &'static str,
     },
     RemoveBackup(String),
+    RemoveLeftover(String),
 }
 
 impl fmt::Display for Step {
@@ -32,6 +33,7 @@ impl fmt::Display for Step {
             Self::Backup(file) => write!(f, "keep the file as it was in {}", file.path),
             Self::Write { file, what, .. } => write!(f, "{what} {}", file.path),
             Self::RemoveBackup(path) => write!(f, "remove the old backup {path}"),
+            Self::RemoveLeftover(path) => write!(f, "remove {path}, which a run that was killed has left"),
         }
     }
 }
@@ -59,6 +61,9 @@ pub(crate) fn plan(params: &Written, state: &State) -> Result<Plan<Step>> {
         warnings: warnings(state, &merged),
         ..Plan::default()
     };
+    // Nobody is writing one of them now: that is what the lock is for.
+    let leftovers = facts.leftovers.iter().cloned();
+    plan.steps.extend(leftovers.map(Step::RemoveLeftover));
     if is_same && is_private {
         return Ok(plan);
     }

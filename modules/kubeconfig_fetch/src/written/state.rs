@@ -49,6 +49,8 @@ pub(crate) struct Facts {
     pub file: Option<Ls>,
     /// Names of earlier backups, oldest first.
     pub backups: Vec<String>,
+    /// Files that a run had not finished when it was killed. They may hold a key.
+    pub leftovers: Vec<String>,
 }
 
 /// The beginning of a line of `ls -ln`.
@@ -73,9 +75,15 @@ fact target "$p"
 d=${p%/*}
 [ -d "${d:-/}" ] && fact folder "$(ls -lnd -- "${d:-/}")"
 [ -e "$p" ] && fact file "$(ls -lnd -- "$p")"
+ls -1A -- "${d:-/}" 2>/dev/null | while IFS= read -r b; do
+  case $b in ".${p##*/}.hk3s-"*) fact leftover "$d/$b";; esac
+done
 d=${1%/*}
-ls -1 -- "${d:-/}" 2>/dev/null | while IFS= read -r b; do
-  case $b in "${1##*/}$2"*) fact backup "$b";; esac
+ls -1A -- "${d:-/}" 2>/dev/null | while IFS= read -r b; do
+  case $b in
+    "${1##*/}$2"*) fact backup "$b";;
+    ".${1##*/}$2"*.hk3s-*) fact leftover "$d/$b";;
+  esac
 done
 exit 0
 "#;
@@ -93,6 +101,7 @@ impl Facts {
                 "folder" => facts.folder = Some(Ls::parse(&words)?),
                 "file" => facts.file = Some(Ls::parse(&words)?),
                 "backup" => facts.backups.push(value.to_owned()),
+                "leftover" => facts.leftovers.push(value.to_owned()),
                 _ => bail!("looking at the destination: unexpected answer {line:?}"),
             }
         }

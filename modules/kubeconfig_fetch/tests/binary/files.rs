@@ -231,3 +231,53 @@ fn a_link_to_a_path_with_control_characters_is_refused() {
     assert!(told.contains("control characters"), "{told}");
     assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
 }
+
+#[test]
+fn no_entry_is_lost_when_many_write_the_same_file_at_once() {
+    let desk = Desk::new();
+    let file = desk.file("shared", "");
+    let clusters: Vec<Cluster> = (0..12).map(|_| Cluster::new()).collect();
+    std::thread::scope(|scope| {
+        for (number, cluster) in clusters.iter().enumerate() {
+            let (desk, file) = (&desk, &file);
+            scope.spawn(move || {
+                let content = cluster.content(&format!("https://k3s-{number}.invalid:6443"));
+                let name = format!("cluster-{number}");
+                let answer =
+                    desk.write(json!({"content": content, "dest": file, "name": name, "backup_keep": 100}));
+                assert_eq!(answer["failed"], false, "{answer}");
+            });
+        }
+    });
+    let text = fs::read_to_string(&file).unwrap();
+    for number in 0..clusters.len() {
+        assert!(
+            text.contains(&format!("https://k3s-{number}.invalid:6443")),
+            "{number}"
+        );
+    }
+    // Every state but the last, and but the empty file of the beginning, was kept under a name of its own.
+    let backups = names(desk.home.path());
+    let backups = backups.iter().filter(|name| name.starts_with("shared.backup-"));
+    assert_eq!(backups.count(), clusters.len() - 1);
+}
+
+#[test]
+fn removes_what_a_killed_run_has_left() {
+    let desk = Desk::new();
+    desk.write(json!({"dest": desk.path("config")}));
+    for left in [
+        ".config.hk3s-1-2-3",
+        ".config.backup-20260101T000000Z.hk3s-1-2-3",
+        ".other.hk3s-1-2-3",
+    ] {
+        desk.file(left, "key");
+    }
+    let checked = desk.write(json!({"dest": desk.path("config"), "_ansible_check_mode": true}));
+    assert_eq!(checked["changed"], true, "{checked}");
+    assert_eq!(names(desk.home.path()).len(), 4);
+    let answer = desk.write(json!({"dest": desk.path("config")}));
+    assert_eq!(answer["failed"], false, "{answer}");
+    assert_eq!(names(desk.home.path()), [".other.hk3s-1-2-3", "config"]);
+    assert_eq!(desk.write(json!({"dest": desk.path("config")}))["changed"], false);
+}
