@@ -71,7 +71,23 @@ impl Loose {
         }
     }
 
+    /// An option is a time, a number of things or an id; a larger number would overflow a clock. What other modules have answered may
+    /// have larger ones.
     fn integer(&self) -> Result<i64, Refused> {
+        let number = self.any_integer()?;
+        let is_option = !self.option.contains('.');
+        if is_option && i32::try_from(number).is_err() {
+            return Err(Refused(format!(
+                "{}: {} to {} was expected, {number} was given",
+                self.option,
+                i32::MIN,
+                i32::MAX
+            )));
+        }
+        Ok(number)
+    }
+
+    fn any_integer(&self) -> Result<i64, Refused> {
         match &self.value {
             Value::Number(number) => {
                 if let Some(whole) = number.as_i64() {
@@ -376,6 +392,29 @@ mod tests {
     fn read(value: Value) -> Result<Options, String> {
         let Value::Object(arguments) = value else { panic!() };
         from_arguments(arguments).map_err(|refused| refused.to_string())
+    }
+
+    #[test]
+    fn refuses_numbers_that_no_option_means() {
+        assert_eq!(
+            read(json!({"count": i64::MAX})).unwrap_err(),
+            "count: -2147483648 to 2147483647 was expected, 9223372036854775807 was given"
+        );
+        assert!(read(json!({"count": 2_147_483_647})).is_ok());
+        // What another module has answered, such as bytes, is not an option.
+        #[derive(Deserialize)]
+        struct Answered {
+            inner: Inner,
+        }
+        #[derive(Deserialize)]
+        struct Inner {
+            bytes: u64,
+        }
+        let Value::Object(arguments) = json!({"inner": {"bytes": 9_000_000_000_u64}}) else {
+            panic!()
+        };
+        let answered: Answered = from_arguments(arguments).unwrap();
+        assert_eq!(answered.inner.bytes, 9_000_000_000);
     }
 
     #[test]

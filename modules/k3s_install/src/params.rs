@@ -246,8 +246,11 @@ impl Options {
         ];
         for (name, url) in urls.into_iter().filter_map(|(name, url)| Some((name, url?))) {
             // It becomes an argument of curl or wget, which must not take it for an option.
-            if !url.contains("://") || url.starts_with('-') || url.contains(char::is_whitespace) {
-                return Err(format!("{name}: {url:?} is no URL"));
+            let is_web = url.starts_with("https://") || url.starts_with("http://");
+            if !is_web || url.contains(char::is_whitespace) {
+                return Err(format!(
+                    "{name}: {url:?} must begin with https:// or http://, and hold no blank"
+                ));
             }
         }
         self.check_fresh_install()
@@ -326,6 +329,8 @@ mod tests {
             ),
             (json!({"script_url": "get.k3s.io"}), "script_url:"),
             (json!({"download_url": "-o/etc/passwd ://"}), "download_url:"),
+            (json!({"script_url": "file:///etc/shadow"}), "script_url:"),
+            (json!({"script_url": "https://get.k3s.io/ -K/x"}), "script_url:"),
             (json!({"args": ["server", "--x"]}), "args:"),
             (json!({"environment": {"A-B": "x"}}), "environment:"),
             (json!({"environment": {"INSTALL_K3S_EXEC": "x"}}), "environment:"),

@@ -15,6 +15,7 @@ pub trait Channels {
     fn get(request: &Request) -> Result<Reply>;
 }
 
+#[derive(Clone)]
 pub struct Request {
     pub url: Url,
     pub limit: Duration,

@@ -8,7 +8,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use std::io::Read as _;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 /// Far more than any listing, far less than would harm the Proxmox host.
 const LARGEST_ANSWER: u64 = 4 << 20;
@@ -16,31 +17,46 @@ const LARGEST_ANSWER: u64 = 4 << 20;
 pub struct Https;
 
 impl Channels for Https {
+    /// The limit is for all of it: reqwest's own begins anew with each piece that arrives, and a server that sends a byte a second
+    /// would never meet it. What is still at work then ends with the process.
     fn get(request: &Request) -> Result<Reply> {
-        let client = Client::builder()
-            .timeout(request.limit)
-            // Where a redirect leads to *is* the answer.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("homelab.k3s/", env!("CARGO_PKG_VERSION")))
-            .tls_backend_preconfigured(tls(request.ca_file.as_deref())?)
-            .build()
-            .context("preparing the request")?;
-        let asked = client
-            .get(request.url.clone())
-            .header(ACCEPT, "application/json")
-            .send();
-        let response = asked.map_err(|error| explain(&error, request))?;
-        let header = |name| text(response.headers(), &name);
-        let mut reply = Reply {
-            status: response.status().as_u16(),
-            location: header(LOCATION),
-            content_type: header(CONTENT_TYPE),
-            body: Vec::new(),
-        };
-        let read = response.take(LARGEST_ANSWER).read_to_end(&mut reply.body);
-        read.with_context(|| format!("the answer broke off after {} bytes", reply.body.len()))?;
-        Ok(reply)
+        let (sender, receiver) = mpsc::channel();
+        let asked = request.clone();
+        thread::spawn(move || sender.send(ask(&asked)));
+        receiver
+            .recv_timeout(request.limit)
+            .unwrap_or_else(|_| Err(too_late(request)))
     }
+}
+
+fn ask(request: &Request) -> Result<Reply> {
+    let client = Client::builder()
+        .timeout(request.limit)
+        // Where a redirect leads to *is* the answer.
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("homelab.k3s/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(tls(request.ca_file.as_deref())?)
+        .build()
+        .context("preparing the request")?;
+    let asked = client
+        .get(request.url.clone())
+        .header(ACCEPT, "application/json")
+        .send();
+    let response = asked.map_err(|error| explain(&error, request))?;
+    let header = |name| text(response.headers(), &name);
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        location: header(LOCATION),
+        content_type: header(CONTENT_TYPE),
+        body: Vec::new(),
+    };
+    let read = response.take(LARGEST_ANSWER).read_to_end(&mut reply.body);
+    read.with_context(|| format!("the answer broke off after {} bytes", reply.body.len()))?;
+    Ok(reply)
+}
+
+fn too_late(request: &Request) -> anyhow::Error {
+    anyhow!("no answer within {} s", request.limit.as_secs())
 }
 
 fn text(headers: &HeaderMap, name: &reqwest::header::HeaderName) -> Option<String> {
@@ -51,7 +67,7 @@ fn text(headers: &HeaderMap, name: &reqwest::header::HeaderName) -> Option<Strin
 /// The innermost cause names the fault; what reqwest wraps around it repeats the URL.
 fn explain(error: &reqwest::Error, request: &Request) -> anyhow::Error {
     if error.is_timeout() {
-        return anyhow!("no answer within {} s", request.limit.as_secs());
+        return too_late(request);
     }
     let mut causes = Vec::new();
     let mut cause = std::error::Error::source(error);

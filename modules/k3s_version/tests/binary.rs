@@ -226,3 +226,25 @@ fn an_authority_file_without_certificates_is_refused() {
         "{answer}"
     );
 }
+
+#[test]
+fn a_body_of_a_byte_at_a_time_does_not_outlast_the_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
+                while stream.write_all(b" ").is_ok() {
+                    thread::sleep(std::time::Duration::from_millis(200));
+                }
+            });
+        }
+    });
+    let began = std::time::Instant::now();
+    let told = refused(&format!("http://{address}/channels"));
+    assert!(told.contains("no answer within 1 s"), "{told}");
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
+}

@@ -1,15 +1,26 @@
 # Fetches the install script, and the binary where it is wanted, and verifies both. The node stays untouched.
 said=$folder/said.part
 
-# $1 URL, $2 file, $3 what it is
+# $1 URL, $2 file, $3 what it is, $4 MiB that it may have: an endless answer must not fill the disk
 download() {
+    protocols=http,https
+    case $1 in https://*) protocols=https ;; esac
     if command -v curl >/dev/null 2>&1; then
-        curl -fsSL --connect-timeout 20 --max-time "$limit" -o "$2" "$1" 2>"$said"
+        (
+            ulimit -f $(($4 * 2048))
+            exec curl -fsSL --proto "=$protocols" --connect-timeout 20 --max-time "$limit" -o "$2" "$1" 2>"$said"
+        )
     elif command -v wget >/dev/null 2>&1; then
-        wget -T 20 -O "$2" "$1" 2>"$said"
+        (
+            ulimit -f $(($4 * 2048))
+            exec wget -T 20 -O "$2" "$1" 2>"$said"
+        )
     else
         die "downloading $3: neither curl nor wget is there: install one of them"
-    fi || die "downloading $3 from $1 failed (status $?): $(tail -n 3 "$said")"
+    fi && return
+    status=$?
+    [ ! -f "$2" ] || [ "$(wc -c <"$2")" -lt $(($4 << 20)) ] || die "downloading $3 from $1 failed: it has more than $4 MiB"
+    die "downloading $3 from $1 failed (status $status): $(tail -n 3 "$said")"
 }
 
 tidy() {
@@ -41,7 +52,7 @@ fetch_script() {
     if [ -n "$script_text" ]; then
         printf '%s' "$script_text" >"$folder/install.sh.part" || die "writing the install script failed"
     else
-        download "$script_url" "$folder/install.sh.part" "the install script"
+        download "$script_url" "$folder/install.sh.part" "the install script" 1
     fi
     check_script "$folder/install.sh.part"
     rm -f "$folder/install.sh.source"
@@ -83,12 +94,12 @@ fetch_binary() {
     [ -n "$files" ] || die "$source has no line INSTALL_K3S_ARTIFACT_URL or GITHUB_URL that says where releases are: give download_url, or set prefetch to false"
     sums=$files/sha256sum-$arch.txt
     url=$files/k3s$suffix
-    download "$sums" "$folder/sums.part" "the SHA-256 sums of k3s $version"
+    download "$sums" "$folder/sums.part" "the SHA-256 sums of k3s $version" 1
     wanted=$(sed -n "s/^\([0-9a-f]\{64\}\)[[:blank:]]\{1,\}\*\{0,1\}k3s$suffix\$/\1/p" "$folder/sums.part" | head -n 1)
     [ -n "$wanted" ] || die "$sums names no k3s$suffix; it begins with: $(head -n 1 "$folder/sums.part" | cut -c 1-120)"
     part=$bin_dir/.k3s-$version.part
     rm -f "$bin_dir"/.k3s-*.staged
-    download "$url" "$part" "k3s $version"
+    download "$url" "$part" "k3s $version" 512
     stage "$url" "$wanted" "$sums"
 }
 

@@ -75,6 +75,18 @@ fn a_script_that_is_none_is_not_run() {
 }
 
 #[test]
+fn a_script_without_end_does_not_fill_the_disk() {
+    let node = agent("2025");
+    node.put("www/install.sh", &format!("#!/bin/sh\n{}", "#".repeat(2 << 20)));
+    let url = "http://release.lab/install.sh";
+    refused(
+        &node,
+        &json!({}),
+        &["downloading the install script", url, "more than 1 MiB"],
+    );
+}
+
+#[test]
 fn without_curl_and_wget_it_says_so() {
     let node = agent("2025");
     node.without_downloaders();
