@@ -51,6 +51,7 @@ pub struct Allow {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
