@@ -394,6 +394,16 @@ mod tests {
         from_arguments(arguments).map_err(|refused| refused.to_string())
     }
 
+    #[derive(Deserialize)]
+    struct Answered {
+        inner: Inner,
+    }
+
+    #[derive(Deserialize)]
+    struct Inner {
+        bytes: u64,
+    }
+
     #[test]
     fn refuses_numbers_that_no_option_means() {
         assert_eq!(
@@ -402,14 +412,6 @@ mod tests {
         );
         assert!(read(json!({"count": 2_147_483_647})).is_ok());
         // What another module has answered, such as bytes, is not an option.
-        #[derive(Deserialize)]
-        struct Answered {
-            inner: Inner,
-        }
-        #[derive(Deserialize)]
-        struct Inner {
-            bytes: u64,
-        }
         let Value::Object(arguments) = json!({"inner": {"bytes": 9_000_000_000_u64}}) else {
             panic!()
         };
