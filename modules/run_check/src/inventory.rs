@@ -21,10 +21,10 @@ pub(crate) fn faults(params: &Params) -> Vec<String> {
 
 fn of_groups(params: &Params) -> Vec<String> {
     let inventory = &params.inventory;
-    let mut needed = vec![
-        (PROXMOX, "pve1", "ansible_host", "192.0.2.11"),
-        (CONTROLLERS, "k3s-controller-1", "pct_id", "101"),
-    ];
+    let mut needed = vec![(PROXMOX, "pve1", "ansible_host", "192.0.2.11")];
+    if params.needs_controllers {
+        needed.push((CONTROLLERS, "k3s-controller-1", "pct_id", "101"));
+    }
     if params.needs_workers {
         needed.push((WORKERS, "k3s-worker-1", "pct_id", "111"));
     }

@@ -14,6 +14,8 @@ pub(crate) const WORKERS: &str = "k3s_workers";
 #[serde(deny_unknown_fields)]
 pub struct Params {
     pub run: String,
+    #[serde(default = "yes")]
+    pub needs_controllers: bool,
     #[serde(default)]
     pub needs_workers: bool,
     #[serde(default)]
@@ -27,6 +29,10 @@ pub struct Params {
     pub known: BTreeMap<String, Known>,
     #[serde(default)]
     pub own: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What `--limit` means to the playbook.
