@@ -27,12 +27,15 @@ class Run:
     status: int
     text: str
 
+    @property
+    def words(self) -> str:
+        """What was said, without the line breaks that Ansible makes."""
+        return " ".join(self.text.split())
+
     def assert_failed_with(self, *words: str) -> None:
         assert self.status != 0, self.text
-        # Ansible breaks long lines.
-        said = " ".join(self.text.split())
         for word in words:
-            assert word in said, f"{word!r} is not in:\n{self.text}"
+            assert word in self.words, f"{word!r} is not in:\n{self.text}"
 
     def assert_unchanged(self) -> None:
         assert self.status == 0, self.text

@@ -175,6 +175,24 @@ def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
     assert lab.inside(102, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images"
 
 
+def test_a_worker_joins_alone_without_any_download(lab: Lab) -> None:
+    version = lab.versions()["k3s-controller-1"]
+    lab("fault", "clear")
+    url = "http://10.99.0.1:8080"
+    files = [
+        brought(lab, "binary", f"curl -sf {url}/releases/download/{version}/k3s -o binary"),
+        brought(lab, "images.tar", "echo images of a worker > images.tar"),
+        brought(lab, "script", f"curl -sf {url}/install.sh -o script"),
+    ]
+    for what in ("download", "sums", "script"):
+        lab("fault", what, "404")
+    lab("fault", "rebuild", "111")
+    done = lab.play("join-k3s-worker", "-e", "k3s_join_worker_host=k3s-worker-1", "-e", "{" + ", ".join(files) + "}")
+    assert done.status == 0, done.text[-4000:]
+    assert lab.versions()["k3s-worker-1"] == version
+    assert lab.inside(111, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images of a worker"
+
+
 def test_a_cluster_ends_with_all_its_nodes(lab: Lab) -> None:
     names = ["-e", "k3s_uninstall_confirm=k3s_cluster", "-e", "k3s_uninstall_cluster=true"]
     done = uninstall(lab, "k3s_cluster", *names)

@@ -165,7 +165,7 @@ def test_pairs_that_cannot_be_meant_are_refused(untouched: Lab) -> None:
     twice = pairs((OLD, NEW), (OTHER, NEW))
     refused(*twice).assert_failed_with("every worker has one turn")
     refused(*twice, *pair(OLD, NEW)).assert_failed_with("Give the pairs, or the two workers of one")
-    refused("-e", "k3s_upgrade_canary_pairs=[]").assert_failed_with("k3s_upgrade_canary_pairs is a text")
+    refused("-e", "k3s_upgrade_canary_pairs=[]").assert_failed_with('k3s_upgrade_canary_pairs (given with -e) is "[]", and has to be a list')
     refused(*pair(OLD, NEW), *GIVEN_UP[:2]).assert_failed_with("both here, or none of them")
     refused(*pair(OLD, NEW), "-e", f"k3s_canary_new_worker_host={SECOND}").assert_failed_with("Leave them out here")
 

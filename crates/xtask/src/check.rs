@@ -3,7 +3,7 @@
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{docs, usage};
+use crate::{docs, usage, variables};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     faults.extend(uses(repo, &sidecars)?);
     if docs::expected(repo)? != repo.read("README.md")? {
         faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
+    }
+    if variables::expected(repo)? != repo.read(variables::PAGE).unwrap_or_default() {
+        faults.push(format!("{}: it is not that of `cargo xtask docs`", variables::PAGE));
     }
     Ok(faults)
 }

@@ -16,6 +16,7 @@ mod repo;
 mod sidecar;
 mod stub;
 mod usage;
+mod variables;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -41,7 +42,7 @@ enum Task {
         #[arg(long = "module", value_name = "NAME")]
         modules: Vec<String>,
     },
-    /// Write the tables of README.md
+    /// Write the tables of README.md and the page of the playbooks' variables
     Docs,
     /// Update the table of k3s's builds from a checkout of k3s-io/docs
     Builds {
@@ -72,7 +73,10 @@ fn run(task: &Task) -> Result<()> {
     let repo = Repo::here();
     match task {
         Task::Install { targets, modules } => install::install(&repo, targets, modules),
-        Task::Docs => docs::write(&repo),
+        Task::Docs => {
+            docs::write(&repo)?;
+            variables::write(&repo)
+        }
         Task::Builds { docs } => builds::write(&repo, docs),
         Task::Static { package, folder } => install::only_static(&repo, package, folder),
         Task::Check => {

@@ -10,7 +10,7 @@ mod versions;
 mod workloads;
 
 use crate::params::{FailOn, Params};
-use crate::state::Seen;
+use crate::state::{Pod, Seen};
 use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, group, suspects};
 use kubectl::{Labels, Time};
 use std::time::{Duration, SystemTime};
@@ -79,6 +79,7 @@ pub fn judge(params: &Params, seen: &Seen) -> Health {
     findings.extend(pods);
     findings.extend(workloads::judge(params, seen, &standing_in));
     findings.extend(jobs::judge(params, seen));
+    findings.retain(|finding| is_asked_for(params, seen, finding));
     let (ignored, findings): (Vec<Finding>, Vec<Finding>) = findings
         .into_iter()
         .partition(|finding| params.ignore.ignores(finding));
@@ -90,6 +91,23 @@ pub fn judge(params: &Params, seen: &Seen) -> Health {
         suspects: suspects(&findings),
         verdicts: group(findings, &params.baseline),
         fail_on: params.fail_on,
+    }
+}
+
+/// Of a look at some nodes: what is about them or about a pod on one of them; and without an API nothing is known of them.
+fn is_asked_for(params: &Params, seen: &Seen, finding: &Finding) -> bool {
+    let nodes = &params.only_nodes;
+    let is_here = |pod: &&Pod| pod.metadata.namespace == finding.namespace && pod.metadata.name == finding.name;
+    match finding.kind {
+        _ if nodes.is_empty() => true,
+        Kind::Api => true,
+        Kind::Node => nodes.contains(&finding.name),
+        Kind::Pod => {
+            let mut pods = seen.pods.suspect.iter();
+            pods.find(is_here)
+                .is_some_and(|pod| nodes.contains(&pod.spec.node_name))
+        }
+        _ => false,
     }
 }
 

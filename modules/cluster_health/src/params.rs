@@ -25,6 +25,8 @@ pub struct Params {
     pub interval: Duration,
     pub limits: Limits,
     pub expect: Expected,
+    /// The nodes that are judged, with the pods on them; none: the cluster.
+    pub only_nodes: Vec<String>,
     pub request_timeout: Duration,
     pub data_dir: String,
 }
@@ -105,6 +107,8 @@ struct Options {
     #[serde(default)]
     same_version: bool,
     #[serde(default)]
+    only_nodes: Vec<String>,
+    #[serde(default)]
     unanswered: Vec<String>,
     #[serde(default = "ten_seconds")]
     request_timeout: u32,
@@ -172,6 +176,7 @@ impl TryFrom<Options> for Params {
                 same_version: options.same_version,
                 unanswered: options.unanswered,
             },
+            only_nodes: options.only_nodes,
             request_timeout: seconds(options.request_timeout),
             data_dir: options.data_dir,
         })

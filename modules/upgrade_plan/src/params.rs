@@ -14,6 +14,8 @@ pub struct Params {
     pub target: K3sVersion,
     pub nodes: Vec<Node>,
     pub pve_hosts: Option<Vec<String>>,
+    /// The hosts that may have a turn; none: all.
+    pub limited_to: Option<Vec<String>>,
     pub order: Order,
     pub drain_controllers: Drain,
     pub pdb: Pdb,
@@ -70,6 +72,7 @@ struct Options {
     target: K3sVersion,
     nodes: Vec<Value>,
     pve_hosts: Option<Vec<String>>,
+    limited_to: Option<Vec<String>>,
     #[serde(default)]
     order: Order,
     #[serde(default = "auto")]
@@ -108,6 +111,7 @@ impl TryFrom<Options> for Params {
             target: options.target,
             nodes,
             pve_hosts: options.pve_hosts,
+            limited_to: options.limited_to,
             order: options.order,
             drain_controllers: drain(&options.drain_controllers)?,
             pdb: options.pdb,

@@ -1,5 +1,6 @@
 //! The order of a run, and why it is refused. Pure.
 
+mod limit;
 mod order;
 mod refusals;
 #[cfg(test)]
@@ -79,7 +80,7 @@ pub(crate) fn plan(params: &Params) -> Planned {
     let skipped = nodes
         .iter()
         .filter(|node| turn(params, node).is_none())
-        .map(|node| skipped(node))
+        .map(|node| skipped(params, node))
         .collect();
     Planned {
         notices: notices(params, &turns),
@@ -94,6 +95,9 @@ pub(crate) fn plan(params: &Params) -> Planned {
 /// `None`: the node is as it should be.
 fn turn(params: &Params, node: &Node) -> Option<Turn> {
     let role = node.role?;
+    if !limit::includes(params, node) {
+        return None;
+    }
     let install = !node.is_newer() && (node.version.upgrade_required || !node.install.actions.is_empty());
     let ours = node.drain.cordoned_by.before == Owner::Ours;
     if !install && !ours {
@@ -147,13 +151,15 @@ fn reason(params: &Params, node: &Node, install: bool) -> String {
     }
 }
 
-fn skipped(node: &Node) -> Skipped {
+fn skipped(params: &Params, node: &Node) -> Skipped {
     let version = node
         .version
         .newest()
         .map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let reason = if node.role.is_none() {
         "it is neither in k3s_controllers nor in k3s_workers".to_owned()
+    } else if !limit::includes(params, node) {
+        format!("--limit leaves it out ({version} runs)")
     } else if node.is_newer() {
         format!("{version} is newer than what the channel stands at")
     } else if node.version.task.was_run() && node.version.task.fault().is_none() {

@@ -234,3 +234,24 @@ fn worse_than_before_is_news() {
         "nothing had failed, and this Job is another one"
     );
 }
+
+#[test]
+fn a_look_at_some_nodes_leaves_out_what_is_wrong_elsewhere() {
+    let on = |name: &str, node: &str| with(not_ready(pod(name), 400), json!({"spec": {"nodeName": node}}));
+    let cordoned = |name: &str| with(node(name), json!({"spec": {"unschedulable": true}}));
+    let seen = bare()
+        .node(cordoned("n1"))
+        .node(cordoned("n2"))
+        .pod(on("web-1", "n1"))
+        .pod(on("web-2", "n2"))
+        .pod(on("web-3", ""));
+    let judged = |options: Value| {
+        let health = seen.judged(options);
+        let mut told: Vec<String> = health.verdicts.iter().flat_map(|verdict| verdict.names.clone()).collect();
+        told.sort();
+        told
+    };
+    assert_eq!(judged(json!({"only_nodes": ["n2"]})), ["n2", "web-2"]);
+    assert_eq!(judged(json!({"only_nodes": ["n2", "n3"], "expect_nodes": ["n1", "n3", "n4"]})), ["n2", "n3", "web-2"]);
+    assert!(judged(json!({})).len() > 4);
+}

@@ -1,7 +1,7 @@
 //! What must be settled first, of all nodes at once: an operator who mends one thing at a time and is told the
 //! next one after each run is not helped.
 
-use super::Turn;
+use super::{Turn, limit};
 use crate::node::Node;
 use crate::params::Params;
 use per_node::Refusal;
@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let mut refusals = mapping(params);
-    for node in &params.nodes {
+    for node in params.nodes.iter().filter(|node| limit::includes(params, node)) {
         let turn = turns.iter().find(|turn| turn.host == node.host);
         refusals.extend(of_the_node(node, turn));
     }
+    refusals.extend(limit::refusals(params, turns));
     match no_api(params, turns) {
         Some(refused) => refusals.push(refused),
         None => refusals.extend(down(params, turns)),
@@ -173,15 +174,11 @@ fn variable_for(option: &str) -> String {
 fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let servers: Vec<&Node> = params.nodes.iter().filter(|node| node.is_server()).collect();
     let Some(first) = servers.first() else {
-        let lacking = Refusal::new(
+        return Some(Refusal::new(
             "the run",
             "api",
             "there is no controller among the nodes (group k3s_controllers)",
-        );
-        return Some(Refusal {
-            next: Some("run it without --limit".to_owned()),
-            ..lacking
-        });
+        ));
     };
     let looked_at = servers.iter().any(|server| server.version.task.fault().is_none());
     let silent = looked_at && servers.iter().all(|server| server.version.running.is_none());

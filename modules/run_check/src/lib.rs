@@ -1,0 +1,67 @@
+//! `run_check`: whether a playbook may begin, judged by its inventory, its `--limit` and its variables. It reads nothing
+//! but its arguments, which the action plugin takes from Ansible on the control node.
+
+mod inventory;
+mod limit;
+mod params;
+mod snippet;
+mod variables;
+
+pub use params::Params;
+
+use ansible_module::{Module, Plan, Target};
+use anyhow::{Result, bail};
+use host::Host;
+use serde::Serialize;
+use std::convert::Infallible;
+
+pub struct RunCheck;
+
+/// Whether it may begin is all that there is to say.
+#[derive(Serialize)]
+pub struct Returned {}
+
+impl Module for RunCheck {
+    const NAME: &'static str = "run_check";
+    const DOC: &'static str = include_str!("../run_check.yml");
+
+    type Params = Params;
+    /// All that is to be known is in the arguments.
+    type State = ();
+    type Step = Infallible;
+    type Journal = ();
+    type Returned = Returned;
+
+    fn target(_: &Params) -> Target {
+        Target::default()
+    }
+
+    fn observe(_: &Params, _: &dyn Host) -> Result<()> {
+        Ok(())
+    }
+
+    fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
+        let faults: Vec<String> = [
+            inventory::faults(params),
+            limit::faults(params),
+            variables::faults(params),
+        ]
+        .concat();
+        if !faults.is_empty() {
+            bail!(
+                "{} does not begin; nothing was changed.\n{}",
+                params.run,
+                faults.join("\n")
+            );
+        }
+        Ok(Plan::default())
+    }
+
+    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
+        match *step {}
+    }
+
+    fn report(_: &Params, (): &(), (): &(), (): &()) -> Returned {
+        Returned {}
+    }
+}

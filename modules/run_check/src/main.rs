@@ -1,0 +1,5 @@
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ansible_module::main::<run_check::RunCheck>()
+}

@@ -1,0 +1,120 @@
+//! What the playbook needs, and what Ansible was given.
+
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+pub(crate) const PROXMOX: &str = "pve";
+pub(crate) const CLUSTER: &str = "k3s_cluster";
+pub(crate) const CONTROLLERS: &str = "k3s_controllers";
+pub(crate) const WORKERS: &str = "k3s_workers";
+
+/// The options; see `run_check.yml` for their words.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    pub run: String,
+    #[serde(default = "yes")]
+    pub needs_controllers: bool,
+    #[serde(default)]
+    pub needs_workers: bool,
+    #[serde(default)]
+    pub limit: Limit,
+    pub limit_reason: Option<String>,
+    #[serde(default)]
+    pub inventory: Inventory,
+    #[serde(default)]
+    pub variables: Vec<Variable>,
+    #[serde(default)]
+    pub known: BTreeMap<String, Known>,
+    #[serde(default)]
+    pub own: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What `--limit` means to the playbook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    #[default]
+    Refused,
+    Nodes,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Inventory {
+    pub sources: Vec<String>,
+    pub form: Form,
+    pub groups: BTreeMap<String, Vec<String>>,
+    pub nodes: Vec<Node>,
+    /// The text of `--limit`, and the hosts that it leaves.
+    pub limit: Option<String>,
+    pub limited_to: Vec<String>,
+}
+
+/// How the inventory is written, so that advice can be copied into it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    Ini,
+    #[default]
+    Yaml,
+    Script,
+}
+
+/// A host of one of the nodes' groups. A variable that cannot be worked out has its reason in `unreadable`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Node {
+    pub host: String,
+    pub pct_id: Value,
+    pub node_name: Value,
+    pub pve_host: Value,
+    pub unreadable: BTreeMap<String, String>,
+}
+
+/// A variable with the collection's prefix that somebody has set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    pub name: String,
+    /// Given with `-e`; else by the inventory.
+    #[serde(default)]
+    pub extra: bool,
+    /// The hosts that have it from the inventory.
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// What a variable may be, as the role's argument specification says it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    pub r#type: String,
+    pub elements: String,
+    pub choices: Vec<Value>,
+    pub no_log: bool,
+    /// An empty text says "not given" where there is no default.
+    pub default: Value,
+}
+
+impl Inventory {
+    pub(crate) fn group(&self, name: &str) -> &[String] {
+        self.groups.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// For messages: `hosts.ini, more.yaml`.
+    pub(crate) fn named(&self) -> String {
+        if self.sources.is_empty() {
+            "the inventory".to_owned()
+        } else {
+            format!("the inventory ({})", self.sources.join(", "))
+        }
+    }
+}

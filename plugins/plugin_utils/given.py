@@ -1,0 +1,151 @@
+# Copyright: the homelab.k3s authors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What Ansible was given for a run: the inventory, `--limit`, and the variables of the playbooks that somebody has set.
+
+A run itself sets variables of the same prefix (registered answers, facts). They are kept out by asking a variable manager
+of our own, which has seen no task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.utils.vars import load_extra_vars
+from ansible.vars.manager import VariableManager
+
+PREFIX = "k3s_"
+GROUPS = ("pve", "k3s_cluster", "k3s_controllers", "k3s_workers")
+NODE_VARIABLES = ("pct_id", "node_name", "pve_host")
+SPECIFICATION = Path(__file__).parents[2] / "playbooks/roles/k3s/meta/argument_specs.yml"
+# Set by the playbooks' own group_vars, from the groups that a node is in.
+OF_THE_PLAYBOOKS = {"k3s_role"}
+# More about a variable than the module needs.
+WORDS = ("description", "version_added")
+
+
+class Given:
+    """What one run was given."""
+
+    def __init__(self, task_vars: Mapping[str, Any], loader: Any) -> None:
+        self._task_vars = task_vars
+        self._hostvars = task_vars["hostvars"]
+        self._groups = task_vars["groups"]
+        self._extra = load_extra_vars(loader)
+        self._untouched = VariableManager(loader=loader, inventory=self._hostvars._inventory)
+        self.known = known_variables()
+
+    @property
+    def nodes(self) -> list[str]:
+        """Hosts of any of the nodes' groups, in the inventory's order."""
+        return list(dict.fromkeys(host for name in GROUPS[1:] for host in self._groups.get(name, [])))
+
+    def inventory(self) -> dict[str, Any]:
+        sources = [str(source) for source in self._task_vars.get("ansible_inventory_sources") or []]
+        return {
+            "sources": [os.path.relpath(source) if os.path.exists(source) else source for source in sources],
+            "form": _form(sources),
+            "groups": {name: list(self._groups[name]) for name in GROUPS if name in self._groups},
+            "nodes": [self._node(host) for host in self.nodes],
+            "limit": self._task_vars.get("ansible_limit"),
+            "limited_to": list(self._task_vars.get("ansible_play_hosts_all", [])),
+        }
+
+    def _node(self, host: str) -> dict[str, Any]:
+        node: dict[str, Any] = {"host": host, "unreadable": {}}
+        for name in NODE_VARIABLES:
+            try:
+                node[name] = _plain(self._hostvars[host][name]) if name in self._hostvars[host] else None
+            except AnsibleError as error:
+                node["unreadable"][name] = str(error)
+        return node
+
+    def own(self) -> list[str]:
+        own = []
+        for host in self.nodes:
+            try:
+                names = self._hostvars[host].get("k3s_own_variables") or []
+            except AnsibleError:
+                continue
+            own.extend(map(str, [names] if isinstance(names, str) else names))
+        return list(dict.fromkeys(own))
+
+    def variables(self) -> list[dict[str, Any]]:
+        """Each variable with the prefix once for `-e`, and once for each value that the inventory has for it."""
+        found = [
+            {"name": name, "extra": True, "value": self._told(name, value)}
+            for name, value in ((name, self._first_value(name, value)) for name, value in _ours(self._extra))
+            if value is not UNKNOWN
+        ]
+        of_hosts: list[dict[str, Any]] = []
+        for host in self.nodes:
+            of_host = self._hostvars._inventory.get_host(host)
+            for name, _value in _ours(self._untouched.get_vars(host=of_host, include_hostvars=False)):
+                if name in self._extra or name in OF_THE_PLAYBOOKS:
+                    continue
+                value = self._value(host, name)
+                if value is UNKNOWN:
+                    continue
+                value = self._told(name, value)
+                same = next((one for one in of_hosts if (one["name"], one["value"]) == (name, value)), None)
+                if same:
+                    same["hosts"].append(host)
+                else:
+                    of_hosts.append({"name": name, "hosts": [host], "value": value})
+        return found + of_hosts
+
+    def _first_value(self, name: str, raw: Any) -> Any:
+        return self._value(self.nodes[0], name) if self.nodes else raw
+
+    def _value(self, host: str, name: str) -> Any:
+        """The value that the tasks will see; where it needs what only a task has, nobody can say yet."""
+        if name not in self.known:
+            return None
+        try:
+            return self._hostvars[host][name]
+        except AnsibleError:
+            return UNKNOWN
+
+    def _told(self, name: str, value: Any) -> Any:
+        """Enough to judge the type by. What is in a list or a dictionary, and what may be secret, stays here."""
+        if isinstance(value, Mapping):
+            return {}
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            return []
+        secret = self.known.get(name, {}).get("no_log")
+        return "********" if secret and value is not None else _plain(value)
+
+
+UNKNOWN = object()
+
+
+def known_variables() -> dict[str, dict[str, Any]]:
+    """The variables of the playbooks by name, as the role's argument specification has them."""
+    entries = yaml.safe_load(SPECIFICATION.read_text(encoding="utf-8"))["argument_specs"].values()
+    options = {name: option for entry in entries for name, option in entry["options"].items()}
+    return {
+        name: {key: value for key, value in option.items() if key not in WORDS} for name, option in options.items()
+    }
+
+
+def _ours(variables: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted((name, value) for name, value in variables.items() if name.startswith(PREFIX))
+
+
+def _form(sources: list[str]) -> str:
+    """How the first source is written: advice is copied into it."""
+    for source in sources:
+        path = Path(source)
+        if path.suffix in (".yml", ".yaml", ".json"):
+            return "yaml"
+        if path.is_file():
+            return "script" if os.access(path, os.X_OK) else "ini"
+    return "yaml"
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)

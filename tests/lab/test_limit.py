@@ -1,0 +1,82 @@
+"""`--limit`, where it means the nodes to work on: those alone, judged with what the whole cluster is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Lab
+
+LIMITED = ("--limit", "k3s-worker-2")
+
+
+def tasks(text: str) -> list[str]:
+    return [line.split("[")[1].split("]")[0] for line in text.splitlines() if line.startswith("TASK [")]
+
+
+def test_a_worker_is_not_upgraded_over_a_minor_before_the_controllers(lab: Lab) -> None:
+    before = lab.versions()
+    minor = f"k3s_channel=v1.{int(lab.starts().split('.')[1]) + 1}"
+    refused = lab.upgrade(*LIMITED, "-e", minor)
+    refused.assert_failed_with(
+        f"k3s-controller-1: limit: --limit leaves this controller at {lab.starts()}, and a kubelet may not be newer in minor",
+        "upgrade that node first, or leave --limit out",
+    )
+    assert lab.versions() == before and not lab.cordoned() and not lab.marks()
+    # The other way round it is what an upgrade does anyway.
+    planned = lab.upgrade("--limit", "k3s_controllers", "-e", minor, "--check")
+    planned.assert_unchanged()
+    assert "1 of 3 nodes to work on" in planned.text
+
+
+def test_an_upgrade_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
+    started = lab.starts()
+    done = lab.upgrade(*LIMITED)
+    assert done.status == 0, done.text
+    new = lab.channel("stable")
+    assert lab.versions() == {"k3s-controller-1": started, "k3s-worker-1": started, "k3s-worker-2": new}
+    assert f"k3s-worker-1: left alone, since --limit leaves it out ({started} runs)" in done.words
+    assert "Drain the node" in tasks(done.text) and "Look at the cluster's health" in tasks(done.text)
+    assert not lab.cordoned() and not lab.marks()
+    # Nothing is left to do there, and the same command without the limit does the rest.
+    lab.upgrade(*LIMITED).assert_unchanged()
+    rest = lab.upgrade()
+    assert rest.status == 0, rest.text
+    assert set(lab.versions().values()) == {new}
+
+
+def test_a_check_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
+    lab.kubectl("cordon", "k3s-worker-1")
+    try:
+        warned = ("-e", "k3s_health_fail_on=warning")
+        lab.play("check-k3s-cluster-health", *warned).assert_failed_with("k3s-worker-1")
+        limited = lab.play("check-k3s-cluster-health", *warned, *LIMITED)
+        assert limited.status == 0 and "cordoned by an operator" not in limited.text, limited.text
+        lab.play("check-k3s-cluster-health", *warned, "--limit", "k3s-worker-1").assert_failed_with("cordoned by an operator")
+        assert lab.play("postcheck-k3s-upgrade", *LIMITED).status == 0
+    finally:
+        lab.kubectl("uncordon", "k3s-worker-1")
+
+
+def test_certificates_are_those_of_the_nodes_of_the_limit(lab: Lab, tmp_path: Path) -> None:
+    report = tmp_path / "certificates.json"
+    lab.play("check-k3s-certificates", *LIMITED, "-e", f"k3s_certificates_output={report}", "-e", "k3s_certificates_warn_days=0")
+    found = json.loads(report.read_text())
+    hosts = {one["host"] for one in found["certificates"]}
+    assert hosts - {"this machine"} == {"k3s-worker-2"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "worked_on"), [("k3s-worker-2", ["k3s-worker-2"]), ("k3s_workers", ["k3s-worker-1", "k3s-worker-2"])]
+)
+def test_the_preparation_is_of_the_nodes_of_the_limit(lab: Lab, limit: str, worked_on: list[str]) -> None:
+    done = lab.play("ensure-worker-prereqs", "--check", "--limit", limit)
+    assert done.status == 0, done.text
+    looked = done.text.split("TASK [Look at this node]")[1].split("TASK [")[0]
+    assert [name for name in ("k3s-controller-1", "k3s-worker-1", "k3s-worker-2") if name in looked] == worked_on
+
+
+def test_a_limit_that_the_preparation_leaves_nothing_to_do(lab: Lab) -> None:
+    refused = lab.play("ensure-worker-prereqs", "--limit", "k3s-controller-1")
+    refused.assert_failed_with("--limit k3s-controller-1 leaves none of k3s-worker-1, k3s-worker-2, which k3s_prereqs_hosts names")

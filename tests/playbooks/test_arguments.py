@@ -1,0 +1,81 @@
+"""The arguments of modules that several playbooks use are in one place, and every play takes them from there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from conftest import ROOT
+
+DEFAULTS = yaml.safe_load((ROOT / "playbooks/roles/k3s/defaults/main.yaml").read_text())
+SHARED = {name.removeprefix("k3s_arguments_"): value for name, value in DEFAULTS.items() if name.startswith("k3s_arguments_")}
+PLAYS = [
+    (path.stem, play)
+    for path in sorted((ROOT / "playbooks").glob("playbook-*.yaml"))
+    for play in yaml.safe_load(path.read_text())
+    if "module_defaults" in play
+]
+
+
+def tasks_of(items: list[dict]) -> list[dict]:
+    """All tasks, those of blocks too."""
+    found = []
+    for item in items:
+        found.append(item)
+        for key in ("block", "rescue", "always"):
+            found += tasks_of(item.get(key, []))
+    return found
+
+
+def task_files() -> dict[str, list[dict]]:
+    folder = ROOT / "playbooks/tasks"
+    return {path.name: tasks_of(yaml.safe_load(path.read_text())) for path in sorted(folder.glob("*.yaml"))}
+
+
+def used_by(play: dict, files: dict[str, list[dict]]) -> set[str]:
+    """The modules that a play may come to, through all files that it imports or includes."""
+    modules: set[str] = set()
+    waiting, seen = tasks_of(play.get("tasks", [])), set()
+    while waiting:
+        task = waiting.pop()
+        for key, value in task.items():
+            if key.startswith("homelab.k3s."):
+                modules.add(key.removeprefix("homelab.k3s."))
+            if key in ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks"):
+                file = (value if isinstance(value, str) else value["file"]).removeprefix("tasks/")
+                if file not in seen:
+                    seen.add(file)
+                    waiting += files[file]
+    return modules
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_the_shared_arguments_are_those_of_one_module(module: str) -> None:
+    assert list(SHARED[module]) == [f"homelab.k3s.{module}"]
+
+
+def test_every_play_that_uses_such_a_module_takes_them() -> None:
+    files = task_files()
+    checked = 0
+    for path in sorted((ROOT / "playbooks").glob("playbook-*.yaml")):
+        for play in yaml.safe_load(path.read_text()):
+            for module in used_by(play, files) & set(SHARED):
+                if module == "k3s_prereqs" and "prereqs.yaml" in str(play):
+                    # That file has its own, with what the operating system has to be.
+                    continue
+                given = play.get("module_defaults", {}).get(f"homelab.k3s.{module}")
+                assert given == f"{{{{ k3s_arguments_{module}['homelab.k3s.{module}'] }}}}", (path.name, play["name"], module)
+                checked += 1
+    assert checked > 20
+
+
+def test_nothing_is_installed_but_with_the_shared_arguments() -> None:
+    """So each of binary_path, images_path and script_path reaches every installation, without a network in the container."""
+    for name, tasks in task_files().items():
+        for task in tasks:
+            own = set(task.get("homelab.k3s.k3s_install") or {}) - {"state", "version", "args", "run_id", "vmid", "node_name", "role"}
+            assert not own, (name, task["name"], own)
+    shared = SHARED["k3s_install"]["homelab.k3s.k3s_install"]
+    for option in ("script_path", "binary_path", "images_path", "download_url"):
+        assert re.fullmatch(r"\{\{ k3s_(install_)?" + option + r" \| default\(omit, true\) \}\}", shared[option])

@@ -1,0 +1,194 @@
+"""What stops every playbook before it begins. How each fault is worded: modules/run_check/tests/cases.yml."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PLAYBOOKS, ROOT, SOUND, play, together
+
+# Where --limit means the nodes to work on.
+OF_NODES = [
+    "check-k3s-certificates",
+    "check-k3s-cluster-health",
+    "ensure-worker-prereqs",
+    "postcheck-k3s-upgrade",
+    "upgrade-k3s",
+]
+NEED_WORKERS = ["canary-worker-cutover", "join-k3s-worker", "k3s-major-upgrade"]
+
+
+@pytest.fixture(scope="module")
+def all_at_once(tmp_path_factory: pytest.TempPathFactory):
+    """Each playbook once, with an inventory without the cluster's group, a limit, and a misspelt and a mistyped variable."""
+    inventory = tmp_path_factory.mktemp("begin") / "hosts.ini"
+    inventory.write_text(SOUND.split("[k3s_cluster:children]")[0])
+    wrong = ["-e", "k3s_drain_timout=5", "-e", "k3s_drain_evict_timeout=soon", "--limit", "w2"]
+    runs = together(partial(play, playbook, inventory, *wrong) for playbook in PLAYBOOKS)
+    return dict(zip(PLAYBOOKS, runs))
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_the_groups_a_limit_and_the_variables_are_checked_by_every_playbook(all_at_once, playbook: str) -> None:
+    run = all_at_once[playbook]
+    run.assert_refused_with(
+        "The group k3s_cluster is missing in the inventory",
+        "[k3s_cluster:children] k3s_controllers k3s_workers",
+        "k3s_drain_timout (given with -e) is no variable of these playbooks. Did you mean k3s_drain_timeout?",
+        'k3s_drain_evict_timeout (given with -e) is "soon", and has to be a whole number.',
+    )
+    refused = "--limit w2 has no meaning for this playbook: "
+    # The group that a limit is compared with is missing.
+    named = "--limit w2 names no node of the group k3s_cluster"
+    assert (named if playbook in OF_NODES else refused) in run.words, run.text
+
+
+def test_a_fault_is_told_on_lines_of_its_own(all_at_once) -> None:
+    """It is read alone, at night, and copied."""
+    lines = [line.strip() for line in all_at_once["upgrade-k3s"].text.splitlines()]
+    at = lines.index("[k3s_cluster:children]")
+    assert lines[at + 1 : at + 3] == ["k3s_controllers", "k3s_workers"]
+
+
+def test_without_workers(tmp_path: Path) -> None:
+    """A cluster may be one server; what is about workers says what is missing."""
+    inventory = tmp_path / "hosts.ini"
+    lines = [line for line in SOUND.splitlines() if not line.startswith("w") and line not in ("[k3s_workers]", "k3s_workers")]
+    inventory.write_text("\n".join(lines) + "\n")
+    *runs, other = together(partial(play, playbook, inventory) for playbook in [*NEED_WORKERS, "backup-k3s"])
+    for run in runs:
+        run.assert_refused_with("The group k3s_workers is missing", "[k3s_workers] k3s-worker-1 pct_id=111")
+    other.assert_begun()
+
+
+def test_faults_of_nodes_in_each_form_of_an_inventory(tmp_path: Path, sound: Path) -> None:
+    ini = sound.read_text().replace("w2 pct_id=112", "w2 pct_id=111")
+    groups = {
+        "pve": {"hosts": {"pve1": {"ansible_host": "192.0.2.11"}}},
+        "k3s_cluster": {
+            "children": {
+                "k3s_controllers": {"hosts": {"c1": {"pct_id": 101}}},
+                "k3s_workers": {"hosts": {"w1": {}, "w2": {"pct_id": 112, "pve_host": "pve9"}}},
+            }
+        },
+    }
+    answer = {
+        "pve": {"hosts": ["pve1"]},
+        "k3s_controllers": {"hosts": ["c1"]},
+        "k3s_workers": {"hosts": ["w1"]},
+        "_meta": {"hostvars": {"pve1": {}, "c1": {"pct_id": 101}, "w1": {"node_name": "c1"}}},
+    }
+    script = tmp_path / "hosts.py"
+    script.write_text(f"#!/usr/bin/env python3\nprint({json.dumps(answer)!r})\n")
+    script.chmod(0o755)
+    sound.write_text(ini)
+    in_yaml = tmp_path / "hosts.yaml"
+    in_yaml.write_text(yaml.safe_dump({"all": {"children": groups}}))
+    runs = together(partial(play, "upgrade-k3s", inventory) for inventory in (sound, in_yaml, script))
+    runs[0].assert_refused_with("w1 and w2 have the pct_id 111 on pve1: each node has its own.")
+    runs[1].assert_refused_with(
+        "w1 has no pct_id (`pct list` on its Proxmox host shows the id). Write: w1: pct_id: 111",
+        "w2 has the pve_host pve9, which is not in the group pve (pve1)",
+    )
+    runs[2].assert_refused_with(
+        "The group k3s_cluster is missing",
+        '"k3s_cluster": {"children": ["k3s_controllers", "k3s_workers"]}',
+        'Write: "_meta": {"hostvars": {"w1": {"pct_id": "111"}}}',
+        "c1 and w1 have the node_name c1",
+    )
+
+
+def test_an_inventory_that_cannot_be_read(tmp_path: Path) -> None:
+    """Ansible would go on with what it has read so far: up to a group that is its own grandchild, or nothing at all."""
+    cycle = tmp_path / "hosts.ini"
+    cycle.write_text(SOUND + "[k3s_workers:children]\nk3s_cluster\n")
+    runs = together(partial(play, "check-k3s-cluster-health", inventory) for inventory in (cycle, tmp_path / "none.ini"))
+    for run in runs:
+        assert run.status != 0 and "TASK" not in run.text, run.text
+    assert "recursive dependency loop" in runs[0].words
+    assert "none.ini" in runs[1].words
+
+
+def test_no_inventory_where_ansible_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "false")
+    run = play("check-k3s-cluster-health", tmp_path / "none.ini")
+    run.assert_refused_with("The group pve is missing", "The group k3s_controllers is missing", "The group k3s_cluster is missing")
+
+
+def test_variables_of_the_inventory(sound: Path) -> None:
+    """Theirs are told from a misspelt one of ours by name; what they use without the prefix is no business of ours."""
+    sound.with_name("group_vars").mkdir()
+    sound.with_name("group_vars").joinpath("all.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "k3s_own_variables": ["k3s_site", "k3s_mine_*"],
+                "k3s_site": "here",
+                "k3s_mine_ups": "there",
+                "site": "k3s",
+                "k3s_drian_force": True,
+                "k3s_backup_keep": "{{ 7 * 2 }}",
+                "k3s_min_free_mb": "{{ 'many' }}",
+                "k3s_server_config_secrets": "sesame",
+                "k3s_backup_fetch_dir": "{{ what_only_a_task_has }}",
+            }
+        )
+    )
+    [run] = together([partial(play, "backup-k3s", sound, "-vvv", "-e", '{"k3s_registries": "sesame"}')])
+    assert run.status == 2, run.text
+    faults = re.findall(r"\b(k3s_\w+) \((?:given|in the inventory)", run.words)
+    assert set(faults) == {"k3s_drian_force", "k3s_min_free_mb", "k3s_server_config_secrets", "k3s_registries"}, run.text
+    assert "k3s_drian_force (in the inventory, of c1 and 2 more) is no variable of these playbooks. Did you mean k3s_drain_force?" in run.words
+    assert "sesame" not in re.sub(r"-e \{.*?sesame.*", "", run.text), run.text
+
+
+def test_what_is_right_begins(sound: Path) -> None:
+    """Also under a limit that has a meaning, and with -e as people give it."""
+    given = ["-e", "k3s_drain_force=yes k3s_drain_timeout=5 k3s_prereqs_allow=nesting,kmsg k3s_drain_grace_period=''"]
+    pairs = ["-e", '{"k3s_upgrade_canary_pairs": [{"old": "w1", "new": "w2"}]}', "-e", "@k3s/vars/major-upgrade/rocky10.yaml"]
+    runs = together(
+        [
+            partial(play, "upgrade-k3s", sound, "--limit", "w2", *given),
+            partial(play, "check-k3s-certificates", sound, "--limit", "k3s_workers"),
+            partial(play, "k3s-major-upgrade", sound, *pairs),
+        ]
+    )
+    for run in runs:
+        run.assert_begun()
+
+
+def test_a_limit_that_leaves_no_node(sound: Path) -> None:
+    run = play("upgrade-k3s", sound, "--limit", "pve1")
+    run.assert_refused_with("--limit pve1 names no node of the group k3s_cluster (c1, w1, w2).")
+
+
+# The list of variables has one owner
+
+
+def specification() -> dict[str, dict]:
+    text = (ROOT / "playbooks/roles/k3s/meta/argument_specs.yml").read_text()
+    return yaml.safe_load(text)["argument_specs"]["playbooks"]["options"]
+
+
+def test_every_default_is_in_the_specification() -> None:
+    text = (ROOT / "playbooks/roles/k3s/defaults/main.yaml").read_text()
+    settable = yaml.safe_load(text.split("# --- read by the tasks, not for setting")[0])
+    # Of the nodes themselves, and of their groups.
+    settable = {name: value for name, value in settable.items() if name.startswith("k3s_") and name != "k3s_role"}
+    options = specification()
+    assert list(options) == list(settable)
+    for name, value in settable.items():
+        is_worked_out = isinstance(value, str) and "{{" in value
+        if is_worked_out or (value == "" and options[name]["type"] == "int"):
+            assert "default" not in options[name], name
+        else:
+            assert options[name]["default"] == value, name
+
+
+def test_every_variable_is_in_the_example() -> None:
+    text = (ROOT / "inventory/group_vars/k3s_cluster.yaml").read_text()
+    listed = re.findall(r"^# (k3s_\w+):", text, re.MULTILINE)
+    assert set(listed) == set(specification())
