@@ -80,3 +80,36 @@ def test_the_preparation_is_of_the_nodes_of_the_limit(lab: Lab, limit: str, work
 def test_a_limit_that_the_preparation_leaves_nothing_to_do(lab: Lab) -> None:
     refused = lab.play("ensure-worker-prereqs", "--limit", "k3s-controller-1")
     refused.assert_failed_with("--limit k3s-controller-1 leaves none of k3s-worker-1, k3s-worker-2, which k3s_prereqs_hosts names")
+
+
+def test_a_skipped_node_is_left_and_named_at_the_end(lab: Lab) -> None:
+    before = lab.versions()
+    version = lab.offer_next()
+    done = lab.upgrade("-e", json.dumps({"k3s_skip": {"k3s-worker-2": "its disk is being replaced"}}))
+    assert done.status == 0, done.text
+    assert lab.versions() == dict.fromkeys(before, version) | {"k3s-worker-2": before["k3s-worker-2"]}
+    summary = " ".join(done.text.split("TASK [The summary]")[1].split())
+    assert "k3s-worker-2: k3s_skip leaves it out: its disk is being replaced" in summary, summary
+    assert not lab.cordoned() and not lab.marks()
+    assert lab.upgrade().status == 0
+    assert set(lab.versions().values()) == {version}
+
+
+def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tmp_path: Path) -> None:
+    before = lab.versions()
+    version = lab.offer_next()
+    stop = tmp_path / "stop"
+    asked = ("-e", f"k3s_stop_file={stop}")
+    run = lab.begin_upgrade(*asked)
+    lab.wait_until("the first node's turn", lab.reached("Fetch k3s before the node is drained"))
+    stop.touch()
+    done = lab.go_on(run)
+    assert done.status == 0, done.text
+    assert lab.versions() == before | {"k3s-worker-1": version}
+    said = " ".join(done.text.split())
+    assert f"the run stopped since {stop} is there. Left for the next run: k3s-worker-2, k3s-controller-1" in said, said
+    assert not lab.cordoned() and not lab.marks()
+    lab.upgrade(*asked).assert_failed_with(f"{stop} is there on the control node", "Remove it first")
+    stop.unlink()
+    assert lab.upgrade(*asked).status == 0
+    assert set(lab.versions().values()) == {version}

@@ -5,6 +5,7 @@ use crate::node::Node;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// The options; see `upgrade_plan.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -16,6 +17,10 @@ pub struct Params {
     pub pve_hosts: Option<Vec<String>>,
     /// The hosts that may have a turn; none: all.
     pub limited_to: Option<Vec<String>>,
+    /// The hosts that get no turn, each with its reason.
+    pub skip: BTreeMap<String, String>,
+    /// The file that has asked the run to stop.
+    pub stopped_by: Option<String>,
     pub order: Order,
     pub drain_controllers: Drain,
     pub pdb: Pdb,
@@ -74,6 +79,9 @@ struct Options {
     pve_hosts: Option<Vec<String>>,
     limited_to: Option<Vec<String>>,
     #[serde(default)]
+    skip: BTreeMap<String, String>,
+    stopped_by: Option<String>,
+    #[serde(default)]
     order: Order,
     #[serde(default = "auto")]
     drain_controllers: String,
@@ -112,6 +120,8 @@ impl TryFrom<Options> for Params {
             nodes,
             pve_hosts: options.pve_hosts,
             limited_to: options.limited_to,
+            skip: with_reasons(options.skip)?,
+            stopped_by: options.stopped_by,
             order: options.order,
             drain_controllers: drain(&options.drain_controllers)?,
             pdb: options.pdb,
@@ -120,6 +130,16 @@ impl TryFrom<Options> for Params {
             health: health(options.health)?,
             fail_on_refusal: options.fail_on_refusal,
         })
+    }
+}
+
+/// Why a node is left out is forgotten within a month.
+fn with_reasons(skip: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, String> {
+    match skip.iter().find(|(_, reason)| reason.trim().is_empty()) {
+        Some((host, _)) => Err(format!(
+            "skip: {host} has no reason; write one, such as {{{host}: its disk is being replaced}}"
+        )),
+        None => Ok(skip),
     }
 }
 

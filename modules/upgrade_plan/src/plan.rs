@@ -158,8 +158,10 @@ fn skipped(params: &Params, node: &Node) -> Skipped {
         .map_or_else(|| "unknown".to_owned(), ToString::to_string);
     let reason = if node.role.is_none() {
         "it is neither in k3s_controllers nor in k3s_workers".to_owned()
-    } else if !limit::includes(params, node) {
-        format!("--limit leaves it out ({version} runs)")
+    } else if let Some(by) = limit::left_out_by(params, node) {
+        let why = params.skip.get(&node.host).filter(|_| by == "k3s_skip");
+        let why = why.map_or_else(String::new, |why| format!(": {why}"));
+        format!("{by} leaves it out{why} ({version} runs)")
     } else if node.is_newer() {
         format!("{version} is newer than what the channel stands at")
     } else if node.version.task.was_run() && node.version.task.fault().is_none() {

@@ -159,7 +159,28 @@ pub(crate) fn summary(params: &Params) -> Vec<String> {
         );
         format!("{}: {before} -> {after}{}", node.host, drained(node))
     }));
+    let skipped = params.skip.iter();
+    lines.extend(skipped.map(|(host, reason)| format!("{host}: k3s_skip leaves it out: {reason}")));
+    lines.extend(stopped(params));
     lines
+}
+
+/// A run that was asked to stop, and did so between two nodes.
+fn stopped(params: &Params) -> Option<String> {
+    let file = params.stopped_by.as_ref()?;
+    let is_left = |node: &&Node| node.after.running.as_ref() != Some(&params.target);
+    let left: Vec<&str> = params
+        .nodes
+        .iter()
+        .filter(is_left)
+        .map(|node| node.host.as_str())
+        .collect();
+    (!left.is_empty()).then(|| {
+        format!(
+            "the run stopped since {file} is there. Left for the next run: {}. Remove the file and run the same command again",
+            left.join(", ")
+        )
+    })
 }
 
 fn drained(node: &Node) -> String {

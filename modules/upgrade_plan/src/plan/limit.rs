@@ -1,4 +1,4 @@
-//! A run that is limited to some nodes: they alone have turns, and what the others run must bear it.
+//! Nodes that are left out of a run: the others alone have turns, and what these run must bear it.
 
 use super::Turn;
 use crate::node::{Node, Role};
@@ -11,10 +11,16 @@ const SERVERS_APART: u32 = 1;
 const KUBELETS_BEHIND: u32 = 3;
 
 pub(crate) fn includes(params: &Params, node: &Node) -> bool {
-    params
-        .limited_to
-        .as_ref()
-        .is_none_or(|hosts| hosts.contains(&node.host))
+    left_out_by(params, node).is_none()
+}
+
+/// What leaves this node out.
+pub(crate) fn left_out_by(params: &Params, node: &Node) -> Option<&'static str> {
+    let is_limited = |hosts: &Vec<String>| !hosts.contains(&node.host);
+    if params.limited_to.as_ref().is_some_and(is_limited) {
+        return Some("--limit");
+    }
+    params.skip.contains_key(&node.host).then_some("k3s_skip")
 }
 
 /// What the nodes that are left out have against the turns of the others.
@@ -27,37 +33,37 @@ pub(crate) fn refusals(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     if servers.is_empty() && agents.is_empty() {
         return Vec::new();
     }
-    let left_out = params.nodes.iter().filter(|node| !includes(params, node));
     let refusal = |node: &Node| {
+        let by = left_out_by(params, node)?;
         let evidence = match node.role? {
             Role::Server => beside_server(&params.target, node, &servers, &agents),
             Role::Agent => beside_agent(&params.target, node, &servers),
         }?;
         Some(Refusal {
-            next: Some("upgrade that node first, or leave --limit out".to_owned()),
-            ..Refusal::new(&node.host, "limit", evidence)
+            next: Some(format!("upgrade that node first, or leave {by} out")),
+            ..Refusal::new(&node.host, "limit", format!("{by} leaves {evidence}"))
         })
     };
-    left_out.filter_map(refusal).collect()
+    params.nodes.iter().filter_map(refusal).collect()
 }
 
 fn beside_server(target: &K3sVersion, node: &Node, servers: &[&str], agents: &[&str]) -> Option<String> {
     let (Some(oldest), Some(newest)) = (node.version.oldest(), node.version.newest()) else {
         let why = node.version.task.fault();
         return Some(format!(
-            "--limit leaves this controller out, and its version is not known: {}",
+            "this controller out, and its version is not known: {}",
             why.as_deref().unwrap_or("it was not looked at")
         ));
     };
     if !agents.is_empty() && oldest.minor_version() < target.minor_version() {
         return Some(format!(
-            "--limit leaves this controller at {oldest}, and a kubelet may not be newer in minor than any API server: {} would get {target}",
+            "this controller at {oldest}, and a kubelet may not be newer in minor than any API server: {} would get {target}",
             agents.join(", ")
         ));
     }
     if !servers.is_empty() && (apart(oldest, target).max(apart(newest, target))) > SERVERS_APART {
         return Some(format!(
-            "--limit leaves this controller at {oldest}, and API servers may be one minor apart: {} would get {target}",
+            "this controller at {oldest}, and API servers may be one minor apart: {} would get {target}",
             servers.join(", ")
         ));
     }
@@ -68,7 +74,7 @@ fn beside_agent(target: &K3sVersion, node: &Node, servers: &[&str]) -> Option<St
     let oldest = node.version.oldest()?;
     if !servers.is_empty() && oldest.minor + KUBELETS_BEHIND < target.minor {
         return Some(format!(
-            "--limit leaves this worker at {oldest}, more than {KUBELETS_BEHIND} minors behind the {target} that {} would get",
+            "this worker at {oldest}, more than {KUBELETS_BEHIND} minors behind the {target} that {} would get",
             servers.join(", ")
         ));
     }
@@ -80,7 +86,7 @@ fn newer_kubelet(target: &K3sVersion, node: &Node, servers: &[&str]) -> Option<S
     let newest = node.version.newest()?;
     (!servers.is_empty() && newest.minor_version() > target.minor_version()).then(|| {
         format!(
-            "--limit leaves this node at {newest}, and a kubelet may not be newer in minor than any API server: {} would get {target}",
+            "this node at {newest}, and a kubelet may not be newer in minor than any API server: {} would get {target}",
             servers.join(", ")
         )
     })

@@ -14,6 +14,7 @@ pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         refusals.extend(of_the_node(node, turn));
     }
     refusals.extend(limit::refusals(params, turns));
+    refusals.extend(unknown_in_skip(params));
     match no_api(params, turns) {
         Some(refused) => refusals.push(refused),
         None => refusals.extend(down(params, turns)),
@@ -47,6 +48,19 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         return Vec::new();
     }
     servers.filter(is_down).map(tell).collect()
+}
+
+/// A misspelt name would have its node upgraded.
+fn unknown_in_skip(params: &Params) -> Option<Refusal> {
+    let is_unknown = |host: &&String| !params.nodes.iter().any(|node| node.host == **host);
+    let unknown: Vec<&str> = params
+        .skip
+        .keys()
+        .filter(is_unknown)
+        .map(String::as_str)
+        .collect();
+    let evidence = format!("k3s_skip names {}, no node of k3s_cluster", unknown.join(", "));
+    (!unknown.is_empty()).then(|| Refusal::new("the run", "skip", evidence))
 }
 
 /// What the inventory says of a node must be possible, and of each node something else.

@@ -598,8 +598,17 @@ fn a_limit_gives_turns_to_its_nodes_only() {
     assert!(limited.refusals.is_empty(), "{:?}", limited.refusals);
     // Asked through any controller, also one that is left out.
     assert_eq!(limited.turns[0].via, ["c1", "c2", "c3"]);
-    let reasons: Vec<&str> = limited.skipped.iter().map(|skipped| skipped.reason.as_str()).collect();
-    assert!(reasons.iter().all(|reason| *reason == "--limit leaves it out (v1.31.4+k3s1 runs)"), "{reasons:?}");
+    let reasons: Vec<&str> = limited
+        .skipped
+        .iter()
+        .map(|skipped| skipped.reason.as_str())
+        .collect();
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| *reason == "--limit leaves it out (v1.31.4+k3s1 runs)"),
+        "{reasons:?}"
+    );
     // A single controller of three is drained: there are others to do it through.
     let limited = planned(PATCH, &cluster(OLD, PATCH), &json!({"limited_to": ["c2"]}));
     assert!(limited.turns[0].drain && limited.turns[0].backup);
@@ -619,27 +628,107 @@ fn a_limit_may_not_leave_a_version_behind_that_the_others_cannot_bear() {
     // A worker across a minor before the controllers, and the controllers before the worker.
     assert_eq!(
         refused(MINOR, &two(OLD, OLD), &["w1"]),
-        ["c1 limit: --limit leaves this controller at v1.31.4+k3s1, and a kubelet may not be newer in minor than any API server: w1 would get v1.32.1+k3s1"]
+        [
+            "c1 limit: --limit leaves this controller at v1.31.4+k3s1, and a kubelet may not be newer in minor than any API server: w1 would get v1.32.1+k3s1"
+        ]
     );
     assert!(refused(MINOR, &two(OLD, OLD), &["c1"]).is_empty());
     assert!(refused(MINOR, &two(MINOR, OLD), &["w1"]).is_empty());
     assert!(refused(MINOR, &two(OLD, OLD), &["c1", "w1"]).is_empty());
     // A worker that was left out too often.
     assert!(refused(MINOR, &two(OLD, "v1.29.9+k3s1"), &["c1"]).is_empty());
-    assert!(refused(MINOR, &two(OLD, "v1.28.9+k3s1"), &["c1"])[0].starts_with("w1 limit: --limit leaves this worker at v1.28.9+k3s1, more than 3 minors"));
+    assert!(
+        refused(MINOR, &two(OLD, "v1.28.9+k3s1"), &["c1"])[0]
+            .starts_with("w1 limit: --limit leaves this worker at v1.28.9+k3s1, more than 3 minors")
+    );
     // Controllers two minors apart; one is what an upgrade passes through.
     let three = |other: &str| [server("c1", OLD, MINOR), server("c2", other, MINOR)];
     assert!(refused(MINOR, &three(OLD), &["c1"]).is_empty());
-    assert!(refused(MINOR, &three("v1.30.9+k3s1"), &["c1"])[0].starts_with("c2 limit: --limit leaves this controller at v1.30.9+k3s1, and API servers"));
+    assert!(
+        refused(MINOR, &three("v1.30.9+k3s1"), &["c1"])[0]
+            .starts_with("c2 limit: --limit leaves this controller at v1.30.9+k3s1, and API servers")
+    );
     // Down a minor below a worker.
     let down = [server("c1", MINOR, OLD), agent("w1", MINOR, OLD)];
-    assert!(refused(OLD, &down, &["c1"])[0].starts_with("w1 limit: --limit leaves this node at v1.32.1+k3s1, and a kubelet"));
+    assert!(
+        refused(OLD, &down, &["c1"])[0]
+            .starts_with("w1 limit: --limit leaves this node at v1.32.1+k3s1, and a kubelet")
+    );
     // A controller that nobody could look at; a worker may be.
-    let silent = |role: &str| with(node("x", role, OLD, PATCH), &json!({"version": {"installed": null, "running": null, "msg": "container 103 is stopped"}}));
+    let silent = |role: &str| {
+        with(
+            node("x", role, OLD, PATCH),
+            &json!({"version": {"installed": null, "running": null, "msg": "container 103 is stopped"}}),
+        )
+    };
     let with_silent = |role: &str| [server("c1", OLD, PATCH), agent("w1", OLD, PATCH), silent(role)];
     assert_eq!(
         refused(PATCH, &with_silent("server"), &["w1"]),
-        ["x limit: --limit leaves this controller out, and its version is not known: container 103 is stopped"]
+        [
+            "x limit: --limit leaves this controller out, and its version is not known: container 103 is stopped"
+        ]
     );
     assert!(refused(PATCH, &with_silent("agent"), &["w1"]).is_empty());
+}
+
+#[test]
+fn leaves_out_what_is_to_be_skipped_and_says_why() {
+    let skip = json!({"skip": {"w2": "its disk is being replaced"}});
+    let planned = planned(PATCH, &cluster(OLD, PATCH), &skip);
+    assert!(!hosts(&planned).contains(&"w2") && planned.refusals.is_empty());
+    let skipped = planned
+        .skipped
+        .iter()
+        .find(|skipped| skipped.host == "w2")
+        .unwrap();
+    assert_eq!(
+        skipped.reason,
+        "k3s_skip leaves it out: its disk is being replaced (v1.31.4+k3s1 runs)"
+    );
+}
+
+#[test]
+fn refuses_a_skipped_node_that_nobody_knows_and_one_that_the_others_cannot_bear() {
+    let rules = |target: &str, nodes: &[Value], skip: Value| {
+        let planned = planned(target, nodes, &json!({"skip": skip}));
+        planned
+            .refusals
+            .iter()
+            .map(|refusal| refusal.rule.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rules(PATCH, &cluster(OLD, PATCH), json!({"w9": "broken"})),
+        ["skip"]
+    );
+    let two = [server("c1", OLD, MINOR), agent("w1", OLD, MINOR)];
+    assert_eq!(rules(MINOR, &two, json!({"c1": "later"})), ["limit"]);
+    assert!(rules(MINOR, &two, json!({"w1": "later"})).is_empty());
+}
+
+#[test]
+fn a_skipped_node_needs_a_reason() {
+    let options = json!({"target": PATCH, "nodes": [agent("w1", OLD, PATCH)], "skip": {"w1": " "}});
+    let error = serde_json::from_value::<Params>(options).unwrap_err().to_string();
+    assert!(error.contains("skip: w1 has no reason"), "{error}");
+}
+
+#[test]
+fn the_summary_names_what_was_skipped_and_what_a_stop_has_left() {
+    let nodes = [agent("w1", OLD, PATCH), agent("w2", OLD, PATCH)];
+    let done = with(
+        nodes[0].clone(),
+        &json!({"after": {"changed": false, "running": PATCH, "installed": PATCH}}),
+    );
+    let more = json!({"mode": "summary", "skip": {"w3": "no disk"}, "stopped_by": "/srv/stop"});
+    let lines = text::summary(&params(PATCH, &[done.clone(), nodes[1].clone()], &more));
+    assert_eq!(
+        lines[3..],
+        [
+            "w3: k3s_skip leaves it out: no disk",
+            "the run stopped since /srv/stop is there. Left for the next run: w2. Remove the file and run the same command again",
+        ]
+    );
+    // It came after the last node.
+    assert_eq!(text::summary(&params(PATCH, &[done], &more)).len(), 3);
 }
