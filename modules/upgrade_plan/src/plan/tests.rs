@@ -598,8 +598,17 @@ fn a_limit_gives_turns_to_its_nodes_only() {
     assert!(limited.refusals.is_empty(), "{:?}", limited.refusals);
     // Asked through any controller, also one that is left out.
     assert_eq!(limited.turns[0].via, ["c1", "c2", "c3"]);
-    let reasons: Vec<&str> = limited.skipped.iter().map(|skipped| skipped.reason.as_str()).collect();
-    assert!(reasons.iter().all(|reason| *reason == "--limit leaves it out (v1.31.4+k3s1 runs)"), "{reasons:?}");
+    let reasons: Vec<&str> = limited
+        .skipped
+        .iter()
+        .map(|skipped| skipped.reason.as_str())
+        .collect();
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| *reason == "--limit leaves it out (v1.31.4+k3s1 runs)"),
+        "{reasons:?}"
+    );
     // A single controller of three is drained: there are others to do it through.
     let limited = planned(PATCH, &cluster(OLD, PATCH), &json!({"limited_to": ["c2"]}));
     assert!(limited.turns[0].drain && limited.turns[0].backup);
@@ -619,27 +628,45 @@ fn a_limit_may_not_leave_a_version_behind_that_the_others_cannot_bear() {
     // A worker across a minor before the controllers, and the controllers before the worker.
     assert_eq!(
         refused(MINOR, &two(OLD, OLD), &["w1"]),
-        ["c1 limit: --limit leaves this controller at v1.31.4+k3s1, and a kubelet may not be newer in minor than any API server: w1 would get v1.32.1+k3s1"]
+        [
+            "c1 limit: --limit leaves this controller at v1.31.4+k3s1, and a kubelet may not be newer in minor than any API server: w1 would get v1.32.1+k3s1"
+        ]
     );
     assert!(refused(MINOR, &two(OLD, OLD), &["c1"]).is_empty());
     assert!(refused(MINOR, &two(MINOR, OLD), &["w1"]).is_empty());
     assert!(refused(MINOR, &two(OLD, OLD), &["c1", "w1"]).is_empty());
     // A worker that was left out too often.
     assert!(refused(MINOR, &two(OLD, "v1.29.9+k3s1"), &["c1"]).is_empty());
-    assert!(refused(MINOR, &two(OLD, "v1.28.9+k3s1"), &["c1"])[0].starts_with("w1 limit: --limit leaves this worker at v1.28.9+k3s1, more than 3 minors"));
+    assert!(
+        refused(MINOR, &two(OLD, "v1.28.9+k3s1"), &["c1"])[0]
+            .starts_with("w1 limit: --limit leaves this worker at v1.28.9+k3s1, more than 3 minors")
+    );
     // Controllers two minors apart; one is what an upgrade passes through.
     let three = |other: &str| [server("c1", OLD, MINOR), server("c2", other, MINOR)];
     assert!(refused(MINOR, &three(OLD), &["c1"]).is_empty());
-    assert!(refused(MINOR, &three("v1.30.9+k3s1"), &["c1"])[0].starts_with("c2 limit: --limit leaves this controller at v1.30.9+k3s1, and API servers"));
+    assert!(
+        refused(MINOR, &three("v1.30.9+k3s1"), &["c1"])[0]
+            .starts_with("c2 limit: --limit leaves this controller at v1.30.9+k3s1, and API servers")
+    );
     // Down a minor below a worker.
     let down = [server("c1", MINOR, OLD), agent("w1", MINOR, OLD)];
-    assert!(refused(OLD, &down, &["c1"])[0].starts_with("w1 limit: --limit leaves this node at v1.32.1+k3s1, and a kubelet"));
+    assert!(
+        refused(OLD, &down, &["c1"])[0]
+            .starts_with("w1 limit: --limit leaves this node at v1.32.1+k3s1, and a kubelet")
+    );
     // A controller that nobody could look at; a worker may be.
-    let silent = |role: &str| with(node("x", role, OLD, PATCH), &json!({"version": {"installed": null, "running": null, "msg": "container 103 is stopped"}}));
+    let silent = |role: &str| {
+        with(
+            node("x", role, OLD, PATCH),
+            &json!({"version": {"installed": null, "running": null, "msg": "container 103 is stopped"}}),
+        )
+    };
     let with_silent = |role: &str| [server("c1", OLD, PATCH), agent("w1", OLD, PATCH), silent(role)];
     assert_eq!(
         refused(PATCH, &with_silent("server"), &["w1"]),
-        ["x limit: --limit leaves this controller out, and its version is not known: container 103 is stopped"]
+        [
+            "x limit: --limit leaves this controller out, and its version is not known: container 103 is stopped"
+        ]
     );
     assert!(refused(PATCH, &with_silent("agent"), &["w1"]).is_empty());
 }
