@@ -59,9 +59,14 @@ class Given:
         node: dict[str, Any] = {"host": host, "unreadable": {}}
         for name in NODE_VARIABLES:
             try:
-                node[name] = _plain(self._hostvars[host][name]) if name in self._hostvars[host] else None
+                value = self._hostvars[host][name] if name in self._hostvars[host] else None
             except AnsibleError as error:
                 node["unreadable"][name] = str(error)
+                continue
+            if _is_template(value):
+                node["unreadable"][name] = f"{value} names a variable that is not set"
+            else:
+                node[name] = _plain(value)
         return node
 
     def own(self) -> list[str]:
@@ -106,9 +111,10 @@ class Given:
         if name not in self.known:
             return None
         try:
-            return self._hostvars[host][name]
+            value = self._hostvars[host][name]
         except AnsibleError:
             return UNKNOWN
+        return UNKNOWN if _is_template(value) else value
 
     def _told(self, name: str, value: Any) -> Any:
         """Enough to judge the type by. What is in a list or a dictionary, and what may be secret, stays here."""
@@ -145,6 +151,11 @@ def _form(sources: list[str]) -> str:
         if path.is_file():
             return "script" if os.access(path, os.X_OK) else "ini"
     return "yaml"
+
+
+def _is_template(value: Any) -> bool:
+    """Until Ansible 2.18 a template that names what is not set comes as it was written."""
+    return isinstance(value, str) and "{{" in value
 
 
 def _plain(value: Any) -> Any:

@@ -26,7 +26,10 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
         faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
     }
     if variables::expected(repo)? != repo.read(variables::PAGE).unwrap_or_default() {
-        faults.push(format!("{}: it is not that of `cargo xtask docs`", variables::PAGE));
+        faults.push(format!(
+            "{}: it is not that of `cargo xtask docs`",
+            variables::PAGE
+        ));
     }
     Ok(faults)
 }

@@ -50,7 +50,12 @@ fn rows(options: &Mapping) -> Result<String> {
         let name = name.as_str().context("a variable's name is a text")?;
         let option: Variable = serde_yaml_ng::from_value(option.clone()).with_context(|| name.to_owned())?;
         let words = option.description.trim().replace('|', "\\|");
-        writeln!(rows, "| `{name}` | {} | {} | {words} |", kind(&option), default(&option)?)?;
+        writeln!(
+            rows,
+            "| `{name}` | {} | {} | {words} |",
+            kind(&option),
+            default(&option)?
+        )?;
     }
     Ok(rows)
 }

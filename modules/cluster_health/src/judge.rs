@@ -97,7 +97,8 @@ pub fn judge(params: &Params, seen: &Seen) -> Health {
 /// Of a look at some nodes: what is about them or about a pod on one of them; and without an API nothing is known of them.
 fn is_asked_for(params: &Params, seen: &Seen, finding: &Finding) -> bool {
     let nodes = &params.only_nodes;
-    let is_here = |pod: &&Pod| pod.metadata.namespace == finding.namespace && pod.metadata.name == finding.name;
+    let is_here =
+        |pod: &&Pod| pod.metadata.namespace == finding.namespace && pod.metadata.name == finding.name;
     match finding.kind {
         _ if nodes.is_empty() => true,
         Kind::Api => true,

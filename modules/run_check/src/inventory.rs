@@ -46,10 +46,7 @@ fn absent(params: &Params, group: &str) -> String {
     } else {
         "is missing"
     };
-    format!(
-        "The group {group} {found} in {}.",
-        params.inventory.named()
-    )
+    format!("The group {group} {found} in {}.", params.inventory.named())
 }
 
 /// The group of both, which an INI inventory forgets most easily.
@@ -86,7 +83,11 @@ fn of_membership(params: &Params) -> Vec<String> {
     let inventory = &params.inventory;
     let is_in = |group: &str, host: &String| inventory.group(group).contains(host);
     let of_host = |host: &String| {
-        let found = match (is_in(CONTROLLERS, host), is_in(WORKERS, host), is_in(PROXMOX, host)) {
+        let found = match (
+            is_in(CONTROLLERS, host),
+            is_in(WORKERS, host),
+            is_in(PROXMOX, host),
+        ) {
             (_, _, true) => format!("is in {CLUSTER} and in {PROXMOX}: a node is not a Proxmox host"),
             (true, true, _) => format!("is in {CONTROLLERS} and in {WORKERS}: a node is one of them"),
             (false, false, _) => format!("is in {CLUSTER}, but neither in {CONTROLLERS} nor in {WORKERS}"),
@@ -103,9 +104,13 @@ fn of_nodes(params: &Params) -> Vec<String> {
         .nodes
         .iter()
         .flat_map(|node| {
-            [pct_id(params, node), node_name(params, node), pve_host(params, node)]
-                .into_iter()
-                .flatten()
+            [
+                pct_id(params, node),
+                node_name(params, node),
+                pve_host(params, node),
+            ]
+            .into_iter()
+            .flatten()
         })
         .collect()
 }
@@ -117,14 +122,23 @@ fn pct_id(params: &Params, node: &Node) -> Option<String> {
     let found = match &node.pct_id {
         Value::Null => "has no pct_id".to_owned(),
         value if id_of(value).is_some_and(|id| id >= FIRST_ID) => return None,
-        value => format!("has the pct_id {value}, which is no container's id: those are numbers from {FIRST_ID} on"),
+        value => format!(
+            "has the pct_id {value}, which is no container's id: those are numbers from {FIRST_ID} on"
+        ),
     };
     let example = if params.inventory.group(CONTROLLERS).contains(&node.host) {
         "101"
     } else {
         "111"
     };
-    Some(advised(params, node, &found, "pct_id", example, "`pct list` on its Proxmox host shows the id"))
+    Some(advised(
+        params,
+        node,
+        &found,
+        "pct_id",
+        example,
+        "`pct list` on its Proxmox host shows the id",
+    ))
 }
 
 fn node_name(params: &Params, node: &Node) -> Option<String> {
@@ -167,12 +181,22 @@ fn pve_host(params: &Params, node: &Node) -> Option<String> {
         hosts.join(", ")
     );
     let example = hosts.first().map_or("pve1", String::as_str);
-    Some(advised(params, node, &found, "pve_host", example, "it is the name of the Proxmox host here, not its address"))
+    Some(advised(
+        params,
+        node,
+        &found,
+        "pve_host",
+        example,
+        "it is the name of the Proxmox host here, not its address",
+    ))
 }
 
 fn unreadable(node: &Node, variable: &str) -> Option<String> {
     let reason = node.unreadable.get(variable)?;
-    Some(format!("{}: {variable} cannot be worked out: {reason}", node.host))
+    Some(format!(
+        "{}: {variable} cannot be worked out: {reason}",
+        node.host
+    ))
 }
 
 fn advised(params: &Params, node: &Node, found: &str, variable: &str, value: &str, hint: &str) -> String {
@@ -190,7 +214,10 @@ fn of_doubles(params: &Params) -> Vec<String> {
     };
     let ids = params.inventory.nodes.iter().filter_map(|node| {
         let id = id_of(&node.pct_id)?;
-        Some((format!("the pct_id {id} on {}", host_of(node)), node.host.as_str()))
+        Some((
+            format!("the pct_id {id} on {}", host_of(node)),
+            node.host.as_str(),
+        ))
     });
     let names = params.inventory.nodes.iter().filter_map(|node| {
         let name = name_of(node)?;
@@ -223,7 +250,7 @@ fn id_of(value: &Value) -> Option<u64> {
 
 /// What the node is called in the cluster: by default as in the inventory.
 fn name_of(node: &Node) -> Option<String> {
-    match &node.node_name {
+    match &node.name {
         Value::Null => Some(node.host.clone()),
         Value::String(name) => Some(name.clone()),
         other => Some(other.to_string()),

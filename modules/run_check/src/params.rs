@@ -72,7 +72,9 @@ pub enum Form {
 pub struct Node {
     pub host: String,
     pub pct_id: Value,
-    pub node_name: Value,
+    /// What it is called in the cluster.
+    #[serde(rename = "node_name")]
+    pub name: Value,
     pub pve_host: Value,
     pub unreadable: BTreeMap<String, String>,
 }

@@ -90,7 +90,7 @@ fn wanted(value: &Value, known: &Known) -> Option<String> {
     if !known.choices.is_empty() {
         let words: Vec<String> = known.choices.iter().map(plain).collect();
         let given = plain(value).to_lowercase();
-        return (!words.iter().any(|word| *word == given)).then(|| format!("one of {}", words.join(", ")));
+        return (!words.contains(&given)).then(|| format!("one of {}", words.join(", ")));
     }
     let (fits, words) = match known.r#type.as_str() {
         "int" => (is_int(value), "a whole number"),

@@ -247,11 +247,18 @@ fn a_look_at_some_nodes_leaves_out_what_is_wrong_elsewhere() {
         .pod(on("web-3", ""));
     let judged = |options: Value| {
         let health = seen.judged(options);
-        let mut told: Vec<String> = health.verdicts.iter().flat_map(|verdict| verdict.names.clone()).collect();
+        let mut told: Vec<String> = health
+            .verdicts
+            .iter()
+            .flat_map(|verdict| verdict.names.clone())
+            .collect();
         told.sort();
         told
     };
     assert_eq!(judged(json!({"only_nodes": ["n2"]})), ["n2", "web-2"]);
-    assert_eq!(judged(json!({"only_nodes": ["n2", "n3"], "expect_nodes": ["n1", "n3", "n4"]})), ["n2", "n3", "web-2"]);
+    assert_eq!(
+        judged(json!({"only_nodes": ["n2", "n3"], "expect_nodes": ["n1", "n3", "n4"]})),
+        ["n2", "n3", "web-2"]
+    );
     assert!(judged(json!({})).len() > 4);
 }
