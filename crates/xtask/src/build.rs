@@ -2,7 +2,6 @@
 
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -41,9 +40,9 @@ impl Target {
         platform(&self.triple)
     }
 
-    /// Builds these packages and answers where their programs are.
-    pub(crate) fn build(&self, repo: &Repo, packages: &[String]) -> Result<BTreeMap<String, PathBuf>> {
-        println!("building {} for {}", packages.join(", "), self.triple);
+    /// Builds this package and answers where its program is.
+    pub(crate) fn build(&self, repo: &Repo, package: &str) -> Result<PathBuf> {
+        println!("building {package} for {}", self.triple);
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(&repo.root)
@@ -54,10 +53,8 @@ impl Target {
                 "--target",
             ])
             .arg(&self.triple)
+            .args(["--package", package])
             .stdout(Stdio::piped());
-        for package in packages {
-            cargo.args(["--package", package]);
-        }
         for (name, value) in self.environment()? {
             cargo.env(name, value);
         }
@@ -66,13 +63,10 @@ impl Target {
             .and_then(std::process::Child::wait_with_output)
             .context("running cargo")?;
         if !output.status.success() {
-            bail!(
-                "building {} for {} failed, see above",
-                packages.join(", "),
-                self.triple
-            );
+            bail!("building {package} for {} failed, see above", self.triple);
         }
-        Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+        program(&String::from_utf8_lossy(&output.stdout), package)
+            .with_context(|| format!("cargo made no program {package}"))
     }
 
     fn environment(&self) -> Result<Vec<(String, String)>> {
@@ -163,15 +157,13 @@ fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The programs that cargo says it has made, by package.
-fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
-    let program = |line: &str| {
+/// The program of this name that cargo says it has made.
+fn program(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let executable = message.get("executable")?.as_str()?;
-        let name = message.get("target")?.get("name")?.as_str()?;
-        Some((name.to_owned(), PathBuf::from(executable)))
-    };
-    messages.lines().filter_map(program).collect()
+        (message.get("target")?.get("name")?.as_str()? == name).then(|| PathBuf::from(executable))
+    })
 }
 
 #[cfg(test)]
@@ -187,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_in_what_cargo_says() {
-        let told = r#"{"reason":"compiler-artifact","target":{"name":"host","kind":["lib"]},"executable":null}
+    fn a_program_is_found_in_what_cargo_says() {
+        let said = r#"{"reason":"compiler-artifact","target":{"name":"host","kind":["lib"]},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"pct_exec","kind":["bin"]},"executable":"/t/pct_exec"}
 {"reason":"build-finished","success":true}"#;
-        let expected = BTreeMap::from([("pct_exec".to_owned(), PathBuf::from("/t/pct_exec"))]);
-        assert_eq!(programs(told), expected);
+        assert_eq!(program(said, "pct_exec"), Some(PathBuf::from("/t/pct_exec")));
+        assert_eq!(program(said, "host"), None);
     }
 }

@@ -32,14 +32,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the modules, and write programs and stubs into plugins/modules
+    /// Build the program of all modules, and write it and stubs into plugins/modules
     Install {
         /// The platforms to build for; without it x86-64 Linux (static) and the platform that this runs on
         #[arg(long = "target", value_name = "TRIPLE")]
         targets: Vec<String>,
-        /// Only these modules
-        #[arg(long = "module", value_name = "NAME")]
-        modules: Vec<String>,
     },
     /// Write the tables of README.md
     Docs,
@@ -71,7 +68,7 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let repo = Repo::here();
     match task {
-        Task::Install { targets, modules } => install::install(&repo, targets, modules),
+        Task::Install { targets } => install::install(&repo, targets),
         Task::Docs => docs::write(&repo),
         Task::Builds { docs } => builds::write(&repo, docs),
         Task::Static { package, folder } => install::only_static(&repo, package, folder),
