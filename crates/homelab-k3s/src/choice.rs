@@ -87,7 +87,10 @@ mod tests {
             chosen(&["/t/AnsiballZ_pct_exec", "/t/args"]),
             r#"pct_exec ["/t/args"]"#
         );
-        assert_eq!(chosen(&["./pct_exec", "node_drain"]), r#"pct_exec ["node_drain"]"#);
+        assert_eq!(
+            chosen(&["./pct_exec", "node_drain"]),
+            r#"pct_exec ["node_drain"]"#
+        );
         assert_eq!(chosen(&["pct_exec", "--version"]), r#"pct_exec ["--version"]"#);
     }
 

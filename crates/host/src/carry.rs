@@ -109,10 +109,7 @@ fn parse<A: DeserializeOwned>(output: &Output) -> Result<A> {
     clippy::print_stderr,
     reason = "the far end of a Host: its output is its answer"
 )]
-pub fn asked_inside(
-    arguments: &[String],
-    answer: impl FnOnce(&str) -> Result<String>,
-) -> Option<ExitCode> {
+pub fn asked_inside(arguments: &[String], answer: impl FnOnce(&str) -> Result<String>) -> Option<ExitCode> {
     let [inside, request] = arguments else {
         return None;
     };

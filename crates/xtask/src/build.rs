@@ -40,8 +40,9 @@ impl Target {
         platform(&self.triple)
     }
 
-    /// Builds this package and answers where its program is.
-    pub(crate) fn build(&self, repo: &Repo, package: &str) -> Result<PathBuf> {
+    /// Builds this package and answers where its program is. What `beside` names is built with it: packages that are built
+    /// together have one set of features, so that a dependency of both is built once.
+    pub(crate) fn build(&self, repo: &Repo, package: &str, beside: &[&str]) -> Result<PathBuf> {
         println!("building {package} for {}", self.triple);
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
@@ -54,6 +55,7 @@ impl Target {
             ])
             .arg(&self.triple)
             .args(["--package", package])
+            .args(beside.iter().flat_map(|other| ["--package", other]))
             .stdout(Stdio::piped());
         for (name, value) in self.environment()? {
             cargo.env(name, value);
@@ -76,20 +78,39 @@ impl Target {
             let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
             environment.push((flags, "-C target-feature=+crt-static".to_owned()));
         }
+        let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         let compiler = format!("CC_{name}");
-        if self.triple.ends_with("-musl") && std::env::var_os(&compiler).is_none() && !is_on_path("musl-gcc")
+        if self.triple.ends_with("-musl")
+            && std::env::var_os(&compiler).is_none()
+            && let Some(program) = glibc_compiler(&self.triple, is_foreign)?
         {
-            // ring has some C: it needs a compiler for this machine, but nothing of the C library.
-            environment.push((compiler, "cc".to_owned()));
+            environment.push((compiler, program));
+            // By glibc's headers SQLite would call `open64` and the like, which musl does not have. On 64 bits they
+            // are other names of `open` and the like, and nothing else.
+            environment.push(("LIBSQLITE3_FLAGS".to_owned(), "-DSQLITE_DISABLE_LFS".to_owned()));
         }
         let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
-        let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         if is_foreign && std::env::var_os(&linker).is_none() {
             // This machine's linker knows this machine only; Rust's own one knows all.
             environment.push((linker, "rust-lld".to_owned()));
         }
         Ok(environment)
     }
+}
+
+/// What compiles the C of SQLite and ring where musl's own compiler is not at hand; Rust links it with musl.
+fn glibc_compiler(triple: &str, is_foreign: bool) -> Result<Option<String>> {
+    if !is_foreign {
+        return Ok((!is_on_path("musl-gcc")).then(|| "cc".to_owned()));
+    }
+    let machine = triple.split('-').next().unwrap_or_default();
+    let program = format!("{machine}-linux-gnu-gcc");
+    ensure!(
+        is_on_path(&program),
+        "building for {triple}: there is no {program}; Debian has it in gcc-{}-linux-gnu, with libc6-dev of that machine",
+        machine.replace('_', "-")
+    );
+    Ok(Some(program))
 }
 
 /// The platforms of a plain `cargo xtask install`.

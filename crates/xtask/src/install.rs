@@ -24,7 +24,7 @@ pub(crate) fn install(repo: &Repo, triples: &[String]) -> Result<()> {
     for triple in &triples {
         let target = Target::available(triple)?;
         let folder = repo.path(FOLDER).join("__bin__").join(target.platform());
-        copy(&target.build(repo, PROGRAM)?, &folder.join(PROGRAM))?;
+        copy(&target.build(repo, PROGRAM, &[])?, &folder.join(PROGRAM))?;
         for module in &modules {
             link(&folder.join(module))?;
         }
@@ -39,7 +39,7 @@ pub(crate) fn install(repo: &Repo, triples: &[String]) -> Result<()> {
 pub(crate) fn only_static(repo: &Repo, package: &str, folder: &Path) -> Result<()> {
     let target = Target::available(&native_static()?)?;
     copy(
-        &target.build(repo, package)?,
+        &target.build(repo, package, &[PROGRAM])?,
         &repo.root.join(folder).join(package),
     )
 }

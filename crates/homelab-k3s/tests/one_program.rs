@@ -1,9 +1,15 @@
 //! The program, called in each way in which a module is chosen.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and is the outside world"
+)]
 
 use assert_cmd::Command;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use tempfile::TempDir;
+use testbed::Programs;
 
 const REFUSED: &str = r#"{"no_such_option": 1}"#;
 
@@ -68,7 +74,7 @@ fn what_is_said_of_a_module_is_said_by_its_own_name() {
         concat!("node_drain ", env!("CARGO_PKG_VERSION"), "\n")
     );
     let spec: Value = serde_json::from_str(&text(program().args(["node_drain", "--spec"]), 0)).unwrap();
-    assert!(spec["options"]["node_name"].is_object() || spec["options"]["name"].is_object(), "{spec}");
+    assert!(spec["options"]["node"].is_object(), "{spec}");
 }
 
 #[test]
@@ -76,17 +82,38 @@ fn refuses_an_unknown_module_and_names_those_there_are() {
     let said = answer(program().args(["node_drian", "-"]).write_stdin("{}"));
     assert_eq!(said["failed"], true);
     let msg = said["msg"].as_str().unwrap();
-    assert!(msg.contains("node_drian") && msg.contains("node_drain, node_remove"), "{msg}");
+    assert!(
+        msg.contains("node_drian") && msg.contains("node_drain, node_remove"),
+        "{msg}"
+    );
 }
 
 #[test]
 fn without_a_module_it_says_how_it_is_called() {
     for (argument, status) in [(None, 1), (Some("--help"), 0)] {
         let usage = text(program().args(argument), status);
-        assert!(usage.contains("homelab-k3s MODULE") && usage.contains("node_drain, node_remove"), "{usage}");
+        assert!(
+            usage.contains("homelab-k3s MODULE") && usage.contains("node_drain, node_remove"),
+            "{usage}"
+        );
     }
     // By this it is tried whether a folder lets programs start.
-    assert_eq!(text(program().arg("--version"), 0), concat!("homelab-k3s ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        text(program().arg("--version"), 0),
+        concat!("homelab-k3s ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn the_copy_that_a_module_takes_along_is_that_module() {
+    let (_folder, path) = named("etcd_member");
+    for vmid in [json!(null), json!(101)] {
+        let said = Programs::new()
+            .with_pct()
+            .answer(&path, &json!({"vmid": vmid, "data_dir": "/nowhere"}));
+        let msg = said["msg"].as_str().unwrap();
+        assert!(msg.contains("there is no folder /nowhere/server"), "{msg}");
+    }
 }
 
 #[test]
