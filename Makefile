@@ -68,6 +68,7 @@ bench: install lab ## Ratios against Ansible's own modules, in one run
 collection: install ## The tarball for ansible-galaxy, for x86-64 and ARM
 	@$(PACKAGES) cross
 	cargo xtask install $(PLATFORMS:%=--target %)
+	tests/arm
 	ansible-galaxy collection build --force
 
 # --- the lab ------------------------------------------------------------------------------------------
