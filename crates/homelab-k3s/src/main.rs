@@ -13,7 +13,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match choice::of(std::env::args_os(), &MODULES) {
         Choice::Module { module, arguments } => {
-            host::is_module(module.name);
+            host::name_ourselves(module.name);
             (module.run)(&arguments)
         }
         Choice::Unknown(name) => ansible_module::refuse(&format!(

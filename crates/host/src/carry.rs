@@ -41,7 +41,7 @@ exit 120
 static MODULE: OnceLock<&str> = OnceLock::new();
 
 /// Says that our program holds several modules, and that this process is the one of that name.
-pub fn is_module(name: &'static str) {
+pub fn name_ourselves(name: &'static str) {
     let _ = MODULE.set(name);
 }
 
