@@ -14,6 +14,9 @@ LAB_BINARIES := lab pct k3s-standin lab-certificates release-server
 # What is missing on this machine is installed first.
 PACKAGES := tests/packages
 
+# Those that the tarball has a program for. Everything else needs this machine's only.
+PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
+
 .PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down real
 
 help: ## Say what can be made
@@ -29,9 +32,10 @@ test: ## Everything that is tested; the same as .ci/run
 
 # --- parts of them ------------------------------------------------------------------------------------
 
-# The lab's profile, so that what the lab and the tests share is built once.
+# The lab's profile, so that what the lab and the tests share is built once. No documentation has a test in it, and rustdoc
+# would look through every crate for one.
 quick: ## The cargo tests alone
-	cargo test --profile lab --workspace --quiet --no-fail-fast
+	cargo test --profile lab --workspace --tests --quiet --no-fail-fast
 
 $(VENV)/.done: requirements.txt
 	@echo "== Python environment in .venv"
@@ -40,11 +44,11 @@ $(VENV)/.done: requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
-build: ## The module binaries, static, for this machine's architecture
+build: ## The program of all modules, static, for this machine's architecture
 	@$(PACKAGES)
 	cargo xtask install
 
-install: $(VENV)/.done build ## Binaries and stubs into plugins/modules, and the checkout as the collection
+install: $(VENV)/.done build ## Program and stubs into plugins/modules, and the checkout as the collection
 	@mkdir -p .dev/ansible_collections/homelab
 	@ln -sfn ../../.. .dev/ansible_collections/homelab/k3s
 
@@ -61,7 +65,10 @@ docs: ## Write the generated parts of the documentation
 bench: install lab ## Ratios against Ansible's own modules, in one run
 	benches/run
 
-collection: install ## The tarball for ansible-galaxy
+collection: install ## The tarball for ansible-galaxy, for x86-64 and ARM
+	@$(PACKAGES) cross
+	cargo xtask install $(PLATFORMS:%=--target %)
+	tests/arm
 	ansible-galaxy collection build --force
 
 # --- the lab ------------------------------------------------------------------------------------------

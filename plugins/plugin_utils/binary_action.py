@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one action plugin behind all modules of this collection.
 
-Ansible sends a binary module whole at every task and every loop item. Here the program is kept on the host,
-named by its SHA-256, and a task is one round trip that carries the arguments only, by stdin. Wherever that
-cannot be done safely, Ansible's own way is taken, which always works.
+Ansible sends a binary module whole at every task and every loop item. Here the program, which is all modules, is
+kept on the host, named by its SHA-256, and a task is one round trip that carries the arguments only, by stdin.
+Wherever that cannot be done safely, Ansible's own way is taken, which always works.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.homelab.k3s.plugins.plugin_utils import remote
 from ansible_collections.homelab.k3s.plugins.plugin_utils.arguments import Arguments, to_json
-from ansible_collections.homelab.k3s.plugins.plugin_utils.binaries import COLLECTION, Binary, binaries_of, binary_for
+from ansible_collections.homelab.k3s.plugins.plugin_utils.binaries import COLLECTION, PROGRAM, Binary, all_binaries, binary_for
 from ansible_collections.homelab.k3s.plugins.plugin_utils.settings import setting
 
 display = Display()
@@ -64,7 +64,7 @@ class BinaryActionModule(ActionBase):
     # The two ways
 
     def _run_module(self, values: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        binaries = binaries_of(self.MODULE)
+        binaries = all_binaries()
         reason = self._why_not_keep(task_vars)
         if not reason:
             try:
@@ -101,7 +101,7 @@ class BinaryActionModule(ActionBase):
 
     def _run_kept(self, binaries: list[Binary], values: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         verify = setting("verify", task_vars, self._templar) == "always"
-        script = remote.run_kept(binaries, self._compute_environment_string(), verify)
+        script = remote.run_kept(binaries, self.MODULE, self._compute_environment_string(), verify)
         arguments = self._as_module_reads(values, task_vars)
         for is_last in (False, True):
             answer = self._say(script, arguments)
@@ -127,7 +127,7 @@ class BinaryActionModule(ActionBase):
         return self._say(remote.check_kept(binary)).word == "intact"
 
     def _store(self, binary: Binary) -> None:
-        display.vvv(f"sending the program {binary.module} ({binary.platform})", host=self._place)
+        display.vvv(f"sending the program {PROGRAM} ({binary.platform})", host=self._place)
         answer = self._say(remote.store(binary), binary.content())
         if answer.word != "stored":
             raise CannotKeep(answer.detail or f"the program could not be stored: {self._last_words}")
@@ -140,7 +140,7 @@ class BinaryActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"bringing {COLLECTION}.{self.MODULE} to {self._place}: {stored.detail or self._last_words}"
             )
-        script = remote.run_once(binary, stored.detail, self._compute_environment_string())
+        script = remote.run_once(stored.detail, self.MODULE, self._compute_environment_string())
         answer = self._say(script, self._as_module_reads(values, task_vars))
         return self._result(answer) or self._died(answer)
 
@@ -151,7 +151,7 @@ class BinaryActionModule(ActionBase):
     ) -> dict[str, Any]:
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         result = self._execute_module(
-            module_name=binary.transfer_name, module_args=values, task_vars=task_vars, wrap_async=wrap_async
+            module_name=binary.transfer_name(self.MODULE), module_args=values, task_vars=task_vars, wrap_async=wrap_async
         )
         if not wrap_async:
             self._remove_tmp_path(self._connection._shell.tmpdir)

@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.homelab.k3s.plugins.plugin_utils.binaries import Binary
+from ansible_collections.homelab.k3s.plugins.plugin_utils.binaries import PROGRAM, Binary
 
 SIGN = "@homelab.k3s"
 UNUSED_DAYS = 30
@@ -41,8 +41,8 @@ case $home in
 esac
 [ -d "$home" ] || refuse "odd: the home folder $home of $user does not exist"
 folder=$home/.ansible/homelab.k3s
-file=$folder/$name-$sum
-"""
+file=$folder/PROGRAM-$sum
+""".replace("PROGRAM", PROGRAM)
 
 # Answers `absent` or `present`; whatever makes the folder unfit is said and ends the script.
 INSPECT = r"""
@@ -104,16 +104,16 @@ say stored
 STORE_FOR_ONCE = r"""
 umask 077
 folder=$(mktemp -d /tmp/homelab.k3s.XXXXXX 2>/dev/null || mktemp -d /var/tmp/homelab.k3s.XXXXXX) || refuse 'odd: no temporary folder'
-cat >"$folder/$name" && [ "$(sha "$folder/$name")" = "$sum" ] && chmod 500 "$folder/$name" ||
+cat >"$folder/PROGRAM" && [ "$(sha "$folder/PROGRAM")" = "$sum" ] && chmod 500 "$folder/PROGRAM" ||
   { rm -rf "$folder"; refuse 'odd: the temporary folder has no room'; }
 say "stored $folder"
-"""
+""".replace("PROGRAM", PROGRAM)
 
 
-def run_kept(binaries: Sequence[Binary], environment: str, verify: bool) -> str:
-    """Runs the program kept for this kind of host; stdin is its arguments."""
+def run_kept(binaries: Sequence[Binary], module: str, environment: str, verify: bool) -> str:
+    """Runs a module of the program kept for this kind of host; stdin is its arguments."""
     checks = [TALK, _choose(binaries), PLACE, INSPECT, "inspect", "[ $found = present ] || refuse missing"]
-    return _script(*checks, VERIFY if verify else "", _run(environment, '"$file"'))
+    return _script(*checks, VERIFY if verify else "", _run(environment, '"$file"', module))
 
 
 def check_kept(binary: Binary) -> str:
@@ -131,10 +131,10 @@ def store_for_once(binary: Binary) -> str:
     return _script(TALK, _known(binary), STORE_FOR_ONCE)
 
 
-def run_once(binary: Binary, folder: str, environment: str) -> str:
-    """Runs the program of `store_for_once` and removes it."""
+def run_once(folder: str, module: str, environment: str) -> str:
+    """Runs a module of the program of `store_for_once` and removes it."""
     folder = shlex.quote(folder)
-    return _script(TALK, f"trap 'rm -rf {folder}' EXIT", "trap 'exit 1' HUP INT TERM", _run(environment, f"{folder}/{binary.module}"))
+    return _script(TALK, f"trap 'rm -rf {folder}' EXIT", "trap 'exit 1' HUP INT TERM", _run(environment, f"{folder}/{PROGRAM}", module))
 
 
 def _choose(binaries: Sequence[Binary]) -> str:
@@ -142,7 +142,6 @@ def _choose(binaries: Sequence[Binary]) -> str:
         f"{'|'.join(map(shlex.quote, binary.unames))}) sum={binary.sha256} ;;" for binary in binaries
     ]
     return "\n".join([
-        f"name={binaries[0].module}",
         "kind=$(uname -s -m)",
         "case $kind in",
         *arms,
@@ -152,11 +151,11 @@ def _choose(binaries: Sequence[Binary]) -> str:
 
 
 def _known(binary: Binary) -> str:
-    return f"name={binary.module} sum={binary.sha256}"
+    return f"sum={binary.sha256}"
 
 
-def _run(environment: str, program: str) -> str:
-    return f'say run\n{environment} {program} -\nsay "end $?"'
+def _run(environment: str, program: str, module: str) -> str:
+    return f'say run\n{environment} {program} {module} -\nsay "end $?"'
 
 
 def _script(*parts: str) -> str:

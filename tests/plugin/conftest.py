@@ -1,6 +1,6 @@
 # Copyright: the homelab.k3s authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A throw-away host to try the action plugin on: an sshd of our own, a user of our own, a collection with a toy module."""
+"""A throw-away host to try the action plugin on: an sshd of our own, a user of our own, a collection with a toy program of two modules."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STUB = '''
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
-module: toy
+module: NAME
 short_description: tells what reached it
 description: Tells what reached it.
 options: {}
@@ -57,13 +57,17 @@ def main():
 if __name__ == "__main__":
     main()
 '''
+# The header of a program for aarch64, and nothing behind it.
+ALIEN = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
+
 ACTION = """
 from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import BinaryActionModule
 
 
 class ActionModule(BinaryActionModule):
-    MODULE = "toy"
+    MODULE = "NAME"
 """
+MODULES = ("toy", "twin")
 
 HOLDER = """
 from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import BinaryActionModule
@@ -118,7 +122,7 @@ class Bench:
 
     @property
     def program(self) -> Path:
-        return self.collection / "plugins/modules/__bin__/x86_64/toy"
+        return self.collection / "plugins/modules/__bin__/x86_64/homelab-k3s"
 
     def kept(self, home: Path | None = None) -> list[Path]:
         folder = (home or self.home) / KEPT
@@ -131,7 +135,7 @@ class Bench:
         """Puts the program where a play would have kept it."""
         self.wipe()
         login = pwd.getpwnam(USER)
-        kept = self.home / KEPT / f"toy-{hashlib.sha256(self.program.read_bytes()).hexdigest()}"
+        kept = self.home / KEPT / f"homelab-k3s-{hashlib.sha256(self.program.read_bytes()).hexdigest()}"
         kept.parent.mkdir(parents=True)
         kept.write_bytes(self.program.read_bytes())
         for path, mode in ((kept, 0o500), (kept.parent, 0o700), (kept.parent.parent, 0o700)):
@@ -209,16 +213,17 @@ def make_collection(folder: Path) -> None:
     plugins = folder / "ansible_collections/homelab/k3s/plugins"
     shutil.copytree(ROOT / "plugins/plugin_utils", plugins / "plugin_utils")
     (plugins / "action").mkdir()
-    (plugins / "action/toy.py").write_text(ACTION)
     (plugins / "action/holder.py").write_text(HOLDER)
-    platform = plugins / "modules/__bin__/x86_64"
-    platform.mkdir(parents=True)
-    (plugins / "modules/toy.py").write_text(STUB)
-    compile_toy(platform / "toy", "first")
+    for platform in ("x86_64", "aarch64"):
+        (plugins / "modules/__bin__" / platform).mkdir(parents=True)
+    for module in MODULES:
+        (plugins / f"action/{module}.py").write_text(ACTION.replace("NAME", module))
+        (plugins / f"modules/{module}.py").write_text(STUB.replace("NAME", module))
+        for platform in ("x86_64", "aarch64"):
+            (plugins / "modules/__bin__" / platform / module).symlink_to("homelab-k3s")
+    compile_toy(plugins / "modules/__bin__/x86_64/homelab-k3s", "first")
     # Another platform's program lies beside it and must never be chosen.
-    other = plugins / "modules/__bin__/aarch64"
-    other.mkdir()
-    (other / "toy").write_bytes(b"\x7fELF of another machine")
+    (plugins / "modules/__bin__/aarch64/homelab-k3s").write_bytes(ALIEN)
 
 
 def start_sshd(folder: Path, port: int) -> subprocess.Popen:
@@ -302,6 +307,15 @@ def bench(host):
 
 def toy(name: str = "toy", **arguments) -> dict:
     """A task of that name; keywords of the task begin with an underscore."""
+    return task("toy", name, **arguments)
+
+
+def twin(name: str, **arguments) -> dict:
+    """The same, of the program's other module."""
+    return task("twin", name, **arguments)
+
+
+def task(module: str, name: str, **arguments) -> dict:
     keywords = {key[1:]: value for key, value in arguments.items() if key.startswith("_")}
     options = {key: value for key, value in arguments.items() if not key.startswith("_")}
-    return {"name": name, "homelab.k3s.toy": options, **keywords}
+    return {"name": name, f"homelab.k3s.{module}": options, **keywords}

@@ -11,12 +11,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ELSEWHERE, KEPT, OTHER_USER, USER, compile_toy, run, toy
+from conftest import ALIEN, ELSEWHERE, KEPT, OTHER_USER, USER, compile_toy, run, toy, twin
 
 
 def way(result: dict) -> str:
     """Which way this task went: a kept program reads its arguments from stdin, Ansible's own way names a file."""
-    return "kept" if result["argv"][1] == "-" else "transferred"
+    return "kept" if result["argv"][-1] == "-" else "transferred"
 
 
 def test_a_task_is_one_round_trip_and_so_is_a_loop_item(bench):
@@ -30,11 +30,43 @@ def test_a_cold_or_wiped_host_gets_the_program_once(bench):
     cold = bench.play([toy("cold"), toy("warm")])
     assert cold.status == 0
     [kept] = bench.kept()
-    assert kept.name == "toy-" + hashlib.sha256(bench.program.read_bytes()).hexdigest()
+    assert kept.name == "homelab-k3s-" + hashlib.sha256(bench.program.read_bytes()).hexdigest()
     assert kept.stat().st_mode & 0o7777 == 0o500
     assert kept.parent.stat().st_mode & 0o7777 == 0o700
     # Asked, told the kind of host, sent, run; then one more for the second task.
     assert cold.calls == 5
+
+
+def test_another_module_on_the_same_host_sends_nothing(bench):
+    told = bench.play([toy("first"), twin("second"), toy("third")])
+    assert [told.one(name)["module"] for name in ("first", "second", "third")] == ["toy", "twin", "toy"]
+    assert len(bench.kept()) == 1
+    # Asked, told the kind of host, sent, run; then one for each further task.
+    assert told.calls == 6
+
+
+def test_every_way_runs_the_module_that_was_asked_for(bench):
+    told = bench.play([
+        twin("kept"),
+        twin("transferred", _vars={"homelab_k3s_keep": False}),
+        twin("async", _async=30, _poll=1),
+        twin("once", _become=True, _become_user="nobody"),
+    ])
+    names = ("kept", "transferred", "async", "once")
+    assert [told.one(name)["module"] for name in names] == ["twin"] * 4
+    assert [way(told.one(name)) for name in names] == ["kept", "transferred", "transferred", "kept"]
+
+
+def test_programs_that_nobody_has_stored_for_a_month_go(bench):
+    kept = bench.keep()
+    kept.unlink()
+    # Of an edition that had a program for each module, and one that another control node has just sent.
+    [old, new] = [kept.parent / name for name in (f"toy-{'0' * 64}", f"homelab-k3s-{'1' * 64}")]
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (0, 0))
+    bench.play([toy("cold")])
+    assert bench.kept() == sorted([kept, new])
 
 
 def test_a_new_edition_takes_the_place_of_the_old_and_the_old_goes_with_age(bench, tmp_path):
@@ -208,6 +240,17 @@ def test_a_host_of_another_kind_is_told_so(bench):
         told = bench.play([toy("alien")]).one("alien")
         assert told["_status"] == "failed"
         assert "Linux x86_64" in told["msg"] and "aarch64" in told["msg"] and "target" in told["msg"]
+    finally:
+        shutil.move(bench.folder / "aside", bench.program)
+
+
+def test_a_program_of_another_architecture_is_a_failure_that_says_so(bench):
+    shutil.move(bench.program, bench.folder / "aside")
+    try:
+        bench.program.write_bytes(ALIEN)
+        told = bench.play([toy("alien")]).one("alien")
+        assert told["_status"] == "failed"
+        assert "does not start there" in told["msg"] and told["rc"] == 126, told
     finally:
         shutil.move(bench.folder / "aside", bench.program)
 

@@ -1,5 +1,6 @@
-//! A module that tells what reached it: arguments, argv, environment, user. It is built by the tests with plain
-//! rustc, so that they need no workspace; hence it searches the JSON text and does not parse it.
+//! Two modules, `toy` and `twin`, that tell what reached them: arguments, argv, environment, user. Chosen as those of the
+//! collection's program are: by the file's name, else by the first argument. Built by the tests with plain rustc, so that
+//! they need no workspace; hence it searches the JSON text and does not parse it.
 
 use std::env;
 use std::fmt::Write as _;
@@ -9,7 +10,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let argv: Vec<String> = env::args().collect();
-    let arguments = read_arguments(argv.get(1).map(String::as_str));
+    let Some((module, path)) = chosen(&argv) else {
+        return ExitCode::FAILURE;
+    };
+    let arguments = read_arguments(path);
     if let Some(trace) = text_of(&arguments, "trace") {
         let mut file = OpenOptions::new().create(true).append(true).open(trace).unwrap();
         file.write_all(b"started\n").unwrap();
@@ -23,9 +27,21 @@ fn main() -> ExitCode {
         _ => {}
     }
     if matches!(text_of(&arguments, "mode"), None | Some("tell" | "noisy")) {
-        tell(&argv, &arguments);
+        tell(module, &argv, &arguments);
     }
     ExitCode::SUCCESS
+}
+
+fn chosen(argv: &[String]) -> Option<(&str, Option<&str>)> {
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let (file, rest) = words.split_first()?;
+    let file = file.rsplit('/').next()?.trim_start_matches("AnsiballZ_");
+    let is_module = |name: &str| ["toy", "twin"].contains(&name);
+    if is_module(file) {
+        return Some((file, rest.first().copied()));
+    }
+    let name = rest.first().filter(|name| is_module(name))?;
+    Some((name, rest.get(1).copied()))
 }
 
 fn read_arguments(path: Option<&str>) -> String {
@@ -45,15 +61,16 @@ fn text_of<'a>(arguments: &'a str, key: &str) -> Option<&'a str> {
     arguments[start..].split('"').next()
 }
 
-fn tell(argv: &[String], arguments: &str) {
+fn tell(module: &str, argv: &[String], arguments: &str) {
     // SUDO_COMMAND holds Ansible's sign that sudo has let it in: told again, it would be taken for the sign itself.
     let told = env::vars().filter(|(key, _)| key != "SUDO_COMMAND");
     let environment: Vec<String> = told.map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
     let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
     println!(
-        "{{\"changed\": true, \"failed\": false, \"edition\": {}, \"argv\": [{}], \"environment\": {{{}}}, \"uid\": {}, \
+        "{{\"changed\": true, \"failed\": false, \"module\": {}, \"edition\": {}, \"argv\": [{}], \"environment\": {{{}}}, \"uid\": {}, \
          \"token\": {}, \"size\": {}, \"warnings\": [\"a warning\"], \"diff\": {{\"before\": \"old\\n\", \"after\": \"new\\n\"}}, \
          \"received\": {}}}",
+        quoted(module),
         quoted(option_env!("TOY_EDITION").unwrap_or("first")),
         argv.join(", "),
         environment.join(", "),

@@ -3,13 +3,50 @@
 use crate::{Answer, Module, run, spec};
 use anyhow::{Context, Result};
 use clap::{Arg, ArgAction, Command};
+use std::ffi::OsString;
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
-/// What `main` of every module hands over to.
+/// A module, to be run by name.
+pub struct Program {
+    pub name: &'static str,
+    /// Takes the arguments that follow the program's name.
+    pub run: fn(&[OsString]) -> ExitCode,
+}
+
+impl Program {
+    pub const fn of<M: Module>() -> Self {
+        Self {
+            name: M::NAME,
+            run: run_with::<M>,
+        }
+    }
+}
+
+/// What `main` of every module's own program hands over to.
 pub fn main<M: Module>() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    run_with::<M>(&arguments)
+}
+
+/// Prints a failure as a module answers it.
+pub fn refuse(msg: &str) -> ExitCode {
+    print(&format!("{}\n", Answer::failure(msg).into_json()));
+    ExitCode::FAILURE
+}
+
+fn run_with<M: Module>(arguments: &[OsString]) -> ExitCode {
+    let words: Vec<String> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    M::inside(&words).unwrap_or_else(|| called::<M>(arguments))
+}
+
+fn called<M: Module>(arguments: &[OsString]) -> ExitCode {
     answer_panics();
-    let matches = match command::<M>().try_get_matches() {
+    let argv = std::iter::once(OsString::from(M::NAME)).chain(arguments.iter().cloned());
+    let matches = match command::<M>().try_get_matches_from(argv) {
         Ok(matches) => matches,
         // clap prints help and version on stdout, faults on stderr.
         Err(error) => {
@@ -31,7 +68,7 @@ pub fn main<M: Module>() -> ExitCode {
         ));
     }
     let path = matches.get_one::<String>("args").map_or("-", String::as_str);
-    let answer = match arguments(path) {
+    let answer = match read_arguments(path) {
         Ok(json) => run::on_this_machine::<M>(&json),
         Err(error) => Answer::failure(format!("{error:#}")),
     };
@@ -72,7 +109,7 @@ fn command<M: Module>() -> Command {
         )
 }
 
-fn arguments(path: &str) -> Result<Vec<u8>> {
+fn read_arguments(path: &str) -> Result<Vec<u8>> {
     if path == "-" {
         let mut json = Vec::new();
         std::io::stdin()

@@ -17,7 +17,7 @@ mod spec;
 
 pub use answer::{Answer, Diff};
 pub use call::Call;
-pub use cli::main;
+pub use cli::{Program, main, refuse};
 pub use refusal::Refusal;
 pub use run::{params, run};
 pub use spec::{OptionKind, OptionSpec, options};
@@ -27,6 +27,7 @@ use host::Host;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
+use std::process::ExitCode;
 
 /// Where a module works, and how long it waits for its turn there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -122,6 +123,12 @@ pub trait Module {
     /// Whether the steps taken count as a change; only the module that runs foreign commands can know better.
     fn changed(_params: &Self::Params, _journal: &Self::Journal) -> bool {
         true
+    }
+
+    /// What the program does where the module has carried it (`host::ourselves`); `None`: these are the arguments of a
+    /// call of the module.
+    fn inside(_arguments: &[String]) -> Option<ExitCode> {
+        None
     }
 
     /// Undoes what a failed step left behind; says in one sentence what was put back or what is left.

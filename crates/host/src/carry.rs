@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Puts the binary (standard input) into a fresh folder that only root enters, on a mount from which programs
@@ -36,22 +37,29 @@ echo "no folder from which a program may be started (tried /var/lib, /usr/local/
 exit 120
 "#;
 
+/// The module that this process is, where its program holds several: the first argument of every call to ourselves.
+static MODULE: OnceLock<&str> = OnceLock::new();
+
+/// Says that our program holds several modules, and that this process is the one of that name.
+pub fn name_ourselves(name: &'static str) {
+    let _ = MODULE.set(name);
+}
+
 /// The command that runs our own binary with `arguments` in the place itself: on this machine directly, in a
 /// container carried into it.
 pub fn ourselves(host: &dyn Host, arguments: &[&str]) -> Result<Command> {
     const OURSELVES: &str = "/proc/self/exe";
+    let arguments = MODULE.get().into_iter().chain(arguments).copied();
     if host.place() == host.outside().place() {
         // By the process, not by its path: a task beside us may just have put a new file in our place.
         let argv = std::iter::once(format!("/proc/{}/exe", std::process::id()));
-        return Ok(Command::new(
-            argv.chain(arguments.iter().map(ToString::to_string)),
-        ));
+        return Ok(Command::new(argv.chain(arguments.map(str::to_owned))));
     }
     let binary = std::fs::read(OURSELVES).context("reading our own binary")?;
     let hash = hex(&Sha256::digest(&binary));
     let argv = ["/bin/sh", "-c", SCRIPT, "sh", &hash]
         .into_iter()
-        .chain(arguments.iter().copied());
+        .chain(arguments);
     Ok(Command::new(argv).stdin(binary))
 }
 
@@ -94,16 +102,15 @@ fn parse<A: DeserializeOwned>(output: &Output) -> Result<A> {
     serde_json::from_slice(&output.stdout).context("reading the answer")
 }
 
-/// Answers what was asked, where something was: one JSON line on standard output and status 0, or the fault on standard
+/// Answers what these arguments ask, where they ask something: one JSON line on standard output and status 0, or the fault on standard
 /// error and status 1. `None`: this is a call of the module.
 #[allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the far end of a Host: its output is its answer"
 )]
-pub fn asked_inside(answer: impl FnOnce(&str) -> Result<String>) -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [inside, request] = arguments.as_slice() else {
+pub fn asked_inside(arguments: &[String], answer: impl FnOnce(&str) -> Result<String>) -> Option<ExitCode> {
+    let [inside, request] = arguments else {
         return None;
     };
     if inside != INSIDE {

@@ -23,7 +23,7 @@ mod transfer;
 mod wait;
 mod wrapper;
 
-pub use carry::{ask_ourselves, asked_inside, carried, ourselves, run_ourselves};
+pub use carry::{ask_ourselves, asked_inside, carried, name_ourselves, ourselves, run_ourselves};
 pub use command::{Command, Output};
 pub use container::InContainer;
 pub use failure::{Failure, Kind};

@@ -21,9 +21,8 @@ const ROOT: &str = "/";
 /// The first argument by which a module asks for it, and what does it.
 pub type Job = (&'static str, fn(&[String]) -> Result<()>);
 
-/// Does what was asked for, where it is one of `jobs`; `None`: this is a call of the module.
-pub fn asked(jobs: &[Job]) -> Option<ExitCode> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+/// Does what these arguments ask for, where it is one of `jobs`; `None`: this is a call of the module.
+pub fn asked(arguments: &[String], jobs: &[Job]) -> Option<ExitCode> {
     let (word, rest) = arguments.split_first()?;
     let (_, job) = jobs.iter().find(|(name, _)| name == word)?;
     Some(match job(rest) {

@@ -2,7 +2,6 @@
 
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -41,9 +40,10 @@ impl Target {
         platform(&self.triple)
     }
 
-    /// Builds these packages and answers where their programs are.
-    pub(crate) fn build(&self, repo: &Repo, packages: &[String]) -> Result<BTreeMap<String, PathBuf>> {
-        println!("building {} for {}", packages.join(", "), self.triple);
+    /// Builds this package and answers where its program is. What `beside` names is built with it: packages that are built
+    /// together have one set of features, so that a dependency of both is built once.
+    pub(crate) fn build(&self, repo: &Repo, package: &str, beside: &[&str]) -> Result<PathBuf> {
+        println!("building {package} for {}", self.triple);
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
             .current_dir(&repo.root)
@@ -54,10 +54,9 @@ impl Target {
                 "--target",
             ])
             .arg(&self.triple)
+            .args(["--package", package])
+            .args(beside.iter().flat_map(|other| ["--package", other]))
             .stdout(Stdio::piped());
-        for package in packages {
-            cargo.args(["--package", package]);
-        }
         for (name, value) in self.environment()? {
             cargo.env(name, value);
         }
@@ -66,13 +65,10 @@ impl Target {
             .and_then(std::process::Child::wait_with_output)
             .context("running cargo")?;
         if !output.status.success() {
-            bail!(
-                "building {} for {} failed, see above",
-                packages.join(", "),
-                self.triple
-            );
+            bail!("building {package} for {} failed, see above", self.triple);
         }
-        Ok(programs(&String::from_utf8_lossy(&output.stdout)))
+        program(&String::from_utf8_lossy(&output.stdout), package)
+            .with_context(|| format!("cargo made no program {package}"))
     }
 
     fn environment(&self) -> Result<Vec<(String, String)>> {
@@ -82,20 +78,39 @@ impl Target {
             let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
             environment.push((flags, "-C target-feature=+crt-static".to_owned()));
         }
+        let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         let compiler = format!("CC_{name}");
-        if self.triple.ends_with("-musl") && std::env::var_os(&compiler).is_none() && !is_on_path("musl-gcc")
+        if self.triple.ends_with("-musl")
+            && std::env::var_os(&compiler).is_none()
+            && let Some(program) = glibc_compiler(&self.triple, is_foreign)?
         {
-            // ring has some C: it needs a compiler for this machine, but nothing of the C library.
-            environment.push((compiler, "cc".to_owned()));
+            environment.push((compiler, program));
+            // By glibc's headers SQLite would call `open64` and the like, which musl does not have. On 64 bits they
+            // are other names of `open` and the like, and nothing else.
+            environment.push(("LIBSQLITE3_FLAGS".to_owned(), "-DSQLITE_DISABLE_LFS".to_owned()));
         }
         let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
-        let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         if is_foreign && std::env::var_os(&linker).is_none() {
             // This machine's linker knows this machine only; Rust's own one knows all.
             environment.push((linker, "rust-lld".to_owned()));
         }
         Ok(environment)
     }
+}
+
+/// What compiles the C of SQLite and ring where musl's own compiler is not at hand; Rust links it with musl.
+fn glibc_compiler(triple: &str, is_foreign: bool) -> Result<Option<String>> {
+    if !is_foreign {
+        return Ok((!is_on_path("musl-gcc")).then(|| "cc".to_owned()));
+    }
+    let machine = triple.split('-').next().unwrap_or_default();
+    let program = format!("{machine}-linux-gnu-gcc");
+    ensure!(
+        is_on_path(&program),
+        "building for {triple}: there is no {program}; Debian has it in gcc-{}-linux-gnu, with libc6-dev of that machine",
+        machine.replace('_', "-")
+    );
+    Ok(Some(program))
 }
 
 /// The platforms of a plain `cargo xtask install`.
@@ -163,15 +178,13 @@ fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
-/// The programs that cargo says it has made, by package.
-fn programs(messages: &str) -> BTreeMap<String, PathBuf> {
-    let program = |line: &str| {
+/// The program of this name that cargo says it has made.
+fn program(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
         let message: serde_json::Value = serde_json::from_str(line).ok()?;
         let executable = message.get("executable")?.as_str()?;
-        let name = message.get("target")?.get("name")?.as_str()?;
-        Some((name.to_owned(), PathBuf::from(executable)))
-    };
-    messages.lines().filter_map(program).collect()
+        (message.get("target")?.get("name")?.as_str()? == name).then(|| PathBuf::from(executable))
+    })
 }
 
 #[cfg(test)]
@@ -187,11 +200,11 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_found_in_what_cargo_says() {
-        let told = r#"{"reason":"compiler-artifact","target":{"name":"host","kind":["lib"]},"executable":null}
+    fn a_program_is_found_in_what_cargo_says() {
+        let said = r#"{"reason":"compiler-artifact","target":{"name":"host","kind":["lib"]},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"pct_exec","kind":["bin"]},"executable":"/t/pct_exec"}
 {"reason":"build-finished","success":true}"#;
-        let expected = BTreeMap::from([("pct_exec".to_owned(), PathBuf::from("/t/pct_exec"))]);
-        assert_eq!(programs(told), expected);
+        assert_eq!(program(said, "pct_exec"), Some(PathBuf::from("/t/pct_exec")));
+        assert_eq!(program(said, "host"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask install`: programs and stubs into `plugins/modules/`.
+//! `cargo xtask install`: the program and stubs into `plugins/modules/`.
 
 use crate::build::{Target, default_triples, native_platform, native_static};
 use crate::repo::Repo;
@@ -11,16 +11,11 @@ use std::process::Command;
 
 const FOLDER: &str = "plugins/modules";
 
-pub(crate) fn install(repo: &Repo, triples: &[String], only: &[String]) -> Result<()> {
-    let known = repo.modules()?;
-    for name in only {
-        ensure!(
-            known.contains(name),
-            "there is no module {name}; there are {}",
-            known.join(", ")
-        );
-    }
-    let modules = if only.is_empty() { &known } else { only };
+/// All modules, in one program a platform.
+const PROGRAM: &str = "homelab-k3s";
+
+pub(crate) fn install(repo: &Repo, triples: &[String]) -> Result<()> {
+    let modules = repo.modules()?;
     let triples = if triples.is_empty() {
         default_triples()?
     } else {
@@ -28,37 +23,35 @@ pub(crate) fn install(repo: &Repo, triples: &[String], only: &[String]) -> Resul
     };
     for triple in &triples {
         let target = Target::available(triple)?;
-        let programs = target.build(repo, modules)?;
-        for module in modules {
-            let program = programs
-                .get(module)
-                .with_context(|| format!("cargo made no program {module}"))?;
-            copy(program, &program_path(repo, &target.platform(), module))?;
+        let folder = repo.path(FOLDER).join("__bin__").join(target.platform());
+        copy(&target.build(repo, PROGRAM, &[])?, &folder.join(PROGRAM))?;
+        for module in &modules {
+            link(&folder.join(module))?;
         }
     }
-    for module in modules {
+    for module in &modules {
         write_stub(repo, module)?;
     }
-    remove_others(repo, &known)
+    remove_others(repo, &modules)
 }
 
 /// The program of one package for this machine, which needs no file but itself.
 pub(crate) fn only_static(repo: &Repo, package: &str, folder: &Path) -> Result<()> {
     let target = Target::available(&native_static()?)?;
-    let programs = target.build(repo, &[package.to_owned()])?;
-    let program = programs
-        .get(package)
-        .with_context(|| format!("cargo made no program {package}"))?;
-    copy(program, &repo.root.join(folder).join(package))
+    copy(
+        &target.build(repo, package, &[PROGRAM])?,
+        &repo.root.join(folder).join(package),
+    )
 }
 
 /// The stub as it should be now, if the program for this machine is there to be asked.
 pub(crate) fn expected_stub(repo: &Repo, module: &str) -> Result<Option<String>> {
-    let program = program_path(repo, &native_platform()?, module);
+    let platform = native_platform()?;
+    let program = repo.path(FOLDER).join("__bin__").join(platform).join(PROGRAM);
     if !program.is_file() {
         return Ok(None);
     }
-    let spec = ask_spec(&program)?;
+    let spec = ask_spec(&program, module)?;
     stub(module, &Sidecar::of(repo, module)?, &spec).map(Some)
 }
 
@@ -68,15 +61,15 @@ pub(crate) fn stub_path(module: &str) -> String {
 
 fn write_stub(repo: &Repo, module: &str) -> Result<()> {
     let text = expected_stub(repo, module)?.with_context(|| {
-        format!("the stub of {module} needs its program for this machine: build without --target first")
+        format!("the stub of {module} needs the program for this machine: build without --target first")
     })?;
     put(&repo.path(&stub_path(module)), text.as_bytes())
 }
 
-fn ask_spec(program: &Path) -> Result<Spec> {
-    let asking = || format!("asking {} for its --spec", program.display());
+fn ask_spec(program: &Path, module: &str) -> Result<Spec> {
+    let asking = || format!("asking {} for the --spec of {module}", program.display());
     let output = Command::new(program)
-        .arg("--spec")
+        .args([module, "--spec"])
         .output()
         .with_context(asking)?;
     ensure!(
@@ -86,10 +79,6 @@ fn ask_spec(program: &Path) -> Result<Spec> {
         output.status
     );
     serde_json::from_slice(&output.stdout).with_context(asking)
-}
-
-fn program_path(repo: &Repo, platform: &str, module: &str) -> PathBuf {
-    repo.path(FOLDER).join("__bin__").join(platform).join(module)
 }
 
 fn copy(program: &Path, to: &Path) -> Result<()> {
@@ -110,6 +99,18 @@ fn put(path: &Path, content: &[u8]) -> Result<()> {
     fs::rename(&new, path).with_context(writing)
 }
 
+/// A module's name for the program beside it: the copy that Ansible makes is named after the link.
+#[cfg(unix)]
+fn link(path: &Path) -> Result<()> {
+    let linking = || format!("linking {} to {PROGRAM}", path.display());
+    let new = path.with_extension("new");
+    if new.is_symlink() {
+        fs::remove_file(&new).with_context(linking)?;
+    }
+    std::os::unix::fs::symlink(PROGRAM, &new).with_context(linking)?;
+    fs::rename(&new, path).with_context(linking)
+}
+
 #[cfg(unix)]
 fn make_executable(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
@@ -128,7 +129,7 @@ fn remove_others(repo: &Repo, modules: &[String]) -> Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if path.is_file() && !modules.contains(&name) {
+        if path.is_file() && name != PROGRAM && !modules.contains(&name) {
             println!("removing {}", path.display());
             fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
         }

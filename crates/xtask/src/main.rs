@@ -33,14 +33,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the modules, and write programs and stubs into plugins/modules
+    /// Build the program of all modules, and write it and stubs into plugins/modules
     Install {
         /// The platforms to build for; without it x86-64 Linux (static) and the platform that this runs on
         #[arg(long = "target", value_name = "TRIPLE")]
         targets: Vec<String>,
-        /// Only these modules
-        #[arg(long = "module", value_name = "NAME")]
-        modules: Vec<String>,
     },
     /// Write the tables of README.md and the page of the playbooks' variables
     Docs,
@@ -72,7 +69,7 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let repo = Repo::here();
     match task {
-        Task::Install { targets, modules } => install::install(&repo, targets, modules),
+        Task::Install { targets } => install::install(&repo, targets),
         Task::Docs => {
             docs::write(&repo)?;
             variables::write(&repo)

@@ -27,8 +27,8 @@ pub(crate) enum Request {
 }
 
 /// Does what was asked for, where something was; `None`: this is a call of the module.
-pub fn asked() -> Option<ExitCode> {
-    host::asked_inside(answer)
+pub(crate) fn asked(arguments: &[String]) -> Option<ExitCode> {
+    host::asked_inside(arguments, answer)
 }
 
 fn answer(request: &str) -> Result<String> {

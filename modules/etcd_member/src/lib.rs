@@ -5,7 +5,7 @@
 
 mod compare;
 mod gate;
-pub mod inside;
+mod inside;
 mod params;
 mod plan;
 mod report;
@@ -25,6 +25,7 @@ use host::{Command, Host, Waited, ask_ourselves, wait_until};
 use inside::Request;
 use serde::de::DeserializeOwned;
 use state::{Removal, Seen};
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// A learner is promoted within 15 s of catching up; a server is back in 10 to 25 s.
@@ -109,6 +110,11 @@ impl Module for EtcdMember {
     /// A refused removal changes nothing; one that got no answer may have.
     fn changed(_: &Params, journal: &Journal) -> bool {
         journal.removed.is_some() || journal.unanswered
+    }
+
+    /// The same binary is the module on the Proxmox host and, carried inside, the program that speaks to etcd.
+    fn inside(arguments: &[String]) -> Option<ExitCode> {
+        inside::asked(arguments)
     }
 }
 

@@ -15,6 +15,7 @@ use host::{Command, Host, run_ourselves};
 use k3s_node::{Installed, Role};
 use serde::Serialize;
 use server_archive::{CHECK, Checked, Datastore, Objects, Places};
+use std::process::ExitCode;
 use std::time::Duration;
 
 pub struct K3sArchive;
@@ -125,6 +126,17 @@ impl Module for K3sArchive {
 
     fn recover(_: &Params, host: &dyn Host, _: &State, journal: &mut Journal) -> Option<String> {
         take::give_up(host, journal)
+    }
+
+    /// The same binary is the module on the Proxmox host and, carried inside, the program that copies and packs.
+    fn inside(arguments: &[String]) -> Option<ExitCode> {
+        let jobs: [server_archive::Job; 4] = [
+            (server_archive::COPY_SQLITE, server_archive::copy_sqlite),
+            (server_archive::CHECK_SNAPSHOT, server_archive::check_snapshot),
+            (server_archive::PACK, server_archive::pack),
+            (server_archive::CHECK, server_archive::check),
+        ];
+        server_archive::asked(arguments, &jobs)
     }
 }
 

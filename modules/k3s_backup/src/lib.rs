@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use host::{Command, Host, Output, run_ourselves};
 use serde::Serialize;
 use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Verified};
+use std::process::ExitCode;
 use std::time::Duration;
 
 pub struct K3sBackup;
@@ -110,6 +111,15 @@ impl Module for K3sBackup {
             listed: journal.listed,
             removed: journal.removed.clone(),
         }
+    }
+
+    /// The same binary is the module on the Proxmox host and, carried inside, the program that copies.
+    fn inside(arguments: &[String]) -> Option<ExitCode> {
+        let jobs: [server_archive::Job; 2] = [
+            (server_archive::COPY_SQLITE, server_archive::copy_sqlite),
+            (server_archive::CHECK_SNAPSHOT, server_archive::check_snapshot),
+        ];
+        server_archive::asked(arguments, &jobs)
     }
 }
 

@@ -66,8 +66,8 @@ pub struct Member {
 }
 
 /// Does what was asked for, where something was; `None`: this is a call of the module.
-pub fn asked() -> Option<ExitCode> {
-    host::asked_inside(answer)
+pub fn asked(arguments: &[String]) -> Option<ExitCode> {
+    host::asked_inside(arguments, answer)
 }
 
 /// The answer to a [`Request`] in JSON.

@@ -33,6 +33,7 @@ use k3s_node::Facts;
 use kubectl::{Kubectl, List, Meta, Questions};
 use serde::Deserialize;
 use state::{Api, Places};
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 pub struct K3sDatastore;
@@ -102,6 +103,11 @@ impl Module for K3sDatastore {
 
     fn recover(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> Option<String> {
         back::recover(params, host, before, journal)
+    }
+
+    /// The same binary is the module on the Proxmox host and, carried inside, the program that reads both datastores.
+    fn inside(arguments: &[String]) -> Option<ExitCode> {
+        inside::asked(arguments)
     }
 }
 

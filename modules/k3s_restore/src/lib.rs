@@ -32,6 +32,7 @@ use node::Node;
 use plan::Act;
 use server_archive::{Checked, Objects};
 use state::Server;
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -99,6 +100,15 @@ impl Module for K3sRestore {
 
     fn report(params: &Params, _: &State, after: &State, (): &()) -> Returned {
         report::report(params, after)
+    }
+
+    /// The same binary is the module on the Proxmox host, what checks archives there, and, carried inside, what unpacks them.
+    fn inside(arguments: &[String]) -> Option<ExitCode> {
+        let jobs: [server_archive::Job; 2] = [
+            (server_archive::CHECK, server_archive::check),
+            (server_archive::UNPACK, server_archive::unpack),
+        ];
+        server_archive::asked(arguments, &jobs)
     }
 }
 
