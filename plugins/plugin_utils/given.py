@@ -21,7 +21,7 @@ from ansible.vars.manager import VariableManager
 PREFIX = "k3s_"
 GROUPS = ("pve", "k3s_cluster", "k3s_controllers", "k3s_workers")
 NODE_VARIABLES = ("pct_id", "node_name", "pve_host")
-SPECIFICATION = Path(__file__).parents[2] / "playbooks/roles/k3s/meta/argument_specs.yml"
+SPECIFICATION = Path(__file__).parents[2] / "roles/k3s/meta/argument_specs.yml"
 # Set by the playbooks' own group_vars, from the groups that a node is in.
 OF_THE_PLAYBOOKS = {"k3s_role"}
 # More about a variable than the module needs.

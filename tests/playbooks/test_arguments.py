@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-DEFAULTS = yaml.safe_load((ROOT / "playbooks/roles/k3s/defaults/main.yaml").read_text())
+DEFAULTS = yaml.safe_load((ROOT / "roles/k3s/defaults/main.yaml").read_text())
 SHARED = {name.removeprefix("k3s_arguments_"): value for name, value in DEFAULTS.items() if name.startswith("k3s_arguments_")}
 PLAYS = [
     (path.stem, play)

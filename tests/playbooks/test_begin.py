@@ -169,12 +169,12 @@ def test_a_limit_that_leaves_no_node(sound: Path) -> None:
 
 
 def specification() -> dict[str, dict]:
-    text = (ROOT / "playbooks/roles/k3s/meta/argument_specs.yml").read_text()
+    text = (ROOT / "roles/k3s/meta/argument_specs.yml").read_text()
     return yaml.safe_load(text)["argument_specs"]["playbooks"]["options"]
 
 
 def test_every_default_is_in_the_specification() -> None:
-    text = (ROOT / "playbooks/roles/k3s/defaults/main.yaml").read_text()
+    text = (ROOT / "roles/k3s/defaults/main.yaml").read_text()
     settable = yaml.safe_load(text.split("# --- read by the tasks, not for setting")[0])
     # Of the nodes themselves, and of their groups.
     settable = {name: value for name, value in settable.items() if name.startswith("k3s_") and name != "k3s_role"}

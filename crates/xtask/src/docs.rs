@@ -3,6 +3,7 @@
 use crate::repo::Repo;
 use crate::sidecar;
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -32,7 +33,8 @@ fn modules(repo: &Repo) -> Result<String> {
 }
 
 fn playbooks(repo: &Repo) -> Result<String> {
-    let mut table = "| playbook | what it does |\n|---|---|\n".to_owned();
+    let full_names = full_names(repo)?;
+    let mut table = "| playbook | in an installed collection | what it does |\n|---|---|---|\n".to_owned();
     for path in repo.yaml_files(&["playbooks"]) {
         let Some(name) = path
             .strip_prefix("playbooks/")
@@ -42,11 +44,33 @@ fn playbooks(repo: &Repo) -> Result<String> {
         };
         writeln!(
             table,
-            "| [k3s/{name}]({path}) | {} |",
+            "| [k3s/{name}]({path}) | `homelab.k3s.{}` | {} |",
+            full_names.get(name).with_context(|| format!(
+                "{path}: no file of playbooks/*.yml imports it under a name without dashes"
+            ))?,
             first_comment(&repo.read(&path)?)
         )?;
     }
     Ok(table)
+}
+
+/// The names under which an installed collection has the playbooks, by the files that they import: Ansible finds none with dashes.
+fn full_names(repo: &Repo) -> Result<BTreeMap<String, String>> {
+    let mut names = BTreeMap::new();
+    for path in repo.yaml_files(&["playbooks"]) {
+        let Some(name) = path
+            .strip_prefix("playbooks/")
+            .and_then(|name| name.strip_suffix(".yml"))
+        else {
+            continue;
+        };
+        let text = repo.read(&path)?;
+        let imported = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("ansible.builtin.import_playbook: "));
+        names.extend(imported.map(|imported| (imported.to_owned(), name.to_owned())));
+    }
+    Ok(names)
 }
 
 /// A playbook says what it does in the comment that it begins with, up to the first empty line of it.

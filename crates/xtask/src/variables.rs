@@ -7,7 +7,7 @@ use serde_yaml_ng::{Mapping, Value};
 use std::fmt::Write as _;
 use std::fs;
 
-const SPECIFICATION: &str = "playbooks/roles/k3s/meta/argument_specs.yml";
+const SPECIFICATION: &str = "roles/k3s/meta/argument_specs.yml";
 pub(crate) const PAGE: &str = "playbooks/docs/variables.md";
 const HEAD: &str = "# The variables of the playbooks\n\n\
     Made by `cargo xtask docs` from `roles/k3s/meta/argument_specs.yml`; what is changed here is lost. `inventory/group_vars/k3s_cluster.yaml`\n\
