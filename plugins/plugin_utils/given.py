@@ -82,7 +82,7 @@ class Given:
     def variables(self) -> list[dict[str, Any]]:
         """Each variable with the prefix once for `-e`, and once for each value that the inventory has for it."""
         found = [
-            {"name": name, "extra": True, "value": self._told(name, value)}
+            {"name": name, "extra": True, "value": self._judged(name, value)}
             for name, value in ((name, self._first_value(name, value)) for name, value in _ours(self._extra))
             if value is not UNKNOWN
         ]
@@ -95,7 +95,7 @@ class Given:
                 value = self._value(host, name)
                 if value is UNKNOWN:
                     continue
-                value = self._told(name, value)
+                value = self._judged(name, value)
                 same = next((one for one in of_hosts if (one["name"], one["value"]) == (name, value)), None)
                 if same:
                     same["hosts"].append(host)
@@ -116,7 +116,7 @@ class Given:
             return UNKNOWN
         return UNKNOWN if _is_template(value) else value
 
-    def _told(self, name: str, value: Any) -> Any:
+    def _judged(self, name: str, value: Any) -> Any:
         """Enough to judge the type by. What is in a list or a dictionary, and what may be secret, stays here."""
         if isinstance(value, Mapping):
             return {}
