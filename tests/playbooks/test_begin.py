@@ -119,7 +119,7 @@ def test_no_inventory_where_ansible_goes_on_without(tmp_path: Path, monkeypatch:
 
 
 def test_variables_of_the_inventory(sound: Path) -> None:
-    """Theirs are told from a misspelt one of ours by name; what they use without the prefix is no business of ours."""
+    """Names without the prefix are not judged, nor are those that k3s_own_variables lists."""
     sound.with_name("group_vars").mkdir()
     sound.with_name("group_vars").joinpath("all.yaml").write_text(
         yaml.safe_dump(
