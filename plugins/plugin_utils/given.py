@@ -9,12 +9,13 @@ of our own, which has seen no task.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.collections import is_sequence
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
 
@@ -81,11 +82,11 @@ class Given:
 
     def variables(self) -> list[dict[str, Any]]:
         """Each variable with the prefix once for `-e`, and once for each value that the inventory has for it."""
-        found = [
-            {"name": name, "extra": True, "value": self._told(name, value)}
-            for name, value in ((name, self._first_value(name, value)) for name, value in _ours(self._extra))
-            if value is not UNKNOWN
-        ]
+        found = []
+        for name, raw in _ours(self._extra):
+            value = self._value(self.nodes[0], name) if self.nodes else raw
+            if value is not UNKNOWN:
+                found.append({"name": name, "extra": True, "value": self._judged(name, value)})
         of_hosts: list[dict[str, Any]] = []
         for host in self.nodes:
             of_host = self._hostvars._inventory.get_host(host)
@@ -95,16 +96,13 @@ class Given:
                 value = self._value(host, name)
                 if value is UNKNOWN:
                     continue
-                value = self._told(name, value)
+                value = self._judged(name, value)
                 same = next((one for one in of_hosts if (one["name"], one["value"]) == (name, value)), None)
                 if same:
                     same["hosts"].append(host)
                 else:
                     of_hosts.append({"name": name, "hosts": [host], "value": value})
         return found + of_hosts
-
-    def _first_value(self, name: str, raw: Any) -> Any:
-        return self._value(self.nodes[0], name) if self.nodes else raw
 
     def _value(self, host: str, name: str) -> Any:
         """The value that the tasks will see; where it needs what only a task has, nobody can say yet."""
@@ -116,11 +114,11 @@ class Given:
             return UNKNOWN
         return UNKNOWN if _is_template(value) else value
 
-    def _told(self, name: str, value: Any) -> Any:
+    def _judged(self, name: str, value: Any) -> Any:
         """Enough to judge the type by. What is in a list or a dictionary, and what may be secret, stays here."""
         if isinstance(value, Mapping):
             return {}
-        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        if is_sequence(value):
             return []
         secret = self.known.get(name, {}).get("no_log")
         return "********" if secret and value is not None else _plain(value)

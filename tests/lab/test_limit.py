@@ -1,4 +1,4 @@
-"""`--limit`, where it means the nodes to work on: those alone, judged with what the whole cluster is."""
+"""`--limit`, where it means the nodes to work on: those alone, judged with the versions of all."""
 
 from __future__ import annotations
 

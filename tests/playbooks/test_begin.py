@@ -47,8 +47,7 @@ def test_the_groups_a_limit_and_the_variables_are_checked_by_every_playbook(all_
     assert (named if playbook in OF_NODES else refused) in run.words, run.text
 
 
-def test_a_fault_is_told_on_lines_of_its_own(all_at_once) -> None:
-    """It is read alone, at night, and copied."""
+def test_the_lines_to_write_can_be_copied(all_at_once) -> None:
     lines = [line.strip() for line in all_at_once["upgrade-k3s"].text.splitlines()]
     at = lines.index("[k3s_cluster:children]")
     assert lines[at + 1 : at + 3] == ["k3s_controllers", "k3s_workers"]
@@ -120,7 +119,7 @@ def test_no_inventory_where_ansible_goes_on_without(tmp_path: Path, monkeypatch:
 
 
 def test_variables_of_the_inventory(sound: Path) -> None:
-    """Theirs are told from a misspelt one of ours by name; what they use without the prefix is no business of ours."""
+    """Names without the prefix are not judged, nor are those that k3s_own_variables lists."""
     sound.with_name("group_vars").mkdir()
     sound.with_name("group_vars").joinpath("all.yaml").write_text(
         yaml.safe_dump(

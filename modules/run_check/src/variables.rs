@@ -3,7 +3,7 @@
 use crate::params::{Known, Params, Variable};
 use serde_json::Value;
 
-/// A text that is longer tells nobody more.
+/// Longer values are cut.
 const LONGEST_SHOWN: usize = 60;
 const YES: [&str; 6] = ["true", "yes", "on", "1", "y", "t"];
 const NO: [&str; 6] = ["false", "no", "off", "0", "n", "f"];

@@ -247,13 +247,13 @@ fn a_look_at_some_nodes_leaves_out_what_is_wrong_elsewhere() {
         .pod(on("web-3", ""));
     let judged = |options: Value| {
         let health = seen.judged(options);
-        let mut told: Vec<String> = health
+        let mut names: Vec<String> = health
             .verdicts
             .iter()
             .flat_map(|verdict| verdict.names.clone())
             .collect();
-        told.sort();
-        told
+        names.sort();
+        names
     };
     assert_eq!(judged(json!({"only_nodes": ["n2"]})), ["n2", "web-2"]);
     assert_eq!(
