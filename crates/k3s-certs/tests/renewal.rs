@@ -5,13 +5,15 @@ use host::Host as _;
 use k3s_certs::rotation::{Done, Places, Way, apply, look, steps};
 use k3s_certs::testing::{DATA, KUBECONFIG, Node};
 use k3s_certs::{Standing, certificates};
+use k3s_node::NodeSettings;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// The whole road of a module that renews.
 fn renew(node: &Node, due: bool) -> Result<Done, String> {
-    let service = look(node, &Places::default()).map_err(|error| format!("{error:#}"))?;
+    let settings = NodeSettings::look(node).map_err(|error| format!("{error:#}"))?;
+    let service = look(node, &settings, &Places::default()).map_err(|error| format!("{error:#}"))?;
     let mut done = Done::default();
     for step in steps(&service, due).map_err(|error| format!("{error:#}"))? {
         apply(node, &step, LIMIT, &mut done).map_err(|error| format!("{error:#}"))?;
@@ -237,7 +239,8 @@ fn a_server_without_an_api_is_only_waited_for() {
 #[test]
 fn arguments_of_the_unit_are_not_read() {
     let node = Node::server(30);
-    let service = look(&node, &Places::default()).unwrap();
+    let settings = NodeSettings::look(&node).unwrap();
+    let service = look(&node, &settings, &Places::default()).unwrap();
     assert_eq!(service.binary, "/usr/local/bin/k3s");
     assert!(!format!("{service:?}").contains("s3cr3t"));
 }

@@ -1,10 +1,11 @@
 //! How k3s is installed on a node: its unit, environment and configuration files, what follows from them together, and
 //! the scripts by which modules read and change them there.
 
+pub mod config;
 pub mod env_file;
 pub mod facts;
 pub mod flags;
-mod installed;
+mod node_settings;
 pub mod program;
 #[cfg(feature = "testing")]
 pub mod recorded;
@@ -15,10 +16,11 @@ pub mod unit;
 mod units;
 pub mod words;
 
+pub use config::Config;
 pub use facts::{Facts, Show};
-pub use installed::Installed;
+pub use node_settings::NodeSettings;
 pub use program::Program;
-pub use settings::{Config, Settings};
+pub use settings::Settings;
 pub use setup::{Role, Setup};
 pub use units::{Told, UnitFiles, Units};
 

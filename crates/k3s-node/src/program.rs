@@ -8,8 +8,7 @@ use std::time::Duration;
 
 const COMMON: &str = include_str!("programs/common.sh");
 
-/// Tells the units, the configuration files, and what names the node; [`crate::Units::read`] and
-/// [`crate::Config::of`] read it. Wants `config`, the configuration file's path. Only reads.
+/// Hands over the units, the configuration files, and what names the node; [`crate::NodeSettings::read`] reads it. Wants `config`, the configuration file's path. Only reads.
 pub const UNITS: &str = include_str!("programs/units.sh");
 
 /// A program in the making.

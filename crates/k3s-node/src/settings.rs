@@ -3,13 +3,34 @@
 //! k3s turns the configuration files into flags that stand before those of the command line, and a variable only
 //! counts where there is no flag: command line, then files, then environment.
 
+use crate::config::Config;
 use crate::env_file::Variables;
-use crate::facts::Facts;
-use serde_yaml_ng::Value;
-use std::collections::BTreeMap;
+use crate::shared::Said;
+use std::net::IpAddr;
 
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
+pub const DEFAULT_KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+
+/// The switches by which a server does part of a server's work only.
+const SPLIT: [&str; 5] = [
+    "disable-agent",
+    "disable-apiserver",
+    "disable-controller-manager",
+    "disable-etcd",
+    "disable-scheduler",
+];
+
+/// What a server keeps the cluster in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datastore {
+    Sqlite,
+    Etcd,
+    /// `PostgreSQL`, `MySQL` or an etcd of its own.
+    External,
+    /// The embedded etcd of other servers (`disable-etcd`).
+    OfOtherServers,
+}
 
 /// What a setting is, and where that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +41,9 @@ pub struct Given {
 }
 
 impl Given {
+    /// As Go reads a switch. What is neither keeps k3s from starting.
     fn is_true(&self) -> bool {
-        ["true", "yes", "on", "1", "t", "y"].contains(&self.value.to_ascii_lowercase().as_str())
+        ["1", "t", "T", "true", "True", "TRUE"].contains(&self.value.as_str())
     }
 }
 
@@ -30,64 +52,6 @@ impl Given {
 pub struct Switch {
     pub on: bool,
     pub place: String,
-}
-
-/// `config.yaml` and what is beside it in `config.yaml.d`, read as one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    values: BTreeMap<String, Given>,
-    /// The first file that is no YAML dictionary: k3s would not start with it.
-    pub fault: Option<String>,
-}
-
-impl Config {
-    /// Reads what `programs/units.sh` printed: the file `main`, then what is beside it, in the order of their names.
-    pub fn of(facts: &Facts, main: &str) -> Self {
-        let mut files = facts.below("config:");
-        files.sort_by_key(|(path, _)| (path != main, path.clone()));
-        Self::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))
-    }
-
-    /// Reads files in the order in which k3s does. The last one wins; of a list, its last item.
-    pub fn read<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut config = Self::default();
-        for (path, text) in files {
-            match serde_yaml_ng::from_str::<Option<BTreeMap<String, Value>>>(text) {
-                Ok(values) => {
-                    let flags = values.into_iter().flatten().filter_map(flag);
-                    let given = |value| Given {
-                        value,
-                        place: path.to_owned(),
-                    };
-                    config
-                        .values
-                        .extend(flags.map(|(key, value)| (key, given(value))));
-                }
-                // The error's own text could repeat a line with a token in it.
-                Err(_) if config.fault.is_none() => config.fault = Some(path.to_owned()),
-                Err(_) => {}
-            }
-        }
-        config
-    }
-}
-
-/// `key+` appends in k3s; for a single value it is the same as `key`.
-fn flag((key, value): (String, Value)) -> Option<(String, String)> {
-    let text = match value {
-        Value::Sequence(items) => scalar(items.last()?)?,
-        value => scalar(&value)?,
-    };
-    Some((key.trim_end_matches('+').to_owned(), text))
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(value) => Some(value.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// The three sources together.
@@ -137,9 +101,7 @@ impl Settings<'_> {
     }
 
     fn in_config(&self, names: &[&str]) -> Option<Given> {
-        names
-            .iter()
-            .find_map(|name| self.config.values.get(*name).cloned())
+        names.iter().find_map(|name| self.config.given(name))
     }
 
     fn variable(&self, name: &str) -> Option<Given> {
@@ -165,6 +127,75 @@ impl Settings<'_> {
     pub fn data_dir(&self) -> String {
         self.value(&["data-dir", "d"], "K3S_DATA_DIR")
             .unwrap_or_else(|| DEFAULT_DATA.to_owned())
+    }
+
+    /// Where k3s saves the snapshots of its etcd.
+    pub fn snapshot_dir(&self) -> String {
+        self.value(&["etcd-snapshot-dir"], "")
+            .unwrap_or_else(|| format!("{}/server/db/snapshots", self.data_dir()))
+    }
+
+    /// The kubeconfig of an administrator, which every start of a server writes.
+    pub fn kubeconfig(&self) -> String {
+        self.value(&["write-kubeconfig", "o"], "K3S_KUBECONFIG_OUTPUT")
+            .unwrap_or_else(|| DEFAULT_KUBECONFIG.to_owned())
+    }
+
+    /// Whether k3s copies its snapshots into a bucket.
+    pub fn has_s3(&self) -> bool {
+        self.is_on("etcd-s3")
+    }
+
+    /// A datastore outside, where it is named; its address holds a password.
+    pub fn datastore_endpoint(&self) -> Option<Given> {
+        self.given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT")
+    }
+
+    /// The datastore of a server, as k3s decides: an etcd that was begun here (`member/wal`) is used whatever is set, and
+    /// `state.db` only where nothing else is named.
+    pub fn datastore(&self, has_wal: bool) -> Datastore {
+        if has_wal {
+            Datastore::Etcd
+        } else if self.datastore_endpoint().is_some() {
+            Datastore::External
+        } else if self.is_on("disable-etcd") {
+            Datastore::OfOtherServers
+        } else if self.has_server() || self.is_switched_on("cluster-init", "K3S_CLUSTER_INIT") {
+            Datastore::Etcd
+        } else {
+            Datastore::Sqlite
+        }
+    }
+
+    fn is_switched_on(&self, name: &str, variable: &str) -> bool {
+        self.switch(name, Some(variable)).is_some_and(|switch| switch.on)
+    }
+
+    /// What a server leaves to others of its cluster, by the names of its switches.
+    pub fn split_roles(&self) -> Vec<&'static str> {
+        SPLIT.into_iter().filter(|name| self.is_on(name)).collect()
+    }
+
+    /// Parts that are not to be installed (`disable`), in the order in which they are named.
+    pub fn disabled(&self) -> Vec<String> {
+        let said = Said {
+            args: self.args,
+            config: self.config,
+        };
+        let every = said.every("disable");
+        let parts = every.iter().flat_map(|value| value.split(',')).map(str::trim);
+        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The addresses that the node is to have, of both families (`node-ip`); empty: k3s chooses.
+    pub fn node_ips(&self) -> Vec<IpAddr> {
+        let said = Said {
+            args: self.args,
+            config: self.config,
+        };
+        let every = said.every("node-ip");
+        let parts = every.iter().flat_map(|value| value.split(','));
+        parts.filter_map(|part| part.trim().parse().ok()).collect()
     }
 
     /// A server that runs no kubelet has no Node object.
@@ -286,17 +317,72 @@ mod tests {
         assert_eq!(name("", &files, None, None), "two");
     }
 
+    fn settings_of<T>(args: &str, file: &str, look: impl Fn(&Settings) -> T) -> T {
+        let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
+        let config = Config::read(std::iter::once(("/c.yaml", file)));
+        look(&Settings {
+            args: &args,
+            config: &config,
+            environment: &Variables::new(),
+        })
+    }
+
     #[test]
-    fn a_file_that_k3s_could_not_read_is_named() {
-        let config = Config::read(
-            [
-                ("a.yaml", "x: 1"),
-                ("b.yaml", "- token: s3cr3t\n- ["),
-                ("c.yaml", "["),
-            ]
-            .into_iter(),
+    fn the_datastore_is_what_k3s_would_use() {
+        let cases = [
+            ("", "", Datastore::Sqlite),
+            ("--cluster-init", "", Datastore::Etcd),
+            ("--cluster-init=false", "", Datastore::Sqlite),
+            ("--server https://a:6443 --token t", "", Datastore::Etcd),
+            (
+                "",
+                "datastore-endpoint: postgres://u:p@db/k3s",
+                Datastore::External,
+            ),
+            (
+                "--disable-etcd --server https://a:6443",
+                "",
+                Datastore::OfOtherServers,
+            ),
+            (
+                "",
+                "disable-etcd: yes\nserver: https://a:6443",
+                Datastore::OfOtherServers,
+            ),
+        ];
+        for (args, file, expected) in cases {
+            let (fresh, begun) = settings_of(args, file, |settings| {
+                (settings.datastore(false), settings.datastore(true))
+            });
+            assert_eq!(fresh, expected, "{args} {file}");
+            assert_eq!(begun, Datastore::Etcd, "{args} {file}: etcd was begun here");
+        }
+    }
+
+    #[test]
+    fn folders_parts_and_addresses_follow_what_is_set() {
+        let file =
+            "data-dir: /srv/k3s\ndisable: [traefik, servicelb]\nnode-ip: [fd00::1, 10.0.0.1]\netcd-s3: on\n";
+        settings_of(
+            "--disable metrics-server,coredns --disable-apiserver",
+            file,
+            |it| {
+                assert_eq!(it.snapshot_dir(), "/srv/k3s/server/db/snapshots");
+                assert_eq!(
+                    it.disabled(),
+                    ["traefik", "servicelb", "metrics-server", "coredns"]
+                );
+                let addresses: Vec<String> = it.node_ips().iter().map(ToString::to_string).collect();
+                assert_eq!(addresses, ["fd00::1", "10.0.0.1"]);
+                assert_eq!(it.split_roles(), ["disable-apiserver"]);
+                assert!(it.has_s3());
+                assert_eq!(it.kubeconfig(), DEFAULT_KUBECONFIG);
+            },
         );
-        assert_eq!(config.fault.as_deref(), Some("b.yaml"));
+        let elsewhere = settings_of("--etcd-snapshot-dir=/mnt/vault/etcd -o /a.yaml", "", |it| {
+            (it.snapshot_dir(), it.kubeconfig())
+        });
+        assert_eq!(elsewhere, ("/mnt/vault/etcd".to_owned(), "/a.yaml".to_owned()));
     }
 
     #[test]

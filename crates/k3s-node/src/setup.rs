@@ -52,6 +52,8 @@ pub const DEFAULT_BINARY: &str = "/usr/local/bin/k3s";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Setup {
     pub role: Role,
+    /// Of its unit.
+    pub name: String,
     pub binary: String,
     /// What follows the role, in order.
     pub args: Vec<String>,
@@ -65,7 +67,13 @@ pub struct Setup {
 
 impl Setup {
     /// Reads what the unit of `role` holds. An error says why it cannot be replayed.
-    pub fn of_unit(role: Role, text: &str, env: Option<&str>, enabled: bool) -> Result<Self, String> {
+    pub fn of_unit(
+        role: Role,
+        name: &str,
+        text: &str,
+        env: Option<&str>,
+        enabled: bool,
+    ) -> Result<Self, String> {
         let Some(exec) = Unit::parse(text).exec_start()? else {
             return Err("it has no ExecStart".to_owned());
         };
@@ -79,6 +87,7 @@ impl Setup {
         }
         Ok(Self {
             role,
+            name: name.to_owned(),
             binary: exec.binary,
             args: args.to_vec(),
             unit: Some(text.to_owned()),
@@ -92,7 +101,27 @@ impl Setup {
     }
 
     pub fn unit_path(&self) -> String {
-        unit::path(self.role.unit())
+        unit::path(&self.name)
+    }
+
+    /// What `INSTALL_K3S_NAME` has to be for the script to write this unit: nothing where it has the name that the script
+    /// gives the role. An error is a name that no script writes.
+    pub fn script_name(&self) -> Result<Option<&str>, String> {
+        if self.name == self.role.unit() {
+            return Ok(None);
+        }
+        let name = self
+            .name
+            .strip_prefix("k3s-")
+            .and_then(|rest| rest.strip_suffix(".service"));
+        name.filter(|name| !name.is_empty() && *name != Role::Agent.word())
+            .map(Some)
+            .ok_or_else(|| {
+                format!(
+                    "the install script writes k3s-<name>.service and not {}",
+                    self.name
+                )
+            })
     }
 
     /// What of `self` is not so in `found`; empty: nothing was lost. Values are not told.
@@ -100,6 +129,9 @@ impl Setup {
         let mut differences = Vec::new();
         if self.role != found.role {
             differences.push(format!("the role was {} and is {}", self.role, found.role));
+        }
+        if self.name != found.name {
+            differences.push(format!("the unit was {} and is {}", self.name, found.name));
         }
         if self.binary != found.binary {
             differences.push(format!("the binary was {} and is {}", self.binary, found.binary));
@@ -149,32 +181,32 @@ mod tests {
     const ENV: &str = "K3S_TOKEN=labtoken\nK3S_URL=https://10.99.0.101:6443\n";
 
     fn agent() -> Setup {
-        Setup::of_unit(Role::Agent, AGENT, Some(ENV), true).unwrap()
+        Setup::of_unit(Role::Agent, Role::Agent.unit(), AGENT, Some(ENV), true).unwrap()
     }
 
     #[test]
     fn a_unit_that_is_not_what_its_name_says_is_not_replayed() {
         assert!(
-            Setup::of_unit(Role::Server, AGENT, None, true)
+            Setup::of_unit(Role::Server, Role::Server.unit(), AGENT, None, true)
                 .unwrap_err()
                 .contains("as \"agent\"")
         );
-        assert!(Setup::of_unit(Role::Server, "[Service]\n", None, true).is_err());
+        assert!(Setup::of_unit(Role::Server, Role::Server.unit(), "[Service]\n", None, true).is_err());
         let without_role = "[Service]\nExecStart=/usr/local/bin/k3s\n";
-        assert!(Setup::of_unit(Role::Server, without_role, None, true).is_err());
+        assert!(Setup::of_unit(Role::Server, Role::Server.unit(), without_role, None, true).is_err());
     }
 
     #[test]
     fn the_same_in_other_words_is_no_difference() {
         let quoted = "K3S_URL='https://10.99.0.101:6443'\nK3S_TOKEN='labtoken'\n";
         let older = AGENT.replace("User=root\n", "");
-        let found = Setup::of_unit(Role::Agent, &older, Some(quoted), true).unwrap();
+        let found = Setup::of_unit(Role::Agent, Role::Agent.unit(), &older, Some(quoted), true).unwrap();
         assert_eq!(agent().differences(&found), [""; 0]);
     }
 
     #[test]
     fn every_loss_is_told_without_values() {
-        let server = Setup::of_unit(Role::Server, SERVER, Some(""), true).unwrap();
+        let server = Setup::of_unit(Role::Server, Role::Server.unit(), SERVER, Some(""), true).unwrap();
         let told = agent().differences(&server).join("; ");
         for part in [
             "the role was agent and is server",
@@ -193,6 +225,22 @@ mod tests {
             agent().differences(&found),
             ["the value of K3S_TOKEN is another", "the variable A is new"]
         );
+    }
+
+    #[test]
+    fn the_script_writes_a_unit_under_a_name_of_its_own_pattern_only() {
+        let named = |name: &str| {
+            let setup = Setup {
+                name: name.to_owned(),
+                ..agent()
+            };
+            setup.script_name().map(|name| name.map(str::to_owned))
+        };
+        assert_eq!(named("k3s-agent.service"), Ok(None));
+        assert_eq!(named("k3s-node.service"), Ok(Some("node".to_owned())));
+        for name in ["node.service", "k3s.service", "k3s-.service"] {
+            assert!(named(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! k3s compares them while a server joins, and only then: a server that differs does not start.
 
-use serde_yaml_ng::Value;
+use crate::config::Config;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,8 +74,7 @@ pub type Shared = BTreeMap<String, Vec<String>>;
 /// The sources, in the order in which k3s heeds them.
 pub struct Said<'a> {
     pub args: &'a [String],
-    /// Path and text, the main file first.
-    pub files: &'a [(String, String)],
+    pub config: &'a Config,
 }
 
 /// What is said, and where.
@@ -139,7 +138,7 @@ impl Said<'_> {
 
     /// Every value of a flag that may come several times, in the order in which k3s passes them on. None is split at its commas.
     pub fn every(&self, name: &str) -> Vec<String> {
-        let (mut values, _) = self.file_values(name);
+        let (mut values, _) = self.config.all(name);
         values.extend(self.argument_values(name, Takes::List));
         values
     }
@@ -150,7 +149,7 @@ impl Said<'_> {
     }
 
     fn in_files(&self, setting: &Setting) -> Option<Told> {
-        let (values, place) = self.file_values(setting.name);
+        let (values, place) = self.config.all(setting.name);
         joined(setting, values, place)
     }
 
@@ -170,28 +169,6 @@ impl Said<'_> {
         }
         values
     }
-
-    fn file_values(&self, wanted: &str) -> (Vec<String>, String) {
-        let (mut values, mut place) = (Vec::new(), String::new());
-        for (path, text) in self.files {
-            // A file that cannot be read is refused elsewhere.
-            let read: Option<BTreeMap<String, Value>> = serde_yaml_ng::from_str(text).unwrap_or_default();
-            for (key, value) in read.unwrap_or_default() {
-                let (name, adds) = key
-                    .strip_suffix('+')
-                    .map_or((key.as_str(), false), |name| (name, true));
-                if name != wanted {
-                    continue;
-                }
-                if !adds {
-                    values.clear();
-                }
-                values.extend(texts(&value));
-                place.clone_from(path);
-            }
-        }
-        (values, place)
-    }
 }
 
 fn joined(setting: &Setting, values: Vec<String>, place: String) -> Option<Told> {
@@ -201,16 +178,6 @@ fn joined(setting: &Setting, values: Vec<String>, place: String) -> Option<Told>
     };
     let values: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
     (!values.is_empty()).then_some(Told { values, place })
-}
-
-fn texts(value: &Value) -> Vec<String> {
-    match value {
-        Value::Sequence(items) => items.iter().flat_map(texts).collect(),
-        Value::String(text) => vec![text.clone()],
-        Value::Bool(on) => vec![on.to_string()],
-        Value::Number(number) => vec![number.to_string()],
-        _ => Vec::new(),
-    }
 }
 
 fn split(text: &str) -> Vec<String> {
@@ -231,14 +198,12 @@ mod tests {
 
     fn with<T>(args: &str, files: &[&str], look: impl Fn(&Said) -> T) -> T {
         let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
-        let files: Vec<(String, String)> = files
-            .iter()
-            .enumerate()
-            .map(|(at, text)| (format!("{at}.yaml"), (*text).to_owned()))
-            .collect();
+        let names: Vec<String> = (0..files.len()).map(|at| format!("{at}.yaml")).collect();
+        let files = names.iter().map(String::as_str).zip(files.iter().copied());
+        let config = Config::read(files);
         look(&Said {
             args: &args,
-            files: &files,
+            config: &config,
         })
     }
 
@@ -267,8 +232,8 @@ mod tests {
             ),
             (
                 "",
-                &["disable: [a]\ntls-san: [n]", "disable+: b"],
-                r#"{"disable":["a","b"],"tls-san":["n"]}"#,
+                &["disable: [a]\ntls-san: [name]", "disable+: b"],
+                r#"{"disable":["a","b"],"tls-san":["name"]}"#,
             ),
             (
                 "",

@@ -1,5 +1,6 @@
 //! The systemd unit that the install script writes: read, told apart from what an operator added.
 
+use crate::setup::Role;
 use crate::words;
 
 /// A unit file as assignments in their order; comments and blank lines are nobody's loss.
@@ -20,6 +21,15 @@ struct Line {
 pub struct ExecStart {
     pub binary: String,
     pub words: Vec<String>,
+}
+
+/// Whether a unit is a k3s: its command says it, and never its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    K3s(Role),
+    /// A shell or another program that starts k3s: what reaches k3s cannot be read from the unit.
+    Wrapped(Role),
+    Other,
 }
 
 impl Unit {
@@ -50,13 +60,8 @@ impl Unit {
 
     /// The command, `None` where the file sets none (a drop-in). An error says why it cannot be replayed.
     pub fn exec_start(&self) -> Result<Option<ExecStart>, String> {
-        // An empty assignment takes back those before it.
-        let lines: Vec<&str> = self.values("ExecStart").collect();
-        let from = lines
-            .iter()
-            .rposition(|line| line.is_empty())
-            .map_or(0, |at| at + 1);
-        let line = match &lines[from..] {
+        let commands = self.commands();
+        let line = match commands.as_slice() {
             [] => return Ok(None),
             [line] => line,
             _ => return Err("it has several ExecStart lines".to_owned()),
@@ -65,11 +70,62 @@ impl Unit {
         if words.is_empty() {
             return Err("its ExecStart is empty".to_owned());
         }
+        if let Some(role) = wrapped(&words) {
+            let (wrapper, k3s) = (&words[0], role.word());
+            return Err(format!(
+                "its ExecStart has {wrapper} start `k3s {k3s}`, so what k3s is started with is not to be read from it; let ExecStart run k3s itself"
+            ));
+        }
         let binary = words.remove(0);
         if !binary.starts_with('/') || !binary.ends_with("/k3s") {
             return Err(format!("its ExecStart runs {binary}, not k3s by its full path"));
         }
         Ok(Some(ExecStart { binary, words }))
+    }
+
+    /// What the unit is, by its commands.
+    pub fn runs(&self) -> Runs {
+        let commands: Vec<Vec<String>> = self
+            .commands()
+            .into_iter()
+            .map(|line| words::split(line).unwrap_or_else(|_| vec![line.to_owned()]))
+            .collect();
+        let is_k3s = |words: &Vec<String>| {
+            let (binary, rest) = words.split_first()?;
+            let word = rest.first().filter(|_| is_k3s(program(binary)))?;
+            Role::ALL.into_iter().find(|role| role.word() == word)
+        };
+        if let Some(role) = commands.iter().find_map(is_k3s) {
+            return Runs::K3s(role);
+        }
+        // One that ends by itself is no service, whatever it starts.
+        if self.values("Type").any(|value| value == "oneshot") {
+            return Runs::Other;
+        }
+        commands
+            .iter()
+            .find_map(wrapped)
+            .map_or(Runs::Other, Runs::Wrapped)
+    }
+
+    /// The files of variables that the unit names, in its order.
+    pub fn environment_files(&self, name: &str) -> Vec<String> {
+        let stem = name.strip_suffix(".service").unwrap_or(name);
+        let files = self.values("EnvironmentFile");
+        files
+            .map(|value| value.strip_prefix('-').unwrap_or(value))
+            .map(|path| path.replace("%N", stem).replace("%n", name))
+            .collect()
+    }
+
+    /// The commands that count: an empty assignment takes back those before it.
+    fn commands(&self) -> Vec<&str> {
+        let lines: Vec<&str> = self.values("ExecStart").collect();
+        let from = lines
+            .iter()
+            .rposition(|line| line.is_empty())
+            .map_or(0, |at| at + 1);
+        lines[from..].to_vec()
     }
 
     /// `Environment=` assignments.
@@ -85,12 +141,6 @@ impl Unit {
             .collect()
     }
 
-    /// Whether the unit reads /etc/default and /etc/sysconfig, as newer scripts write it.
-    pub fn reads_defaults(&self) -> bool {
-        self.values("EnvironmentFile")
-            .any(|value| value == "-/etc/default/%N")
-    }
-
     /// Lines that no version of the install script writes. They would be lost with the next install.
     pub fn operators_lines(&self, name: &str) -> Vec<String> {
         self.lines
@@ -99,6 +149,34 @@ impl Unit {
             .map(|line| format!("[{}] {}={}", line.section, line.key, line.value))
             .collect()
     }
+}
+
+/// The program that a command's first word names, without the signs that systemd reads before it.
+fn program(word: &str) -> &str {
+    word.trim_start_matches(['@', '-', ':', '+', '!', '|'])
+}
+
+fn is_k3s(path: &str) -> bool {
+    path == "k3s" || path.ends_with("/k3s")
+}
+
+/// The role of a k3s that another program starts.
+fn wrapped(words: &Vec<String>) -> Option<Role> {
+    let (binary, rest) = words.split_first()?;
+    if is_k3s(program(binary)) {
+        return None;
+    }
+    // One word may hold a whole program of a shell's.
+    let separate = |c: char| c.is_whitespace() || ";&|(){}'\"".contains(c);
+    let parts: Vec<&str> = rest
+        .iter()
+        .flat_map(|word| word.split(separate))
+        .filter(|part| !part.is_empty())
+        .collect();
+    parts.windows(2).find_map(|pair| {
+        let role = Role::ALL.into_iter().find(|role| role.word() == pair[1]);
+        role.filter(|_| is_k3s(pair[0]))
+    })
 }
 
 /// Every assignment that a script has written, from 2019 on: a node whose binary alone was replaced has the unit of the day on which it was
@@ -250,7 +328,14 @@ mod tests {
             );
         }
         assert_eq!(Unit::parse(AGENT).operators_lines("k3s-agent.service"), [""; 0]);
-        assert!(Unit::parse(AGENT).reads_defaults() && !Unit::parse(&old).reads_defaults());
+        assert_eq!(
+            Unit::parse(AGENT).environment_files("k3s-agent.service"),
+            [
+                "/etc/default/k3s-agent",
+                "/etc/sysconfig/k3s-agent",
+                "/etc/systemd/system/k3s-agent.service.env"
+            ]
+        );
     }
 
     #[test]
@@ -293,6 +378,47 @@ mod tests {
         ] {
             assert!(exec(&format!("[Service]\n{line}\n")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn a_unit_is_k3s_by_what_it_runs_and_not_by_its_name() {
+        let runs = |text: &str| Unit::parse(&format!("[Service]\n{text}\n")).runs();
+        assert_eq!(Unit::parse(SERVER).runs(), Runs::K3s(Role::Server));
+        assert_eq!(Unit::parse(AGENT).runs(), Runs::K3s(Role::Agent));
+        let cases = [
+            (
+                "ExecStart=/usr/local/bin/k3s agent --server https://a",
+                Runs::K3s(Role::Agent),
+            ),
+            ("ExecStart=-/opt/bin/k3s server", Runs::K3s(Role::Server)),
+            (
+                "ExecStart=/bin/sh -c 'sleep 5; exec /usr/local/bin/k3s server'",
+                Runs::Wrapped(Role::Server),
+            ),
+            (
+                "ExecStart=/usr/bin/nice -n 5 k3s agent",
+                Runs::Wrapped(Role::Agent),
+            ),
+            (
+                "Type=oneshot\nExecStart=/bin/sh -c 'k3s server --cluster-reset'",
+                Runs::Other,
+            ),
+            (
+                "Type=oneshot\nExecStart=/usr/local/bin/k3s-killall.sh",
+                Runs::Other,
+            ),
+            (
+                "Type=oneshot\nExecStart=/usr/local/bin/k3s etcd-snapshot save",
+                Runs::Other,
+            ),
+            ("ExecStart=/usr/bin/watch-k3s server", Runs::Other),
+            ("ExecStop=/usr/local/bin/k3s-killall.sh", Runs::Other),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(runs(text), expected, "{text}");
+        }
+        let why = exec("[Service]\nExecStart=/bin/sh -c \"sleep 5; exec k3s server\"\n").unwrap_err();
+        assert!(why.contains("/bin/sh start `k3s server`"), "{why}");
     }
 
     #[test]

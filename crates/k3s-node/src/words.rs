@@ -1,6 +1,8 @@
 //! Command lines as systemd reads them: words, quotes, escapes. And the way back: a word written so that it
 //! reaches the unit unharmed through the install script.
 
+use crate::env_file::Variables;
+
 /// Splits a command line. An error says what systemd itself would not accept, or what is more than one command.
 pub fn split(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
@@ -93,6 +95,49 @@ fn code(rest: &mut Chars, begun: &str, length: usize, radix: u32) -> Result<char
         .ok_or_else(|| format!("a numeric escape is no character ({digits})"))
 }
 
+/// The words as the program gets them: `%%` is one `%`, `$$` one `$`, and variables are put in. One that stands alone
+/// without braces becomes as many words as its value has, none where it has none.
+pub fn expand(words: &[String], environment: &Variables) -> Vec<String> {
+    let expanded = words.iter().flat_map(|word| match alone(word) {
+        Some(name) => {
+            let value = environment.get(name).map_or("", String::as_str);
+            value.split_whitespace().map(str::to_owned).collect()
+        }
+        None => vec![inside(&word.replace("%%", "%"), environment)],
+    });
+    expanded.collect()
+}
+
+fn alone(word: &str) -> Option<&str> {
+    word.strip_prefix('$').filter(|name| is_name(name))
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn inside(word: &str, environment: &Variables) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some(at) = rest.find('$') {
+        text.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        let named = after
+            .strip_prefix('{')
+            .and_then(|after| after.split_once('}'))
+            .filter(|(name, _)| is_name(name));
+        rest = if let Some((name, after)) = named {
+            text.push_str(environment.get(name).map_or("", String::as_str));
+            after
+        } else {
+            text.push('$');
+            after.strip_prefix('$').unwrap_or(after)
+        };
+    }
+    text + rest
+}
+
 /// What the script is given for a word. It puts the word into single quotes and keeps everything but runs of
 /// blanks (it passes words through an unquoted expansion); systemd then reads escapes inside those quotes.
 /// So what is special to either of the two travels as an escape.
@@ -138,6 +183,32 @@ mod tests {
         for (line, words) in cases {
             assert_eq!(split(line).unwrap(), words, "{line}");
         }
+    }
+
+    #[test]
+    fn words_are_expanded_as_systemd_hands_them_over() {
+        let environment = Variables::from([
+            ("ARGS".to_owned(), "--debug  -v 1".to_owned()),
+            ("NAME".to_owned(), "n 1".to_owned()),
+        ]);
+        let words = [
+            "ab%%cd",
+            "$$5",
+            "$ARGS",
+            "$NONE",
+            "a-${NAME}-b",
+            "${NONE}",
+            "x$ARGS",
+            "50%",
+            "$",
+        ];
+        let words = words.map(str::to_owned);
+        assert_eq!(
+            expand(&words, &environment),
+            [
+                "ab%cd", "$5", "--debug", "-v", "1", "a-n 1-b", "", "x$ARGS", "50%", "$"
+            ]
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod sources;
 mod write;
 
 pub use copy::{CHECK_SNAPSHOT, COPY_SQLITE, Verified, check_snapshot, copy_sqlite};
-pub use datastore::{Datastore, Places, WHICH_DATASTORE, save_snapshot, save_snapshot_in_place};
+pub use datastore::{DATABASES, Databases, Datastore, Places, save_snapshot, save_snapshot_in_place};
 pub use inside::{
     CHECK, Job, PACK, UNPACK, asked, check, checked, pack, packed, password, tell, unpack, unpacked,
 };

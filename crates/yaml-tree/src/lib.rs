@@ -8,7 +8,7 @@ mod emit;
 mod tree;
 
 pub use emit::{Format, to_text};
-pub use tree::{Map, Node, Scalar, parse};
+pub use tree::{Map, Node, Scalar, first_document, parse};
 
 use serde_json::Value;
 

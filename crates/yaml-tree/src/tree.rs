@@ -170,11 +170,7 @@ impl Map {
 
 /// Reads a document, YAML or JSON (every JSON is YAML); `None`: there is nothing in it.
 pub fn parse(text: &str) -> Result<Option<Node>> {
-    let mut reader = Reader {
-        parser: Parser::new_from_str(text),
-        anchors: BTreeMap::new(),
-        size: Size::default(),
-    };
+    let mut reader = Reader::new(text);
     let mut document = None;
     loop {
         match reader.next()? {
@@ -192,8 +188,29 @@ pub fn parse(text: &str) -> Result<Option<Node>> {
     }
 }
 
+/// Reads the first document as Go's `yaml.v2` does: what follows it is not looked at, and a key may be there twice. A
+/// map then has both entries.
+pub fn first_document(text: &str) -> Result<Option<Node>> {
+    let mut reader = Reader {
+        lenient: true,
+        ..Reader::new(text)
+    };
+    loop {
+        match reader.next()? {
+            (Event::StreamEnd, _) => return Ok(None),
+            (Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd | Event::Nothing, _) => {}
+            (event, span) => {
+                let node = reader.node(event, span, DEPTH)?;
+                return Ok((!node.is_null()).then_some(node));
+            }
+        }
+    }
+}
+
 struct Reader<'a> {
     parser: Parser<'a, saphyr_parser::StrInput<'a>>,
+    /// Whether tags and keys that are there twice are accepted.
+    lenient: bool,
     anchors: BTreeMap<usize, Node>,
     size: Size,
 }
@@ -206,6 +223,15 @@ struct Size {
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            parser: Parser::new_from_str(text),
+            lenient: false,
+            anchors: BTreeMap::new(),
+            size: Size::default(),
+        }
+    }
+
     fn next(&mut self) -> Result<(Event<'a>, Span)> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
@@ -222,7 +248,8 @@ impl<'a> Reader<'a> {
         self.count(Size { nodes: 1, bytes: 0 }, line)?;
         let (node, anchor, tag) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain;
+                // What has a tag is no number to a reader that honours it.
+                let plain = style == ScalarStyle::Plain && tag.is_none();
                 let text = text.into_owned();
                 self.count(
                     Size {
@@ -239,7 +266,7 @@ impl<'a> Reader<'a> {
             _ => bail!("line {line}: it cannot be read"),
         };
         // What a tag makes of a value differs between readers, and no kubeconfig needs one.
-        if tag.is_some() {
+        if tag.is_some() && !self.lenient {
             bail!("line {line}: there is a tag (`!…`), which no kubeconfig has");
         }
         if anchor > 0 {
@@ -272,7 +299,7 @@ impl<'a> Reader<'a> {
             let Node::Scalar(key) = self.node(event, span, depth - 1)? else {
                 bail!("line {line}: a key that is no text");
             };
-            if !keys.insert(key.text.clone()) {
+            if !keys.insert(key.text.clone()) && !self.lenient {
                 bail!("line {line}: the key {:?} is there twice", key.text);
             }
             let (event, span) = self.next()?;
@@ -326,6 +353,30 @@ fn size(node: &Node) -> Size {
 mod tests {
     use super::*;
     use std::fmt::Write as _;
+
+    #[test]
+    fn only_the_first_document_is_read_and_a_key_may_be_there_twice() {
+        for text in [
+            "a: 1\na: 2\n---\n",
+            "---\na: 1\na: 2\n--- {\n",
+            "a: 1\na: 2\n...\n",
+        ] {
+            let Some(Node::Map(map)) = first_document(text).unwrap() else {
+                panic!("{text:?}")
+            };
+            let values: Vec<_> = map.0.iter().map(|(_, node)| node.as_text().unwrap()).collect();
+            assert_eq!(values, ["1", "2"], "{text:?}");
+        }
+        for nothing in ["", "---\n", "# a\n", "~\n"] {
+            assert_eq!(first_document(nothing).unwrap(), None, "{nothing:?}");
+        }
+        let tagged = first_document("a: !!str 1\n").unwrap().unwrap();
+        let Some(Node::Scalar(scalar)) = tagged.as_map().unwrap().get("a") else {
+            panic!("{tagged:?}")
+        };
+        assert!(!scalar.plain);
+        assert!(first_document("a: [\n").is_err() && first_document("a: b: c\n").is_err());
+    }
 
     fn map(text: &str) -> Map {
         match parse(text).unwrap() {

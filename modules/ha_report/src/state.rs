@@ -1,5 +1,6 @@
 //! What is asked here: the cluster's Nodes, and each server's API at its own address.
 
+use k3s_node::Config;
 use k3s_node::shared::{Said, Shared};
 use kubectl::{Meta, null_is_empty};
 use serde::Deserialize;
@@ -115,7 +116,7 @@ fn settings(args: &[String]) -> Shared {
     }
     let said = Said {
         args: &joined,
-        files: &[],
+        config: &Config::default(),
     };
     said.effective()
 }

@@ -10,9 +10,9 @@ pub use plan::Step;
 pub use state::{Dest, Server, State};
 
 use ansible_module::{Module, Plan, Target};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use host::{Command, Host, run_ourselves};
-use k3s_node::{Installed, Role};
+use k3s_node::NodeSettings;
 use serde::Serialize;
 use server_archive::{CHECK, Checked, Datastore, Objects, Places};
 use std::process::ExitCode;
@@ -152,7 +152,12 @@ fn look_at_folder(taking: &Taking, host: &dyn Host) -> Result<Dest> {
 
 fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
     let dest = look_at_folder(taking, host)?;
-    let at = places(taking, host)?;
+    let node = NodeSettings::look(host)?;
+    if let Some(why) = node.unreadable() {
+        bail!("{}: {why}", host.place());
+    }
+    // As the operator says, else as the server itself is told.
+    let at = Places::of_node(&node, taking.data_dir.as_deref());
     let script = state::look_inside();
     let ours = format!("{}/{}", at.snapshots, state::SNAPSHOT);
     let argv = [
@@ -168,23 +173,7 @@ fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
     let output = host
         .run(&Command::new(argv))?
         .succeed(&host.place(), "looking for the datastore")?;
-    state::parse_inside(&output.text(), at, dest, host.now()).with_context(|| host.place())
-}
-
-/// As the operator says, else as the server itself is told.
-fn places(taking: &Taking, host: &dyn Host) -> Result<Places> {
-    if let Some(data_dir) = &taking.data_dir {
-        return Ok(Places::of(data_dir));
-    }
-    let installed = Installed::look(host, Role::Server)?;
-    let settings = installed.settings();
-    let usual = Places::of(&settings.data_dir());
-    let snapshots = settings.given(&["etcd-snapshot-dir"], "");
-    Ok(Places {
-        binary: installed.binary.clone(),
-        snapshots: snapshots.map_or(usual.snapshots, |given| given.value),
-        ..usual
-    })
+    state::parse_inside(&output.text(), &node, at, dest, host.now()).with_context(|| host.place())
 }
 
 /// Has our own binary read every byte of an archive, on the machine that we run on.

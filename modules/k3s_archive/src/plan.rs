@@ -84,8 +84,12 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
 fn take(taking: &Taking, server: &Server) -> Result<Vec<Step>> {
     let Dest { archives, parts, .. } = &server.dest;
     if server.datastore == Datastore::External {
+        let stale = server
+            .stale
+            .as_ref()
+            .map_or_else(String::new, |stale| format!(" ({stale})"));
         bail!(
-            "the datastore is external: back it up where it runs, with its own tools; nothing was backed up here"
+            "the datastore is external: back it up where it runs, with its own tools; nothing was backed up here{stale}"
         );
     }
     refuse_wide_folders(taking, server)?;

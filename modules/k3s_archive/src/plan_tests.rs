@@ -15,6 +15,7 @@ fn params(more: serde_json::Value) -> Params {
 fn server() -> Server {
     Server {
         at: Places::of("/data"),
+        stale: None,
         datastore: Datastore::Etcd,
         version: Some("v1.31.4+k3s1".parse().unwrap()),
         bytes: 100 * MIB,

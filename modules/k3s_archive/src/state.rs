@@ -3,8 +3,9 @@
 use crate::params::Taking;
 use anyhow::{Context, Result};
 use host::stamp;
+use k3s_node::NodeSettings;
 use k3s_types::K3sVersion;
-use server_archive::{Checked, Datastore, Places, WHICH_DATASTORE};
+use server_archive::{Checked, DATABASES, Databases, Datastore, Places};
 use std::time::SystemTime;
 
 /// What an archive's name ends with, and that of one in the making.
@@ -28,6 +29,8 @@ pub enum State {
 pub struct Server {
     pub at: Places,
     pub datastore: Datastore,
+    /// What to say of a database that is not in use.
+    pub stale: Option<String>,
     /// What is installed: what runs may be older, and never newer.
     pub version: Option<K3sVersion>,
     /// What the datastore takes, and what is free for its copy, in bytes.
@@ -63,7 +66,7 @@ pub(crate) fn look_inside() -> String {
     format!(
         r#"set -u
 s=$1/server
-{FREE}{WHICH_DATASTORE}for file in "$s/db/etcd/member/snap/db" "$s/db/state.db" "$s/db/state.db-wal"; do
+{FREE}{DATABASES}for file in "$s/db/etcd/member/snap/db" "$s/db/state.db" "$s/db/state.db-wal"; do
   [ ! -f "$file" ] || stat -L -c 'bytes %s' "$file"
 done
 "$2" --version 2>/dev/null | sed 's/^/version /'
@@ -106,13 +109,21 @@ fn free(text: &str) -> Result<u64> {
         .saturating_mul(1024))
 }
 
-pub(crate) fn parse_inside(text: &str, at: Places, dest: Dest, now: SystemTime) -> Result<Server> {
-    let datastore = Datastore::of(of(text, "datastore").first().copied())?;
+pub(crate) fn parse_inside(
+    text: &str,
+    node: &NodeSettings,
+    at: Places,
+    dest: Dest,
+    now: SystemTime,
+) -> Result<Server> {
+    let on_disk = Databases::read(text);
+    let datastore = on_disk.datastore(node)?;
     let bytes = of(text, "bytes")
         .into_iter()
         .filter_map(|bytes| bytes.parse::<u64>().ok());
     let version = of(text, "version").join("\n");
     Ok(Server {
+        stale: on_disk.stale(datastore, &at.data_dir),
         at,
         datastore,
         version: K3sVersion::from_version_output(&version).ok(),
@@ -184,22 +195,23 @@ mod tests {
 
     #[test]
     fn a_server_is_read_line_by_line() {
-        let dest = parse_outside("free 5\n", &taking()).unwrap();
-        let text = "datastore sqlite\nbytes 4096\nbytes 8192\nversion k3s version v1.36.3+k3s1 (abc)\n\
+        let dest = || parse_outside("free 5\n", &taking()).unwrap();
+        let node = NodeSettings::read(
+            &k3s_node::Facts::parse(b"@hostname 2\nn1\n@end 0\n\n").unwrap(),
+            "/c.yaml",
+        )
+        .unwrap();
+        let read = |text: &str| parse_inside(text, &node, Places::of("/d"), dest(), SystemTime::UNIX_EPOCH);
+        let text = "server\ndatabase\nbytes 4096\nbytes 8192\nversion k3s version v1.36.3+k3s1 (abc)\n\
                     version go version go1.26.8\nfree 7\nleft /var/lib/homelab-k3s/outgoing.a b\n";
-        let server = parse_inside(text, Places::of("/d"), dest.clone(), SystemTime::UNIX_EPOCH).unwrap();
+        let server = read(text).unwrap();
         assert_eq!(
             (server.datastore, server.bytes, server.free),
             (Datastore::Sqlite, 12_288, 7168)
         );
         assert_eq!(server.version.unwrap().to_string(), "v1.36.3+k3s1");
         assert_eq!(server.left, ["/var/lib/homelab-k3s/outgoing.a b"]);
-        let none = parse_inside(
-            "datastore none\nfree 7\n",
-            Places::of("/d"),
-            dest,
-            SystemTime::UNIX_EPOCH,
-        );
-        assert!(none.unwrap_err().to_string().contains("no k3s server here"));
+        let none = read("free 7\n").unwrap_err();
+        assert!(none.to_string().contains("no k3s server here"));
     }
 }

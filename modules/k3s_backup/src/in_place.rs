@@ -73,7 +73,9 @@ pub(crate) fn delete(host: &dyn Host, at: &Places, snapshot: &str) -> Result<()>
     let words = script
         .into_iter()
         .map(str::to_owned)
-        .chain(words(at, &["delete", snapshot]));
+        .chain(words(at, &["delete"]))
+        // What follows the first name is taken for further names.
+        .chain([snapshot.to_owned()]);
     let output = host.run(&Command::new(words))?;
     output
         .succeed(&host.place(), "removing an old snapshot")
@@ -81,12 +83,9 @@ pub(crate) fn delete(host: &dyn Host, at: &Places, snapshot: &str) -> Result<()>
 }
 
 fn words(at: &Places, what: &[&str]) -> Vec<String> {
-    let mut words = vec![at.binary.as_str(), "etcd-snapshot"];
-    words.extend(what);
-    if at.data_dir != Places::USUAL {
-        words.extend(["--data-dir", &at.data_dir]);
-    }
-    words.into_iter().map(str::to_owned).collect()
+    let words = [at.binary.as_str(), "etcd-snapshot"].into_iter();
+    let words = words.chain(what.iter().copied()).map(str::to_owned);
+    words.chain(at.flags()).collect()
 }
 
 #[cfg(test)]
@@ -143,6 +142,30 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_snapshot_is_named_after_the_flags() {
+        let at = Places {
+            s3: true,
+            ..Places::of("/d")
+        };
+        let run = [
+            "/bin/sh",
+            "-c",
+            DELETE,
+            "sh",
+            "/d/server/db/snapshots/v-n1-1",
+            "k3s",
+            "etcd-snapshot",
+            "delete",
+        ];
+        let flags = ["--data-dir", "/d", "--etcd-s3=false", "v-n1-1"];
+        let words: Vec<&str> = run.into_iter().chain(flags).collect();
+        let entry = serde_json::from_value(json!({ "run": words })).unwrap();
+        let host = Scripted::new(vec![entry], Path::new("."));
+        delete(&host, &at, "v-n1-1").unwrap();
+        host.finish();
     }
 
     #[test]

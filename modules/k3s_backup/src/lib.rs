@@ -12,8 +12,9 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, Output, run_ourselves};
+use k3s_node::NodeSettings;
 use serde::Serialize;
-use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Verified};
+use server_archive::{CHECK_SNAPSHOT, COPY_SQLITE, Datastore, Places, Verified};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -58,18 +59,25 @@ impl Module for K3sBackup {
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
-        let command = Command::new([
+        let node = NodeSettings::look(host)?;
+        if let Some(why) = node.unreadable() {
+            bail!("{}: {why}", host.place());
+        }
+        let at = Places::of_node(&node, params.data_dir.as_deref());
+        let script = state::look();
+        let argv = [
             "/bin/sh",
             "-c",
-            &state::look(),
+            &script,
             "sh",
-            &params.data_dir,
+            &at.data_dir,
             &params.dest,
-        ]);
+            &at.snapshots,
+        ];
         let output = host
-            .run(&command)?
+            .run(&Command::new(argv))?
             .succeed(&host.place(), "looking for the datastore")?;
-        state::parse(&output.text(), &params.name, host.now()).with_context(|| host.place())
+        state::parse(&output.text(), &node, at, &params.name, host.now()).with_context(|| host.place())
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {

@@ -11,7 +11,8 @@ pub struct Params {
     pub name: String,
     pub keep: usize,
     pub in_place: bool,
-    pub data_dir: String,
+    /// The server's own configuration says it, where it is not given.
+    pub data_dir: Option<String>,
     pub timeout: u64,
     pub lock_timeout: u64,
 }
@@ -29,8 +30,7 @@ struct Options {
     keep: usize,
     #[serde(default)]
     in_place: bool,
-    #[serde(default = "data_dir")]
-    data_dir: String,
+    data_dir: Option<String>,
     #[serde(default = "ten_minutes")]
     timeout: u64,
     #[serde(default = "ten_minutes")]
@@ -49,10 +49,6 @@ fn five() -> usize {
     5
 }
 
-fn data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
-}
-
 fn ten_minutes() -> u64 {
     600
 }
@@ -68,7 +64,14 @@ impl TryFrom<Options> for Params {
                 options.name
             ));
         }
-        for (option, path) in [("dest", &options.dest), ("data_dir", &options.data_dir)] {
+        let paths = [
+            ("dest", Some(&options.dest)),
+            ("data_dir", options.data_dir.as_ref()),
+        ];
+        for (option, path) in paths
+            .into_iter()
+            .filter_map(|(option, path)| Some((option, path?)))
+        {
             if !path.starts_with('/') {
                 return Err(format!("{option}: {path} is no absolute path"));
             }

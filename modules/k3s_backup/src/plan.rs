@@ -62,14 +62,14 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     if params.in_place {
         return in_place(params, state);
     }
-    let server = format!("{}/server", params.data_dir);
+    let server = format!("{}/server", state.at.data_dir);
     let name = stamp::stamped(&params.name, state.now)?;
     let folder = format!("{}/{name}", params.dest);
     let copy = match state.datastore {
         Datastore::External => {
             let warning = "the datastore is external: it is backed up where it runs, not here".to_owned();
             return Ok(Plan {
-                warnings: vec![warning],
+                warnings: [warning].into_iter().chain(state.stale.clone()).collect(),
                 ..Plan::default()
             });
         }
@@ -80,7 +80,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         Datastore::Etcd => Step::SaveSnapshot {
             name: params.name.clone(),
             folder: folder.clone(),
-            at: Places::of(&params.data_dir),
+            at: state.at.clone(),
         },
     };
     let mut steps = vec![
@@ -104,7 +104,7 @@ fn in_place(params: &Params, state: &State) -> Result<Plan<Step>> {
             state.datastore
         );
     }
-    let at = Places::of(&params.data_dir);
+    let at = state.at.clone();
     let old = state.named(&params.name);
     let surplus = (old.len() + 1).saturating_sub(params.keep);
     let delete = old[..surplus].iter().map(|snapshot| Step::Delete {
@@ -131,7 +131,9 @@ mod tests {
             .collect();
         let now = SystemTime::UNIX_EPOCH + Duration::from_hours(490_896);
         let state = State {
+            at: Places::of(Places::USUAL),
             datastore,
+            stale: None,
             backups,
             snapshots: Vec::new(),
             member: String::new(),
@@ -180,11 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_not_in_use_is_named() {
+        let state = State {
+            at: Places::of(Places::USUAL),
+            datastore: Datastore::External,
+            stale: Some("state.db is there and not in use".to_owned()),
+            backups: Vec::new(),
+            snapshots: Vec::new(),
+            member: String::new(),
+            now: SystemTime::UNIX_EPOCH,
+        };
+        let plan = plan(&serde_json::from_value(json!({})).unwrap(), &state).unwrap();
+        assert!(plan.steps.is_empty() && plan.warnings[1].contains("not in use"));
+    }
+
+    #[test]
     fn a_snapshot_in_place_belongs_to_etcd_and_replaces_the_oldest() {
         let of = |datastore| {
             let params = serde_json::from_value(json!({"in_place": true, "name": "v", "keep": 2})).unwrap();
             let state = State {
+                at: Places::of(Places::USUAL),
                 datastore,
+                stale: None,
                 backups: Vec::new(),
                 snapshots: ["v-n1-1", "v-n1-2", "w-n1-1"].map(str::to_owned).to_vec(),
                 member: "n1-2f39e6eb".to_owned(),

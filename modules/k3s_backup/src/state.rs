@@ -2,12 +2,16 @@
 
 use anyhow::Result;
 use host::stamp;
-use server_archive::{Datastore, WHICH_DATASTORE};
+use k3s_node::NodeSettings;
+use server_archive::{DATABASES, Databases, Datastore, Places};
 use std::time::SystemTime;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
+    pub at: Places,
     pub datastore: Datastore,
+    /// What to say of a database that is not in use.
+    pub stale: Option<String>,
     /// Names of our earlier backups, oldest first.
     pub backups: Vec<String>,
     /// Files in k3s's own folder of snapshots.
@@ -17,20 +21,26 @@ pub struct State {
     pub now: SystemTime,
 }
 
-/// Answers one line a fact.
+/// Answers one line a fact: `$1` is the data folder, `$2` that of our backups, `$3` that of k3s's snapshots.
 pub(crate) fn look() -> String {
     format!(
         r#"set -u
 s=$1/server
-{WHICH_DATASTORE}[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
-[ -d "$s/db/snapshots" ] && ls -1 -- "$s/db/snapshots" | sed 's/^/snapshot /'
+{DATABASES}[ -d "$2" ] && ls -1 -- "$2" | sed 's/^/backup /'
+[ -d "$3" ] && ls -1 -- "$3" | sed 's/^/snapshot /'
 [ -f "$s/db/etcd/name" ] && echo "member $(cat "$s/db/etcd/name")"
 exit 0
 "#
     )
 }
 
-pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
+pub(crate) fn parse(
+    text: &str,
+    node: &NodeSettings,
+    at: Places,
+    name: &str,
+    now: SystemTime,
+) -> Result<State> {
     let of = |key: &str| {
         let mut values: Vec<String> = text
             .lines()
@@ -39,9 +49,12 @@ pub(crate) fn parse(text: &str, name: &str, now: SystemTime) -> Result<State> {
         values.sort();
         values
     };
-    let datastore = Datastore::of(of("datastore ").first().map(String::as_str))?;
+    let on_disk = Databases::read(text);
+    let datastore = on_disk.datastore(node)?;
     let ours = |backup: &String| stamp::is_stamped(backup, name);
     Ok(State {
+        stale: on_disk.stale(datastore, &at.data_dir),
+        at,
         datastore,
         backups: of("backup ").into_iter().filter(ours).collect(),
         snapshots: of("snapshot "),
@@ -73,10 +86,22 @@ impl State {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<State> {
+        let frames = "@hostname 2\nn1\n@end 0\n\n";
+        let node = NodeSettings::read(&k3s_node::Facts::parse(frames.as_bytes())?, "/c.yaml")?;
+        parse(
+            text,
+            &node,
+            Places::of("/d"),
+            "pre-upgrade",
+            SystemTime::UNIX_EPOCH,
+        )
+    }
+
     #[test]
     fn only_backups_of_the_same_name_are_ours() {
-        let text = "datastore etcd\nbackup pre-upgrade-20260102T000000Z\nbackup pre-upgrade-20260101T000000Z\nbackup notes.txt\nbackup pre-upgrade-old\nsnapshot on-demand-n1-1\n";
-        let state = parse(text, "pre-upgrade", SystemTime::UNIX_EPOCH).unwrap();
+        let text = "server\nwal\nbackup pre-upgrade-20260102T000000Z\nbackup pre-upgrade-20260101T000000Z\nbackup notes.txt\nbackup pre-upgrade-old\nsnapshot on-demand-n1-1\n";
+        let state = read(text).unwrap();
         assert_eq!(state.datastore, Datastore::Etcd);
         assert_eq!(
             state.backups,
@@ -88,15 +113,14 @@ mod tests {
     #[test]
     fn snapshots_of_a_name_are_those_of_this_node_by_their_time() {
         let files = "snapshot v-n1-10\nsnapshot v-n1-9\nsnapshot v-n1-8.zip\nsnapshot v-x-n1-1\nsnapshot v-n2-1\nsnapshot v-n1-1.part\n";
-        let text = format!("datastore etcd\nmember n1-2f39e6eb\n{files}");
-        let state = parse(&text, "v", SystemTime::UNIX_EPOCH).unwrap();
+        let text = format!("server\nwal\nmember n1-2f39e6eb\n{files}");
+        let state = read(&text).unwrap();
         assert_eq!(state.named("v"), ["v-n1-8.zip", "v-n1-9", "v-n1-10"]);
         assert_eq!(state.named("v-x"), ["v-x-n1-1"]);
     }
 
     #[test]
     fn a_node_without_a_server_is_told() {
-        assert!(parse("datastore none\n", "x", SystemTime::UNIX_EPOCH).is_err());
-        assert!(parse("", "x", SystemTime::UNIX_EPOCH).is_err());
+        assert!(read("").is_err() && read("snapshot a\n").is_err());
     }
 }

@@ -141,7 +141,7 @@ case "$2" in
 save) n=17; while [ -e "$4-n1-$n" ]; do n=$((n + 1)); done; cp ../../new "$4-n1-$n";;
 ls) echo '{"items": ['; for name in *; do
     printf '%s{"spec": {"snapshotName": "%s", "location": "file:///s/%s"}}\n' "$comma" "$name" "$name"; comma=,; done; echo ']}';;
-delete) rm -f -- "$3";;
+delete) for name; do :; done; rm -f -- "$name";;
 esac
 "#;
 

@@ -15,8 +15,9 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
 use host::{Host, Waited, wait_until};
-use k3s_certs::rotation::{self, Done, Way};
+use k3s_certs::rotation::{self, Done, Places, Way};
 use k3s_certs::{All, Fault, Standing};
+use k3s_node::NodeSettings;
 use serde::Serialize;
 use std::time::Duration;
 use told::Told;
@@ -42,7 +43,7 @@ pub struct Returned {
 
 #[derive(Serialize)]
 struct Rotation {
-    unit: &'static str,
+    unit: String,
     restarts: bool,
     rotated: bool,
     way: Option<Way>,
@@ -67,18 +68,29 @@ impl Module for K3sCertificates {
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
-        let all = match params.wanted {
-            Wanted::Summary => All::default(),
-            Wanted::Listed | Wanted::Rotated => gather(params, host)?,
-        };
-        let service = match params.wanted {
-            Wanted::Rotated => Some(rotation::look(host, &params.places())?),
-            Wanted::Listed | Wanted::Summary => None,
-        };
+        if params.wanted == Wanted::Summary || params.kubeconfigs.is_some() {
+            let all = if params.wanted == Wanted::Summary {
+                All::default()
+            } else {
+                gather(params, host, None)?
+            };
+            return Ok(State {
+                all,
+                now: host.now(),
+                places: Places::default(),
+                service: None,
+            });
+        }
+        let node = NodeSettings::look(host)?;
+        let places = Places::of_node(&node, params.data_dir.as_deref(), params.kubeconfig.as_deref());
         Ok(State {
-            all,
+            all: gather(params, host, Some(&places))?,
+            service: match params.wanted {
+                Wanted::Rotated => Some(rotation::look(host, &node, &places)?),
+                Wanted::Listed | Wanted::Summary => None,
+            },
+            places,
             now: host.now(),
-            service,
         })
     }
 
@@ -105,10 +117,10 @@ impl Module for K3sCertificates {
             expired: of(Standing::Expired),
             expiring: of(Standing::ExpiresSoon),
             not_yet_valid: of(Standing::NotYetValid),
-            table: text::table(&merged, &params.data_dir),
+            table: text::table(&merged, &after.places.data_dir),
             problem: told::problem(&merged.certificates, &merged.faults),
             rotation: before.service.as_ref().map(|service| Rotation {
-                unit: service.role.unit(),
+                unit: service.unit.clone(),
                 restarts: plan::restarts(params, before, service),
                 rotated: done.way.is_some(),
                 way: done.way,
@@ -121,21 +133,24 @@ impl Module for K3sCertificates {
     }
 }
 
-fn gather(params: &Params, host: &dyn Host) -> Result<All> {
-    let places = params.kubeconfigs.is_none().then(|| params.places());
+/// `places`: where a node's own certificates are; none where kubeconfigs are looked at.
+fn gather(params: &Params, host: &dyn Host, places: Option<&Places>) -> Result<All> {
     let mut all = if places.is_some() || !params.paths.is_empty() {
-        All::of_node(host, places.as_ref(), &params.paths)?
+        All::of_node(host, places, &params.paths)?
     } else {
         All::default()
     };
     for path in params.kubeconfigs.iter().flatten() {
         kubeconfig::read(&mut all, host, path);
     }
-    if places.is_some() && all.found.is_empty() && all.faults.is_empty() {
+    if let Some(places) = places
+        && all.found.is_empty()
+        && all.faults.is_empty()
+    {
         bail!(
             "{}: there is no certificate below {}: k3s is not installed here, or keeps its data elsewhere (data_dir)",
             host.place(),
-            params.data_dir
+            places.data_dir
         );
     }
     Ok(all)

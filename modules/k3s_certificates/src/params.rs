@@ -1,7 +1,6 @@
 //! What the user asks for.
 
 use crate::summary::Node;
-use k3s_certs::rotation::Places;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -12,8 +11,9 @@ use std::time::Duration;
 pub struct Params {
     pub wanted: Wanted,
     pub vmid: Option<u32>,
-    pub data_dir: String,
-    pub kubeconfig: String,
+    /// The node's own settings say both, where they are not given.
+    pub data_dir: Option<String>,
+    pub kubeconfig: Option<String>,
     pub paths: Vec<String>,
     pub kubeconfigs: Option<Vec<String>>,
     pub ignore: Vec<String>,
@@ -44,10 +44,8 @@ struct Options {
     state: Wanted,
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
-    #[serde(default = "data_dir")]
-    data_dir: String,
-    #[serde(default = "k3s_yaml")]
-    kubeconfig: String,
+    data_dir: Option<String>,
+    kubeconfig: Option<String>,
     paths: Option<Vec<String>>,
     kubeconfigs: Option<Vec<String>>,
     ignore: Option<Vec<String>>,
@@ -67,14 +65,6 @@ struct Options {
     lock_timeout: u64,
     nodes: Option<Vec<Value>>,
     hosts: Option<Vec<String>>,
-}
-
-fn data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
-}
-
-fn k3s_yaml() -> String {
-    "/etc/rancher/k3s/k3s.yaml".to_owned()
 }
 
 /// k3s renews within 90 or 120 days of the end, at a restart: a month before, nobody has restarted it for long.
@@ -106,7 +96,9 @@ impl TryFrom<Options> for Params {
         Ok(Self {
             wanted: options.state,
             vmid: options.vmid,
-            data_dir: options.data_dir.trim_end_matches('/').to_owned(),
+            data_dir: options
+                .data_dir
+                .map(|folder| folder.trim_end_matches('/').to_owned()),
             kubeconfig: options.kubeconfig,
             paths: options.paths.unwrap_or_default(),
             kubeconfigs: options.kubeconfigs,
@@ -132,6 +124,7 @@ impl Options {
     fn check(&self) -> Result<(), String> {
         let paths = [&self.paths, &self.kubeconfigs].into_iter().flatten().flatten();
         let named = [("data_dir", &self.data_dir), ("kubeconfig", &self.kubeconfig)].into_iter();
+        let named = named.filter_map(|(option, path)| Some((option, path.as_ref()?)));
         for (option, path) in named.chain(paths.map(|path| ("paths and kubeconfigs", path))) {
             if !path.starts_with('/') || path.contains('\n') {
                 return Err(format!("{option}: {path:?} is no absolute path"));
@@ -164,13 +157,6 @@ impl Options {
 }
 
 impl Params {
-    pub(crate) fn places(&self) -> Places {
-        Places {
-            data_dir: self.data_dir.clone(),
-            kubeconfig: self.kubeconfig.clone(),
-        }
-    }
-
     pub fn warn_window(&self) -> Duration {
         days(self.warn_days)
     }
@@ -232,6 +218,6 @@ mod tests {
     #[test]
     fn a_folder_may_end_with_a_slash() {
         let params: Params = serde_json::from_value(json!({"data_dir": "/data/k3s/"})).unwrap();
-        assert_eq!(params.data_dir, "/data/k3s");
+        assert_eq!(params.data_dir.as_deref(), Some("/data/k3s"));
     }
 }

@@ -5,7 +5,7 @@ use crate::state::State;
 use crate::told::{self, Kind};
 use ansible_module::Plan;
 use anyhow::{Result, bail};
-use k3s_certs::rotation::{self, Role, Service};
+use k3s_certs::rotation::{self, Places, Role, Service};
 use k3s_certs::{Found, Standing};
 use std::fmt;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
         .filter(|step| params.wait || !step.is_wait())
         .map(Step::Rotation)
         .collect();
-    let doubts = doubts(params, state, &all);
+    let doubts = doubts(state, &all);
     if steps.is_empty() && !doubts.is_empty() {
         bail!(
             "{}. Nothing was done about it, since new certificates may not be what is missing: set the clock right or mend the files, or have them made anew with `force: true`",
@@ -89,7 +89,7 @@ pub(crate) fn due<'a>(params: &Params, state: &'a State, service: &Service) -> V
 /// The leaves that k3s itself makes on a node of this role.
 fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'a Found> {
     let made = |found: &&Found| {
-        told::kind(&found.certificate) == Kind::Leaf && is_made(params, service.role, &found.file)
+        told::kind(&found.certificate) == Kind::Leaf && is_made(&state.places, service.role, &found.file)
     };
     state
         .all
@@ -100,14 +100,14 @@ fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'
         .collect()
 }
 
-fn is_made(params: &Params, role: Role, file: &str) -> bool {
-    let below = |folder: &str| file.starts_with(&format!("{}/{folder}/", params.data_dir));
+fn is_made(places: &Places, role: Role, file: &str) -> bool {
+    let below = |folder: &str| file.starts_with(&format!("{}/{folder}/", places.data_dir));
     match role {
         // An agent that was a server once still has that one's files.
         Role::Agent => below("agent"),
         // The API server's own for its loopback is made once, for a hundred years.
         Role::Server => {
-            file == params.kubeconfig
+            file == places.kubeconfig
                 || below("agent")
                 || (below("server/tls") && !below("server/tls/temporary-certs"))
         }
@@ -115,7 +115,7 @@ fn is_made(params: &Params, role: Role, file: &str) -> bool {
 }
 
 /// What is wrong and would not be mended by waiting for its end.
-fn doubts(params: &Params, state: &State, renewable: &[&Found]) -> Vec<String> {
+fn doubts(state: &State, renewable: &[&Found]) -> Vec<String> {
     let early = renewable
         .iter()
         .filter(|found| found.certificate.standing(state.now, Duration::ZERO) == Standing::NotYetValid)
@@ -127,7 +127,7 @@ fn doubts(params: &Params, state: &State, renewable: &[&Found]) -> Vec<String> {
                 k3s_certs::rfc3339(state.now)
             )
         });
-    let own = |file: &str| file.starts_with(&params.data_dir) || file == params.kubeconfig;
+    let own = |file: &str| file.starts_with(&state.places.data_dir) || file == state.places.kubeconfig;
     let unreadable = state.all.faults.iter().filter(|fault| own(&fault.file));
     let unreadable = unreadable.map(|fault| format!("{}: {}", fault.file, fault.error));
     early.chain(unreadable).collect()
@@ -157,7 +157,7 @@ pub(crate) fn left_over(params: &Params, state: &State, service: &Service) -> Op
         format!(
             "k3s was started anew, but left these as they were: {}. It may have stopped using a file at an upgrade: then remove it, or name it in `ignore`; else look with `journalctl -u {}`",
             left.join("; "),
-            service.role.unit()
+            service.unit
         )
     })
 }

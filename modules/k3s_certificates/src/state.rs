@@ -4,13 +4,15 @@ use crate::params::Params;
 use crate::summary::{self, Merged};
 use crate::told::{self, Told};
 use k3s_certs::All;
-use k3s_certs::rotation::Service;
+use k3s_certs::rotation::{Places, Service};
 use std::time::SystemTime;
 
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) all: All,
     pub(crate) now: SystemTime,
+    /// Where the node has its own.
+    pub(crate) places: Places,
     /// The k3s that would be restarted; looked at only for that.
     pub(crate) service: Option<Service>,
 }

@@ -73,6 +73,16 @@ fn record(state: &State) -> Option<Refusal> {
 
 fn server(state: &State) -> Option<Refusal> {
     let path = unit::path(Role::Server.unit());
+    let name = &state.units[&Role::Server].name;
+    if *name != Role::Server.unit() {
+        let evidence = format!(
+            "{} runs k3s in {name}, and a migration is only for {}",
+            state.place,
+            Role::Server.unit()
+        );
+        let advice = "rename the unit with its drop-ins, enable it, and run this again";
+        return Some(Refusal::new("unit_name", evidence, advice));
+    }
     let evidence = match state.setup() {
         Ok(Some(_)) if state.server => return None,
         Ok(Some(_)) => format!("{} has no folder {}", state.place, state.places.server()),

@@ -57,7 +57,7 @@ pub(crate) fn agent_for(params: &Params, changes: &[Frame]) -> State {
         ("systemd", "yes"),
         ("unit:k3s-agent.service", AGENT),
         (
-            "env:k3s-agent.service",
+            "variables:/etc/systemd/system/k3s-agent.service.env",
             "K3S_TOKEN=labtoken\nK3S_URL=https://10.99.0.101:6443\n",
         ),
         ("show", &show),

@@ -84,9 +84,11 @@ impl Module for K3sInstall {
             Act::Images { file, dest, binary } => airgap::bring_images(params, host, file, dest, binary),
             Act::SaveRecord(record) => steps::save(params, host, record, journal),
             Act::Swap { binary, staged, .. } => steps::swap(params, host, binary, staged.as_deref(), journal),
-            Act::RunScript { setup, have_binary } => {
-                steps::run_script(params, host, setup, *have_binary, journal)
-            }
+            Act::RunScript {
+                setup,
+                have_binary,
+                links,
+            } => steps::run_script(params, host, setup, *have_binary, *links, journal),
             Act::Prove(proof) => steps::prove(params, host, proof, journal),
             Act::Restart { setup } => steps::restart(params, host, setup, journal),
             Act::Wait(wanted) => steps::wait(params, host, wanted, journal),

@@ -16,6 +16,8 @@ pub(crate) struct Node {
     pub(crate) ready_message: String,
     /// Condition `EtcdIsVoter`; nothing where the Node has none.
     pub(crate) voter: Option<bool>,
+    /// The machine that last spoke for it.
+    pub(crate) machine_id: Option<String>,
     /// When its Lease was last renewed: the only sign of life that is seconds old. The node object itself says
     /// `Ready` for 40 s after its death.
     pub(crate) renewed: Option<u64>,
@@ -80,11 +82,11 @@ impl Node {
         let condition = |name: &str| conditions.iter().find(|it| it.r#type == name);
         let is_true = |it: &Condition| it.status == "True";
         let ready = condition("Ready");
+        let text = |key: &str| node_info.get(key)?.as_str().map(str::to_owned);
         let internal = addresses.iter().filter(|address| address.r#type == "InternalIP");
         Some(Self {
-            running: node_info
-                .get("kubeletVersion")
-                .and_then(|value| value.as_str()?.parse().ok()),
+            running: text("kubeletVersion").and_then(|version| version.parse().ok()),
+            machine_id: text("machineID").filter(|id| !id.is_empty()),
             internal_ips: internal
                 .filter_map(|address| address.address.parse().ok())
                 .collect(),

@@ -98,6 +98,7 @@ impl Params {
         let variables: Variables = variables.collect();
         Some(Setup {
             role: self.role?,
+            name: self.role?.unit().to_owned(),
             binary: DEFAULT_BINARY.to_owned(),
             args: self.args.clone()?,
             unit: None,

@@ -63,6 +63,8 @@ pub(crate) enum Act {
     RunScript {
         setup: Box<Setup>,
         have_binary: bool,
+        /// Whether it makes kubectl and the like of k3s.
+        links: bool,
     },
     Prove(Box<Proof>),
     Restart {
@@ -104,16 +106,17 @@ impl fmt::Display for Act {
             Self::RunScript {
                 setup,
                 have_binary: true,
-            } => write!(f, "run the install script for {}", setup.role.unit()),
+                ..
+            } => write!(f, "run the install script for {}", setup.name),
             Self::RunScript { setup, .. } => write!(
                 f,
                 "run the install script for {}, which downloads k3s itself",
-                setup.role.unit()
+                setup.name
             ),
             Self::Prove(_) => {
                 f.write_str("prove that role, arguments, environment and configuration are as before")
             }
-            Self::Restart { setup } => write!(f, "restart {}", setup.role.unit()),
+            Self::Restart { setup } => write!(f, "restart {}", setup.name),
             Self::Wait(wanted) => write!(f, "wait for {wanted}"),
             Self::DropRecord { .. } => f.write_str("remove the install record"),
         }
@@ -145,8 +148,27 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let mut plan = Plan::of(acts.into_iter().map(Step).collect());
     if !plan.steps.is_empty() && params.state == Wanted::Present {
         plan.diff = diff(params, state);
+        plan.warnings.extend(bystanders(state));
     }
     Ok(plan)
+}
+
+/// Units with k3s's name that are none of its services: mentioned where something is changed, and left alone.
+fn bystanders(state: &State) -> Option<String> {
+    let named: Vec<&str> = state
+        .units
+        .bystanders
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.starts_with("k3s"))
+        .collect();
+    (!named.is_empty()).then(|| {
+        format!(
+            "{} of {}: no k3s runs in it, left alone",
+            named.join(", "),
+            state.place
+        )
+    })
 }
 
 /// The steps, or the reasons why there are none.
@@ -351,6 +373,7 @@ fn whole(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     steps.push(Act::RunScript {
         setup: setup(),
         have_binary: swap || has_binary(params, state),
+        links: aim.setup.unit.is_none() || state.has_links,
     });
     let proof = Proof {
         setup: aim.setup.clone(),

@@ -125,7 +125,7 @@ impl Look {
     }
 
     fn unit_missing(&self, wanted: &Readiness, since: u64) -> Result<(), String> {
-        let unit = wanted.setup.role.unit();
+        let unit = &wanted.setup.name;
         let Show {
             active,
             main_pid,
@@ -211,7 +211,7 @@ fn still_activating(wanted: &Readiness, ready: Duration) -> String {
         "{} was Ready after {} s; {} is still activating. That is normal: it becomes active with the next heartbeat of the node, within {} min, and k3s applies network policies there from then on",
         wanted.name(),
         ready.as_secs(),
-        wanted.setup.role.unit(),
+        wanted.setup.name,
         LATEST_HEARTBEAT.as_secs().div_ceil(60),
     )
 }
@@ -258,7 +258,7 @@ fn settled(
     now: Duration,
     good: &mut Option<Good>,
 ) -> Result<Result<(), String>> {
-    let unit = wanted.setup.role.unit();
+    let unit = &wanted.setup.name;
     if look.show.active == "failed" {
         bail!("{unit} has failed, and systemd does not start it again");
     }
@@ -286,7 +286,7 @@ fn settled(
 /// A look that failed for a moment is one more thing that is missing: a container that swaps or an API that hangs may
 /// come back.
 fn look(host: &dyn Host, wanted: &Readiness) -> Result<Result<Look, String>> {
-    let unit = wanted.setup.role.unit();
+    let unit = &wanted.setup.name;
     match host.run(&script::look(&wanted.places, &wanted.setup)) {
         Ok(output) => Look::parse(&output.stdout, unit)
             .with_context(|| format!("looking at {unit} in {}", host.place()))

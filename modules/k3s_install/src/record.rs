@@ -32,6 +32,8 @@ struct Written {
     saved_at: u64,
     proven_at: Option<u64>,
     role: Role,
+    /// Left out by those who knew no other name than the role's.
+    name: Option<String>,
     #[serde(default = "default_binary")]
     binary: String,
     args: Vec<String>,
@@ -57,6 +59,7 @@ impl Record {
         Ok(Self {
             setup: Setup {
                 role: written.role,
+                name: written.name.unwrap_or_else(|| written.role.unit().to_owned()),
                 binary: written.binary,
                 args: written.args,
                 unit: written.unit,
@@ -74,6 +77,7 @@ impl Record {
     pub(crate) fn to_text(&self) -> String {
         let Setup {
             role,
+            name,
             binary,
             args,
             unit,
@@ -87,6 +91,7 @@ impl Record {
             "saved_at": self.saved_at,
             "proven_at": self.proven_at,
             "role": role,
+            "name": name,
             "binary": binary,
             "args": args,
             "unit": unit,
@@ -105,6 +110,7 @@ mod tests {
     fn what_is_written_is_read_again() {
         let setup = Setup {
             role: Role::Agent,
+            name: "k3s-node.service".to_owned(),
             binary: "/opt/bin/k3s".to_owned(),
             args: vec!["--a".to_owned(), "two\nlines".to_owned()],
             unit: None,
@@ -118,7 +124,9 @@ mod tests {
             saved_at: 7,
             proven_at: Some(9),
         };
-        assert_eq!(Record::parse(&record.to_text()), Ok(record));
+        assert_eq!(Record::parse(&record.to_text()).as_ref(), Ok(&record));
+        let older = record.to_text().replace(r#""name":"k3s-node.service","#, "");
+        assert_eq!(Record::parse(&older).unwrap().setup.name, "k3s-agent.service");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use ansible_module::Refusal;
 use k3s_node::unit::{self, Unit};
 use k3s_node::{Role, Show};
 
+/// A kubelet renews its Lease every 10 s; Kubernetes gives it 40 s.
+const LEASE_LASTS: u64 = 40;
+
 /// Whether this is the node that is meant, and one that can be read: asked at every run, also where there is
 /// nothing to do.
 pub(crate) fn of_node(params: &Params, state: &State) -> Vec<Refusal> {
@@ -30,6 +33,8 @@ pub(crate) fn of_node(params: &Params, state: &State) -> Vec<Refusal> {
 pub(crate) fn of_install(params: &Params, state: &State, aim: &Aim) -> Vec<Refusal> {
     let checks = [
         operators_lines(state, aim),
+        name_of_unit(aim),
+        split_roles(state, aim),
         args(params, state),
         downgrade(params, state),
         space(params, state),
@@ -57,13 +62,9 @@ fn record(state: &State) -> Option<Refusal> {
 }
 
 fn units(state: &State) -> Option<Refusal> {
-    if let Some(name) = state.other_units.first() {
-        let evidence = format!(
-            "there is a unit {}, made with INSTALL_K3S_NAME or by hand",
-            unit::path(name)
-        );
-        let advice =
-            "only k3s.service and k3s-agent.service are known; remove it, or upgrade this node by hand";
+    if let Some(name) = state.units.more.first() {
+        let evidence = format!("the unit {} starts a k3s too", unit::path(name));
+        let advice = "a machine is one node: stop and remove the unit that is not to be, or let its ExecStart run k3s itself where a shell does";
         return Some(Refusal::new("other_unit", evidence, advice));
     }
     two_units(state)
@@ -84,16 +85,21 @@ fn two_units(state: &State) -> Option<Refusal> {
         .or(only)
         .unwrap_or(Role::Agent)
         .other();
+    let name = &state.units[&stray].name;
     let advice = format!(
-        "a node has one role; if it is a k3s {}, run `systemctl disable --now {}` and remove {} and {}",
+        "a node has one role; if it is a k3s {}, run `systemctl disable --now {name}` and remove {} and {}",
         stray.other(),
-        stray.unit(),
-        unit::path(stray.unit()),
-        unit::env_path(stray.unit())
+        unit::path(name),
+        unit::env_path(name)
     );
     Some(Refusal::new(
         "two_units",
-        format!("{} has both k3s.service and k3s-agent.service", state.place),
+        format!(
+            "{} has both {} and {}",
+            state.place,
+            state.units[&Role::Server].name,
+            state.units[&Role::Agent].name
+        ),
         advice,
     ))
 }
@@ -106,23 +112,16 @@ fn has_process(show: &Show) -> bool {
 
 fn unit_elsewhere(state: &State) -> Option<Refusal> {
     Role::ALL.into_iter().find_map(|role| {
-        let show = &state.units[&role].show;
+        let (name, show) = (&state.units[&role].name, &state.units[&role].show);
         if show.enabled.starts_with("masked") || show.load == "masked" {
-            let advice = format!(
-                "somebody does not want it to run; `systemctl unmask {}` if that is over",
-                role.unit()
-            );
-            return Some(Refusal::new(
-                "masked",
-                format!("{} is masked", role.unit()),
-                advice,
-            ));
+            let advice =
+                format!("somebody does not want it to run; `systemctl unmask {name}` if that is over");
+            return Some(Refusal::new("masked", format!("{name} is masked"), advice));
         }
-        let foreign = !show.fragment.is_empty() && show.fragment != unit::path(role.unit());
+        let foreign = !show.fragment.is_empty() && show.fragment != unit::path(name);
         foreign.then(|| {
             let evidence = format!(
-                "systemd has {} from {}, which the install script did not write",
-                role.unit(),
+                "systemd has {name} from {}, which the install script did not write",
                 show.fragment
             );
             Refusal::new(
@@ -136,7 +135,10 @@ fn unit_elsewhere(state: &State) -> Option<Refusal> {
 
 fn replayable(state: &State) -> Option<Refusal> {
     let (role, why) = state.before().err()?;
-    let evidence = format!("{} cannot be replayed: {why}", unit::path(role.unit()));
+    let evidence = format!(
+        "{} cannot be replayed: {why}",
+        unit::path(&state.units[&role].name)
+    );
     let advice = "run the install script once by hand with the right role and arguments, or mend the unit";
     Some(Refusal::new("unit", evidence, advice))
 }
@@ -148,10 +150,7 @@ fn drop_in(state: &State) -> Option<Refusal> {
     (word != before.role.word() || replaced.binary != before.binary).then(|| {
         let evidence = format!(
             "a drop-in of {} runs {} {word}, where the unit runs {} {}",
-            before.role.unit(),
-            replaced.binary,
-            before.binary,
-            before.role
+            before.name, replaced.binary, before.binary, before.role
         );
         Refusal::new(
             "drop_in",
@@ -184,6 +183,14 @@ fn node_name(params: &Params, state: &State) -> Option<Refusal> {
 
 fn internal_ip(state: &State) -> Option<Refusal> {
     let node = state.node.as_ref().filter(|_| state.asked == state.places.node)?;
+    // A machine that was off may come back with another address. While the node is alive its address is its own.
+    let same_machine = node.machine_id.is_some() && node.machine_id == state.machine_id;
+    let alive = node
+        .renewed
+        .is_some_and(|renewed| renewed + LEASE_LASTS > state.now);
+    if same_machine && !alive {
+        return None;
+    }
     let foreign = node
         .internal_ips
         .iter()
@@ -207,14 +214,32 @@ fn config(state: &State) -> Option<Refusal> {
 
 fn operators_lines(state: &State, aim: &Aim) -> Option<Refusal> {
     let text = aim.setup.unit.as_deref()?;
-    let lines = Unit::parse(text).operators_lines(aim.setup.role.unit());
+    let lines = Unit::parse(text).operators_lines(&aim.setup.name);
     (!lines.is_empty()).then(|| {
         let path = aim.setup.unit_path();
         // A line may be an Environment= with a token.
         let keys: Vec<&str> = lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(key, _)| key)).collect();
         let evidence = format!("{path} on {} has lines that the install script does not write: {}", state.place, keys.join(", "));
-        let advice = format!("the script writes the unit anew and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.role.unit());
+        let advice = format!("the script writes the unit anew and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.name);
         Refusal::new("operators_lines", evidence, advice)
+    })
+}
+
+/// The script writes the unit anew, under a name that it forms itself.
+fn name_of_unit(aim: &Aim) -> Option<Refusal> {
+    let evidence = aim.setup.script_name().err()?;
+    let advice = "rename the unit to k3s-<name>.service with its drop-ins, enable it, and run this again";
+    Some(Refusal::new("unit_name", evidence, advice))
+}
+
+/// After a restart each server is asked for its own API and, where it keeps etcd, for its vote.
+fn split_roles(state: &State, aim: &Aim) -> Option<Refusal> {
+    let parts = ["disable-apiserver", "disable-etcd"];
+    let split = state.split.iter().find(|part| parts.contains(part))?;
+    (aim.setup.role == Role::Server).then(|| {
+        let evidence = format!("{} is a server with {split}, which does part of a server's work", state.place);
+        let advice = "servers are seen ready by their own API and their own etcd, which this one has not both of: upgrade it by hand";
+        Refusal::new("split_roles", evidence, advice)
     })
 }
 

@@ -39,7 +39,7 @@ pub struct Journal {
     pub(crate) restarted_at: Option<u64>,
     pub(crate) ready: Option<Ready>,
     /// The unit that was waited for, and what must not show in its journal's lines.
-    pub(crate) unit: Option<&'static str>,
+    pub(crate) unit: Option<String>,
     pub(crate) secrets: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ pub struct Journal {
 pub struct Returned {
     role: Option<Role>,
     node_name: String,
-    unit: Option<&'static str>,
+    unit: Option<String>,
     enabled: Option<bool>,
     active: Option<String>,
     installed: Option<String>,
@@ -99,7 +99,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
     Returned {
         role: setup.as_ref().map(|setup| setup.role),
         node_name: after.places.node.clone(),
-        unit: setup.as_ref().map(|setup| setup.role.unit()),
+        unit: setup.as_ref().map(|setup| setup.name.clone()),
         enabled: setup.as_ref().map(|setup| setup.enabled),
         active: files.map(|files| files.show.active.clone()),
         installed: after.binary.version.as_ref().map(ToString::to_string),

@@ -29,7 +29,7 @@ pub(crate) fn gather(places: &Places, ask: bool) -> Command {
 
 pub(crate) fn look(places: &Places, setup: &Setup) -> Command {
     let program = of_places(places)
-        .with("unit", setup.role.unit())
+        .with("unit", &setup.name)
         .with("role", setup.role.word());
     program.end(&[NODE, include_str!("programs/look.sh")].concat())
 }
@@ -102,11 +102,12 @@ pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {
     )
 }
 
-/// The run of the install script. `have_binary`: it is in place, and the script downloads nothing.
-pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool) -> Command {
+/// The run of the install script. `have_binary`: it is in place, and the script downloads nothing. `links`: it makes kubectl,
+/// crictl and ctr of k3s.
+pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> Command {
     let program = Program::new(&setup.binary)
-        .with("unit", setup.role.unit())
-        .with("inputs", &inputs(params, setup, have_binary))
+        .with("unit", &setup.name)
+        .with("inputs", &inputs(params, setup, have_binary, links))
         .flag("enabled", setup.enabled)
         .flag("keep_env", setup.env.is_some())
         .with("env_text", setup.env.as_deref().unwrap_or_default());
@@ -120,7 +121,7 @@ pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool) -> Comm
 }
 
 /// What the script is told, as the first lines of its own program.
-fn inputs(params: &Params, setup: &Setup, have_binary: bool) -> String {
+fn inputs(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> String {
     let mut text = String::new();
     let mut export = |key: &str, value: &str| {
         let _ = writeln!(text, "export {key}={}", words::shell(value));
@@ -132,6 +133,13 @@ fn inputs(params: &Params, setup: &Setup, have_binary: bool) -> String {
     export("INSTALL_K3S_BIN_DIR", folder_of(&setup.binary));
     if have_binary {
         export("INSTALL_K3S_SKIP_DOWNLOAD", "true");
+    }
+    if let Ok(Some(name)) = setup.script_name() {
+        export("INSTALL_K3S_NAME", name);
+    }
+    // Whoever installed it without wanted none.
+    if !links {
+        export("INSTALL_K3S_SYMLINK", "skip");
     }
     if let Some(url) = &params.download_url {
         // Scripts since 2026 ask for the second and warn about the first, which older ones ask for.
@@ -163,7 +171,7 @@ pub(crate) fn folder_of(binary: &str) -> &str {
 /// `record`: the text that says that the files are proven, where there is a record.
 pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> Command {
     let program = Program::new(&setup.binary)
-        .with("unit", setup.role.unit())
+        .with("unit", &setup.name)
         .with("record", record.unwrap_or_default());
     program.end_after_turn(
         params.lock_timeout,
@@ -175,7 +183,7 @@ pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> C
 /// `unit` is the unit's text as it was; `intruder` a unit that was not there before.
 pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Option<&str>) -> Command {
     let program = Program::new(&setup.binary)
-        .with("unit", setup.role.unit())
+        .with("unit", &setup.name)
         .with("unit_text", unit)
         .with("intruder", intruder.unwrap_or_default())
         .flag("enabled", setup.enabled)
@@ -226,6 +234,7 @@ mod tests {
     fn setup() -> Setup {
         Setup {
             role: Role::Agent,
+            name: Role::Agent.unit().to_owned(),
             binary: "/opt/bin/k3s".to_owned(),
             args: ["--token", "s3cr3t", "--kubelet-arg=a  b", "it's"]
                 .map(str::to_owned)
@@ -238,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_script_gets_its_inputs_and_nothing_of_them_is_an_argument() {
-        let command = install(&params(), &setup(), true);
+        let command = install(&params(), &setup(), true, true);
         assert_eq!(command.argv, ["/bin/sh", "-s"]);
         let expected = "export INSTALL_K3S_VERSION='v1.31.5+k3s1'
 export INSTALL_K3S_SKIP_START='true'
@@ -249,8 +258,17 @@ export GITHUB_URL='http://10.99.0.1:8080/releases'
 export INSTALL_K3S_ARTIFACT_URL='http://10.99.0.1:8080/releases/download'
 export K3S_URL='https://a:6443'
 set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
-        assert_eq!(inputs(&params(), &setup(), true), expected);
-        assert!(!inputs(&params(), &setup(), false).contains("SKIP_DOWNLOAD"));
+        assert_eq!(inputs(&params(), &setup(), true, true), expected);
+        assert!(!inputs(&params(), &setup(), false, true).contains("SKIP_DOWNLOAD"));
+        let node = Setup {
+            name: "k3s-node.service".to_owned(),
+            ..setup()
+        };
+        let text = inputs(&params(), &node, true, false);
+        assert!(
+            text.contains("INSTALL_K3S_NAME='node'\n") && text.contains("INSTALL_K3S_SYMLINK='skip'\n"),
+            "{text}"
+        );
     }
 
     #[test]

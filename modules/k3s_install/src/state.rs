@@ -84,12 +84,16 @@ pub struct State {
     /// The node that the API was asked about.
     pub(crate) asked: String,
     pub(crate) units: Units,
-    /// Other k3s units: `k3s-<name>.service`.
-    pub(crate) other_units: Vec<String>,
+    /// By which a machine is told from another one.
+    pub(crate) machine_id: Option<String>,
+    /// Whether kubectl, crictl or ctr beside the binary is k3s.
+    pub(crate) has_links: bool,
     pub(crate) recorded: Recorded,
     pub(crate) config_fault: Option<String>,
     /// SHA-256 sums of the configuration files, by path.
     pub(crate) config_hashes: BTreeMap<String, String>,
+    /// What this server leaves to others of its cluster, by the names of the switches.
+    pub(crate) split: Vec<&'static str>,
     /// Whether arguments, files or environment name a server to join.
     pub(crate) has_server_to_join: bool,
     pub(crate) binary: Binary,
@@ -119,10 +123,12 @@ impl State {
             places: asked.at.clone(),
             asked: facts.lossy("asked").unwrap_or_default(),
             units: Units::read(facts)?,
-            other_units: facts.below("other:").into_iter().map(|(name, _)| name).collect(),
+            machine_id: facts.lossy("machine-id"),
+            has_links: !facts.below("link:").is_empty(),
             recorded,
             config_fault: config.fault.clone(),
             config_hashes: hashes(&facts.lossy("hashes").unwrap_or_default()),
+            split: Vec::new(),
             has_server_to_join: false,
             binary: binary(facts),
             data: data(facts),
@@ -152,6 +158,7 @@ impl State {
             environment: &environment,
         };
         self.has_server_to_join = settings.has_server();
+        self.split = settings.split_roles();
         self.places = Places {
             binary: setup.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary),
             data: settings.data_dir(),

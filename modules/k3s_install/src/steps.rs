@@ -121,10 +121,11 @@ pub(crate) fn run_script(
     host: &dyn Host,
     setup: &Setup,
     have_binary: bool,
+    links: bool,
     journal: &mut Journal,
 ) -> Result<()> {
     journal.phase = Phase::Changing;
-    let output = host.run(&script::install(params, setup, have_binary))?;
+    let output = host.run(&script::install(params, setup, have_binary, links))?;
     let said = mask::scrub(
         &format!("{}{}", output.text(), output.error_text()),
         &secrets(setup),
@@ -174,7 +175,7 @@ fn differences(params: &Params, proof: &Proof, found: &State) -> Vec<String> {
     };
     let other = proof.setup.role.other();
     if found.units[&other].text.is_some() {
-        differences.push(format!("a unit {} has appeared", other.unit()));
+        differences.push(format!("a unit {} has appeared", found.units[&other].name));
     }
     if found.config_hashes != proof.config_hashes {
         differences.push("the configuration files have changed meanwhile".to_owned());
@@ -200,7 +201,7 @@ pub(crate) fn restart(params: &Params, host: &dyn Host, setup: &Setup, journal: 
     done(
         host,
         &script::restart(params, setup, record.as_deref()),
-        &format!("restarting {}", setup.role.unit()),
+        &format!("restarting {}", setup.name),
     )?;
     journal.restarted_at = Some(now);
     Ok(())
@@ -214,7 +215,7 @@ pub(crate) fn wait(
 ) -> Result<()> {
     journal.phase = Phase::Proven;
     journal.secrets = secrets(&wanted.setup);
-    journal.unit = Some(wanted.setup.role.unit());
+    journal.unit = Some(wanted.setup.name.clone());
     let since = wanted.since.or(journal.restarted_at).unwrap_or(0);
     let (limit, settle) = (
         Duration::from_secs(params.timeout),

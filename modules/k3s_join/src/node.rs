@@ -5,10 +5,10 @@ use anyhow::{Context, Result};
 use host::Host;
 use k3s_node::facts::{Facts, own_addresses};
 use k3s_node::program::UNITS;
-use k3s_node::settings::{self, Config, DEFAULT_CONFIG, DEFAULT_DATA, Given, Settings};
+use k3s_node::settings::{self, DEFAULT_CONFIG, DEFAULT_DATA, Given, Settings};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::shared::Said;
-use k3s_node::{Program, Role, Setup, Told, Units};
+use k3s_node::{Config, Program, Role, Setup, Told, Units, config};
 use k3s_types::K3sVersion;
 use std::net::IpAddr;
 use time::OffsetDateTime;
@@ -54,7 +54,6 @@ pub struct Node {
     pub(crate) data_dir: String,
     pub(crate) config_path: String,
     /// The configuration without our own file.
-    pub(crate) files: Vec<(String, String)>,
     pub(crate) config: Config,
     pub(crate) ours: Option<String>,
     pub(crate) ca: Option<String>,
@@ -124,8 +123,7 @@ impl Node {
         let units = Units::read(facts)?;
         let setup = units.on_disk();
         let told = units.told(setup.as_ref().ok().and_then(Option::as_ref));
-        let mut files = facts.below("config:");
-        files.sort_by_key(|(path, _)| (path != config_path, path.clone()));
+        let mut files = config::files(facts, config_path);
         let ours = ours(config_path);
         let own = files.iter().position(|(path, _)| *path == ours);
         let own = own.map(|at| files.remove(at).1);
@@ -170,7 +168,6 @@ impl Node {
             ahead: ahead(facts),
             setup,
             told,
-            files,
             config,
             ours: own,
         })
@@ -179,7 +176,7 @@ impl Node {
     pub(crate) fn said(&self) -> Said<'_> {
         Said {
             args: &self.told.args,
-            files: &self.files,
+            config: &self.config,
         }
     }
 

@@ -312,6 +312,8 @@ fn what_is_not_the_node_that_is_meant_is_refused() {
         &[("unit:k3s.service", "[Service]\n")],
         "unit",
     );
+    let other_name = "unit:k3s-node.service";
+    refused(Role::Agent, json!({}), &[(other_name, AGENT_UNIT)], "unit_name");
     let path = "config:/etc/rancher/k3s/config.yaml";
     refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
     let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");

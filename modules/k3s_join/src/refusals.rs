@@ -62,6 +62,13 @@ fn other_role(role: Role, node: &Node) -> Option<Refusal> {
 }
 
 fn unit(node: &Node) -> Option<Refusal> {
+    if let Ok(Some(setup)) = &node.setup
+        && setup.name != setup.role.unit()
+    {
+        let evidence = format!("k3s is installed there in {}, made by something else", setup.name);
+        let advice = "a node that is in a cluster already need not join one; to have it join this one, uninstall k3s there first";
+        return Some(Refusal::new("unit_name", evidence, advice));
+    }
     let (role, why) = node.setup.as_ref().err()?;
     let evidence = format!("the unit {} cannot be read: {why}", role.unit());
     Some(Refusal::new("unit", evidence, "mend it, or uninstall k3s there"))

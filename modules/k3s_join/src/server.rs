@@ -3,8 +3,9 @@
 use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
 use k3s_node::facts::Facts;
+use k3s_node::settings::Datastore as Kept;
 use k3s_node::shared::{Said, Shared};
-use k3s_node::{Installed, Program, Role};
+use k3s_node::{NodeSettings, Program, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ const PORT: &str = "6443";
 pub enum Datastore {
     Etcd,
     Sqlite,
-    /// Neither is on its disk.
+    /// By its settings, whatever is on its disk.
     #[default]
     External,
 }
@@ -44,7 +45,7 @@ pub struct Read {
 
 impl Read {
     pub(crate) fn look(host: &dyn Host, role: Role, url: Option<&str>) -> Result<Self> {
-        let installed = Installed::look(host, Role::Server)?;
+        let installed = NodeSettings::look_for(host, Role::Server)?;
         let settings = installed.settings();
         let program = Program::new(&installed.binary).with("data", &settings.data_dir());
         let output = host
@@ -54,7 +55,7 @@ impl Read {
         Self::of(&installed, &facts, role, url).with_context(|| host.place())
     }
 
-    pub(crate) fn of(installed: &Installed, facts: &Facts, role: Role, url: Option<&str>) -> Result<Self> {
+    pub(crate) fn of(installed: &NodeSettings, facts: &Facts, role: Role, url: Option<&str>) -> Result<Self> {
         let settings = installed.settings();
         let text = |name: &str| {
             let text = facts.lossy(name);
@@ -74,7 +75,7 @@ impl Read {
         let port = port.map_or_else(|| PORT.to_owned(), |given| given.value);
         let said = Said {
             args: &installed.told.args,
-            files: &installed.config_files,
+            config: &installed.config,
         };
         Ok(Self {
             server: Server {
@@ -84,10 +85,10 @@ impl Read {
                     .as_ref()
                     .map(ToString::to_string)
                     .context("its k3s does not tell its version")?,
-                datastore: match facts.lossy("datastore").as_deref() {
-                    Some("etcd") => Datastore::Etcd,
-                    Some(_) => Datastore::Sqlite,
-                    None => Datastore::External,
+                datastore: match settings.datastore(facts.lossy("wal").is_some()) {
+                    Kept::Etcd | Kept::OfOtherServers => Datastore::Etcd,
+                    Kept::Sqlite => Datastore::Sqlite,
+                    Kept::External => Datastore::External,
                 },
                 ca: ca + "\n",
                 settings: said.shared(),

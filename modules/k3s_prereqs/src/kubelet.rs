@@ -3,7 +3,7 @@
 
 use crate::params::Params;
 use k3s_node::shared::Said;
-use k3s_node::{Facts, Role, Setup};
+use k3s_node::{Config, Facts, NodeSettings};
 use serde_yaml_ng::Value;
 
 /// By this name `k3s_config` writes what the inventory says.
@@ -18,8 +18,8 @@ pub(crate) struct Kubelet {
 }
 
 impl Kubelet {
-    pub(crate) fn read(facts: &Facts, params: &Params) -> Self {
-        let words = arguments(facts, params);
+    pub(crate) fn read(facts: &Facts, node: &NodeSettings, params: &Params) -> Self {
+        let words = arguments(node, params);
         let files = drop_ins(facts);
         let file = |read: fn(&Value) -> Option<bool>| files.iter().rev().find_map(read);
         Self {
@@ -34,26 +34,20 @@ impl Kubelet {
 
 /// `kubelet-arg` of the command line and of the files, as k3s adds them up. A node that is installed has its own file: what the inventory says
 /// is not written there again.
-fn arguments(facts: &Facts, params: &Params) -> Vec<String> {
-    let unit = Role::ALL.into_iter().find_map(|role| {
-        let text = facts.lossy(&format!("unit:{}", role.unit()))?;
-        Setup::of_unit(role, &text, None, true).ok()
-    });
-    let mut files = facts.below("config:");
-    if unit.is_none()
-        && let Some(config) = &params.config
-    {
+fn arguments(node: &NodeSettings, params: &Params) -> Vec<String> {
+    let installed = node.setup.as_ref().is_ok_and(Option::is_some);
+    let mut files = node.config_files.clone();
+    if !installed && let Some(config) = &params.config {
         files.retain(|(path, _)| path != OURS);
         files.push((
             OURS.to_owned(),
             serde_yaml_ng::to_string(config).unwrap_or_default(),
         ));
+        files.sort();
     }
-    files.sort();
-    let args = unit.map(|setup| setup.args).unwrap_or_default();
     let said = Said {
-        args: &args,
-        files: &files,
+        args: &node.told.args,
+        config: &Config::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str()))),
     };
     said.every("kubelet-arg")
 }
@@ -98,16 +92,18 @@ fn drop_ins(facts: &Facts) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::samples::params;
+    use k3s_node::settings::DEFAULT_CONFIG;
     use serde_json::json;
     use std::fmt::Write as _;
 
     fn read(files: &[(&str, &str)], config: serde_json::Value) -> (Option<bool>, Option<bool>) {
         let mut text = String::new();
-        for (name, content) in files.iter().chain([&("end", "")]) {
+        for (name, content) in files.iter().chain([&("hostname", "n1"), &("end", "")]) {
             let _ = write!(text, "@{name} {}\n{content}\n", content.len());
         }
         let facts = Facts::parse(text.as_bytes()).unwrap();
-        let kubelet = Kubelet::read(&facts, &params(json!({"vmid": 111, "config": config})));
+        let node = NodeSettings::read(&facts, DEFAULT_CONFIG).unwrap();
+        let kubelet = Kubelet::read(&facts, &node, &params(json!({"vmid": 111, "config": config})));
         (kubelet.fails_on_cgroup_v1, kubelet.in_user_namespace)
     }
 

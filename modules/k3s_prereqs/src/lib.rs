@@ -20,7 +20,8 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::{Facts, Program};
+use k3s_node::settings::DEFAULT_CONFIG;
+use k3s_node::{Facts, Program, program};
 use state::{Family, UNIT};
 use std::time::Duration;
 
@@ -89,7 +90,8 @@ fn gather(params: &Params) -> Command {
     Program::new(BINARY)
         .with("packages", &packages.join(" "))
         .with("data_dir", params.data_dir())
-        .end(include_str!("programs/gather.sh"))
+        .with("config", DEFAULT_CONFIG)
+        .end(&[program::UNITS, include_str!("programs/gather.sh")].concat())
 }
 
 fn package_command(params: &Params, family: Family, packages: &[String]) -> Command {

@@ -4,7 +4,8 @@ use crate::kubelet::Kubelet;
 use crate::params::Params;
 use anyhow::{Context, Result};
 use host::pct::Config;
-use k3s_node::{Facts, Show};
+use k3s_node::settings::DEFAULT_CONFIG;
+use k3s_node::{Facts, NodeSettings, Show};
 use k3s_types::K3sVersion;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -148,15 +149,15 @@ impl State {
         config: Option<Config>,
     ) -> Result<Self> {
         let os = Os::parse(&facts.lossy("os-release").unwrap_or_default());
-        let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
+        let node = NodeSettings::read(facts, DEFAULT_CONFIG)?;
+        let shows = Show::parse(&facts.lossy("kmsg-show").unwrap_or_default());
         let show = shows.get(UNIT_NAME);
         let (free_mb, disk_type) = disk(facts).context("df says nothing of /var/lib")?;
-        let version = facts.lossy("binary-version");
         Ok(Self {
             place,
             outside,
             config,
-            systemd: facts.lossy("systemd").is_some(),
+            systemd: node.systemd,
             kernel: facts.lossy("kernel").unwrap_or_default(),
             kmsg: Kmsg {
                 kind: facts.lossy("kmsg"),
@@ -168,8 +169,8 @@ impl State {
                 active: show.is_some_and(|show| show.active == "active"),
             },
             sysctls: sysctls(facts),
-            kubelet: Kubelet::read(facts, params),
-            k3s: version.and_then(|text| K3sVersion::from_version_output(&text).ok()),
+            kubelet: Kubelet::read(facts, &node, params),
+            k3s: node.version,
             cgroup: Cgroup {
                 version: facts
                     .lossy("cgroup-version")

@@ -3,9 +3,7 @@
 use anyhow::{Context, Result, bail};
 use host::{Host, Waited, wait_until};
 use k3s_node::facts::{Facts, rfc3339};
-use k3s_node::settings::DEFAULT_DATA;
-use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{Program, Role, Show, words};
+use k3s_node::{NodeSettings, Program, Role, Show, words};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -24,18 +22,26 @@ pub struct Node {
     pub(crate) missing: Option<String>,
 }
 
-fn program() -> Program {
-    Program::new(DEFAULT_BINARY).with("data", DEFAULT_DATA)
+/// Of a node without k3s, what the unit of a server would be.
+fn unit_of(settings: &NodeSettings) -> (Role, String) {
+    let role = settings.role().unwrap_or(Role::Server);
+    (role, settings.units[&role].name.clone())
+}
+
+fn program(settings: &NodeSettings) -> Program {
+    Program::new(&settings.binary)
+        .with("data", &settings.settings().data_dir())
+        .with("unit", &unit_of(settings).1)
 }
 
 /// Waits a moment: a node comes back by itself, unless the restored cluster does not know it.
 pub(crate) fn look(host: &dyn Host, name: &str, patience: Duration) -> Result<Node> {
-    let mut role = Role::Server;
+    let settings = NodeSettings::look(host)?;
+    let (role, unit) = unit_of(&settings);
     let waited = wait_until(host, patience, LOOK_EVERY, || {
-        let look = program().with("node", name).end(LOOK);
+        let look = program(&settings).with("node", name).end(LOOK);
         let output = host.run(&look)?.succeed(&host.place(), "looking at the node")?;
-        let (seen, missing) = missing(&output.stdout, host.now()).with_context(|| host.place())?;
-        role = seen;
+        let missing = missing(&output.stdout, role, &unit, host.now()).with_context(|| host.place())?;
         Ok(missing.map_or(Ok(()), Err))
     })?;
     let missing = match waited {
@@ -46,39 +52,34 @@ pub(crate) fn look(host: &dyn Host, name: &str, patience: Duration) -> Result<No
 }
 
 pub(crate) fn restart_agent(host: &dyn Host, name: &str, limit: Duration) -> Result<()> {
-    host.run(&program().end_after_turn(TURN, RESTART, Duration::from_mins(1)))?
-        .succeed(&host.place(), "restarting k3s-agent")?;
+    let settings = NodeSettings::look(host)?;
+    let unit = unit_of(&settings).1;
+    host.run(&program(&settings).end_after_turn(TURN, RESTART, Duration::from_mins(1)))?
+        .succeed(&host.place(), &format!("restarting {unit}"))?;
     match look(host, name, limit)?.missing {
         None => Ok(()),
         Some(missing) => bail!(
-            "{}: the node {name} is not back {} s after its agent was restarted: {missing}. The journal of k3s-agent.service says why",
+            "{}: the node {name} is not back {} s after its agent was restarted: {missing}. The journal of {unit} says why",
             host.place(),
             limit.as_secs()
         ),
     }
 }
 
-fn missing(bytes: &[u8], now: SystemTime) -> Result<(Role, Option<String>)> {
+fn missing(bytes: &[u8], role: Role, unit: &str, now: SystemTime) -> Result<Option<String>> {
     let facts = Facts::parse(bytes)?;
-    let unit = facts.lossy("unit").unwrap_or_default();
-    let role = if unit == Role::Agent.unit() {
-        Role::Agent
-    } else {
-        Role::Server
-    };
     let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
-    let show = shows.get(&unit).cloned().unwrap_or_default();
+    let show = shows.get(unit).cloned().unwrap_or_default();
     if !show.is_alive() {
-        return Ok((role, Some(format!("{unit} is {}", show.active))));
+        return Ok(Some(format!("{unit} is {}", show.active)));
     }
     // A server may run without a kubelet; it has no node then.
     if role == Role::Server && facts.lossy("kubelet").is_none() {
-        return Ok((role, None));
+        return Ok(None);
     }
     let Some(text) = facts.lossy("node") else {
-        return Ok((
-            role,
-            Some("the cluster has no such node, or does not answer it".to_owned()),
+        return Ok(Some(
+            "the cluster has no such node, or does not answer it".to_owned(),
         ));
     };
     let list: Value = serde_json::from_str(&text).context("reading the node as kubectl printed it")?;
@@ -90,7 +91,7 @@ fn missing(bytes: &[u8], now: SystemTime) -> Result<(Role, Option<String>)> {
             .find(|item| item["kind"] == kind)
     };
     if !of("Node").is_some_and(is_ready) {
-        return Ok((role, Some("the node is not Ready".to_owned())));
+        return Ok(Some("the node is not Ready".to_owned()));
     }
     let renewed = of("Lease").and_then(|lease| rfc3339(lease["spec"]["renewTime"].as_str()?));
     let now = now
@@ -99,7 +100,7 @@ fn missing(bytes: &[u8], now: SystemTime) -> Result<(Role, Option<String>)> {
         .as_secs();
     let is_stale = now.saturating_sub(renewed.unwrap_or(0)) > FRESH;
     let stale = "its kubelet has not spoken to the restored cluster yet".to_owned();
-    Ok((role, is_stale.then_some(stale)))
+    Ok(is_stale.then_some(stale))
 }
 
 pub(crate) fn is_ready(node: &Value) -> bool {
@@ -146,12 +147,12 @@ mod tests {
 
     const NOW: u64 = 1_795_366_949;
 
-    fn judged(unit: &str, active: &str, node: Option<&str>) -> (Role, Option<String>) {
+    fn judged(role: Role, active: &str, node: Option<&str>) -> Option<String> {
+        let unit = role.unit();
         let show = format!("Id={unit}\nActiveState={active}\n");
         let frame = |name: &str, text: &str| format!("@{name} {}\n{text}\n", text.len());
         let kubelet = node.map(|node| [frame("kubelet", "yes"), frame("node", node)].concat());
         let bytes = [
-            frame("unit", unit),
             frame("show", &show),
             kubelet.unwrap_or_default(),
             frame("end", ""),
@@ -159,13 +160,15 @@ mod tests {
         .concat();
         missing(
             bytes.as_bytes(),
+            role,
+            unit,
             SystemTime::UNIX_EPOCH + Duration::from_secs(NOW),
         )
         .unwrap()
     }
 
     fn of_agent(active: &str, node: &str) -> Option<String> {
-        judged("k3s-agent.service", active, Some(node)).1
+        judged(Role::Agent, active, Some(node))
     }
 
     fn node(ready: &str, renewed: &str) -> String {
@@ -195,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_server_without_a_kubelet_has_no_node_to_wait_for() {
-        assert_eq!(judged("k3s.service", "active", None), (Role::Server, None));
-        assert!(judged("k3s-agent.service", "active", None).1.is_some());
+        assert_eq!(judged(Role::Server, "active", None), None);
+        assert!(judged(Role::Agent, "active", None).is_some());
     }
 }

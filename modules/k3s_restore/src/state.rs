@@ -1,11 +1,11 @@
 //! A server as it is: how it is installed, what it holds, how far a restore of it has come. Secrets stay in here.
 
 use crate::record::{Done, Record};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use host::{Host, Secret};
 use k3s_node::facts::Facts;
 use k3s_node::settings::Given;
-use k3s_node::{Installed, Program, Role, Settings, Show, Told};
+use k3s_node::{NodeSettings, Program, Role, Settings, Show, Told};
 use k3s_types::K3sVersion;
 use server_archive::{Checked, Datastore, password};
 use std::collections::BTreeMap;
@@ -71,7 +71,8 @@ pub(crate) struct Token {
 impl Server {
     /// How it is installed tells where its data is.
     pub(crate) fn look(host: &dyn Host) -> Result<Self> {
-        let installed = Installed::look(host, Role::Server)?;
+        let installed = NodeSettings::look_for(host, Role::Server)?;
+        usual_name(&installed).with_context(|| host.place())?;
         let settings = installed.settings();
         let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
         let program = Program::new(&installed.binary)
@@ -87,7 +88,7 @@ impl Server {
         Self::read(&installed, &facts, token_file).with_context(|| host.place())
     }
 
-    fn read(installed: &Installed, facts: &Facts, token_file: Option<Given>) -> Result<Self> {
+    fn read(installed: &NodeSettings, facts: &Facts, token_file: Option<Given>) -> Result<Self> {
         let settings = installed.settings();
         let record = facts
             .lossy("record")
@@ -103,14 +104,12 @@ impl Server {
             config_path: installed.config_path.clone(),
             config_fault: installed.config.fault.clone(),
             joins: settings.given(&["server", "s"], "K3S_URL"),
-            external: settings.given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT"),
+            external: settings.datastore_endpoint(),
             cluster_init: settings
                 .switch("cluster-init", Some("K3S_CLUSTER_INIT"))
                 .is_some_and(|switch| switch.on),
-            s3: settings.is_on("etcd-s3"),
-            datastore: facts
-                .lossy("datastore")
-                .and_then(|word| Datastore::of(Some(&word)).ok()),
+            s3: settings.has_s3(),
+            datastore: datastore(facts),
             token: token(facts, &settings, token_file),
             keys: hashes(&facts.lossy("keys").unwrap_or_default()),
             free: free(facts)?,
@@ -164,6 +163,26 @@ pub(crate) fn identity_of(archive: &Checked) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// A restore stops, starts and disables the unit by its usual name.
+fn usual_name(installed: &NodeSettings) -> Result<()> {
+    let (name, usual) = (&installed.units[&Role::Server].name, Role::Server.unit());
+    ensure!(
+        name == usual,
+        "this server runs in {name}, and a restore is only for one in {usual}: rename the unit with its drop-ins, enable it, and run this again"
+    );
+    Ok(())
+}
+
+/// What lies there to be replaced; k3s uses an etcd that was begun, whatever lies beside it.
+fn datastore(facts: &Facts) -> Option<Datastore> {
+    let has = |name: &str| facts.lossy(name).is_some();
+    match (has("wal"), has("database")) {
+        (true, _) => Some(Datastore::Etcd),
+        (false, true) => Some(Datastore::Sqlite),
+        (false, false) => None,
+    }
+}
+
 /// As k3s finds it: given by itself, by a file, or in the server's own file.
 fn token(facts: &Facts, settings: &Settings, file: Option<Given>) -> Option<Token> {
     let of = |text: &str, place: Option<String>| Token {
@@ -199,4 +218,33 @@ fn free(facts: &Facts) -> Result<u64> {
     Ok(least
         .context("asking how much of the disk is free: df gave no number")?
         .saturating_mul(1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k3s_node::settings::DEFAULT_CONFIG;
+    use std::fmt::Write as _;
+
+    #[test]
+    fn a_server_in_a_unit_of_another_name_is_refused_by_it() {
+        let named = |name: &str| {
+            let unit = (
+                "unit:".to_owned() + name,
+                "[Service]\nExecStart=/usr/local/bin/k3s server\n",
+            );
+            let mut text = String::new();
+            for (name, content) in [("hostname".to_owned(), "n1"), unit, ("end".to_owned(), "")] {
+                let _ = write!(text, "@{name} {}\n{content}\n", content.len());
+            }
+            let facts = Facts::parse(text.as_bytes()).unwrap();
+            usual_name(&NodeSettings::read(&facts, DEFAULT_CONFIG).unwrap())
+        };
+        assert!(named("k3s.service").is_ok());
+        let error = named("k3s-lab.service").unwrap_err().to_string();
+        assert!(
+            error.contains("k3s-lab.service") && error.contains("only for one in k3s.service"),
+            "{error}"
+        );
+    }
 }

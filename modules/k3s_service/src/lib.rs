@@ -13,6 +13,7 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
 use host::{Command, Host, wait_until};
+use k3s_node::NodeSettings;
 use params::Unit;
 use serde::Serialize;
 use std::time::Duration;
@@ -51,7 +52,16 @@ impl Module for K3sService {
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
-        look(params, host)
+        let node = NodeSettings::look(host)?;
+        let state = look(params, host)?;
+        let other = node.unit().filter(|(name, show)| {
+            let in_service = show.is_alive() || show.enabled.starts_with("enabled");
+            in_service && Unit::ALL.into_iter().all(|unit| service(unit) != *name)
+        });
+        Ok(State {
+            other_name: other.map(|(name, _)| name.to_owned()),
+            ..state
+        })
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {

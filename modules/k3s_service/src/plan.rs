@@ -30,6 +30,11 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     if !state.has_systemd {
         bail!("there is no systemctl: only a k3s that systemd runs can be stopped here");
     }
+    if let Some(name) = &state.other_name {
+        bail!(
+            "k3s runs here in {name}, and this module stops k3s.service and k3s-agent.service only: run `systemctl disable --now {name}` there, and then this again"
+        );
+    }
     let unit = unit(params, state)?;
     let service = unit.and_then(|unit| state.service(unit));
     let mut steps = Vec::new();
@@ -110,6 +115,16 @@ mod tests {
         let plan = plan(&serde_json::from_value(options).unwrap(), state);
         let steps = |plan: Plan<Step>| plan.steps.iter().map(ToString::to_string).collect();
         plan.map(steps).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_k3s_in_another_unit_is_named_and_its_pods_are_not_ended_beside_it() {
+        let other = State {
+            other_name: Some("k3s-node.service".to_owned()),
+            ..state("", "", &[812], true)
+        };
+        let refused = steps(json!({}), &other).unwrap_err();
+        assert!(refused.contains("k3s runs here in k3s-node.service"), "{refused}");
     }
 
     const END: &str = "end the pods that it leaves running, by /opt/bin/k3s-killall.sh";

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 pub struct State {
     pub has_systemd: bool,
     pub services: BTreeMap<Unit, Service>,
+    /// The unit that runs k3s here, where it is neither of the two.
+    pub other_name: Option<String>,
     /// Where the script that ends pods is, or would be.
     pub script: String,
     pub script_is_there: bool,

@@ -13,12 +13,14 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::{Facts, Program};
+use k3s_node::settings::DEFAULT_CONFIG;
+use k3s_node::{Facts, Program, program};
 use serde::Serialize;
 use std::time::Duration;
 
 pub struct K3sUninstall;
 
+const BIN: &str = "/usr/local/bin";
 const BINARY: &str = "/usr/local/bin/k3s";
 
 #[derive(Serialize)]
@@ -72,10 +74,22 @@ impl Module for K3sUninstall {
 
 fn look(host: &dyn Host) -> Result<State> {
     let doing = "looking for k3s";
-    let command = Program::new(BINARY).end(include_str!("programs/look.sh"));
-    let output = host.run(&command)?.succeed(&host.place(), doing)?;
-    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
-    Ok(State::read(&facts, host.place()))
+    let visit = |bin: &str| {
+        let program = Program::new(BINARY)
+            .with("config", DEFAULT_CONFIG)
+            .with("bin", bin);
+        let command = program.end(&[program::UNITS, include_str!("programs/look.sh")].concat());
+        let output = host.run(&command)?.succeed(&host.place(), doing)?;
+        Facts::parse(&output.stdout)
+            .and_then(|facts| State::read(&facts, host.place()))
+            .with_context(|| format!("{}: {doing}", host.place()))
+    };
+    let state = visit(BIN)?;
+    if state.bin == BIN {
+        Ok(state)
+    } else {
+        visit(&state.bin)
+    }
 }
 
 fn run_command(params: &Params, script: &str) -> Command {

@@ -57,8 +57,8 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
     if let Some(name) = state.other_units.first() {
         refusals.push(Refusal::new(
             "other_unit",
-            format!("{place}: there is another k3s, {name}, for whose sake the uninstall script would leave most in place"),
-            "remove that one first, or this one by hand",
+            format!("{place}: there is another unit, {name}, for whose sake the uninstall script would leave most in place"),
+            "remove that one first, or this k3s by hand",
         ));
     }
     let other = if params.role == Role::Server {
@@ -71,7 +71,7 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
             "role",
             format!(
                 "{place}: there is {}, and a {} was expected",
-                other.unit(),
+                state.unit(other),
                 params.role
             ),
             "check pct_id and the group of this node in the inventory",
@@ -82,7 +82,7 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
             "no_script",
             format!(
                 "{place}: {} is there, and {} is not",
-                params.role.unit(),
+                state.unit(params.role),
                 state.script(params.role)
             ),
             "run k3s' install script for its present version once more, which writes it, then run this again",
@@ -152,6 +152,20 @@ mod tests {
         assert_eq!(
             steps("agent", &cut_off).unwrap(),
             [run, "remove the records of runs that were cut off"]
+        );
+    }
+
+    #[test]
+    fn a_worker_under_another_name_goes_by_the_script_of_that_name() {
+        let mut node = agent();
+        node.names = [(Role::Agent, "k3s-node.service".to_owned())].into();
+        let run =
+            "run /usr/local/bin/k3s-node-uninstall.sh, which ends the pods and removes k3s with its data";
+        assert_eq!(steps("agent", &node).unwrap(), [run]);
+        node.scripts.clear();
+        let refused = steps("agent", &node).unwrap_err();
+        assert!(
+            refused.contains("k3s-node.service is there, and /usr/local/bin/k3s-node-uninstall.sh is not")
         );
     }
 

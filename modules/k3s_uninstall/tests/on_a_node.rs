@@ -22,7 +22,7 @@ const MOVED: [&str; 7] = [
 
 /// A server in a folder of its own for programs, as `INSTALL_K3S_BIN_DIR` makes it.
 fn node() -> Sandbox {
-    let node = Sandbox::new(&MOVED, "");
+    let node = Sandbox::new(&MOVED, "\n## systemctl\n#!/bin/sh\n");
     node.make_folder("run");
     node.put(
         "etc/systemd/system/k3s.service",

@@ -2,6 +2,8 @@
 //! removed of that (`removed_arguments.json`).
 
 use anyhow::{Context, Result};
+use k3s_node::shared::Said;
+use k3s_node::{Role, flags};
 use k3s_types::K3sVersion;
 use k3s_types::builds::numbers;
 use serde::Deserialize;
@@ -21,6 +23,16 @@ struct Argument {
 }
 
 impl Arguments {
+    /// Of every component, as k3s hands them on.
+    pub(crate) fn of(said: &Said) -> Self {
+        let keys = flags::of(Role::Server).filter(|flag| flag.ends_with("-arg"));
+        let lines = keys.flat_map(|key| {
+            let every = said.every(key).into_iter();
+            every.map(move |argument| format!("{key} {}\n", argument.trim_start_matches("--")))
+        });
+        Self::read(&lines.collect::<String>())
+    }
+
     /// Reads lines `kubelet-arg name=value`.
     pub(crate) fn read(text: &str) -> Self {
         let arguments = text.lines().filter_map(|line| {
@@ -39,7 +51,7 @@ impl Arguments {
     }
 
     /// The value that counts: of an argument that is there twice, the last.
-    pub(crate) fn value(&self, component: &str, name: &str) -> Option<&str> {
+    pub fn value(&self, component: &str, name: &str) -> Option<&str> {
         let mut found = self.0.iter().rev();
         found
             .find(|argument| argument.component == component && argument.name == name)

@@ -3,12 +3,16 @@
 use crate::arguments::Arguments;
 use crate::bad_hops::{ChartValue, Definitions, Knowledge, Question};
 use crate::params::Params;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use host::{Command, Host};
+use k3s_node::settings::{DEFAULT_CONFIG, DEFAULT_DATA, DEFAULT_KUBECONFIG};
+use k3s_node::shared::Said;
+use k3s_node::{Facts, NodeSettings, Program, program};
 use k3s_types::K3sVersion;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use yaml_tree::{Map, Node as Yaml, first_document};
 
 const LOOK: &str = include_str!("look.sh");
 const OBJECTS: &str = include_str!("objects.sh");
@@ -149,17 +153,103 @@ impl Node {
     }
 }
 
-/// Asks the node, in one visit.
+/// Where on the node things are. It follows from what is read there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Places {
+    node: String,
+    config: String,
+    data: String,
+    kubeconfig: String,
+    kubelet_file: String,
+    kubelet_folder: String,
+    proxy_file: String,
+}
+
+impl Places {
+    /// Where they are on most nodes; without a name the node is asked for that of its host.
+    fn usual(params: &Params) -> Self {
+        Self {
+            node: params.node_name.clone().unwrap_or_default(),
+            config: DEFAULT_CONFIG.to_owned(),
+            data: DEFAULT_DATA.to_owned(),
+            kubeconfig: DEFAULT_KUBECONFIG.to_owned(),
+            kubelet_file: String::new(),
+            kubelet_folder: String::new(),
+            proxy_file: String::new(),
+        }
+    }
+
+    fn of(params: &Params, node: &NodeSettings) -> Self {
+        let (settings, arguments) = (node.settings(), arguments(node));
+        let file = |component, name| arguments.value(component, name).unwrap_or_default().to_owned();
+        Self {
+            node: params.node_name.clone().unwrap_or_else(|| node.node_name()),
+            config: node.named_config(),
+            data: settings.data_dir(),
+            kubeconfig: settings.kubeconfig(),
+            kubelet_file: file("kubelet", "config"),
+            kubelet_folder: file("kubelet", "config-dir"),
+            proxy_file: file("kube-proxy", "config"),
+        }
+    }
+}
+
+/// Asks the node: in one visit where things are as on most nodes, else in a second one.
 pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
-    let mark = host.unique();
-    let seconds = params.timeout.as_secs().to_string();
-    let node = params.node_name.clone().unwrap_or_default();
-    let argv = ["/bin/sh", "-s", "--", &mark, &params.binary, &node, &seconds];
-    // Two kubeconfigs and etcd may each be asked in vain; the rest is quick.
-    let limit = params.timeout * 3 + Duration::from_secs(30);
-    let output = host.run(&Command::new(argv).stdin(LOOK).within(limit))?;
-    let text = output.succeed(&host.place(), "looking at the node")?.text();
-    read(&text, &mark, &params.binary).with_context(|| host.place())
+    let mut at = Places::usual(params);
+    let (mut settings, mut facts) = visit(params, host, &at)?;
+    for _ in 0..2 {
+        let mut wanted = Places::of(params, &settings);
+        at.node = facts.lossy("asked").unwrap_or_default();
+        // k3s has not been started there yet: what it has is where it was.
+        if at.data == wanted.data && !is_used(&facts) {
+            DEFAULT_DATA.clone_into(&mut wanted.data);
+        }
+        if wanted == at {
+            break;
+        }
+        at = wanted;
+        (settings, facts) = visit(params, host, &at)?;
+    }
+    if let Some(why) = settings.unreadable() {
+        bail!("{}: {why}", host.place());
+    }
+    read(&facts, &settings, at, &params.binary).with_context(|| host.place())
+}
+
+fn visit(params: &Params, host: &dyn Host, at: &Places) -> Result<(NodeSettings, Facts)> {
+    let program = Program::new(&params.binary)
+        .with("config", &at.config)
+        .with("data", &at.data)
+        .with("kubeconfig", &at.kubeconfig)
+        .with("kubelet_file", &at.kubelet_file)
+        .with("kubelet_folder", &at.kubelet_folder)
+        .with("proxy_file", &at.proxy_file)
+        .with("node", &at.node)
+        .with("seconds", &params.timeout.as_secs().to_string());
+    // Two kubeconfigs and etcd, on both loopbacks, may each be asked in vain; the rest is quick.
+    let limit = params.timeout * 4 + Duration::from_secs(30);
+    let command = program.end(&[program::UNITS, LOOK].concat()).within(limit);
+    let output = host
+        .run(&command)?
+        .succeed(&host.place(), "looking at the node")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+    let settings = NodeSettings::read(&facts, &at.config).with_context(|| host.place())?;
+    Ok((settings, facts))
+}
+
+fn is_used(facts: &Facts) -> bool {
+    ["server", "agent"]
+        .iter()
+        .any(|part| facts.lossy(&format!("data:{part}")).is_some())
+}
+
+/// What the operator hands on to components.
+fn arguments(node: &NodeSettings) -> Arguments {
+    Arguments::of(&Said {
+        args: &node.told.args,
+        config: &node.config,
+    })
 }
 
 /// Asks the cluster, for a rule; none where the node is no server.
@@ -199,58 +289,90 @@ fn value_of(of: &ChartValue) -> Vec<&str> {
     vec![&of.chart, &of.key, &of.unless]
 }
 
-fn read(text: &str, mark: &str, binary: &str) -> Result<Node> {
-    let parts = parts(text, mark);
-    let part = |name: &str| parts.get(name).copied().unwrap_or_default().trim();
+fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Result<Node> {
+    let text = |name: &str| facts.lossy(name).unwrap_or_default();
     let mut node = Node {
-        name: part("node").to_owned(),
-        data_dir: Some(part("data").to_owned()).filter(|folder| !folder.is_empty()),
-        arguments: Arguments::read(part("arguments")),
-        cgroup_v1: part("cgroup") == "v1",
-        kubelet_fails_on_cgroup_v1: part("kubelet").parse().ok(),
-        proxy: proxy(part("kube-proxy")),
+        name: at.node,
+        arguments: arguments(settings),
+        cgroup_v1: facts.lossy("cgroup-v1").is_some(),
+        kubelet_fails_on_cgroup_v1: kubelet_fails_on_cgroup_v1(facts, &at.data),
+        proxy: proxy(facts, settings),
         etcd: Etcd {
-            member: parts.contains_key("etcd"),
-            version: Some(part("etcd").to_owned()).filter(|version| !version.is_empty()),
+            member: facts.text("etcd")?.is_some(),
+            version: etcd_version(&text("etcd")),
         },
         ..Node::default()
     };
-    if parts.contains_key("missing") {
+    let Some(version) = facts.lossy("version") else {
         node.silence = Some("k3s is not installed".to_owned());
         return Ok(node);
-    }
-    let version = K3sVersion::from_version_output(part("version"));
+    };
+    node.data_dir = Some(at.data);
+    let version = K3sVersion::from_version_output(&version);
     node.installed = Some(version.with_context(|| format!("asking {binary} --version"))?);
-    match running(part("running")) {
-        Ok(version) => node.running = Some(version),
-        // Before its last word kubectl logs each of its tries, in lines that say the same.
-        Err(_) if !part("why").is_empty() => node.silence = part("why").lines().last().map(str::to_owned),
-        Err(error) => node.silence = Some(format!("{error:#}")),
+    match facts.lossy("node").as_deref().map(running) {
+        Some(Ok(version)) => node.running = Some(version),
+        Some(Err(error)) => node.silence = Some(format!("{error:#}")),
+        None if !settings.settings().has_agent() => {
+            node.silence = Some(
+                "this server runs no kubelet (disable-agent): it has no Node that would tell".to_owned(),
+            );
+        }
+        None => node.silence = Some(silence(facts)),
     }
     Ok(node)
 }
 
-fn proxy(text: &str) -> Proxy {
-    let number = |name: &str| {
-        let mut lines = text.lines().filter_map(|line| line.trim().strip_prefix(name));
-        lines.find_map(|value| value.trim().parse().ok())
+/// Before its last word kubectl logs each of its tries, in lines that say the same.
+fn silence(facts: &Facts) -> String {
+    let said = facts.below("silence:");
+    let last = said.first().and_then(|(_, text)| text.trim().lines().last());
+    last.unwrap_or("this node has no kubeconfig of k3s").to_owned()
+}
+
+/// The one line of etcd's metrics that is handed over: `etcd_server_version{server_version="3.5.25"} 1`.
+fn etcd_version(text: &str) -> Option<String> {
+    let rest = text.split_once("server_version=\"")?.1;
+    Some(rest.split_once('"')?.0.to_owned())
+}
+
+/// What the kubelet's own files say; the last one wins. k3s copies a file and a folder that are named by an argument in
+/// among the others, so what it has copied earlier does not count.
+fn kubelet_fails_on_cgroup_v1(facts: &Facts, data: &str) -> Option<bool> {
+    let copies = format!("{data}/agent/etc/kubelet.conf.d");
+    let named_file = facts.lossy("kubelet-file");
+    let mut named_folder = facts.below("kubelet-folder:");
+    let is_copy = |path: &String| {
+        (named_file.is_some() && *path == format!("{copies}/10-cli-config.conf"))
+            || (!named_folder.is_empty() && path.starts_with(&format!("{copies}/20-cli-config-dir/")))
     };
-    let has = |word: &str| text.lines().any(|line| line.trim() == word);
+    let mut own = facts.below("kubelet:");
+    own.retain(|(path, _)| !is_copy(path));
+    own.sort();
+    named_folder.sort();
+    let texts = named_folder.into_iter().chain(own).map(|(_, text)| text);
+    let said = named_file.into_iter().chain(texts);
+    said.filter_map(|text| map(&text)?.text("failCgroupV1")?.parse().ok())
+        .last()
+}
+
+fn proxy(facts: &Facts, settings: &NodeSettings) -> Proxy {
+    let file = facts.lossy("proxy-file").and_then(|text| map(&text));
+    let per_core = file.and_then(|file| file.get("conntrack")?.as_map()?.text("maxPerCore")?.parse().ok());
     Proxy {
-        off: has("off"),
-        max_per_core_in_file: number("max-per-core "),
-        conntrack_max: number("nf_conntrack_max "),
-        may_set_conntrack_max: has("writable"),
+        off: settings.settings().is_on("disable-kube-proxy"),
+        max_per_core_in_file: per_core,
+        conntrack_max: facts.lossy("conntrack-max").and_then(|limit| limit.parse().ok()),
+        may_set_conntrack_max: facts.lossy("conntrack-writable").is_some(),
     }
 }
 
-/// What stands between the marks, by name.
-fn parts<'a>(text: &'a str, mark: &str) -> BTreeMap<&'a str, &'a str> {
-    let opening = format!("\n{mark} ");
-    let sections = text.split(opening.as_str()).skip(1);
-    sections
-        .map(|section| section.split_once('\n').unwrap_or((section, "")))
-        .collect()
+/// A file of a component's configuration; one that is no YAML dictionary says nothing.
+fn map(text: &str) -> Option<Map> {
+    match first_document(text) {
+        Ok(Some(Yaml::Map(map))) => Some(map),
+        _ => None,
+    }
 }
 
 /// The kubelet's version, of the node as JSON. Before it a new k3s may tell that it unpacks itself, and kubectl may warn
@@ -285,47 +407,6 @@ fn running(text: &str) -> Result<K3sVersion> {
 mod tests {
     use super::*;
 
-    const SERVER: &str = "\nM arguments\nkubelet-arg fail-cgroupv1=false\n\nM cgroup\nv2\n\nM kubelet\ntrue\n\nM kube-proxy\noff\nmax-per-core 7\nnf_conntrack_max 262144\nwritable\n\nM node\nk3s-1\n\nM version\nk3s version v1.31.5+k3s1 (56ec5dd4)\ngo version go1.22.10\n\nM data\n/srv/k3s\n\nM running\n";
-
-    fn version(text: &str) -> K3sVersion {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_node_tells_what_is_installed_and_what_runs() {
-        let json = "time=\"2026\" level=info msg=\"Preparing data dir {x}\"\n{\"status\": {\"nodeInfo\": {\"kubeletVersion\": \"v1.31.4+k3s1\"}}}\n\nM why\n\n";
-        let node = read(&format!("{SERVER}{json}\nM etcd\n3.5.19\n"), "M", "k3s").unwrap();
-        assert_eq!(
-            (node.installed, node.running),
-            (Some(version("v1.31.5+k3s1")), Some(version("v1.31.4+k3s1")))
-        );
-        assert_eq!(
-            node.etcd,
-            Etcd {
-                member: true,
-                version: Some("3.5.19".to_owned())
-            }
-        );
-        assert_eq!(node.arguments.value("kubelet", "fail-cgroupv1"), Some("false"));
-        assert_eq!(
-            (node.cgroup_v1, node.kubelet_fails_on_cgroup_v1, node.silence),
-            (false, Some(true), None)
-        );
-        assert_eq!(
-            node.proxy,
-            Proxy {
-                off: true,
-                max_per_core_in_file: Some(7),
-                conntrack_max: Some(262_144),
-                may_set_conntrack_max: true,
-            }
-        );
-        assert_eq!(
-            (node.name.as_str(), node.data_dir.as_deref()),
-            ("k3s-1", Some("/srv/k3s"))
-        );
-    }
-
     #[test]
     fn nodes_of_other_versions_tell_what_runs() {
         let runs = |list: &str, number: usize| {
@@ -342,39 +423,5 @@ mod tests {
             assert_eq!(running(text).unwrap().to_string(), "v1.36.3+k3s-866d743e-dirty");
         }
         assert!(running("").is_err() && running("{\"status\": {").is_err());
-    }
-
-    #[test]
-    fn what_runs_is_unknown_with_a_reason_where_the_api_is_down() {
-        let refused = "\nM why\nE1125 22:23:31.895219     388 memcache.go:265] \"Unhandled Error\" err=\"couldn't get current server API group list\"\nThe connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?\n";
-        let node = read(&format!("{SERVER}{refused}"), "M", "k3s").unwrap();
-        assert_eq!(node.running, None);
-        assert!(node.silence.unwrap().starts_with("The connection to the server"));
-    }
-
-    #[test]
-    fn a_place_without_k3s_is_no_error() {
-        let node = read(
-            "\nM arguments\n\nM cgroup\nv1\n\nM kubelet\n\nM kube-proxy\n\nM node\nk3s-1\n\nM missing\n",
-            "M",
-            "k3s",
-        )
-        .unwrap();
-        assert_eq!((node.installed, node.running), (None, None));
-        assert!(node.cgroup_v1 && node.silence.is_some());
-        assert_eq!(
-            (node.kubelet_fails_on_cgroup_v1, node.proxy),
-            (None, Proxy::default())
-        );
-    }
-
-    #[test]
-    fn a_program_that_is_not_k3s_is_an_error_with_its_words() {
-        let error = read("\nM version\nSegmentation fault\n", "M", "/opt/k3s").unwrap_err();
-        let text = format!("{error:#}");
-        assert!(
-            text.contains("/opt/k3s --version") && text.contains("Segmentation fault"),
-            "{text}"
-        );
     }
 }

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use ansible_module::Module as _;
 use host::{Command, Host as _};
+use k3s_version::{Https, State, VersionCheck};
+use serde_json::json;
 use testbed::Sandbox;
 
-const LOOK: &str = include_str!("../src/look.sh");
 const OBJECTS: &str = include_str!("../src/objects.sh");
 const VALUES: &str = include_str!("../src/values.sh");
 const MOVED: [&str; 5] = [
@@ -22,16 +24,21 @@ const K3S: &str = r#"
 #!/bin/sh
 case "$*" in
 --version) echo "k3s version v1.33.7+k3s1 (a562d090)";;
-*/metrics*) echo 'etcd_server_version{server_version="3.5.25"} 1';;
+*/metrics*) printf 'other 1\netcd_server_version{server_version="3.5.25"} 1\n';;
 *) echo '{"status": {"nodeInfo": {"kubeletVersion": "v1.33.7+k3s1"}}}';;
 esac
+
+## systemctl
+#!/bin/sh
+
+## uname
+#!/bin/sh
+echo N1
 "#;
 
-/// What the script says of a node.
-fn look(node: &Sandbox) -> String {
-    let script = format!("set -- M k3s n1 5\n{LOOK}");
-    let output = node.run(&Command::new(["/bin/sh", "-s"]).stdin(script)).unwrap();
-    output.text()
+fn observe(node: &Sandbox) -> anyhow::Result<State> {
+    let params = serde_json::from_value(json!({"version": "v1.33.7+k3s1", "timeout": 5})).unwrap();
+    VersionCheck::<Https>::observe(&params, node)
 }
 
 fn node(file: &str, text: &str) -> Sandbox {
@@ -41,53 +48,68 @@ fn node(file: &str, text: &str) -> Sandbox {
 }
 
 const UNIT: &str = "/etc/systemd/system/k3s.service";
+const AGENT: &str = "/etc/systemd/system/k3s-agent.service";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+
+fn unit(arguments: &str) -> String {
+    format!("[Service]\nExecStart=/usr/local/bin/k3s {arguments}\n")
+}
 
 #[test]
 fn etcd_and_the_kubelet_s_kubeconfig_are_found_wherever_k3s_keeps_its_data() {
-    let cases = [
+    let attic = "server --config /etc/attic/k3s.yaml";
+    let cases: [(&str, &str, &str, &[(&str, &str)]); 8] = [
+        ("/var/lib/rancher/k3s", UNIT, "server", &[]),
+        (
+            "/srv/k3s",
+            UNIT,
+            "\\\n    server \\\n\t'--data-dir' \\\n\t'/srv/k3s' \\\n",
+            &[],
+        ),
+        ("/srv/k3s", AGENT, "agent '--data-dir=/srv/k3s'", &[]),
+        ("/srv/k3s", AGENT, "agent -d /srv/k3s", &[]),
+        (
+            "/srv/k3s",
+            UNIT,
+            attic,
+            &[("/etc/attic/k3s.yaml", "data-dir: /srv/k3s\n")],
+        ),
+        (
+            "/srv/k3s",
+            "/etc/systemd/system/k3s-node.service",
+            "agent\nEnvironmentFile=-/etc/default/%N",
+            &[("/etc/default/k3s-node", "K3S_DATA_DIR='/srv/k3s'\n")],
+        ),
+        (
+            "/srv/k3s",
+            UNIT,
+            "server",
+            &[(CONFIG, "data-dir: \"/srv/k3s\" # on the big disk\n---\n")],
+        ),
+        // Named, but k3s has not been started there.
         (
             "/var/lib/rancher/k3s",
             UNIT,
-            "ExecStart=/usr/local/bin/k3s server\n",
+            "server",
+            &[(CONFIG, "data-dir: /mnt/k3s\n")],
         ),
-        (
-            "/srv/k3s",
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--data-dir' \\\n\t'/srv/k3s' \\\n",
-        ),
-        (
-            "/srv/k3s",
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s agent '--data-dir=/srv/k3s'\n",
-        ),
-        (
-            "/srv/k3s",
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s agent -d /srv/k3s\n",
-        ),
-        (
-            "/srv/k3s",
-            "/etc/systemd/system/k3s-agent.service.env",
-            "K3S_DATA_DIR='/srv/k3s'\n",
-        ),
-        ("/srv/k3s", CONFIG, "data-dir: \"/srv/k3s\" # on the big disk\n"),
-        // Named, but k3s has not been started there.
-        ("/var/lib/rancher/k3s", CONFIG, "data-dir: /mnt/k3s\n"),
     ];
-    for (data, file, text) in cases {
-        let node = node(file, text);
+    for (data, file, arguments, files) in cases {
+        let node = node(file, &unit(arguments));
+        for (path, text) in files {
+            node.put(path, &node.moved(text));
+        }
         node.put(&format!("{data}/agent/kubelet.kubeconfig"), "");
         node.make_folder(&format!("{data}/server/db/etcd/member/wal"));
-        let answer = look(&node);
-        assert!(
-            answer.contains(&format!("\nM data\n{data}\n")),
-            "{text}: {answer}"
+        let seen = observe(&node).unwrap().node;
+        assert_eq!(seen.data_dir.as_deref(), Some(data), "{arguments}");
+        assert_eq!(seen.running.unwrap().to_string(), "v1.33.7+k3s1", "{arguments}");
+        assert_eq!(
+            (seen.etcd.member, seen.etcd.version.as_deref()),
+            (true, Some("3.5.25")),
+            "{arguments}"
         );
-        assert!(
-            answer.contains("v1.33.7+k3s1\"}}}\n\nM why\n\n\nM etcd\n3.5.25\n"),
-            "{text}: {answer}"
-        );
+        assert_eq!(seen.name, "n1");
     }
 }
 
@@ -96,107 +118,76 @@ fn what_an_earlier_k3s_has_left_in_the_usual_folder_does_not_count() {
     let node = node(CONFIG, "data-dir: /srv/k3s\n");
     node.make_folder("/srv/k3s/agent");
     node.make_folder("/var/lib/rancher/k3s/server/db/etcd/member/wal");
-    let answer = look(&node);
-    assert!(
-        answer.contains("M why\nthis node has no kubeconfig") && !answer.contains("M etcd"),
-        "{answer}"
+    let seen = observe(&node).unwrap().node;
+    assert_eq!(
+        seen.silence.as_deref(),
+        Some("this node has no kubeconfig of k3s")
     );
-}
-
-/// One part of what the script says.
-fn part(node: &Sandbox, name: &str) -> String {
-    let answer = look(node);
-    let (_, after) = answer.split_once(&format!("\nM {name}\n")).unwrap();
-    after.split("\nM ").next().unwrap().trim().to_owned()
+    assert!(!seen.etcd.member);
 }
 
 #[test]
-fn arguments_are_found_in_every_form_that_k3s_reads() {
+fn a_k3s_that_a_shell_starts_is_refused_by_name() {
+    let hidden =
+        "[Service]\nExecStart=/bin/sh -c \"sleep 5; exec /usr/local/bin/k3s server --data-dir /srv/k3s\"\n";
+    let error = observe(&node(UNIT, hidden)).err().unwrap().to_string();
+    assert!(error.contains(UNIT) && error.contains("/bin/sh"), "{error}");
+}
+
+#[test]
+fn a_value_counts_in_every_form_that_k3s_reads() {
     let cases = [
         (
             CONFIG,
-            "kubelet-arg:\n  - fail-cgroupv1=false\n  - \"v=2\"\n",
-            "kubelet-arg fail-cgroupv1=false\nkubelet-arg v",
+            "kubelet-arg:\n  - fail-cgroupv1=false\n  - \"v=2\"\n".to_owned(),
         ),
+        (CONFIG, "kubelet-arg: fail-cgroupv1=false\n".to_owned()),
         (
             CONFIG,
-            "kubelet-arg:\n- '--config=/etc/kubelet.yaml' # ours\n",
-            "kubelet-arg config=/etc/kubelet.yaml",
+            "\"kubelet-arg\": [\"v=2\", '--fail-cgroupv1=false'] # ours\n".to_owned(),
         ),
-        (
-            CONFIG,
-            "kubelet-arg: fail-cgroupv1=false\n",
-            "kubelet-arg fail-cgroupv1=false",
-        ),
-        (
-            CONFIG,
-            "\"kube-apiserver-arg\": [\"feature-gates=A=true,B=false\", 'anonymous-auth=false']\n",
-            "kube-apiserver-arg feature-gates=A=true,B=false\nkube-apiserver-arg anonymous-auth",
-        ),
-        (
-            CONFIG,
-            "kubelet-arg: [v=2, fail-cgroupv1=false]\n",
-            "kubelet-arg v\nkubelet-arg fail-cgroupv1=false",
-        ),
-        (
-            CONFIG,
-            "# kubelet-arg:\n#   - v=2\nnode-label:\n  - a=b\ntoken: kubelet-arg=x\n",
-            "",
-        ),
-        (
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--kubelet-arg' \\\n\t'fail-cgroupv1=false' \\\n\t'--kube-proxy-arg=conntrack-max-per-core=0' \\\n",
-            "kubelet-arg fail-cgroupv1=false\nkube-proxy-arg conntrack-max-per-core=0",
-        ),
+        (UNIT, unit("server '--kubelet-arg' \\\n\t'fail-cgroupv1=false'")),
+        (UNIT, unit("server --kubelet-arg=fail-cgroupv1=false")),
     ];
-    for (file, text, expected) in cases {
-        assert_eq!(part(&node(file, text), "arguments"), expected, "{text}");
+    for (file, text) in cases {
+        let seen = observe(&node(file, &text)).unwrap().node;
+        assert_eq!(
+            seen.arguments.value("kubelet", "fail-cgroupv1"),
+            Some("false"),
+            "{text}"
+        );
     }
+    let none = "# kubelet-arg:\n#   - fail-cgroupv1=false\nnode-label:\n  - a=b\ntoken: kubelet-arg=x\n";
+    let seen = observe(&node(CONFIG, none)).unwrap().node;
+    assert_eq!(seen.arguments.value("kubelet", "fail-cgroupv1"), None);
 }
 
 #[test]
 fn a_later_list_replaces_an_earlier_one_unless_it_adds_and_the_command_line_comes_last() {
     let node = node(
         CONFIG,
-        "kubelet-arg:\n  - config=/a\nkube-proxy-arg:\n  - config=/b\n",
+        "kubelet-arg:\n  - v=1\nkube-proxy-arg:\n  - v=1\n  - x=1\n",
     );
     let drop_in = "/etc/rancher/k3s/config.yaml.d/20-more.yaml";
-    node.put(
-        drop_in,
-        "kubelet-arg:\n  - config=/c\nkube-proxy-arg+:\n  - config=/d\n",
-    );
-    node.put(
-        UNIT,
-        "ExecStart=/usr/local/bin/k3s server '--kubelet-arg=config=/e'\n",
-    );
-    assert_eq!(
-        part(&node, "arguments"),
-        "kubelet-arg config=/c\nkube-proxy-arg config=/b\nkube-proxy-arg config=/d\nkubelet-arg config=/e"
-    );
-}
-
-#[test]
-fn no_value_is_printed_that_nobody_judges() {
-    let node = node(
-        CONFIG,
-        "token: s3cret\nkube-apiserver-arg:\n  - audit-webhook-config-file=s3cret\n",
-    );
-    let answer = look(&node);
-    assert!(
-        answer.contains("audit-webhook-config-file") && !answer.contains("s3cret"),
-        "{answer}"
-    );
+    node.put(drop_in, "kubelet-arg:\n  - x=2\nkube-proxy-arg+:\n  - v=2\n");
+    node.put(UNIT, &unit("server '--kubelet-arg=x=3'"));
+    let arguments = observe(&node).unwrap().node.arguments;
+    assert_eq!(arguments.value("kubelet", "v"), None);
+    assert_eq!(arguments.value("kubelet", "x"), Some("3"));
+    assert_eq!(arguments.value("kube-proxy", "v"), Some("2"));
+    assert_eq!(arguments.value("kube-proxy", "x"), Some("1"));
 }
 
 #[test]
 fn the_last_of_the_kubelet_s_files_says_whether_it_starts_on_cgroup_v1() {
     let drop_ins = "/srv/k3s/agent/etc/kubelet.conf.d";
     let node = node(CONFIG, "data-dir: /srv/k3s\n");
+    let fails = |node: &Sandbox| observe(node).unwrap().node.kubelet_fails_on_cgroup_v1;
     node.put(
         &format!("{drop_ins}/00-k3s-defaults.conf"),
         "clusterDomain: cluster.local\n",
     );
-    assert_eq!(part(&node, "kubelet"), "");
+    assert_eq!(fails(&node), None);
     node.put(
         &format!("{drop_ins}/50-a.conf"),
         "kind: KubeletConfiguration\nfailCgroupV1: true\n",
@@ -204,72 +195,113 @@ fn the_last_of_the_kubelet_s_files_says_whether_it_starts_on_cgroup_v1() {
     node.put(&format!("{drop_ins}/60-b.conf"), "{\"failCgroupV1\": false}\n");
     node.put(&format!("{drop_ins}/70-c.conf"), "# failCgroupV1: true\n");
     node.put(&format!("{drop_ins}/80-d.yaml"), "failCgroupV1: true\n");
-    assert_eq!(
-        part(&node, "kubelet"),
-        "false",
-        "another ending than .conf is not read"
-    );
+    assert_eq!(fails(&node), Some(false), "another ending than .conf is not read");
 }
 
 #[test]
 fn a_file_or_folder_that_an_argument_names_counts_for_its_copy() {
     let drop_ins = "/var/lib/rancher/k3s/agent/etc/kubelet.conf.d";
+    let fails = |node: &Sandbox| observe(node).unwrap().node.kubelet_fails_on_cgroup_v1;
     let by_file = node(CONFIG, "kubelet-arg:\n  - config=/etc/kubelet.yaml\n");
     by_file.put("/etc/kubelet.yaml", "failCgroupV1: false\n");
     by_file.put(&format!("{drop_ins}/10-cli-config.conf"), "failCgroupV1: true\n");
-    assert_eq!(part(&by_file, "kubelet"), "false");
+    assert_eq!(fails(&by_file), Some(false));
     let by_folder = node(CONFIG, "kubelet-arg:\n  - config-dir=/etc/kubelet.d\n");
     by_folder.put("/etc/kubelet.d/1.conf", "failCgroupV1: false\n");
     by_folder.put(
         &format!("{drop_ins}/20-cli-config-dir/1.conf"),
         "failCgroupV1: true\n",
     );
-    assert_eq!(part(&by_folder, "kubelet"), "false");
+    assert_eq!(fails(&by_folder), Some(false));
     by_folder.put(CONFIG, "");
     assert_eq!(
-        part(&by_folder, "kubelet"),
-        "true",
+        fails(&by_folder),
+        Some(true),
         "without the argument the copy counts"
     );
 }
 
 #[test]
 fn what_decides_on_kube_proxy_s_limit_is_read() {
-    let config = "kube-proxy-arg:\n  - config=/etc/proxy.yaml\ndisable-kube-proxy: true\n";
+    let config = "kube-proxy-arg:\n  - config=/etc/proxy.yaml\ndisable-kube-proxy: yes\n";
     let node = node(CONFIG, config);
     node.put(
         "/etc/proxy.yaml",
         "conntrack:\n  # maxPerCore: 7\n  maxPerCore: 0\n",
     );
     node.put("/proc/sys/net/netfilter/nf_conntrack_max", "262144\n");
+    let proxy = observe(&node).unwrap().node.proxy;
     assert_eq!(
-        part(&node, "kube-proxy"),
-        "off\nmax-per-core 0\nnf_conntrack_max 262144\nwritable"
+        (
+            proxy.off,
+            proxy.max_per_core_in_file,
+            proxy.conntrack_max,
+            proxy.may_set_conntrack_max
+        ),
+        (true, Some(0), Some(262_144), true)
     );
     for (file, text, off) in [
-        (CONFIG, "disable-kube-proxy: false\n", false),
-        (
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s server '--disable-kube-proxy' \\\n",
-            true,
-        ),
-        (
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s server --disable-kube-proxy=false\n",
-            false,
-        ),
-        (
-            UNIT,
-            "ExecStart=/usr/local/bin/k3s server --disable-kube-proxy\n",
-            true,
-        ),
+        (CONFIG, "disable-kube-proxy: no\n".to_owned(), false),
+        (UNIT, unit("server '--disable-kube-proxy' \\\n"), true),
+        (UNIT, unit("server --disable-kube-proxy=false"), false),
     ] {
         assert_eq!(
-            part(&self::node(file, text), "kube-proxy") == "off",
+            observe(&self::node(file, &text)).unwrap().node.proxy.off,
             off,
             "{text}"
         );
     }
+}
+
+/// What a k3s says whose API is down, or that is none.
+fn saying(version: &str, api: &str) -> Sandbox {
+    let node = node(UNIT, &unit("server"));
+    let text = format!("#!/bin/sh\ncase \"$*\" in --version) echo '{version}';; *) {api};; esac\n");
+    node.put_program("bin/k3s", &text);
+    node.put("/etc/rancher/k3s/k3s.yaml", "");
+    node
+}
+
+#[test]
+fn what_runs_is_unknown_with_a_reason_where_the_api_is_down() {
+    let refused = "echo 'E1125 memcache.go:265] err' >&2; echo 'The connection to the server 127.0.0.1:6443 was refused' >&2; exit 1";
+    let seen = observe(&saying("k3s version v1.33.7+k3s1 (a)", refused))
+        .unwrap()
+        .node;
+    assert_eq!(seen.running, None);
+    assert!(seen.silence.unwrap().starts_with("The connection to the server"));
+}
+
+#[test]
+fn a_server_without_a_kubelet_is_silent_for_that_reason() {
+    let node = saying(
+        "k3s version v1.33.7+k3s1 (a)",
+        "echo 'nodes \"n1\" not found' >&2; exit 1",
+    );
+    node.put(CONFIG, "disable-agent: yes\n");
+    let silence = observe(&node).unwrap().node.silence.unwrap();
+    assert!(silence.contains("(disable-agent)"), "{silence}");
+}
+
+#[test]
+fn etcd_is_asked_on_the_loopback_of_ipv6_too() {
+    let node = saying(
+        "k3s version v1.33.7+k3s1 (a)",
+        r#"case "$*" in *"http://[::1]:2381"*) echo 'etcd_server_version{server_version="3.5.25"} 1';; *) exit 1;; esac"#,
+    );
+    node.make_folder("/var/lib/rancher/k3s/server/db/etcd/member/wal");
+    let etcd = observe(&node).unwrap().node.etcd;
+    assert_eq!((etcd.member, etcd.version.as_deref()), (true, Some("3.5.25")));
+}
+
+#[test]
+fn a_program_that_is_not_k3s_is_an_error_with_its_words() {
+    let error = observe(&saying("Segmentation fault", "exit 1")).err().unwrap();
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("k3s --version") && text.contains("Segmentation fault"),
+        "{text}"
+    );
 }
 
 /// Definitions of Traefik's, of which one is somebody's own, and objects of the others.

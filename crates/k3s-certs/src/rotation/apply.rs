@@ -31,10 +31,10 @@ pub struct Done {
 /// the error says whether it runs.
 pub fn apply(host: &dyn Host, step: &Step, limit: Duration, done: &mut Done) -> Result<()> {
     let service = &step.service;
-    let unit = service.role.unit();
+    let unit = &service.unit;
     match step.act {
         Act::Renew => {
-            let way = service.role.way();
+            let way = service.way();
             let (text, doing) = match way {
                 Way::Command => (include_str!("rotate.sh"), "renewing the certificates"),
                 Way::Restart => (include_str!("restart.sh"), "restarting k3s"),
@@ -64,7 +64,7 @@ fn started_all_the_same(
     limit: Duration,
     error: anyhow::Error,
 ) -> anyhow::Error {
-    let unit = service.role.unit();
+    let unit = &service.unit;
     let text = include_str!("start.sh");
     let outcome = run(host, service, text, START_LIMIT, &format!("starting {unit}"))
         .and_then(|_| wait(host, service, false, limit))
@@ -98,7 +98,7 @@ fn run(host: &dyn Host, service: &Service, text: &str, limit: Duration, doing: &
 fn inputs(service: &Service, renewed: bool) -> String {
     let renewed = service.renewed_file().filter(|_| renewed).unwrap_or_default();
     variables(&[
-        ("unit", service.role.unit()),
+        ("unit", &service.unit),
         ("binary", &service.binary),
         ("data", &service.data_dir),
         ("kubeconfig", service.kubeconfig.as_deref().unwrap_or_default()),
@@ -107,7 +107,7 @@ fn inputs(service: &Service, renewed: bool) -> String {
 }
 
 fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> Result<()> {
-    let unit = service.role.unit();
+    let unit = &service.unit;
     let script = format!("{}{COMMON}{}", inputs(service, renewed), include_str!("wait.sh"));
     let what = match service.role {
         Role::Server => format!("{unit} and its API"),
@@ -148,7 +148,7 @@ fn may_come_back(error: &anyhow::Error) -> bool {
 
 /// What one look still lacks.
 fn missing(service: &Service, began: SystemTime, text: &str) -> Result<(), String> {
-    let unit = service.role.unit();
+    let unit = &service.unit;
     let (state, rest) = text.split_once('\n').unwrap_or((text, ""));
     let (state, rest) = match (state.strip_prefix("state="), rest.strip_prefix("lease=")) {
         (Some("activating"), Some(rest)) => {
@@ -192,7 +192,7 @@ fn serves_already(unit: &str, lease: &str, began: SystemTime) -> Result<(), Stri
 
 /// What to do about a k3s that does not come back.
 fn advice(service: &Service) -> String {
-    let unit = service.role.unit();
+    let unit = &service.unit;
     let listener = match service.role {
         Role::Server => format!(
             " If only the API's own serving certificate is told to be expired: delete the secret k3s-serving in kube-system and {}/server/tls/dynamic-cert.json, and restart {unit} (some versions miss it).",

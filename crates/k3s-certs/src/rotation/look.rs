@@ -3,7 +3,7 @@
 use super::{Places, Role, Service};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host};
-use std::collections::BTreeMap;
+use k3s_node::{NodeSettings, Show, UnitFiles, unit};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Looks; nothing is changed.
-pub fn look(host: &dyn Host, places: &Places) -> Result<Service> {
+pub fn look(host: &dyn Host, node: &NodeSettings, places: &Places) -> Result<Service> {
     let script = format!(
         "{}{}",
         variables(&[("kubeconfig", &places.kubeconfig)]),
@@ -20,7 +20,7 @@ pub fn look(host: &dyn Host, places: &Places) -> Result<Service> {
     let output = host
         .run(&Command::script(script).within(LIMIT))?
         .succeed(&host.place(), "looking for the k3s service")?;
-    parse(&output.text(), places).with_context(|| host.place())
+    service(node, &output.text(), places).with_context(|| host.place())
 }
 
 /// Shell assignments, to stand before a script.
@@ -31,65 +31,60 @@ pub(super) fn variables(values: &[(&str, &str)]) -> String {
     })
 }
 
-pub(super) fn parse(text: &str, places: &Places) -> Result<Service> {
-    let facts: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('=')).collect();
-    let yes = |key: &str| facts.get(key) == Some(&"yes");
-    if facts.get("systemd") == Some(&"no") {
-        bail!("there is no systemctl: only a k3s that systemd runs can be restarted here");
+/// `there` is what the program printed: what is there, a word a line.
+pub(super) fn service(node: &NodeSettings, there: &str, places: &Places) -> Result<Service> {
+    let is_there = |word: &str| there.lines().any(|line| line == word);
+    if !node.systemd {
+        bail!("systemd does not run there: only a k3s that it runs can be restarted here");
     }
-    let role = role(&facts)?;
-    let fact = |key: &str| {
-        let value = facts.get(format!("{}:{key}", role.unit()).as_str());
-        value.copied().unwrap_or_default()
-    };
-    let binary = match fact("binary") {
-        "" => "/usr/local/bin/k3s",
-        binary => binary,
-    };
+    if let Some(why) = node.unreadable() {
+        bail!("{why}");
+    }
+    let role = role(node)?;
+    let UnitFiles { name, show, .. } = &node.units[&role];
+    let setup = node.units.on_disk_of(role);
+    let setup = setup
+        .map_err(|why| anyhow::anyhow!("the unit {} cannot be read: {why}", unit::path(name)))?
+        .with_context(|| format!("there is no unit {name}"))?;
     Ok(Service {
         role,
-        binary: binary.to_owned(),
-        alive: is_alive(fact("ActiveState")),
-        enabled: fact("UnitFileState").starts_with("enabled"),
-        marked: yes("marked"),
+        unit: name.clone(),
+        binary: setup.binary,
+        alive: show.is_alive(),
+        enabled: is_enabled(show),
+        marked: is_there("marked"),
         kubeconfig: match role {
-            Role::Server => yes("kubeconfig").then(|| places.kubeconfig.clone()),
+            Role::Server => is_there("kubeconfig").then(|| places.kubeconfig.clone()),
             Role::Agent => Some(format!("{}/agent/kubelet.kubeconfig", places.data_dir)),
         },
         data_dir: places.data_dir.clone(),
     })
 }
 
-fn is_alive(state: &str) -> bool {
-    matches!(state, "active" | "activating" | "reloading")
+fn is_enabled(show: &Show) -> bool {
+    show.enabled.starts_with("enabled")
 }
 
 /// The unit that is this node's; of two the one that runs, else the one that would.
-fn role(facts: &BTreeMap<&str, &str>) -> Result<Role> {
-    let fact = |role: Role, key: &str| {
-        let value = facts.get(format!("{}:{key}", role.unit()).as_str());
-        value.copied().unwrap_or_default()
+fn role(node: &NodeSettings) -> Result<Role> {
+    let unit = |role: &Role| &node.units[role];
+    let there = |role: &Role| unit(role).text.is_some() && unit(role).show.load != "masked";
+    let there: Vec<Role> = Role::ALL.into_iter().filter(there).collect();
+    let of = |wanted: &dyn Fn(&Show) -> bool| -> Vec<Role> {
+        let wanted = |role: &Role| wanted(&unit(role).show);
+        there.iter().copied().filter(wanted).collect()
     };
-    let loaded: Vec<Role> = [Role::Server, Role::Agent]
-        .into_iter()
-        .filter(|role| fact(*role, "LoadState") == "loaded")
-        .collect();
-    let of = |wanted: &dyn Fn(Role) -> bool| -> Vec<Role> {
-        loaded.iter().copied().filter(|role| wanted(*role)).collect()
-    };
-    let alive = of(&|role| is_alive(fact(role, "ActiveState")));
-    let enabled = of(&|role| fact(role, "UnitFileState").starts_with("enabled"));
-    for candidates in [&loaded, &alive, &enabled] {
+    let (alive, enabled) = (of(&Show::is_alive), of(&is_enabled));
+    for candidates in [&there, &alive, &enabled] {
         if let [role] = candidates.as_slice() {
             return Ok(*role);
         }
     }
-    if loaded.is_empty() {
-        bail!(
-            "there is neither a k3s.service nor a k3s-agent.service that could run: k3s is not installed here, or masked"
-        );
+    if there.is_empty() {
+        bail!("there is no unit that could run k3s: k3s is not installed here, or masked");
     }
+    let [server, agent] = Role::ALL.map(|role| &node.units[&role].name);
     bail!(
-        "there is a k3s.service and a k3s-agent.service, and it is not clear which is this node's: disable the other one (`systemctl disable --now`)"
+        "there is a {server} and a {agent}, and it is not clear which is this node's: disable the other one (`systemctl disable --now`)"
     )
 }

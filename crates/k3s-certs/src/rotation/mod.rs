@@ -13,9 +13,12 @@ mod look;
 mod tests;
 
 pub use apply::{Done, apply};
+pub use k3s_node::Role;
 pub use look::look;
 
 use anyhow::{Result, bail};
+use k3s_node::NodeSettings;
+use k3s_node::settings::{DEFAULT_DATA, DEFAULT_KUBECONFIG};
 use serde::Serialize;
 use std::fmt;
 
@@ -30,32 +33,19 @@ pub struct Places {
 impl Default for Places {
     fn default() -> Self {
         Self {
-            data_dir: "/var/lib/rancher/k3s".to_owned(),
-            kubeconfig: "/etc/rancher/k3s/k3s.yaml".to_owned(),
+            data_dir: DEFAULT_DATA.to_owned(),
+            kubeconfig: DEFAULT_KUBECONFIG.to_owned(),
         }
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    Server,
-    Agent,
-}
-
-impl Role {
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Server => "k3s.service",
-            Self::Agent => "k3s-agent.service",
-        }
-    }
-
-    /// How new certificates come about on a node of this role.
-    pub fn way(self) -> Way {
-        match self {
-            Self::Server => Way::Command,
-            Self::Agent => Way::Restart,
+impl Places {
+    /// As the node has them; the other two are what the operator says instead.
+    pub fn of_node(node: &NodeSettings, data_dir: Option<&str>, kubeconfig: Option<&str>) -> Self {
+        let settings = node.settings();
+        Self {
+            data_dir: data_dir.map_or_else(|| settings.data_dir(), str::to_owned),
+            kubeconfig: kubeconfig.map_or_else(|| settings.kubeconfig(), str::to_owned),
         }
     }
 }
@@ -74,6 +64,7 @@ pub enum Way {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     pub role: Role,
+    pub unit: String,
     pub binary: String,
     /// Whether it runs or is coming up.
     pub alive: bool,
@@ -86,6 +77,14 @@ pub struct Service {
 }
 
 impl Service {
+    /// How new certificates come about on a node of this role.
+    pub fn way(&self) -> Way {
+        match self.role {
+            Role::Server => Way::Command,
+            Role::Agent => Way::Restart,
+        }
+    }
+
     /// What is written by a start that gave new certificates.
     fn renewed_file(&self) -> Option<String> {
         match self.role {
@@ -114,7 +113,7 @@ enum Act {
 
 /// What there is to do on a node whose certificates are `due` or not. An error is a refusal.
 pub fn steps(service: &Service, due: bool) -> Result<Vec<Step>> {
-    let unit = service.role.unit();
+    let unit = &service.unit;
     if due && !service.alive && !service.enabled && !service.marked {
         bail!(
             "{unit} neither runs nor is it enabled: somebody has taken this node out of service. Renewing its certificates would start it; start it yourself first (`systemctl start {unit}`)"
@@ -148,7 +147,7 @@ impl Step {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = self.service.role.unit();
+        let unit = &self.service.unit;
         match (self.act, self.service.role) {
             (Act::Renew, Role::Server) => write!(
                 f,

@@ -2,26 +2,50 @@
 
 use super::*;
 
-const SERVER: &str = "k3s.service:LoadState=loaded
-k3s.service:ActiveState=active
-k3s.service:UnitFileState=enabled
-k3s.service:binary=/opt/bin/k3s
-k3s-agent.service:LoadState=not-found
-k3s-agent.service:ActiveState=inactive
-k3s-agent.service:UnitFileState=
-k3s-agent.service:binary=
-kubeconfig=yes
-";
+use k3s_node::Facts;
+use k3s_node::settings::DEFAULT_CONFIG;
 
-fn parsed(text: &str) -> Service {
-    look::parse(text, &Places::default()).unwrap()
+/// Units with their role's command, and how systemd has them: loaded, active, enabled.
+fn node(units: &[(&str, [&str; 3])], more: &[(&str, &str)]) -> NodeSettings {
+    let mut frames = vec![("hostname".to_owned(), "n1".to_owned())];
+    let mut show = String::new();
+    for (name, [load, active, enabled]) in units {
+        let role = if *name == "k3s.service" { "server" } else { "agent" };
+        let text = format!("[Service]\nExecStart=/opt/bin/k3s {role}\n");
+        if *load == "loaded" {
+            frames.push((format!("unit:{name}"), text));
+        }
+        let block = ["Id", "LoadState", "ActiveState", "UnitFileState"].into_iter();
+        let lines = block
+            .zip([name, load, active, enabled])
+            .map(|(key, value)| format!("{key}={value}\n"));
+        show.extend(lines);
+        show.push('\n');
+    }
+    frames.push(("show".to_owned(), show));
+    let more = more
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    frames.extend(more);
+    frames.push(("end".to_owned(), String::new()));
+    let frame = |(name, text): &(String, String)| format!("@{name} {}\n{text}\n", text.len());
+    let bytes: String = frames.iter().map(frame).collect();
+    NodeSettings::read(&Facts::parse(bytes.as_bytes()).unwrap(), DEFAULT_CONFIG).unwrap()
 }
 
-fn agent() -> String {
-    SERVER
-        .replace("k3s-agent.service", "other")
-        .replace("k3s.service", "k3s-agent.service")
-        .replace("other", "k3s.service")
+const SYSTEMD: (&str, &str) = ("systemd", "yes");
+const RUNS: [&str; 3] = ["loaded", "active", "enabled"];
+
+fn seen(units: &[(&str, [&str; 3])], there: &str) -> Result<Service> {
+    look::service(&node(units, &[SYSTEMD]), there, &Places::default())
+}
+
+fn server() -> Service {
+    seen(&[("k3s.service", RUNS)], "kubeconfig\n").unwrap()
+}
+
+fn agent() -> Service {
+    seen(&[("k3s-agent.service", RUNS)], "").unwrap()
 }
 
 fn told(service: &Service, due: bool) -> Vec<String> {
@@ -34,11 +58,11 @@ fn told(service: &Service, due: bool) -> Vec<String> {
 
 #[test]
 fn a_server_is_known_by_its_unit() {
-    let service = parsed(SERVER);
     assert_eq!(
-        service,
+        server(),
         Service {
             role: Role::Server,
+            unit: "k3s.service".to_owned(),
             binary: "/opt/bin/k3s".to_owned(),
             alive: true,
             enabled: true,
@@ -47,18 +71,39 @@ fn a_server_is_known_by_its_unit() {
             data_dir: "/var/lib/rancher/k3s".to_owned(),
         }
     );
-    assert_eq!(parsed(&SERVER.replace("kubeconfig=yes\n", "")).kubeconfig, None);
-    assert!(parsed(&format!("{SERVER}marked=yes\n")).marked);
-    let bare = SERVER.replace("/opt/bin/k3s", "");
-    assert_eq!(parsed(&bare).binary, "/usr/local/bin/k3s");
+    assert_eq!(seen(&[("k3s.service", RUNS)], "").unwrap().kubeconfig, None);
+    assert!(seen(&[("k3s.service", RUNS)], "marked\n").unwrap().marked);
 }
 
 #[test]
-fn an_agent_asks_by_its_kubelets_kubeconfig() {
-    let service = parsed(&agent());
-    assert_eq!((service.role, service.role.way()), (Role::Agent, Way::Restart));
-    let kubeconfig = service.kubeconfig.unwrap();
-    assert_eq!(kubeconfig, "/var/lib/rancher/k3s/agent/kubelet.kubeconfig");
+fn an_agent_asks_by_its_kubelets_kubeconfig_whatever_its_unit_is_called() {
+    for name in ["k3s-agent.service", "k3s-node.service"] {
+        let service = seen(&[(name, RUNS)], "").unwrap();
+        assert_eq!((service.role, service.way()), (Role::Agent, Way::Restart));
+        assert_eq!(service.unit, name);
+        let kubeconfig = service.kubeconfig.unwrap();
+        assert_eq!(kubeconfig, "/var/lib/rancher/k3s/agent/kubelet.kubeconfig");
+    }
+}
+
+#[test]
+fn files_are_where_the_node_has_them_unless_somebody_says_otherwise() {
+    let node = node(
+        &[("k3s.service", RUNS)],
+        &[(
+            "config:/etc/rancher/k3s/config.yaml",
+            "data-dir: /srv/k3s\nwrite-kubeconfig: /root/admin.yaml\n",
+        )],
+    );
+    let places = |data_dir, kubeconfig| {
+        let places = Places::of_node(&node, data_dir, kubeconfig);
+        (places.data_dir, places.kubeconfig)
+    };
+    assert_eq!(
+        places(None, None),
+        ("/srv/k3s".to_owned(), "/root/admin.yaml".to_owned())
+    );
+    assert_eq!(places(Some("/d"), Some("/k")), ("/d".to_owned(), "/k".to_owned()));
 }
 
 #[test]
@@ -71,60 +116,65 @@ fn states_are_read_as_systemd_means_them() {
         ("inactive", false),
         ("failed", false),
     ] {
-        let text = SERVER.replace("ActiveState=active", &format!("ActiveState={state}"));
-        assert_eq!(parsed(&text).alive, alive, "{state}");
+        let service = seen(&[("k3s.service", ["loaded", state, "enabled"])], "").unwrap();
+        assert_eq!(service.alive, alive, "{state}");
     }
     for (state, enabled) in [("enabled-runtime", true), ("disabled", false), ("masked", false)] {
-        let text = SERVER.replace("=enabled", &format!("={state}"));
-        assert_eq!(parsed(&text).enabled, enabled, "{state}");
+        let service = seen(&[("k3s.service", ["loaded", "active", state])], "").unwrap();
+        assert_eq!(service.enabled, enabled, "{state}");
     }
 }
 
 #[test]
 fn of_two_units_the_one_that_runs_counts() {
-    let both = |server: &str, agent: &str| {
-        format!(
-            "k3s.service:LoadState=loaded\nk3s.service:ActiveState={server}\nk3s.service:UnitFileState=enabled\n\
-             k3s-agent.service:LoadState=loaded\nk3s-agent.service:ActiveState={agent}\nk3s-agent.service:UnitFileState=disabled\n"
-        )
+    let both = |server: &str, agent: &str, agent_enabled: &str| {
+        let units = [
+            ("k3s.service", ["loaded", server, "enabled"]),
+            ("k3s-agent.service", ["loaded", agent, agent_enabled]),
+        ];
+        seen(&units, "")
     };
-    assert_eq!(parsed(&both("inactive", "active")).role, Role::Agent);
-    assert_eq!(parsed(&both("active", "inactive")).role, Role::Server);
-    assert_eq!(
-        parsed(&both("failed", "failed")).role,
-        Role::Server,
-        "the enabled one"
-    );
-    let unclear = both("failed", "failed").replace("disabled", "enabled");
-    let error = look::parse(&unclear, &Places::default()).unwrap_err();
+    assert_eq!(both("inactive", "active", "disabled").unwrap().role, Role::Agent);
+    assert_eq!(both("active", "inactive", "disabled").unwrap().role, Role::Server);
+    let enabled = both("failed", "failed", "disabled").unwrap();
+    assert_eq!(enabled.role, Role::Server, "the enabled one");
+    let error = both("failed", "failed", "enabled").unwrap_err();
     assert!(error.to_string().contains("not clear"), "{error}");
 }
 
 #[test]
 fn what_is_no_k3s_is_refused() {
-    for (text, refusal) in [
-        ("systemd=no\n", "no systemctl"),
-        ("", "k3s is not installed here"),
-        ("k3s.service:LoadState=not-found\n", "k3s is not installed here"),
-        ("k3s.service:LoadState=masked\n", "or masked"),
-    ] {
-        let error = look::parse(text, &Places::default()).unwrap_err();
-        assert!(error.to_string().contains(refusal), "{error}");
-    }
+    let refused = |units: &[(&str, [&str; 3])], more: &[(&str, &str)]| {
+        let error = look::service(&node(units, more), "", &Places::default());
+        error.unwrap_err().to_string()
+    };
+    assert!(refused(&[("k3s.service", RUNS)], &[]).contains("systemd does not run"));
+    assert!(refused(&[], &[SYSTEMD]).contains("not installed here"));
+    let masked = [("k3s.service", ["masked", "inactive", "masked"])];
+    assert!(refused(&masked, &[SYSTEMD]).contains("or masked"));
+    let shell = (
+        "unit:k3s.service",
+        "[Service]\nExecStart=/bin/sh -c \"exec k3s server\"\n",
+    );
+    let error = refused(&[], &[SYSTEMD, shell]);
+    assert!(
+        error.contains("/etc/systemd/system/k3s.service") && error.contains("/bin/sh"),
+        "{error}"
+    );
 }
 
 #[test]
 fn what_is_due_is_renewed_by_role() {
     let wait = "wait until k3s.service runs and its API answers by its own kubeconfig";
     assert_eq!(
-        told(&parsed(SERVER), true),
+        told(&server(), true),
         [
             "stop k3s.service, put its certificates aside with `k3s certificate rotate`, start it again",
             wait
         ]
     );
     assert_eq!(
-        told(&parsed(&agent()), true),
+        told(&agent(), true),
         [
             "restart k3s-agent.service: an agent is given new certificates at every start",
             "wait until k3s-agent.service runs and its kubelet's certificate is accepted"
@@ -134,39 +184,42 @@ fn what_is_due_is_renewed_by_role() {
 
 #[test]
 fn what_an_interrupted_renewal_left_is_healed() {
-    let stopped = SERVER.replace("ActiveState=active", "ActiveState=inactive");
-    let marked = |text: &str| parsed(&format!("{text}marked=yes\n"));
+    let stopped = ["loaded", "inactive", "enabled"];
+    let is = |state: [&str; 3], there: &str| seen(&[("k3s.service", state)], there).unwrap();
+    let marked = |state| is(state, "kubeconfig\nmarked\n");
     let wait = "wait until k3s.service runs and its API answers by its own kubeconfig";
     let starts = [
         (
-            marked(&stopped),
+            marked(stopped),
             "start k3s.service, which an interrupted renewal has left stopped",
         ),
         (
-            marked(&stopped.replace("=enabled", "=disabled")),
+            marked(["loaded", "inactive", "disabled"]),
             "start k3s.service, which an interrupted renewal has left stopped",
         ),
         (
-            parsed(&stopped),
+            is(stopped, "kubeconfig\n"),
             "start k3s.service, which is enabled but does not run",
         ),
     ];
     for (service, start) in starts {
         assert_eq!(told(&service, false), [start, wait]);
     }
-    assert_eq!(told(&marked(SERVER), false), [wait]);
+    assert_eq!(told(&marked(RUNS), false), [wait]);
     // What is still due is renewed as ever.
-    assert_eq!(told(&marked(&stopped), true), told(&parsed(SERVER), true));
-    assert!(told(&parsed(SERVER), false).is_empty());
+    assert_eq!(told(&marked(stopped), true), told(&server(), true));
+    assert!(told(&server(), false).is_empty());
 }
 
 #[test]
 fn a_node_that_somebody_took_out_of_service_stays_so() {
-    let out = SERVER
-        .replace("ActiveState=active", "ActiveState=inactive")
-        .replace("=enabled", "=disabled");
-    assert!(told(&parsed(&out), false).is_empty());
-    let error = steps(&parsed(&out), true).unwrap_err().to_string();
+    let out = seen(
+        &[("k3s.service", ["loaded", "inactive", "disabled"])],
+        "kubeconfig\n",
+    )
+    .unwrap();
+    assert!(told(&out, false).is_empty());
+    let error = steps(&out, true).unwrap_err().to_string();
     assert!(
         error.contains("taken this node out of service") && error.contains("systemctl start k3s.service"),
         "{error}"

@@ -25,19 +25,20 @@ fresh() {
 }
 case $command in
 show)
-    property=$2
-    [ "$3" != --value ] || shift
-    unit=$3
-    case $property in
-    LoadState) value=$(cat "$state/$unit.load" 2>/dev/null || echo not-found) ;;
-    ActiveState) value=$(cat "$state/$unit.active" 2>/dev/null || echo inactive) ;;
-    UnitFileState) value=$(cat "$state/$unit.enabled" 2>/dev/null) ;;
-    ExecStart)
-        [ -f "$state/$unit.load" ] || exit 0
-        value="{ path=$SANDBOX/usr/local/bin/k3s ; argv[]=$SANDBOX/usr/local/bin/k3s server --token s3cr3t ; ignore_errors=no }"
-        ;;
-    esac
-    [ "$2" = --value ] && echo "$value" || echo "$property=$value"
+    properties=$2
+    shift 2
+    value_only=
+    [ "$1" != --value ] || { value_only=yes; shift; }
+    [ "$properties" != EnvironmentFiles ] || exit 0
+    for unit; do
+        active=$(cat "$state/$unit.active" 2>/dev/null || echo inactive)
+        [ -z "$value_only" ] || { echo "$active"; continue; }
+        echo "Id=$unit"
+        echo "LoadState=$(cat "$state/$unit.load" 2>/dev/null || echo not-found)"
+        echo "ActiveState=$active"
+        echo "UnitFileState=$(cat "$state/$unit.enabled" 2>/dev/null)"
+        echo
+    done
     ;;
 stop)
     [ ! -e "$state/stop-fails" ] || exit 1

@@ -1,22 +1,30 @@
-# Tells how k3s is installed. Only reads.
+# Hands over what tells how k3s is installed: units, their variables, configuration files. Only reads, and decides nothing.
 put hostname "$(uname -n)"
+put_file machine-id /etc/machine-id
 [ ! -d /run/systemd/system ] || put systemd yes
-for name in k3s.service k3s-agent.service; do
+names='k3s.service k3s-agent.service'
+for file in "$units"/*.service; do
+    case ${file##*/} in
+    k3s.service | k3s-agent.service | *@.service | *[!A-Za-z0-9:_.-]*) ;;
+    # One of the two under a second name is no other unit.
+    *) [ "$file" -ef "$units/k3s.service" ] || [ "$file" -ef "$units/k3s-agent.service" ] || ! grep -qs k3s "$file" ||
+        names="$names ${file##*/}" ;;
+    esac
+done
+for name in $names; do
     put_file "unit:$name" "$units/$name"
-    put_file "env:$name" "$units/$name.env"
     for file in "$units/$name.d"/*.conf; do
         put_file "dropin:$name:$file" "$file"
     done
-    put_file "default:$name" "/etc/default/${name%.service}"
-    put_file "sysconfig:$name" "/etc/sysconfig/${name%.service}"
+    stem=${name%.service}
+    systemctl show -p EnvironmentFiles "$name" 2>/dev/null | sed -n 's,^EnvironmentFiles=\(/.*\) (ignore_errors=[a-z]*)$,\1,p' | {
+        cat
+        printf '%s\n' "/etc/default/$stem" "/etc/sysconfig/$stem" "$units/$name.env"
+    } | while IFS= read -r file; do
+        put_file "variables:$file" "$file"
+    done
 done
-for file in "$units"/k3s*.service; do
-    case ${file##*/} in
-    k3s.service | k3s-agent.service | 'k3s*.service') ;;
-    *) put "other:${file##*/}" x ;;
-    esac
-done
-put show "$(show k3s.service k3s-agent.service)"
+put show "$(show $names)"
 
 put_file "config:$config" "$config"
 # k3s looks at the ends of their names without regard to case.
@@ -25,4 +33,3 @@ for file in "$config.d"/*.[Yy][Aa][Mm][Ll] "$config.d"/*.[Yy][Mm][Ll]; do
 done
 put_file node-id /etc/rancher/node/id
 [ ! -x "$binary" ] || put binary-version "$("$binary" --version 2>&1)"
-

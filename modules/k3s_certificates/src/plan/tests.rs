@@ -15,6 +15,7 @@ fn params(options: Value) -> Params {
 fn service(role: Role) -> Service {
     Service {
         role,
+        unit: role.unit().to_owned(),
         binary: "/usr/local/bin/k3s".to_owned(),
         alive: true,
         enabled: true,
@@ -36,6 +37,7 @@ fn state(files: &[(&str, i64)], service: &Service) -> State {
     State {
         all,
         now: SystemTime::UNIX_EPOCH + NOW,
+        places: Places::default(),
         service: Some(service.clone()),
     }
 }
@@ -83,11 +85,19 @@ fn places_are_the_users() {
         EVERYWHERE[0],
         EVERYWHERE[6],
     ];
-    let options = json!({"data_dir": "/data", "kubeconfig": "/home/k3s.yaml"});
-    assert_eq!(
-        due_files(options, &files, &server),
-        ["/data/server/tls/a.crt", "/home/k3s.yaml"]
-    );
+    let elsewhere = State {
+        places: Places {
+            data_dir: "/data".to_owned(),
+            kubeconfig: "/home/k3s.yaml".to_owned(),
+        },
+        ..state(&files, &server)
+    };
+    let params = params(json!({}));
+    let due: Vec<&str> = due(&params, &elsewhere, &server)
+        .iter()
+        .map(|found| found.file.as_str())
+        .collect();
+    assert_eq!(due, ["/data/server/tls/a.crt", "/home/k3s.yaml"]);
 }
 
 #[test]

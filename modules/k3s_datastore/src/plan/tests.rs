@@ -55,7 +55,10 @@ fn a_configuration_elsewhere_has_its_own_folder_of_files() {
         "{:?}",
         sentences(&state)
     );
-    let variable = server(&[("env:k3s.service", "K3S_CONFIG_FILE=/etc/k.yaml\n")]);
+    let variable = server(&[(
+        "variables:/etc/systemd/system/k3s.service.env",
+        "K3S_CONFIG_FILE=/etc/k.yaml\n",
+    )]);
     assert!(
         sentences(&variable)[3].contains("/etc/k.yaml.d/"),
         "{:?}",

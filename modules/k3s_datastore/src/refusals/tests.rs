@@ -43,6 +43,10 @@ fn what_is_no_server_is_refused_at_every_run() {
     );
     assert_eq!(refused(&[("server", GONE), ("database", GONE)]), ["not_a_server"]);
     assert_eq!(
+        refused(&[("unit:k3s.service", GONE), ("unit:k3s-lab.service", SERVER)]),
+        ["unit_name"]
+    );
+    assert_eq!(
         refused(&[("unit:k3s.service", "[Service]\nExecStart=/usr/bin/other\n")]),
         ["unit"]
     );
@@ -67,7 +71,7 @@ fn an_external_datastore_is_told_without_its_password() {
     let cases = [
         ("unit:k3s.service", by_argument.as_str()),
         (
-            "env:k3s.service",
+            "variables:/etc/systemd/system/k3s.service.env",
             "K3S_DATASTORE_ENDPOINT=postgres://u:s3cr3t@h/db\n",
         ),
         (CONFIG, "datastore-endpoint: https://etcd.lan:2379\n"),
@@ -109,7 +113,10 @@ fn a_server_that_never_served_has_nothing_to_move() {
 #[test]
 fn a_server_that_joins_another_is_refused() {
     for case in [
-        ("env:k3s.service", "K3S_URL=https://10.0.0.1:6443\n"),
+        (
+            "variables:/etc/systemd/system/k3s.service.env",
+            "K3S_URL=https://10.0.0.1:6443\n",
+        ),
         (CONFIG, "server: https://10.0.0.1:6443\n"),
     ] {
         assert_eq!(refused(&[case]), ["joined"]);
@@ -152,7 +159,10 @@ fn cluster_init_by_somebody_else_leaves_no_way_back() {
     for case in [
         ("unit:k3s.service", by_argument.as_str()),
         ("unit:k3s.service", &off),
-        ("env:k3s.service", "K3S_CLUSTER_INIT=true\n"),
+        (
+            "variables:/etc/systemd/system/k3s.service.env",
+            "K3S_CLUSTER_INIT=true\n",
+        ),
         (CONFIG, "cluster-init: true\n"),
         (
             "config:/etc/rancher/k3s/config.yaml.d/zzz.yaml",
@@ -169,7 +179,10 @@ fn cluster_init_by_somebody_else_leaves_no_way_back() {
     // Ours comes after these.
     for case in [
         (CONFIG, "cluster-init: false\n"),
-        ("env:k3s.service", "K3S_CLUSTER_INIT=false\n"),
+        (
+            "variables:/etc/systemd/system/k3s.service.env",
+            "K3S_CLUSTER_INIT=false\n",
+        ),
     ] {
         assert_eq!(refused(&[case]), [""; 0], "{case:?}");
     }
@@ -179,7 +192,10 @@ fn cluster_init_by_somebody_else_leaves_no_way_back() {
 fn settings_that_do_not_go_with_etcd_are_refused() {
     assert_eq!(refused(&[(CONFIG, "disable-etcd: true\n")]), ["no_etcd"]);
     assert_eq!(
-        refused(&[("env:k3s.service", "K3S_CONFIG_FILE=https://h/k3s.yaml\n")]),
+        refused(&[(
+            "variables:/etc/systemd/system/k3s.service.env",
+            "K3S_CONFIG_FILE=https://h/k3s.yaml\n"
+        )]),
         ["odd_config"]
     );
 }

@@ -6,7 +6,10 @@ use k3s_node::recorded::SERVER;
 
 #[test]
 fn the_log_of_etcd_decides_and_not_its_folder_or_the_settings() {
-    let endpoint = ("env:k3s.service", "K3S_DATASTORE_ENDPOINT=mysql://x\n");
+    let endpoint = (
+        "variables:/etc/systemd/system/k3s.service.env",
+        "K3S_DATASTORE_ENDPOINT=mysql://x\n",
+    );
     let no_database = ("database", GONE);
     let cases = [
         (server(&[]), Datastore::Sqlite),

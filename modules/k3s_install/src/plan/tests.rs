@@ -165,7 +165,7 @@ fn an_interrupted_install_is_taken_up_where_it_was_cut_off() {
         SCRIPT,
         NEW_BINARY,
         ("unit:k3s-agent.service", "gone"),
-        ("env:k3s-agent.service", "gone"),
+        ("variables:/etc/systemd/system/k3s-agent.service.env", "gone"),
     ];
     assert_eq!(steps(json!({}), &deleted), rest);
     let half = [
@@ -173,7 +173,7 @@ fn an_interrupted_install_is_taken_up_where_it_was_cut_off() {
         SCRIPT,
         NEW_BINARY,
         ("unit:k3s-agent.service", "[Service]\nExecStart="),
-        ("env:k3s-agent.service", ""),
+        ("variables:/etc/systemd/system/k3s-agent.service.env", ""),
     ];
     assert_eq!(steps(json!({}), &half), rest);
 }
@@ -210,7 +210,7 @@ fn the_record_and_not_the_files_is_replayed() {
     let state = agent(&[
         ("record", &record(None)),
         ("unit:k3s-agent.service", "gone"),
-        ("env:k3s-agent.service", "gone"),
+        ("variables:/etc/systemd/system/k3s-agent.service.env", "gone"),
     ]);
     let (acts, _) = decide(&params(json!({"run_id": "run-2"})), &state);
     let Some(Act::SaveRecord(saved)) = acts.iter().find(|act| matches!(act, Act::SaveRecord(_))) else {
@@ -253,7 +253,10 @@ fn prefetched_touches_nothing_else() {
 #[test]
 fn downloads_use_the_nodes_own_proxies() {
     let env = "K3S_URL=https://a:6443\nHTTPS_PROXY=http://proxy:3128\n";
-    let (acts, _) = decide(&params(json!({})), &agent(&[("env:k3s-agent.service", env)]));
+    let (acts, _) = decide(
+        &params(json!({})),
+        &agent(&[("variables:/etc/systemd/system/k3s-agent.service.env", env)]),
+    );
     let Act::Fetch { fetch, .. } = &acts[0] else {
         panic!("{acts:?}")
     };

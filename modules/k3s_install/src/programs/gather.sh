@@ -6,6 +6,9 @@ if [ -x "$binary" ]; then
     put binary-sha256 "$(sha256sum <"$binary")"
     put binary-changed "$(stat -c %Z "$binary")"
 fi
+for name in kubectl crictl ctr; do
+    [ ! -L "$bin_dir/$name" ] || put "link:$name" x
+done
 for file in "$bin_dir"/.k3s-*.staged; do
     [ ! -f "$file" ] || put "staged:$file" x
 done

@@ -6,8 +6,12 @@ if [ "$role" = server ]; then
     [ "$has_agent" = yes ] || put api-version "$(kubectl_as_node get --raw /version)"
     if [ -d "$data/server/db/etcd/member" ]; then
         # etcd's own word, for versions that set no condition on the node. Its metrics are plain http on the loopback.
-        metrics=http://127.0.0.1:2381/metrics
-        put etcd "$({ curl -fsS --max-time 5 "$metrics" || wget -qO - -T 5 "$metrics"; } 2>/dev/null | grep '^etcd_server_is_learner ')"
+        # Where the first range of Services is of IPv6, so is the loopback.
+        metrics() {
+            { curl -fsS --max-time 5 "http://$1:2381/metrics" || wget -qO - -T 5 "http://$1:2381/metrics"; } 2>/dev/null |
+                grep '^etcd_server_is_learner '
+        }
+        put etcd "$(metrics 127.0.0.1 || metrics '[::1]')"
     fi
 fi
 put end ""

@@ -6,6 +6,7 @@ const STARTED: u64 = 1000;
 
 fn wanted(role: Role) -> Readiness {
     let setup = Setup {
+        name: role.unit().to_owned(),
         role,
         binary: "/usr/local/bin/k3s".to_owned(),
         args: Vec::new(),

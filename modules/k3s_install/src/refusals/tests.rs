@@ -23,7 +23,13 @@ fn a_node_that_cannot_be_read_is_refused() {
     let cases: [(&[Frame], &str); 11] = [
         (&[("systemd", "gone")], "no_systemd"),
         (&[("record", "{")], "record"),
-        (&[("other:k3s-mine.service", "x")], "other_unit"),
+        (
+            &[(
+                "unit:k3s-mine.service",
+                "[Service]\nExecStart=/usr/local/bin/k3s agent",
+            )],
+            "other_unit",
+        ),
         (&[("unit:k3s.service", SERVER)], "two_units"),
         (
             &[(
@@ -82,6 +88,131 @@ fn a_node_that_is_not_the_one_that_is_meant_is_refused() {
         &[("fib-trie", "|-- 10.99.0.112\n/32 host LOCAL")],
         "internal_ip",
     );
+}
+
+/// What a playbook that many homelabs are made with writes.
+const NODE: &str = "[Service]\nType=notify\nExecStart=/usr/local/bin/k3s agent --server https://10.99.0.101:6443 --token ab%%cd\nKillMode=process\n";
+
+#[test]
+fn a_worker_under_another_name_is_upgraded_under_it() {
+    let show = crate::fixtures::show("active", 2000).replace("k3s-agent.service", "k3s-node.service");
+    let gone = [
+        ("unit:k3s-agent.service", "gone"),
+        ("variables:/etc/systemd/system/k3s-agent.service.env", "gone"),
+        ("show", show.as_str()),
+    ];
+    let at = |name: &'static str| [&gone[..], &[(name, NODE)]].concat();
+    let (acts, refusals) = decide(&params(json!({})), &agent(&at("unit:k3s-node.service")));
+    assert!(refusals.is_empty(), "{refusals:?}");
+    let steps: Vec<String> = acts.iter().map(ToString::to_string).collect();
+    assert!(
+        steps.contains(&"run the install script for k3s-node.service".to_owned()),
+        "{steps:?}"
+    );
+    let other = [
+        ("unit:node.service", NODE),
+        ("show", "Id=node.service\nActiveState=active\n"),
+    ];
+    let changes: Vec<Frame> = gone
+        .into_iter()
+        .filter(|(name, _)| *name != "show")
+        .chain(other)
+        .collect();
+    assert_eq!(agent_rules(json!({}), &changes), ["unit_name"]);
+}
+
+#[test]
+fn a_unit_that_only_has_k3s_s_name_is_mentioned_and_left_alone() {
+    let shutdown = (
+        "unit:k3s-shutdown.service",
+        "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n",
+    );
+    let params = params(json!({}));
+    let plan = crate::plan::plan(&params, &agent(&[shutdown])).unwrap();
+    assert!(!plan.steps.is_empty());
+    assert_eq!(
+        plan.warnings,
+        ["k3s-shutdown.service of container 111 on pve1: no k3s runs in it, left alone"]
+    );
+    let node = node_says(NEW);
+    let done = crate::plan::plan(&params, &agent(&[shutdown, NEW_BINARY, ("node", &node)])).unwrap();
+    assert!(
+        done.steps.is_empty() && done.warnings.is_empty(),
+        "{:?}",
+        done.warnings
+    );
+}
+
+#[test]
+fn a_server_that_does_part_of_the_work_is_refused_for_that() {
+    let version = format!("k3s version {OLD} (0123abcd)");
+    let rules = |config: &str| {
+        let frames = [
+            ("systemd", "yes"),
+            ("unit:k3s.service", SERVER),
+            ("binary-version", &version),
+            ("config:/etc/rancher/k3s/config.yaml", config),
+        ];
+        crate::fixtures::rules(&params(json!({})), &state(&frames))
+    };
+    assert_eq!(rules("disable-etcd: yes\n"), ["split_roles"]);
+    assert_eq!(rules("disable-apiserver: true\n"), ["split_roles"]);
+    for whole in [
+        "",
+        "disable-etcd: no\n",
+        "disable-agent: true\n",
+        "disable-scheduler: true\n",
+    ] {
+        assert_eq!(rules(whole), [""; 0], "{whole}");
+    }
+}
+
+#[test]
+fn a_k3s_that_a_shell_starts_is_refused_by_the_name_of_its_unit() {
+    let shell = "[Service]\nExecStart=/bin/sh -c \"sleep 5; exec k3s agent\"\n";
+    let (_, refusals) = decide(&params(json!({})), &agent(&[("unit:k3s-agent.service", shell)]));
+    assert_eq!(refusals[0].rule, "unit");
+    assert!(
+        refusals[0]
+            .evidence
+            .contains("/etc/systemd/system/k3s-agent.service")
+            && refusals[0].evidence.contains("/bin/sh start `k3s agent`"),
+        "{refusals:?}"
+    );
+}
+
+#[test]
+fn a_stopped_worker_whose_address_moved_is_known_by_its_machine_id() {
+    let node = |machine: &str, renewed: &str| {
+        json!({"kind": "List", "items": [
+            {"kind": "Node", "status": {
+                "nodeInfo": {"kubeletVersion": OLD, "machineID": machine},
+                "addresses": [{"type": "InternalIP", "address": "10.99.0.111"}]}},
+            {"kind": "Lease", "spec": {"renewTime": renewed}}]})
+        .to_string()
+    };
+    let moved = ("fib-trie", "|-- 10.99.0.112\n/32 host LOCAL");
+    let rules = |node: &str| agent_rules(json!({}), &[moved, ("machine-id", "abc\n"), ("node", node)]);
+    // The fixture's clock stands at 5000 s after 1970.
+    let (long_ago, now) = ("1970-01-01T01:00:00Z", "1970-01-01T01:23:10Z");
+    assert_eq!(rules(&node("abc", long_ago)), [""; 0]);
+    assert_eq!(rules(&node("other", long_ago)), ["internal_ip"]);
+    assert_eq!(rules(&node("", long_ago)), ["internal_ip"]);
+    // Containers that were cloned share it, and one of them is alive under that name.
+    assert_eq!(rules(&node("abc", now)), ["internal_ip"]);
+}
+
+#[test]
+fn links_are_made_only_where_there_are_some() {
+    let links = |changes: &[Frame]| {
+        let (acts, _) = decide(&params(json!({})), &agent(changes));
+        acts.iter().find_map(|act| match act {
+            crate::plan::Act::RunScript { links, .. } => Some(*links),
+            _ => None,
+        })
+    };
+    assert_eq!(links(&[]), Some(false));
+    assert_eq!(links(&[("link:kubectl", "x")]), Some(true));
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn environment_drop_ins_and_files_together_name_the_node() {
         "dropin:k3s-agent.service:/etc/systemd/system/k3s-agent.service.d/name.conf",
         "[Service]\nEnvironment=K3S_NODE_NAME=from-drop-in\n",
     );
-    let unit = [("unit:k3s-agent.service", AGENT), ("env:k3s-agent.service", env)];
+    let unit = [
+        ("unit:k3s-agent.service", AGENT),
+        ("variables:/etc/systemd/system/k3s-agent.service.env", env),
+    ];
     assert_eq!(state(&unit).places.node, "k3s-worker-1");
     assert!(state(&unit).has_server_to_join);
     assert_eq!(state(&[unit[0], unit[1], drop_in]).places.node, "from-drop-in");
@@ -41,7 +44,7 @@ fn environment_drop_ins_and_files_together_name_the_node() {
 
 #[test]
 fn defaults_are_read_where_the_unit_reads_them() {
-    let defaults = ("default:k3s-agent.service", "K3S_NODE_NAME=from-default\n");
+    let defaults = ("variables:/etc/default/k3s-agent", "K3S_NODE_NAME=from-default\n");
     let older = AGENT.replace("EnvironmentFile=-/etc/default/%N\n", "");
     assert_eq!(
         state(&[("unit:k3s-agent.service", &older), defaults]).places.node,
@@ -93,7 +96,7 @@ fn small_facts_are_read() {
         ("binary-changed", "17"),
         ("staged:/usr/local/bin/.k3s-v1.31.5+k3s1.ff.staged", "x"),
         ("data:server/tls", "x"),
-        ("other:k3s-mine.service", "x"),
+        ("link:kubectl", "x"),
     ]);
     assert_eq!(state.free, [("/".to_owned(), 3000), ("/tmp".to_owned(), 2)]);
     assert_eq!(state.config_hashes["/etc/rancher/k3s/config.yaml"], "aa");
@@ -107,7 +110,7 @@ fn small_facts_are_read() {
         (Some("cafe"), 17, 1)
     );
     assert_eq!(
-        (state.data.server, state.data.agent, state.other_units.len()),
-        (true, false, 1)
+        (state.data.server, state.data.agent, state.has_links),
+        (true, false, true)
     );
 }

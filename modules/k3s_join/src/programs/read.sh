@@ -1,10 +1,6 @@
 # Tells what a node has to know that joins this server. Only reads.
 server=$data/server
-if [ -d "$server/db/etcd/member/wal" ]; then
-    put datastore etcd
-elif [ -f "$server/db/state.db" ]; then
-    put datastore sqlite
-fi
+[ ! -d "$server/db/etcd/member/wal" ] || put wal yes
 put_file token "$server/token"
 put_file agent-token "$server/agent-token"
 put_file ca "$server/tls/server-ca.crt"

@@ -8,6 +8,7 @@ use crate::params::Params;
 use host::pct::Config;
 
 const APPARMOR: &str = "lxc.apparmor.profile";
+const ALLOW_NESTING: &str = "lxc.apparmor.allow_nesting";
 
 pub(super) fn unconfined(config: &Config) -> bool {
     config.value(APPARMOR) == Some("unconfined")
@@ -28,6 +29,10 @@ pub(super) fn checks(params: &Params, config: &Config, names: &Names) -> Vec<Che
 fn nesting(config: &Config, names: &Names) -> Check {
     if config.has_feature("nesting") {
         return Check::ok("nesting", "nesting=1");
+    }
+    // What Proxmox makes of the feature, written out: LXC has AppArmor allow the mounts, and mounts that other /proc.
+    if config.value(APPARMOR) == Some("generated") && config.value(ALLOW_NESTING) == Some("1") {
+        return Check::ok("nesting", "AppArmor's profile is generated with allow_nesting");
     }
     if unconfined(config) && !config.is_unprivileged() {
         return Check::ok("nesting", "AppArmor is unconfined");

@@ -79,6 +79,18 @@ fn the_missing_feature_is_named_with_those_that_are_there() {
     );
     let unconfined = with_config("lxc.apparmor.profile: unconfined\nlxc.cgroup2.devices.allow: a\n");
     assert_eq!(faults(json!({"vmid": 111}), &unconfined), []);
+    let generated = |allow: &str| {
+        let more = "unprivileged: 1\nlxc.apparmor.profile: generated\n";
+        with_config(&format!("{more}lxc.apparmor.allow_nesting: {allow}\n"))
+    };
+    assert_eq!(
+        faults(json!({"vmid": 111, "nfs_client": false}), &generated("1")),
+        []
+    );
+    assert_eq!(
+        faults(json!({"vmid": 111, "nfs_client": false}), &generated("0")).len(),
+        1
+    );
     assert!(advice(&with_config(""), "nesting").contains(
         "give /etc/pve/lxc/111.conf on pve1 the line `features: nesting=1`, then stop and start the container"
     ));

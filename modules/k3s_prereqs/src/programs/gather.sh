@@ -1,7 +1,5 @@
 # Tells what k3s will find here. Only reads: a file is opened for writing to learn whether that is allowed, and nothing
 # is written.
-[ ! -d /run/systemd/system ] || put systemd yes
-[ ! -x "$binary" ] || put binary-version "$("$binary" --version 2>&1)"
 if [ -f /etc/os-release ]; then put_file os-release /etc/os-release; else put_file os-release /usr/lib/os-release; fi
 put kernel "$(uname -r)"
 
@@ -15,7 +13,7 @@ elif [ -e /dev/kmsg ]; then
 fi
 if (: </dev/kmsg) 2>/dev/null; then put kmsg-opens yes; fi
 put_file unit "$units/conf-kmsg.service"
-put show "$(show conf-kmsg.service)"
+put kmsg-show "$(show conf-kmsg.service)"
 
 opens() {
     if (: >>"$1") 2>/dev/null; then
@@ -31,14 +29,7 @@ for name in net/ipv4/ip_forward vm/overcommit_memory vm/panic_on_oom kernel/pani
     [ ! -f "/proc/sys/$name" ] || put "sysctl:$name" "$(opens "/proc/sys/$name") $(cat "/proc/sys/$name")"
 done
 
-# What is set for the kubelet.
-for name in k3s.service k3s-agent.service; do
-    put_file "unit:$name" "$units/$name"
-done
-put_file config:/etc/rancher/k3s/config.yaml /etc/rancher/k3s/config.yaml
-for file in /etc/rancher/k3s/config.yaml.d/*.[Yy][Aa][Mm][Ll] /etc/rancher/k3s/config.yaml.d/*.[Yy][Mm][Ll]; do
-    put_file "config:$file" "$file"
-done
+# What is set for the kubelet in files of its own.
 for file in "$data_dir"/agent/etc/kubelet.conf.d/*.conf "$data_dir"/agent/etc/kubelet.conf.d/*/*.conf; do
     put_file "kubelet:$file" "$file"
 done

@@ -1,10 +1,7 @@
 # Tells what a restore has to know of a server's data. Only reads.
 server=$data/server
-if [ -d "$server/db/etcd/member/wal" ]; then
-    put datastore etcd
-elif [ -f "$server/db/state.db" ]; then
-    put datastore sqlite
-fi
+[ ! -d "$server/db/etcd/member/wal" ] || put wal yes
+[ ! -f "$server/db/state.db" ] || put database yes
 put keys "$(cd "$server" 2>/dev/null && find tls cred -type f -exec sha256sum {} + 2>/dev/null)"
 put_file token "$server/token"
 [ -z "$token_file" ] || put_file token-file "$token_file"

@@ -1,7 +1,4 @@
 # One look at the node as the cluster has it, with the only right that every node has. Only reads.
-unit=k3s.service
-[ ! -f "$units/k3s-agent.service" ] || unit=k3s-agent.service
-put unit "$unit"
 put show "$(show "$unit")"
 if [ -f "$data/agent/kubelet.kubeconfig" ]; then
     put kubelet yes

@@ -1,2 +1,2 @@
 take_turn
-systemctl restart --no-block k3s-agent.service || die "k3s-agent.service cannot be restarted"
+systemctl restart --no-block "$unit" || die "$unit cannot be restarted"

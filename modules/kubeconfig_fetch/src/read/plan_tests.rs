@@ -12,6 +12,7 @@ const SERVER: &str = "https://127.0.0.1:6443";
 fn service() -> Service {
     Service {
         role: Role::Server,
+        unit: "k3s.service".to_owned(),
         binary: "/usr/local/bin/k3s".to_owned(),
         alive: true,
         enabled: true,

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use host::{Command, Failure, Host};
 use k3s_certs::rotation::{self, Places, Role, Service};
 use k3s_certs::{Certificate, certificates};
+use k3s_node::NodeSettings;
 use std::time::SystemTime;
 
 pub struct State {
@@ -45,7 +46,7 @@ pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
         data_dir: params.data_dir.clone(),
         kubeconfig: params.path.clone(),
     };
-    let service = match rotation::look(host, &places) {
+    let service = match NodeSettings::look(host).and_then(|node| rotation::look(host, &node, &places)) {
         Ok(service) if service.role == Role::Agent => Err(format!(
             "{}: this node is an agent, and only servers have a kubeconfig: ask a controller",
             host.place()
