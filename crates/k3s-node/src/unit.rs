@@ -90,12 +90,12 @@ impl Unit {
             .into_iter()
             .map(|line| words::split(line).unwrap_or_else(|_| vec![line.to_owned()]))
             .collect();
-        let is_k3s = |words: &Vec<String>| {
+        let runs_k3s = |words: &Vec<String>| {
             let (binary, rest) = words.split_first()?;
             let word = rest.first().filter(|_| is_k3s(program(binary)))?;
             Role::ALL.into_iter().find(|role| role.word() == word)
         };
-        if let Some(role) = commands.iter().find_map(is_k3s) {
+        if let Some(role) = commands.iter().find_map(runs_k3s) {
             return Runs::K3s(role);
         }
         // One that ends by itself is no service, whatever it starts.
@@ -104,7 +104,7 @@ impl Unit {
         }
         commands
             .iter()
-            .find_map(wrapped)
+            .find_map(|words| wrapped(words))
             .map_or(Runs::Other, Runs::Wrapped)
     }
 
@@ -161,7 +161,7 @@ fn is_k3s(path: &str) -> bool {
 }
 
 /// The role of a k3s that another program starts.
-fn wrapped(words: &Vec<String>) -> Option<Role> {
+fn wrapped(words: &[String]) -> Option<Role> {
     let (binary, rest) = words.split_first()?;
     if is_k3s(program(binary)) {
         return None;

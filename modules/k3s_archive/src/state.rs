@@ -211,7 +211,7 @@ mod tests {
         );
         assert_eq!(server.version.unwrap().to_string(), "v1.36.3+k3s1");
         assert_eq!(server.left, ["/var/lib/homelab-k3s/outgoing.a b"]);
-        let none = read("free 7\n").unwrap_err();
-        assert!(none.to_string().contains("no k3s server here"));
+        let error = read("free 7\n").unwrap_err();
+        assert!(error.to_string().contains("no k3s server here"));
     }
 }

@@ -69,7 +69,8 @@ impl Node {
         std::fs::create_dir_all(node.path("usr/local/bin")).unwrap();
         std::fs::rename(node.path("bin/k3s"), node.path("usr/local/bin/k3s")).unwrap();
         let unit = format!(
-            "[Service]\nExecStart={} server {args}\n",
+            "[Service]\nEnvironmentFile=-{}\nExecStart={} server {args}\n",
+            node.path("etc/systemd/system/k3s.service.env").display(),
             node.moved("/usr/local/bin/k3s")
         );
         node.put("etc/systemd/system/k3s.service", &unit);

@@ -353,7 +353,7 @@ fn kubelet_fails_on_cgroup_v1(facts: &Facts, data: &str) -> Option<bool> {
     let texts = named_folder.into_iter().chain(own).map(|(_, text)| text);
     let said = named_file.into_iter().chain(texts);
     said.filter_map(|text| map(&text)?.text("failCgroupV1")?.parse().ok())
-        .last()
+        .next_back()
 }
 
 fn proxy(facts: &Facts, settings: &NodeSettings) -> Proxy {

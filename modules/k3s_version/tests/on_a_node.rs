@@ -58,7 +58,8 @@ fn unit(arguments: &str) -> String {
 #[test]
 fn etcd_and_the_kubelet_s_kubeconfig_are_found_wherever_k3s_keeps_its_data() {
     let attic = "server --config /etc/attic/k3s.yaml";
-    let cases: [(&str, &str, &str, &[(&str, &str)]); 8] = [
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(&str, &str, &str, Files); 8] = [
         ("/var/lib/rancher/k3s", UNIT, "server", &[]),
         (
             "/srv/k3s",
