@@ -18,6 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LAB = Path(os.environ.get("LAB", ROOT / "target/lab/lab"))
 # A playbook that hangs must not hang the whole run.
 PLAYBOOK_LIMIT = 600
+LEASE = "homelab-k3s-run"
+# What a run says of `held`.
+HELD = (
+    "the cluster is held by operator@elsewhere (process 7, a test, since 20",
+    "if it is dead, its lock ends by itself in 120 min, or run again with -e k3s_break_lock=true",
+)
 
 
 @dataclass
@@ -89,6 +95,11 @@ class Lab:
 
     def versions(self) -> dict[str, str]:
         return {name: node["status"]["nodeInfo"]["kubeletVersion"] for name, node in self.nodes().items()}
+
+    def holder(self) -> str:
+        """Who holds the cluster's lock."""
+        lease = ("lease", "-n", "kube-system", LEASE)
+        return self.kubectl("get", *lease, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}")
 
     def cordoned(self) -> set[str]:
         return {name for name, node in self.nodes().items() if node["spec"].get("unschedulable")}
@@ -249,3 +260,24 @@ def two_hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     yield from lab_with(
         tmp_path_factory.mktemp("lab"), "--controllers", "3", "--workers", "2", "--pve", "2", "--time-factor", "10"
     )
+
+
+@pytest.fixture
+def held(lab: Lab) -> Iterator[None]:
+    """The cluster's lock, with a run on another control node, whose processes nobody here can see."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime())
+    notes = {"user": "operator", "host": "elsewhere", "boot-id": "another", "process": "7:70", "purpose": "a test"}
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": LEASE,
+            "namespace": "kube-system",
+            "annotations": {f"homelab.k3s/{key}": value for key, value in notes.items()},
+        },
+        "spec": {"holderIdentity": "elsewhere-7-70", "leaseDurationSeconds": 7200, "acquireTime": now, "renewTime": now},
+    }
+    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(lease))
+    yield
+    assert lab.holder() == "elsewhere-7-70"
+    lab.kubectl("delete", "lease", "-n", "kube-system", LEASE)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from conftest import Lab, lab_with
+from conftest import HELD, Lab, lab_with
 
 DATA = "/var/lib/rancher/k3s"
 OURS = "/etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml"
@@ -102,6 +102,12 @@ def test_what_cannot_join_is_refused_before_anything_is_touched(lab: Lab) -> Non
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_join_replaces=k3s-controller-2")
     run.assert_failed_with("still has")
     assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
+    assert members(lab, 101) == {"k3s-controller-1": "voter"}
+
+
+def test_a_join_stops_where_another_run_has_the_cluster(lab: Lab, held: None) -> None:
+    know(lab, 101, 102)
+    lab.play("join-k3s-ha-servers").assert_failed_with(*HELD)
     assert members(lab, 101) == {"k3s-controller-1": "voter"}
 
 

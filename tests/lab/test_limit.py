@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from conftest import PLAYBOOK_LIMIT, ROOT, Lab
 
 LIMITED = ("--limit", "k3s-worker-2")
 
@@ -113,3 +115,21 @@ def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tm
     stop.unlink()
     assert lab.upgrade(*asked).status == 0
     assert set(lab.versions().values()) == {version}
+
+
+def test_the_service_for_the_night_is_quiet_where_there_is_nothing_to_do(lab: Lab) -> None:
+    """As systemd runs it, less the user and the folder, which are the operator's."""
+    service = (ROOT / "k3s/files/systemd/k3s-upgrade.service").read_text()
+    lines = dict(line.split("=", 1) for line in service.splitlines() if "=" in line and not line.startswith("#"))
+    environment = dict(word.split("=", 1) for word in lines["Environment"].split())
+    assert "-e k3s_allow=patch" in lines["ExecStart"]
+    done = subprocess.run(
+        lines["ExecStart"].split(),
+        cwd=ROOT,
+        env=os.environ | environment | {"ANSIBLE_INVENTORY": str(lab.inventory)},
+        capture_output=True,
+        text=True,
+        timeout=PLAYBOOK_LIMIT,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "TASK" not in done.stdout and "PLAY RECAP" in done.stdout, done.stdout

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Lab, Run, lab_with
+from conftest import HELD, ROOT, Lab, Run, lab_with
 from test_interrupted import is_paused, kill_script
 
 OLD, OTHER, NEW, SECOND = "k3s-worker-1", "k3s-worker-2", "k3s-worker-3", "k3s-worker-4"
@@ -190,6 +190,10 @@ def test_a_generation_that_is_not_there_is_refused(untouched: Lab) -> None:
 def test_swapped_workers_are_refused(untouched: Lab) -> None:
     swapped = upgrade(untouched, *profile(untouched), *pair(NEW, OLD))
     swapped.assert_failed_with(f"the cluster has no node {NEW}, which is to be the old one")
+
+
+def test_a_major_upgrade_stops_where_another_run_has_the_cluster(untouched: Lab, held: None) -> None:
+    upgrade(untouched, *guide(untouched)).assert_failed_with(*HELD)
 
 
 def test_check_mode_of_the_guide_s_command_says_the_plan_of_all_stages(untouched: Lab) -> None:
