@@ -35,6 +35,7 @@ test: ## Everything that is tested; the same as .ci/run
 # The lab's profile, so that what the lab and the tests share is built once. No documentation has a test in it, and rustdoc
 # would look through every crate for one.
 quick: ## The cargo tests alone
+	cargo build --profile lab --workspace --examples --quiet
 	cargo test --profile lab --workspace --tests --quiet --no-fail-fast
 
 $(VENV)/.done: requirements.txt

@@ -51,6 +51,9 @@ const UNIT: &str = "/etc/systemd/system/k3s.service";
 const AGENT: &str = "/etc/systemd/system/k3s-agent.service";
 const CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 
+/// Paths and texts.
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 fn unit(arguments: &str) -> String {
     format!("[Service]\nExecStart=/usr/local/bin/k3s {arguments}\n")
 }
@@ -58,7 +61,6 @@ fn unit(arguments: &str) -> String {
 #[test]
 fn etcd_and_the_kubelet_s_kubeconfig_are_found_wherever_k3s_keeps_its_data() {
     let attic = "server --config /etc/attic/k3s.yaml";
-    type Files<'a> = &'a [(&'a str, &'a str)];
     let cases: [(&str, &str, &str, Files); 8] = [
         ("/var/lib/rancher/k3s", UNIT, "server", &[]),
         (
