@@ -1,10 +1,15 @@
 //! observe → plan → apply → observe → report, once for all modules.
 
+use crate::answer::bounded;
 use crate::{Answer, Call, Module, Plan, loose};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use host::{Failure, Held, Host, InContainer, LocalHost, LockRequest};
 use serde_json::{Map, Value, json};
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+/// The ids of containers and machines.
+const VMIDS: RangeInclusive<u32> = 100..=999_999_999;
 
 /// Answers a call on the machine that we run on, or in the container that the arguments name.
 pub(crate) fn on_this_machine<M: Module>(json: &[u8]) -> Answer {
@@ -22,9 +27,22 @@ pub(crate) fn on_this_machine<M: Module>(json: &[u8]) -> Answer {
 
 /// The typed options of a call.
 pub fn params<M: Module>(call: &Call) -> Result<M::Params> {
-    loose::from_arguments(call.arguments.clone())
+    let params = loose::from_arguments(call.arguments.clone())
         .map_err(anyhow::Error::new)
-        .context(M::NAME)
+        .context(M::NAME)?;
+    match M::target(&params).vmid {
+        Some(vmid) if !VMIDS.contains(&vmid) => Err(not_an_id(vmid)).context(M::NAME),
+        _ => Ok(params),
+    }
+}
+
+/// Not tried: `pct` refuses such a number in words that name no option.
+fn not_an_id(vmid: u32) -> anyhow::Error {
+    anyhow!(
+        "vmid: {vmid} is not the id of a container: Proxmox VE numbers them from {} to {}",
+        VMIDS.start(),
+        VMIDS.end()
+    )
 }
 
 /// The whole road, on any host.
@@ -43,7 +61,7 @@ pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answe
             } = failure;
             answer.returned.insert(
                 "failure".to_owned(),
-                json!({ "kind": kind, "place": place, "detail": detail }),
+                json!({ "kind": kind, "place": place, "detail": bounded(detail.clone()) }),
             );
         }
     }

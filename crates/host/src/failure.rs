@@ -8,6 +8,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// There is no `pct`, or it may not be run.
+    PctMissing,
     ContainerMissing,
     ContainerElsewhere,
     ContainerStopped,

@@ -44,7 +44,7 @@ pub(crate) fn not_to_be_had(error: anyhow::Error) -> anyhow::Error {
                 "{}: is this a Proxmox host, and the task root's there?",
                 failure.detail
             );
-            Failure::new(Kind::AttachFailed, &failure.place, detail).into()
+            Failure::new(Kind::PctMissing, &failure.place, detail).into()
         }
         _ => error,
     }

@@ -55,6 +55,22 @@ pub fn variable(key: &str, value: &str) -> String {
     }
 }
 
+/// Why an option that is an address may hold no login.
+pub const LOGIN_REFUSED: &str =
+    "has a login in it, which would show in logs and lists of processes: name an address that needs none";
+
+/// Whether an address has a user or a password in it.
+pub fn has_login(text: &str) -> bool {
+    let address = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let host = address.split(['/', '?', '#']).next();
+    host.is_some_and(|host| host.contains('@'))
+}
+
+/// An address as it may be shown: without the login in it.
+pub fn address(text: &str) -> String {
+    without_login(text).unwrap_or_else(|| text.to_owned())
+}
+
 /// An address without its login: that of a proxy or a registry. None: it has none.
 fn without_login(word: &str) -> Option<String> {
     let (scheme, rest) = word.split_once("://")?;
@@ -157,6 +173,24 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_login_is_told_from_an_at_sign_in_a_path() {
+        for (text, shown, login) in [
+            ("https://me:pw@h:6443/x", "https://********@h:6443/x", true),
+            ("https://me@h", "https://********@h", true),
+            ("me:pw@h:6443", "me:pw@h:6443", true),
+            ("https://h/files@v1", "https://********@v1", false),
+            ("https://h:6443", "https://h:6443", false),
+            ("none", "none", false),
+        ] {
+            assert_eq!(
+                (address(text).as_str(), has_login(text)),
+                (shown, login),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl<'a> Kubectl<'a> {
         match waited {
             Waited::Done(value) => Ok(value),
             Waited::GaveUp { missing, after } => Err(anyhow::anyhow!(
-                "{doing}: the API server did not do it for {} s: {missing}",
+                "{doing}: tried for {} s, the last time with: {missing}",
                 after.as_secs()
             )),
         }

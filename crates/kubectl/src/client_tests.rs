@@ -57,6 +57,13 @@ fn one_path_that_fails_fails_the_whole_reading() {
 }
 
 #[test]
+fn a_host_without_pct_is_not_asked_again() {
+    let failed = |kind| anyhow::Error::new(Failure::new(kind, "pve1", "starting pct: not found"));
+    assert!(!passing(&failed(Kind::PctMissing)));
+    assert!(passing(&failed(Kind::AttachFailed)));
+}
+
+#[test]
 fn a_program_that_is_not_there_is_no_passing_trouble() {
     with_kubectl("/no/such/kubectl", |kubectl| {
         let error = kubectl.read(&["/a".to_owned()]).err().unwrap();

@@ -121,6 +121,25 @@ where
         for (name, option) in documented {
             assert_statement::<M>(example, name, option);
         }
+        if documented.contains_key("vmid") {
+            assert_refuses_other_ids::<M>(example);
+        }
+    }
+}
+
+/// Proxmox VE has no guest of such an id.
+fn assert_refuses_other_ids<M: Module>(example: &Map<String, Value>) {
+    for vmid in [0, 1, 99, 1_000_000_000] {
+        let mut arguments = example.clone();
+        arguments.remove("pct_id");
+        arguments.insert("vmid".to_owned(), vmid.into());
+        let error = accept::<M>(&arguments).err().map(|error| format!("{error:#}"));
+        assert!(
+            error
+                .as_ref()
+                .is_some_and(|error| error.contains(&format!("vmid: {vmid} is not"))),
+            "vmid {vmid}: {error:?}"
+        );
     }
 }
 

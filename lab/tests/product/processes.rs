@@ -151,7 +151,7 @@ fn a_machine_without_pct_is_no_proxmox_host() {
     let kind = answer["failure"]["kind"].as_str().unwrap();
     assert_eq!(
         (kind, files.path("container").is_dir()),
-        ("attach_failed", true),
+        ("pct_missing", true),
         "{answer}"
     );
     assert!(

@@ -184,9 +184,6 @@ impl TryFrom<Options> for Params {
 }
 
 fn check(options: &Options) -> Result<(), String> {
-    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-    }
     if options.kubectl.is_empty() {
         return Err("kubectl: an empty list cannot be run".to_owned());
     }
@@ -228,7 +225,6 @@ mod tests {
     #[test]
     fn options_that_make_no_sense_are_refused() {
         let table = [
-            (json!({"vmid": 7}), "vmid: "),
             (json!({"kubectl": []}), "kubectl: "),
             (json!({"service": "-x"}), "service: "),
             (json!({"service": "k3s agent"}), "service: "),

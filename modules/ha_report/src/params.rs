@@ -42,9 +42,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-            return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-        }
         let servers: Result<Vec<Server>, String> =
             options.servers.into_iter().enumerate().map(server).collect();
         let servers = servers?;
@@ -90,7 +87,6 @@ mod tests {
                 "servers: number 2 (): ",
             ),
             (json!({"servers": [{"host": "c1"}]}), "servers: number 1 (c1): "),
-            (json!({"servers": [good], "vmid": 7}), "vmid: "),
             (
                 json!({"servers": [good], "snapshot": {"bytes": "x"}}),
                 "snapshot: ",

@@ -174,7 +174,8 @@ fn registries(text: &str) -> Result<Registries, String> {
         .find(|key| !matches!(**key, "mirrors" | "configs" | "auths"))
     {
         return Err(format!(
-            "registries: k3s knows mirrors and configs there, not {key}"
+            "registries: k3s reads mirrors and configs there, not {:.120}",
+            mask::address(key)
         ));
     }
     Ok(Registries {
@@ -242,8 +243,12 @@ mod tests {
             (json!({"registries": "a: [s3cr3t"}), "registries: this is no YAML"),
             (json!({"registries": "- a"}), "registries: a dictionary"),
             (
+                json!({"registries": "https://me:s3cr3t@mirror.example: {}"}),
+                "registries: k3s reads mirrors and configs there, not https://********@mirror.example",
+            ),
+            (
                 json!({"registries": "mirror: {}"}),
-                "registries: k3s knows mirrors and configs there, not mirror",
+                "registries: k3s reads mirrors and configs there, not mirror",
             ),
             (json!({"version": "1.36"}), "\"1.36\" is not a version of k3s"),
         ] {

@@ -4,7 +4,7 @@ use host::Secret;
 use k3s_node::env_file::{self, Variables};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::{Role, Setup};
-use k3s_types::K3sVersion;
+use k3s_types::{K3sVersion, mask};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -219,9 +219,6 @@ impl TryFrom<Options> for Params {
 
 impl Options {
     fn check(&self) -> Result<(), String> {
-        if let Some(vmid) = self.vmid.filter(|vmid| *vmid < 100) {
-            return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-        }
         if !self.version.is_numbered() {
             return Err(format!(
                 "version: {} is a build of a commit, which no release server has",
@@ -248,10 +245,14 @@ impl Options {
         for (name, url) in urls.into_iter().filter_map(|(name, url)| Some((name, url?))) {
             // It becomes an argument of curl or wget, which must not take it for an option.
             let is_web = url.starts_with("https://") || url.starts_with("http://");
+            let shown = mask::address(url);
             if !is_web || url.contains(char::is_whitespace) {
                 return Err(format!(
-                    "{name}: {url:?} must begin with https:// or http://, and hold no blank"
+                    "{name}: {shown:?} must begin with https:// or http://, and contain no blank"
                 ));
+            }
+            if mask::has_login(url) {
+                return Err(format!("{name}: {shown} {}", mask::LOGIN_REFUSED));
             }
         }
         self.check_fresh_install()
@@ -306,7 +307,6 @@ mod tests {
     #[test]
     fn an_invalid_combination_cannot_be_made() {
         let cases = [
-            (json!({"vmid": 7}), "vmid:"),
             (json!({"version": "v1.31.0+k3s-5d0a12a6"}), "version:"),
             (json!({"version": "stable"}), "is not a version"),
             (json!({"timeout": 0}), "timeout:"),
@@ -331,6 +331,14 @@ mod tests {
             (json!({"script_url": "get.k3s.io"}), "script_url:"),
             (json!({"download_url": "-o/etc/passwd ://"}), "download_url:"),
             (json!({"script_url": "file:///etc/shadow"}), "script_url:"),
+            (
+                json!({"script_url": "https://me:pw-1@mirror.example/install.sh"}),
+                "script_url: https://********@mirror.example/install.sh has a login in it",
+            ),
+            (
+                json!({"download_url": "https://me:pw-1@mirror.example/k3s"}),
+                "download_url: https://********@mirror.example/k3s has a login in it",
+            ),
             (json!({"script_url": "https://get.k3s.io/ -K/x"}), "script_url:"),
             (json!({"args": ["server", "--x"]}), "args:"),
             (json!({"environment": {"A-B": "x"}}), "environment:"),

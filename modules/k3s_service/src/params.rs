@@ -94,9 +94,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-            return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-        }
         let data_dir = options.data_dir.trim_end_matches('/');
         // The script removes what is mounted below it.
         if !data_dir.starts_with('/') {
@@ -146,7 +143,6 @@ mod tests {
     #[test]
     fn options_that_make_no_sense_are_refused() {
         for (options, start) in [
-            (json!({"vmid": 7}), "vmid: "),
             (json!({"unit": "kubelet"}), "unknown variant `kubelet`"),
             (json!({"data_dir": "k3s"}), "data_dir: k3s is no folder's"),
             (json!({"data_dir": "/"}), "data_dir: / is no folder's"),

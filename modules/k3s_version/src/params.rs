@@ -1,7 +1,7 @@
 //! What the user asks for.
 
 use crate::bad_hops;
-use k3s_types::K3sVersion;
+use k3s_types::{K3sVersion, mask};
 use reqwest::Url;
 use serde::Deserialize;
 use std::time::Duration;
@@ -103,9 +103,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if options.vmid.is_some_and(|vmid| vmid < 100) {
-            return Err("vmid: containers' ids begin at 100".to_owned());
-        }
         if options.timeout == 0 {
             return Err("timeout: must be at least 1 second: nothing here waits for ever".to_owned());
         }
@@ -158,11 +155,15 @@ fn wanted(
             "channel: {name:?} cannot be a channel's name (such as stable, latest, v1.33)"
         ));
     }
-    let url = Url::parse(url).map_err(|error| format!("channel_url: {url:?} is no URL: {error}"))?;
+    let shown = mask::address(url);
+    let url = Url::parse(url).map_err(|error| format!("channel_url: {shown:?} is not a URL: {error}"))?;
     if !["http", "https"].contains(&url.scheme()) || !url.has_host() {
         return Err(format!(
-            "channel_url: {url} must begin with https:// or http:// and name a host"
+            "channel_url: {shown} must begin with https:// or http:// and name a host"
         ));
+    }
+    if mask::has_login(url.as_str()) {
+        return Err(format!("channel_url: {shown} {}", mask::LOGIN_REFUSED));
     }
     Ok(Wanted::Channel(Channel { name, url, ca_file }))
 }
@@ -211,9 +212,12 @@ mod tests {
             (json!({"channel": "../x"}), "channel: "),
             (json!({"channel_url": "update"}), "channel_url: "),
             (json!({"channel_url": "ftp://a/b"}), "channel_url: "),
+            (
+                json!({"channel_url": "https://me:pw-1@mirror.example/channels"}),
+                "channel_url: https://********@mirror.example/channels has a login in it",
+            ),
             (json!({"allow_known_bad": ["etcd"]}), "allow_known_bad: "),
             (json!({"timeout": 0}), "timeout: "),
-            (json!({"vmid": 7}), "vmid: "),
             (json!({"binary": ""}), "binary: "),
         ];
         for (options, words) in refused {

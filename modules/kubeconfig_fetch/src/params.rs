@@ -2,6 +2,7 @@
 
 use crate::server;
 use host::Secret;
+use k3s_types::mask;
 use serde::Deserialize;
 
 /// The options; see `kubeconfig_fetch.yml` for their words.
@@ -170,6 +171,13 @@ impl Options {
         let Some(server) = self.server.or(self.node_name) else {
             return Err("server: is needed where node_name is not given".to_owned());
         };
+        if mask::has_login(&server) {
+            return Err(format!(
+                "{option}: {} {}",
+                mask::address(&server),
+                mask::LOGIN_REFUSED
+            ));
+        }
         server::at(&server, server::USUAL_PORT, option).map_err(|error| format!("{error:#}"))?;
         Ok(Read {
             vmid: self.vmid,
@@ -271,6 +279,10 @@ mod tests {
             (
                 json!({"state": "read", "node_name": "n", "name": "../x"}),
                 "name: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "server": "https://me:pw-1@api.example:6443"}),
+                "server: https://********@api.example:6443 has a login in it",
             ),
             (
                 json!({"state": "read", "node_name": "n", "server": "http://x"}),

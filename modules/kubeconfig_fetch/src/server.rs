@@ -1,6 +1,7 @@
 //! Where an API server is.
 
 use anyhow::{Context, Result, bail};
+use k3s_types::mask;
 use reqwest::Url;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,9 +10,10 @@ pub(crate) const USUAL_PORT: u16 = 6443;
 
 /// Reads a `server:`; `field` names it in errors.
 pub(crate) fn parse(text: &str, field: &str) -> Result<Url> {
-    let url = Url::parse(text).with_context(|| format!("{field}: {text:?} is no URL"))?;
+    let shown = mask::address(text);
+    let url = Url::parse(text).with_context(|| format!("{field}: {shown:?} is not a URL"))?;
     if url.scheme() != "https" || url.host_str().is_none_or(str::is_empty) {
-        bail!("{field}: {text:?} is no https address");
+        bail!("{field}: {shown:?} is not an https address");
     }
     Ok(url)
 }
@@ -31,7 +33,8 @@ pub(crate) fn at(wanted: &str, port: u16, field: &str) -> Result<String> {
     let url = url
         .ok()
         .filter(|url| url.path() == "/" && url.query().is_none() && url.username().is_empty());
-    let url = url.with_context(|| format!("{field}: {wanted:?} is neither a host nor a URL"))?;
+    let url =
+        url.with_context(|| format!("{field}: {:?} is neither a host nor a URL", mask::address(wanted)))?;
     // 443 would be dropped from a URL as the usual one; here it was asked for.
     let given = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     let host = url.host_str().unwrap_or_default();

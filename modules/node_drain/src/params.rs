@@ -223,9 +223,6 @@ fn selector(name: &str, text: Option<String>) -> Result<Option<Selector>, String
 }
 
 fn check(options: &Options) -> Result<(), String> {
-    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-    }
     // It becomes part of paths of the API, and an argument of kubectl.
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     let name = &options.node;
@@ -295,7 +292,6 @@ mod tests {
     #[test]
     fn options_that_contradict_each_other_are_refused() {
         let table = [
-            (json!({"vmid": 7}), "vmid: "),
             (json!({"node": "-o"}), "node: "),
             (json!({"node": "a b"}), "node: "),
             (json!({"node": ""}), "node: "),

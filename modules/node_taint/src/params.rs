@@ -136,9 +136,6 @@ impl TryFrom<Options> for Params {
 }
 
 fn check(options: &Options) -> Result<(), String> {
-    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-    }
     if options.nodes.is_empty() {
         return Err("nodes: there is none".to_owned());
     }
@@ -214,7 +211,6 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         let table = [
-            (json!({"vmid": 7}), "vmid: "),
             (json!({"nodes": []}), "nodes: "),
             (json!({"nodes": ["a b"]}), "nodes: "),
             (json!({"nodes": ["--all"]}), "nodes: "),

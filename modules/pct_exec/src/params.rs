@@ -81,12 +81,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if options.vmid < 100 {
-            return Err(format!(
-                "vmid: {} is no container's id: they begin at 100",
-                options.vmid
-            ));
-        }
         for (name, seconds) in [
             ("timeout", options.timeout),
             ("start_timeout", options.start_timeout),

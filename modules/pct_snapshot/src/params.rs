@@ -50,12 +50,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if options.vmid < 100 {
-            return Err(format!(
-                "vmid: {} is no container's id: they begin at 100",
-                options.vmid
-            ));
-        }
         let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let begins = options.name.starts_with(|c: char| c.is_ascii_lowercase());
         if !begins || !options.name.chars().all(word) || options.name.len() > LONGEST {

@@ -130,9 +130,6 @@ impl TryFrom<Options> for Params {
 }
 
 fn check(options: &Options) -> Result<(), String> {
-    if let Some(vmid) = options.vmid.filter(|vmid| *vmid < 100) {
-        return Err(format!("vmid: {vmid} is no container's id: they begin at 100"));
-    }
     for (option, name) in [("old", &options.old), ("new", &options.new)] {
         if name.is_empty() {
             return Err(format!("{option}: is empty; it is the name of a Kubernetes node"));
@@ -193,7 +190,6 @@ mod tests {
     #[test]
     fn options_that_make_no_sense_are_refused() {
         let table = [
-            (json!({"vmid": 7}), "vmid: 7 is no container's id"),
             (json!({"new": "w1"}), "old and new are both w1"),
             (json!({"old": ""}), "old: is empty"),
             (json!({"kubectl": []}), "kubectl: "),

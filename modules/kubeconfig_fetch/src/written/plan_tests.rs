@@ -221,6 +221,18 @@ fn the_owner_of_a_file_is_kept_or_the_file_is() {
 }
 
 #[test]
+fn the_difference_shows_no_login_of_an_address() {
+    let desk = Desk::new();
+    let stale = desk
+        .stale()
+        .replace("https://127.0.0.1:6443", "https://me:pw-1@127.0.0.1:6443");
+    let plan = desk.with_file(&stale, "-rw-------").plan(json!({})).unwrap();
+    let shown = format!("{:?}", plan.diff);
+    assert!(shown.contains("at https://********@127.0.0.1:6443"), "{shown}");
+    assert!(!shown.contains("pw-1"), "{shown}");
+}
+
+#[test]
 fn the_difference_shows_names_and_dates_and_no_key() {
     let desk = Desk::new();
     let stale = desk.stale();

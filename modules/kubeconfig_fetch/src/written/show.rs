@@ -3,6 +3,7 @@
 use super::view::{Document, View};
 use crate::kubeconfig::Kind;
 use k3s_certs::Certificate;
+use k3s_types::mask;
 
 /// Enough of a fingerprint to tell two apart.
 const DIGITS: usize = 16;
@@ -36,7 +37,8 @@ fn entry(view: &View, document: &Document, kind: Kind, name: &str) -> String {
         Kind::Cluster => {
             let authority =
                 certificates("certificate-authority").map_or_else(unreadable, |chain| short(&chain[0]));
-            format!("cluster  {name}  at {}  authority {authority}", text("server"))
+            let server = mask::address(text("server"));
+            format!("cluster  {name}  at {server}  authority {authority}")
         }
         Kind::Context => format!("context  {name}  to {}  as {}", text("cluster"), text("user")),
         Kind::User => {
