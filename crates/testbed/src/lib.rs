@@ -22,3 +22,19 @@ pub use recorded::recorded;
 pub use sandbox::Sandbox;
 pub use scripted::{Entry, Scripted};
 pub use sidecar::{Sidecar, assert_sidecar_describes};
+
+/// The tests that every module has: its sidecar describes its options, and it does what its cases say.
+#[macro_export]
+macro_rules! module_tests {
+    ($module:ty) => {
+        #[test]
+        fn the_sidecar_describes_the_options() {
+            $crate::assert_sidecar_describes::<$module>();
+        }
+
+        #[test]
+        fn cases() {
+            $crate::run_cases::<$module>(env!("CARGO_MANIFEST_DIR"), "tests/cases.yml");
+        }
+    };
+}

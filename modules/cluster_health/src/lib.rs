@@ -63,3 +63,8 @@ impl Module for ClusterHealth {
         report::report(params, state)
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::ClusterHealth);
+}

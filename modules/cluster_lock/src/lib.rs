@@ -196,3 +196,8 @@ fn change(
         Err(error)
     })
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::ClusterLock);
+}

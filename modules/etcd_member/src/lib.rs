@@ -206,3 +206,8 @@ fn await_leader(params: &Params, host: &dyn Host, instead_of: u64, journal: &Jou
         "a new leader of etcd after the former one was removed; restart no server before there is one",
     )
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::EtcdMember);
+}

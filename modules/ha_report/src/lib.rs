@@ -59,3 +59,8 @@ impl Module for HaReport {
         report::report(params, state)
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::HaReport);
+}

@@ -177,3 +177,8 @@ mod tests {
         assert_eq!((target.vmid, target.lock_timeout), (Some(101), Some(7)));
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::HelmAdopt);
+}

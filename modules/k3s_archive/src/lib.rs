@@ -183,3 +183,8 @@ fn check(host: &dyn Host, path: &str, limit: Duration) -> Result<Checked> {
     let output = output.succeed(&outside.place(), "checking a backup")?;
     serde_json::from_slice(&output.stdout).context("reading what the check of a backup found")
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sArchive);
+}

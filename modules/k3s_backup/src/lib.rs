@@ -202,3 +202,8 @@ fn remove(host: &dyn Host, folder: &str, journal: &mut Journal) -> Result<()> {
     journal.removed.push(folder.to_owned());
     Ok(())
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sBackup);
+}

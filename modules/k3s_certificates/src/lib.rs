@@ -171,3 +171,8 @@ fn prove(params: &Params, host: &dyn Host) -> Result<()> {
         Waited::GaveUp { missing, .. } => bail!("{}: {missing}", host.place()),
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sCertificates);
+}

@@ -90,3 +90,8 @@ impl Module for K3sConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sConfig);
+}

@@ -185,3 +185,8 @@ fn count(host: &dyn Host, places: &Places) -> Result<u64, String> {
         .map(|looked| looked.objects)
         .map_err(|error| format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sDatastore);
+}

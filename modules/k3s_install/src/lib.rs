@@ -110,3 +110,8 @@ impl Module for K3sInstall {
         }
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sInstall);
+}

@@ -132,3 +132,8 @@ fn journal(params: &Params, host: &dyn Host) -> Result<String> {
         .context("looking for why the node does not join")?;
     Ok(output.text())
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sJoin);
+}

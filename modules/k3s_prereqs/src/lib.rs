@@ -161,3 +161,8 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sPrereqs);
+}

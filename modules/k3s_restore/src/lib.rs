@@ -151,3 +151,8 @@ fn rfc3339(at: SystemTime) -> Result<String> {
 
 /// What may be asked of the API, which answers within seconds or not at all.
 pub(crate) const ASKING: Duration = Duration::from_mins(2);
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sRestore);
+}

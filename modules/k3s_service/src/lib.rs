@@ -143,3 +143,8 @@ fn end_pods(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
         )
     })
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sService);
+}

@@ -154,3 +154,8 @@ mod tests {
         );
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::K3sUninstall);
+}

@@ -177,3 +177,6 @@ fn within_the_minor<C: Channels>(
         ..within
     })
 }
+
+#[cfg(test)]
+mod transcripts;

@@ -127,3 +127,6 @@ fn of_half<S>(plan: Plan<S>, half: fn(S) -> Step) -> Plan<Step> {
         warnings: plan.warnings,
     }
 }
+
+#[cfg(test)]
+mod transcripts;

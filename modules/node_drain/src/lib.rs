@@ -88,3 +88,8 @@ impl Module for NodeDrain {
         apply::recover(params, host, before, journal)
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::NodeDrain);
+}

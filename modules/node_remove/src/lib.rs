@@ -179,3 +179,8 @@ fn forget(kubectl: &Kubectl, node: &str) -> Result<()> {
         .run_script(script, kubectl.limit(3), "forgetting the password of a node")
         .map(|_| ())
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::NodeRemove);
+}

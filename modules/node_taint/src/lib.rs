@@ -64,3 +64,8 @@ impl Module for NodeTaint {
         apply::left(journal)
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::NodeTaint);
+}

@@ -228,3 +228,8 @@ fn ran(output: &Output, cut_short: bool) -> Ran {
         delta: (output.took.as_secs_f64() * 1000.0).round() / 1000.0,
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::PctExec);
+}

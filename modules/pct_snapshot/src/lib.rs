@@ -93,3 +93,8 @@ impl Module for PctSnapshot {
         }
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::PctSnapshot);
+}

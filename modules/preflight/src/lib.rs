@@ -61,3 +61,8 @@ impl Module for Preflight {
         }
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::Preflight);
+}

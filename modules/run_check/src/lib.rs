@@ -65,3 +65,8 @@ impl Module for RunCheck {
         Returned {}
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::RunCheck);
+}

@@ -77,3 +77,8 @@ impl Module for UpgradePlan {
         }
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::UpgradePlan);
+}

@@ -60,3 +60,8 @@ impl Module for WorkerCutover {
         report::report(params, state)
     }
 }
+
+#[cfg(test)]
+mod module_tests {
+    testbed::module_tests!(super::WorkerCutover);
+}

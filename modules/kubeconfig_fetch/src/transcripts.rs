@@ -1,6 +1,6 @@
 //! The documentation says what the types do, and the module does what the cases say.
 
-use kubeconfig_fetch::{Api, Cause, KubeconfigFetch, Obstacle, Request};
+use crate::{Api, Cause, KubeconfigFetch, Obstacle, Request};
 
 /// The network of the cases: a host with `unknown` in its name has no address, nobody is left at 192.0.2.*, every other
 /// one answers.
