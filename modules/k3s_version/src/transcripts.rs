@@ -1,7 +1,7 @@
 //! The documentation compared with the types; the transcripts, from arguments to answer.
 
-use anyhow::Result;
 use crate::{Channels, Reply, Request, VersionCheck};
+use anyhow::Result;
 
 /// The channel server of the transcripts.
 struct Service;
