@@ -1,4 +1,4 @@
-//! `cluster_health`: one read of a cluster, and a verdict on all that is wrong with it.
+//! `cluster_health`: check the health of a k3s cluster.
 //!
 //! It changes nothing. A server that is down, or a kind that cannot be listed, is an answer and no failure of the
 //! module; whether an unhealthy cluster fails the task is the caller's choice.

@@ -1,4 +1,4 @@
-//! `cluster_lock`: one run at a time changes a cluster.
+//! `cluster_lock`: lock a k3s cluster for one run of a playbook.
 //!
 //! The lock is a Lease in the cluster itself, so that it is seen from every control node.
 

@@ -1,4 +1,4 @@
-//! `etcd_member`: what the members of embedded etcd are like, whether one may be lost, and removing one.
+//! `etcd_member`: manage members of k3s's embedded etcd.
 //!
 //! The module carries its own binary to the node and speaks to etcd on the loopback there, with the node's own
 //! certificates: no key leaves the node, and it works on every k3s.

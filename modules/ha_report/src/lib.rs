@@ -1,4 +1,4 @@
-//! `ha_report`: whether the servers of a k3s cluster are whole, judged from what each of them answers.
+//! `ha_report`: check the servers of a k3s cluster against each other.
 //!
 //! What the members of etcd are like and whether an API is ready was asked at each server before, and is in the
 //! arguments. This module asks one more thing itself, from inside one server: each server's API at its own address.

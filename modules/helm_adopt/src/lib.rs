@@ -1,4 +1,4 @@
-//! `helm_adopt`: objects that a release of Helm should own, and does not, so that its upgrade fails.
+//! `helm_adopt`: make a Helm release the owner of existing objects.
 
 mod apply;
 mod definition;

@@ -1,4 +1,4 @@
-//! `k3s_archive`: all that a restore of a server needs, as one file on the Proxmox host.
+//! `k3s_archive`: back up a k3s server into one file on the Proxmox host.
 
 mod params;
 mod plan;

@@ -1,4 +1,4 @@
-//! `k3s_backup`: a consistent copy of a server's datastore before something risky, checked, with the token.
+//! `k3s_backup`: back up the datastore of a k3s server.
 
 mod in_place;
 mod params;

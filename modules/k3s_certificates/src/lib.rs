@@ -1,4 +1,4 @@
-//! `k3s_certificates`: which certificates there are and how long they last; and new ones in time.
+//! `k3s_certificates`: list and renew the certificates of a k3s node.
 
 mod kubeconfig;
 mod params;

@@ -1,4 +1,4 @@
-//! `k3s_datastore`: the datastore of a server, from `SQLite` to embedded etcd, with a way back at every moment.
+//! `k3s_datastore`: migrate a k3s server from SQLite to embedded etcd.
 //!
 //! k3s moves the objects itself when it starts with `cluster-init`. If that fails half-way, its next start takes what is
 //! in etcd for the whole cluster, and kubelets end the pods that are not in it. So the start that migrates is the only

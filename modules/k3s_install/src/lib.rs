@@ -1,4 +1,4 @@
-//! `k3s_install`: install or upgrade k3s through the standard script, with nothing lost.
+//! `k3s_install`: install or upgrade k3s with its install script.
 //!
 //! The script deletes unit and environment file and writes them anew from what it is told this time. So all of it is
 //! read first and kept in the container (the install record), given again, and compared afterwards (the proof). The

@@ -1,4 +1,4 @@
-//! `k3s_join`: what a node needs to join a cluster, and why it does not.
+//! `k3s_join`: prepare a node to join a k3s cluster.
 //!
 //! Two halves, as the token is on one machine and needed on another: `state=read` on a live server, `state=prepared` on
 //! the node. The installation itself is `k3s_install`'s, and members of etcd are `etcd_member`'s.

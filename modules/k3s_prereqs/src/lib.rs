@@ -1,4 +1,4 @@
-//! `k3s_prereqs`: what k3s needs of a node before it is installed there.
+//! `k3s_prereqs`: check and install what a node needs to run k3s.
 //!
 //! What can be had from inside (packages, `/dev/kmsg`) is put in place. What only the container's configuration or the
 //! Proxmox host can give is named, with the exact line, and never given by itself: each such line loosens the container.

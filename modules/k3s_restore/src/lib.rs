@@ -1,4 +1,4 @@
-//! `k3s_restore`: a cluster's datastore is put back from a backup, one stage at a time.
+//! `k3s_restore`: restore a k3s cluster from a backup, stage by stage.
 //!
 //! Each stage is a state of this module on one server. How far a server has come is in a record in its container, so
 //! an interrupted run is continued by the same states in the same order. `state=planned` speaks for all servers: it

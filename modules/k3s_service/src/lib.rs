@@ -1,4 +1,4 @@
-//! `k3s_service`: take k3s out of service on a node, with the pods that it leaves running.
+//! `k3s_service`: stop k3s on a node and end its pods.
 //!
 //! systemd stops k3s alone; its pods go on, which an upgrade wants and a node that is given up does not.
 

@@ -1,4 +1,4 @@
-//! `k3s_uninstall`: k3s removed from a node by its own script, and what that leaves told by name.
+//! `k3s_uninstall`: uninstall k3s from a node with its own script.
 //!
 //! The cluster's part (drain, the member of etcd, the Node) is other modules'.
 

@@ -1,5 +1,4 @@
-//! `k3s_version`: what is to run on a node, what is installed, what runs, and whether the way from one to the
-//! other is a safe one. It changes nothing.
+//! `k3s_version`: compare a node's k3s version with the target version. It changes nothing.
 
 mod arguments;
 mod bad_hops;

@@ -1,4 +1,4 @@
-//! `kubeconfig_fetch`: the kubeconfig of a cluster, from its controller into the file of whoever works with it.
+//! `kubeconfig_fetch`: fetch a cluster's kubeconfig and merge it into a file.
 //!
 //! Two halves, since they run on two machines: one reads and renews, the other merges and writes. In between the
 //! content is a return value of the one and an option of the other, both under `no_log`.

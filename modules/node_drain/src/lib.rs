@@ -1,4 +1,4 @@
-//! `node_drain`: cordon a node, move its pods, give it back.
+//! `node_drain`: drain, cordon or uncordon a k3s node.
 //!
 //! Verdicts first, then the cordon, then the evictions: a node whose pods may not go is never touched. It
 //! lacks, on purpose, any reading of kubectl's prose and any waiting without a limit.

@@ -1,4 +1,4 @@
-//! `node_remove`: the cluster forgets a node whose machine is gone.
+//! `node_remove`: remove a dead node from a k3s cluster.
 //!
 //! It lacks, on purpose, any way to delete a node that lives. What speaks against it is asked of the cluster, and of
 //! etcd by whoever calls.

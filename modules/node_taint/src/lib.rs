@@ -1,4 +1,4 @@
-//! `node_taint`: keep ordinary pods off some nodes by a taint, or let them back on.
+//! `node_taint`: taint k3s nodes or remove the taint.
 //!
 //! All nodes at once, since it is together that they may leave a pod without a place. It evicts nothing.
 

@@ -1,4 +1,4 @@
-//! `pct_exec`: run a command in a container of this Proxmox host.
+//! `pct_exec`: run a command in an LXC container of a Proxmox VE host.
 //!
 //! The one imperative module: its plan is "run", or nothing where `creates` or `removes` say so.
 

@@ -1,4 +1,4 @@
-//! `pct_snapshot`: a snapshot of a container before something risky, and its predecessors removed.
+//! `pct_snapshot`: take a snapshot of an LXC container of a Proxmox VE host.
 
 mod params;
 mod plan;

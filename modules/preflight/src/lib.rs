@@ -1,5 +1,5 @@
-//! `preflight`: what stops a run before it changes anything, of all nodes at once and each reason once. It reads nothing
-//! but its arguments, which hold what the other modules found.
+//! `preflight`: collect the reasons to refuse a run from all nodes. It reads only its arguments, which hold what the
+//! other modules found.
 
 mod params;
 mod refusals;

@@ -1,5 +1,5 @@
-//! `run_check`: whether a playbook may begin, judged by its inventory, its `--limit` and its variables. It reads nothing
-//! but its arguments, which the action plugin takes from Ansible on the control node.
+//! `run_check`: check a run's inventory, limit and variables. It reads only its arguments, which the action plugin
+//! takes from Ansible on the control node.
 
 mod inventory;
 mod limit;

@@ -1,5 +1,5 @@
-//! `upgrade_plan`: which nodes of a cluster are upgraded, in which order, and why an upgrade is refused. It reads
-//! nothing but its arguments, which hold what the other modules found; so that no playbook has to reason.
+//! `upgrade_plan`: plan the upgrade of a k3s cluster. It reads only its arguments, which hold what the other modules
+//! found, so that no playbook contains the logic.
 
 mod health;
 mod node;

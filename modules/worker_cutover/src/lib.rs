@@ -1,4 +1,4 @@
-//! `worker_cutover`: may one worker take over from another, and has it?
+//! `worker_cutover`: plan and verify the replacement of a k3s worker.
 //!
 //! It changes nothing: `node_drain` moves the pods. What was there before is in the record of that cordon, from before
 //! the first pod goes until the node is given back; so a run that was killed is judged by what it had found.
