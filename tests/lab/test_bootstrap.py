@@ -145,7 +145,7 @@ def test_a_module_whose_run_was_killed_ends_its_work_before_the_next_one(sqlite:
     sqlite.inside(101, "pkill -STOP -f 'k3s serve[r]'")
     sqlite.kill(run, remote_too=False)
     again = sqlite.begin("bootstrap-k3s-ha")
-    sqlite.wait_until("the next run's turn", sqlite.reached("Move the datastore to embedded etcd"))
+    sqlite.wait_until("the next run's turn", sqlite.reached("Migrate the datastore to embedded etcd"))
     sqlite.inside(101, "pkill -CONT -f 'k3s serve[r]'")
     ended = sqlite.go_on(again)
     ended.assert_unchanged()

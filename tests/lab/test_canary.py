@@ -225,7 +225,7 @@ def test_swapped_workers_are_refused(lab: Lab) -> None:
 
 def test_a_clean_up_that_fails_says_what_is_left_and_is_finished(lab: Lab) -> None:
     run = lab.begin("canary-worker-cutover", *PAIR, *GIVEN_UP)
-    lab.hold(run, "Leave the old worker cordoned for good", 240)
+    lab.hold(run, "Keep the old worker cordoned", 240)
     lab("fault", "missing", "111")
     failed = lab.go_on(run)
     lab("fault", "clear")

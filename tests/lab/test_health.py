@@ -166,7 +166,7 @@ def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
     version = lab.offer_next()
     limit = 60
     run = lab.begin_upgrade("-e", f"k3s_health_pending_limit={limit}", "-e", "k3s_upgrade_health_wait=90")
-    lab.hold(run, "Fetch k3s before the node is drained")
+    lab.hold(run, "Download k3s before the drain")
     lab.wait_until("a pod that is pending for too long", lambda: seconds_unscheduled(lab) > limit)
     done = lab.go_on(run)
     assert done.status == 0, done.text
@@ -184,7 +184,7 @@ def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     run = lab.begin("upgrade-k3s", "-e", "k3s_upgrade_health_wait=10")
     log = lab.folder / "interrupted.log"
-    lab.wait_until("an installation", lambda: "Install and restart k3s, and wait until its node is Ready" in log.read_text())
+    lab.wait_until("an installation", lambda: "Install k3s and wait for its node to be Ready" in log.read_text())
     lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
     assert run.wait(300) != 0
     said = " ".join(log.read_text().split())

@@ -131,13 +131,13 @@ def killed(lab: Lab, name: str, task: str) -> None:
 def test_a_controller_goes_though_killed_on_the_way(lab: Lab) -> None:
     name = "k3s-controller-2"
     # Drained; then out of etcd, perhaps in the midst of the script; then without k3s, and the cluster still has its Node.
-    for task in ("Remove its member of etcd", "Run k3s' uninstall script", "Ask etcd for its members"):
+    for task in ("Remove its etcd member", "Run k3s' uninstall script", "List the etcd members"):
         killed(lab, name, task)
         assert name in lab.nodes()
     assert lab.cordoned() == {name}
     run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}", "-vvv", "--diff")
     # What a killed run has asked for may still happen while the next one is at work.
-    lab.hold(run, "Renew the run's lock")
+    lab.hold(run, "Renew the cluster lock")
     lab.kubectl("delete", "node", name)
     done = lab.go_on(run)
     assert done.status == 0, done.text[-4000:]

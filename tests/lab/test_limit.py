@@ -39,7 +39,7 @@ def test_an_upgrade_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
     new = lab.channel("stable")
     assert lab.versions() == {"k3s-controller-1": started, "k3s-worker-1": started, "k3s-worker-2": new}
     assert f"k3s-worker-1: left alone, since --limit leaves it out ({started} runs)" in done.words
-    assert "Drain the node" in tasks(done.text) and "Look at the cluster's health" in tasks(done.text)
+    assert "Drain the node" in tasks(done.text) and "Check the cluster's health" in tasks(done.text)
     assert not lab.cordoned() and not lab.marks()
     # Nothing is left to do there, and the same command without the limit does the rest.
     lab.upgrade(*LIMITED).assert_unchanged()
@@ -75,7 +75,7 @@ def test_certificates_are_those_of_the_nodes_of_the_limit(lab: Lab, tmp_path: Pa
 def test_the_preparation_is_of_the_nodes_of_the_limit(lab: Lab, limit: str, worked_on: list[str]) -> None:
     done = lab.play("ensure-worker-prereqs", "--check", "--limit", limit)
     assert done.status == 0, done.text
-    looked = done.text.split("TASK [Look at this node]")[1].split("TASK [")[0]
+    looked = done.text.split("TASK [Check the node's prerequisites]")[1].split("TASK [")[0]
     assert [name for name in ("k3s-controller-1", "k3s-worker-1", "k3s-worker-2") if name in looked] == worked_on
 
 
@@ -90,7 +90,7 @@ def test_a_skipped_node_is_left_and_named_at_the_end(lab: Lab) -> None:
     done = lab.upgrade("-e", json.dumps({"k3s_skip": {"k3s-worker-2": "its disk is being replaced"}}))
     assert done.status == 0, done.text
     assert lab.versions() == dict.fromkeys(before, version) | {"k3s-worker-2": before["k3s-worker-2"]}
-    summary = " ".join(done.text.split("TASK [The summary]")[1].split())
+    summary = " ".join(done.text.split("TASK [Show the summary]")[1].split())
     assert "k3s-worker-2: k3s_skip leaves it out: its disk is being replaced" in summary, summary
     assert not lab.cordoned() and not lab.marks()
     assert lab.upgrade().status == 0
@@ -103,7 +103,7 @@ def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tm
     stop = tmp_path / "stop"
     asked = ("-e", f"k3s_stop_file={stop}")
     run = lab.begin_upgrade(*asked)
-    lab.wait_until("the first node's turn", lab.reached("Fetch k3s before the node is drained"))
+    lab.wait_until("the first node's turn", lab.reached("Download k3s before the drain"))
     stop.touch()
     done = lab.go_on(run)
     assert done.status == 0, done.text

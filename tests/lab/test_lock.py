@@ -58,7 +58,7 @@ def test_a_restore_stops_where_another_has_the_cluster(lab: Lab, backup: str, he
 def test_a_run_that_has_nothing_to_do_gives_the_lock_back(lab: Lab, playbook: str) -> None:
     done = lab.play(playbook)
     assert done.status == 0, done.text
-    assert "TASK [Take the run's lock]" in done.text
+    assert "TASK [Acquire the cluster lock]" in done.text
     assert lab.holder() == ""
 
 

@@ -225,7 +225,7 @@ def test_a_check_does_not_start_a_container_and_a_run_does_and_is_killed_while_p
     assert not is_running(lab, 113)
 
     def installing() -> bool:
-        return lab.reached("Put in place")() and "nfs-utils" in touched(lab, 113)
+        return lab.reached("Install the missing prerequisites")() and "nfs-utils" in touched(lab, 113)
 
     kill_at(lab, "the package manager", installing, *guide(lab))
     lab("fault", "packages", "113", "none")
@@ -259,7 +259,7 @@ def test_a_new_node_that_is_not_ready_after_its_joining_stops_the_run(lab: Lab) 
 
 
 def test_killed_between_joining_and_cutover(lab: Lab) -> None:
-    kill_at(lab, "the cutover's turn", lab.reached("Let it take over"), *guide(lab))
+    kill_at(lab, "the cutover's turn", lab.reached("Cut over from the old worker"), *guide(lab))
     assert NEW in lab.nodes() and not lab.cordoned() and on(lab, OLD)
 
 
@@ -316,14 +316,14 @@ def test_the_same_command_finishes_and_shows_no_secret(lab: Lab) -> None:
 
 def test_killed_between_the_agent_s_end_and_the_node_s(lab: Lab) -> None:
     lab("fault", "os-release", "114", "rocky10")
-    kill_at(lab, "the node's end", lab.reached("Let the cluster forget"), *all_given_up(lab))
+    kill_at(lab, "the node's end", lab.reached("Remove the old worker's Node"), *all_given_up(lab))
     assert "inactive" in lab.inside(111, "systemctl is-active k3s-agent || true")
     assert OLD in lab.nodes()
 
 
 def test_trouble_after_the_clean_up_stops_the_run_before_the_next_pair(lab: Lab) -> None:
     run = begin(lab, *all_given_up(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Let the cluster forget")
+    lab.hold(run, "Remove the old worker's Node")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the cluster has forgotten {OLD}"
@@ -333,7 +333,7 @@ def test_trouble_after_the_clean_up_stops_the_run_before_the_next_pair(lab: Lab)
 
 
 def test_killed_between_two_pairs(lab: Lab) -> None:
-    turn = "PLAY [Upgrade, one pair after the other]"
+    turn = "PLAY [Upgrade the pairs, one at a time]"
     log = lab.folder / "interrupted.log"
     kill_at(lab, "the second pair's turn", lambda: log.read_text().count(turn) == 2, *all_given_up(lab))
     assert touched(lab, 114) == "" and not lab.cordoned()
