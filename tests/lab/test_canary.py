@@ -172,13 +172,13 @@ def test_a_local_volume_is_refused(untouched: Lab) -> None:
 def test_check_mode_says_the_plan(untouched: Lab) -> None:
     run = cutover(untouched, "--check", *GIVEN_UP)
     run.assert_unchanged()
-    for words in (f"{OLD} is drained", "closed meanwhile", "default/web-", "stop k3s-agent", f"forgets {OLD}"):
+    for words in (f"{OLD} is drained", "closed meanwhile", "default/web-", "stop k3s-agent", f"remove the Node {OLD}"):
         assert words in run.text, run.text
 
 
 def test_a_cutover_that_fails_gives_everything_back(untouched: Lab) -> None:
     run = cutover(untouched, "-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_evict_timeout=3")
-    run.assert_failed_with("Drain the old worker", "budget web allows 0", "the node takes pods", "the other nodes are as they were.")
+    run.assert_failed_with("Drain the old worker", "budget web allows 0", "the node takes pods", "the other nodes are uncordoned as before.")
 
 
 def test_killed_in_the_drain_and_an_operators_cordon_survives(back: Lab) -> None:
@@ -230,7 +230,7 @@ def test_a_clean_up_that_fails_says_what_is_left_and_is_finished(lab: Lab) -> No
     failed = lab.go_on(run)
     lab("fault", "clear")
     failed.assert_failed_with(
-        f"Giving {OLD} up has stopped, after {NEW} has taken over", "container 111", "its agent may be stopped", "run the same command again"
+        f"Retiring {OLD} has failed, after {NEW} had taken over", "container 111", "its agent may be stopped", "run the same command again"
     )
     assert_taken_over(lab)
     assert lab.inside(111, "systemctl is-active k3s-agent || true").strip() == "active"

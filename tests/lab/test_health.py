@@ -172,7 +172,7 @@ def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
     assert done.status == 0, done.text
     said = " ".join(done.text.split())
     assert "has trouble already" not in said, said
-    assert "Name what was so before," in said and "Pod default/Deployment/web: Unschedulable" in said, said
+    assert "Show problems that predate the run" in said and "Pod default/Deployment/web: Unschedulable" in said, said
     assert set(lab.versions().values()) == {version}
 
 

@@ -85,7 +85,7 @@ def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
 def test_check_mode_says_the_plan_and_changes_nothing(lab: Lab) -> None:
     run = lab.play("join-k3s-ha-servers", "--check")
     run.assert_unchanged()
-    for words in ("a voter of etcd already", "it joins https://10.99.0.101:6443"):
+    for words in ("an etcd voter already", "it joins https://10.99.0.101:6443"):
         assert words in run.text, run.text
     assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
 
@@ -100,7 +100,7 @@ def test_what_cannot_join_is_refused_before_anything_is_touched(lab: Lab) -> Non
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_primary_controller_host=k3s-controller-2")
     run.assert_failed_with("whose API is not ready")
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_join_replaces=k3s-controller-2")
-    run.assert_failed_with("still has")
+    run.assert_failed_with("which is still in the inventory")
     assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
     assert members(lab, 101) == {"k3s-controller-1": "voter"}
 
@@ -176,7 +176,7 @@ def test_one_that_is_gone_for_good_is_replaced_by_another(lab: Lab) -> None:
 def test_a_worker_that_was_rebuilt_joins_again(lab: Lab) -> None:
     before = lab.nodes()["k3s-worker-1"]["metadata"]["uid"]
     for arguments, words in (
-        (["k3s_join_worker_host=k3s-controller-1"], "Which worker?"),
+        (["k3s_join_worker_host=k3s-controller-1"], "Name one of the group k3s_workers"),
         (["k3s_join_worker_host=k3s-worker-1", "-e", "k3s_join_server_url=http://10.99.0.101:6443"], "url: "),
     ):
         lab.play("join-k3s-worker", "-e", *arguments).assert_failed_with(words)

@@ -111,7 +111,7 @@ def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tm
     said = " ".join(done.text.split())
     assert f"the run stopped since {stop} is there. Left for the next run: k3s-worker-2, k3s-controller-1" in said, said
     assert not lab.cordoned() and not lab.marks()
-    lab.upgrade(*asked).assert_failed_with(f"{stop} is there on the control node", "Remove it first")
+    lab.upgrade(*asked).assert_failed_with(f"{stop} exists on the control node", "Remove it first")
     stop.unlink()
     assert lab.upgrade(*asked).status == 0
     assert set(lab.versions().values()) == {version}

@@ -159,22 +159,22 @@ def test_pairs_that_cannot_be_meant_are_refused(untouched: Lab) -> None:
     def refused(*arguments: str) -> Run:
         return upgrade(untouched, *rocky, *arguments)
 
-    refused().assert_failed_with("Which workers?", "k3s_upgrade_canary_old_worker_host", NEW)
+    refused().assert_failed_with("is not in the group k3s_workers", "k3s_upgrade_canary_old_worker_host", NEW)
     refused(*pair(OLD, "k3s-worker-9")).assert_failed_with('"k3s-worker-9"', "k3s_workers")
-    refused(*pair(OLD, OLD)).assert_failed_with("none can take over from itself")
+    refused(*pair(OLD, OLD)).assert_failed_with("a worker is named twice")
     twice = pairs((OLD, NEW), (OTHER, NEW))
-    refused(*twice).assert_failed_with("every worker has one turn")
-    refused(*twice, *pair(OLD, NEW)).assert_failed_with("Give the pairs, or the two workers of one")
+    refused(*twice).assert_failed_with("a worker is named twice")
+    refused(*twice, *pair(OLD, NEW)).assert_failed_with("Set either the pairs, or the two workers of one pair")
     refused("-e", "k3s_upgrade_canary_pairs=[]").assert_failed_with('k3s_upgrade_canary_pairs (given with -e) is "[]", and has to be a list')
     refused(*pair(OLD, NEW), *GIVEN_UP[:2]).assert_failed_with("both here, or none of them")
-    refused(*pair(OLD, NEW), "-e", f"k3s_canary_new_worker_host={SECOND}").assert_failed_with("Leave them out here")
+    refused(*pair(OLD, NEW), "-e", f"k3s_canary_new_worker_host={SECOND}").assert_failed_with("Omit them here")
 
 
 def test_a_generation_that_is_not_there_is_refused(untouched: Lab) -> None:
     def refused(*arguments: str) -> Run:
         return upgrade(untouched, *pair(OLD, NEW), *arguments)
 
-    refused().assert_failed_with("To which generation?", "names no os_id and os_version")
+    refused().assert_failed_with("k3s_prereqs_profile has no os_id and os_version")
     refused("-e", '{"k3s_prereqs_profile": {"os_id": "rocky", "os_version": "10", "os_vresion": "10"}}').assert_failed_with(
         "has os_vresion, which is unknown"
     )
@@ -206,11 +206,11 @@ def test_check_mode_of_the_guide_s_command_says_the_plan_of_all_stages(untouched
         run = upgrade(untouched, *profile(untouched), *check[2:])
     assert run.status == 0, run.text
     stages = (
-        f"1. what {NEW} needs: install nfs-utils",
-        "2. its joining: joins the cluster",
-        f"3. the cutover from {OLD}: {len(on(untouched, OLD)) + 1} pods move",
-        f"4. clean-up of {OLD}: its agent is stopped",
-        "5. the cluster's health",
+        f"1. prerequisites of {NEW}: install nfs-utils",
+        "2. join: join the cluster",
+        f"3. cutover from {OLD}: {len(on(untouched, OLD)) + 1} pods move",
+        f"4. clean-up of {OLD}: stop and disable its agent",
+        "5. health check of the cluster",
     )
     for words in stages:
         assert words in run.text, run.text
@@ -221,7 +221,7 @@ def test_a_check_does_not_start_a_container_and_a_run_does_and_is_killed_while_p
     lab("fault", "stop", "113")
     planned = upgrade(lab, *guide(lab), "--check")
     planned.assert_unchanged()
-    assert f"1. what {NEW} needs: its container is stopped" in planned.text, planned.text
+    assert f"1. prerequisites of {NEW}: its container is stopped" in planned.text, planned.text
     assert not is_running(lab, 113)
 
     def installing() -> bool:
@@ -277,7 +277,7 @@ def test_a_workload_that_does_not_bear_the_cutover_stops_the_run(lab: Lab) -> No
         "has stopped in stage 3, cutover",
         "default/frail",
         "the node takes pods",
-        "the other nodes are as they were",
+        "the other nodes are uncordoned as before",
         "run the same command again",
     )
     assert not lab.cordoned() and not lab.marks()
@@ -300,7 +300,7 @@ def test_trouble_after_the_cutover_stops_the_run(lab: Lab) -> None:
     lab.hold(run, "Drain the old worker")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
-        "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are as they were"
+        "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are uncordoned as before"
     )
     assert not lab.cordoned() and not lab.marks()
     report(lab, OTHER, "MemoryPressure", "False")
@@ -326,7 +326,7 @@ def test_trouble_after_the_clean_up_stops_the_run_before_the_next_pair(lab: Lab)
     lab.hold(run, "Remove the old worker's Node")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
-        "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the cluster has forgotten {OLD}"
+        "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the Node of {OLD} is removed"
     )
     assert OLD not in lab.nodes() and not lab.cordoned() and touched(lab, 114) == ""
     report(lab, OTHER, "MemoryPressure", "False")

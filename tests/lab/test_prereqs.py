@@ -45,7 +45,7 @@ def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> Non
     lab("fault", "os-release", "112", "rocky10")
     unknown.assert_failed_with("the distribution is alpine")
     assert packages(lab, 111) == []
-    lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-9").assert_failed_with("names none of the nodes")
+    lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-9").assert_failed_with("names no node of the group k3s_cluster")
     lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-1,k3s-worker-9").assert_failed_with("k3s_prereqs_hosts names k3s-worker-9")
 
 

@@ -161,7 +161,7 @@ def test_a_failed_reset_leaves_no_old_data_in_place_and_is_taken_up(three: Lab) 
     three.inside(101, "mv /usr/bin/etcdctl /root/etcdctl")
     run = restore(three, name)
     three.inside(101, "mv /root/etcdctl /usr/bin/etcdctl")
-    run.assert_failed_with("letting k3s replace its etcd", "datastore of the server that gets the backup was touched")
+    run.assert_failed_with("letting k3s replace its etcd", "datastore of the restored server was touched")
     for vmid, host in SERVERS.items():
         enabled = three.inside(vmid, "systemctl is-enabled k3s; systemctl is-active k3s || true", host).split()
         assert enabled == ["enabled", "inactive"], (vmid, enabled)
