@@ -59,7 +59,7 @@ def waits_in(lab: Lab, *reasons: str) -> None:
     lab.wait_until(f"a container in {reasons}", reached)
 
 
-def test_a_healthy_cluster_is_told_so(lab: Lab, tmp_path: Path) -> None:
+def test_reports_a_healthy_cluster(lab: Lab, tmp_path: Path) -> None:
     lab.play("check-k3s-cluster-health", "-e", "k3s_health_wait=60")
     report = tmp_path / "health.json"
     run = check(lab, "-e", f"k3s_health_output={report}")
@@ -69,7 +69,7 @@ def test_a_healthy_cluster_is_told_so(lab: Lab, tmp_path: Path) -> None:
     check(lab, "--check", "--diff").assert_unchanged()
 
 
-def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -> None:
+def test_reports_a_crashing_pod_in_phase_running(lab: Lab, tmp_path: Path) -> None:
     start(lab, {"lab/fails": "crash"})
     waits_in(lab, "CrashLoopBackOff")
     assert pod(lab)["status"]["phase"] == "Running"
@@ -89,19 +89,19 @@ def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -
         ("oom", ("CrashLoopBackOff",), "OOM"),
     ],
 )
-def test_pods_in_trouble(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
+def test_reports_pod_problems(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
     start(lab, {"lab/fails": fails}, initContainers=[{"name": "first", "image": "first"}])
     waits_in(lab, *reasons)
     check(lab).assert_failed_with("Deployment/web", word)
 
 
-def test_a_pod_without_a_place(lab: Lab) -> None:
+def test_reports_an_unschedulable_pod(lab: Lab) -> None:
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
     check(lab, "-e", "k3s_health_wait=2").assert_failed_with("Deployment/web", "Unschedulable")
 
 
-def test_a_pod_that_does_not_end(lab: Lab) -> None:
+def test_reports_a_pod_that_does_not_terminate(lab: Lab) -> None:
     start(lab, {})
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     name = pod(lab)["metadata"]["name"]
@@ -113,14 +113,14 @@ def test_a_pod_that_does_not_end(lab: Lab) -> None:
         lab.kubectl("patch", "pod", name, "-p", '{"metadata":{"finalizers":null}}')
 
 
-def test_a_pod_that_recovers_in_time(lab: Lab) -> None:
+def test_waits_for_a_pod_that_recovers(lab: Lab) -> None:
     start(lab, {"lab/fails": "crash", "lab/recovers-seconds": "150"})
     waits_in(lab, "CrashLoopBackOff")
     run = lab.play("postcheck-k3s-upgrade", "-e", "k3s_postcheck_wait=180", "-e", "k3s_health_restart_window=1")
     assert run.status == 0, run.text
 
 
-def test_nodes_in_trouble(lab: Lab) -> None:
+def test_reports_node_problems(lab: Lab) -> None:
     lab("fault", "node-condition", "111", "DiskPressure", "True")
     lab.inside(112, "systemctl stop k3s-agent")
     try:
@@ -132,7 +132,7 @@ def test_nodes_in_trouble(lab: Lab) -> None:
         lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 3)
 
 
-def test_an_api_that_is_down_is_an_answer(lab: Lab) -> None:
+def test_reports_an_api_that_is_down(lab: Lab) -> None:
     lab.inside(101, "systemctl stop k3s")
     try:
         check(lab).assert_failed_with("k3s.service", "inactive")
@@ -142,7 +142,7 @@ def test_an_api_that_is_down_is_an_answer(lab: Lab) -> None:
         lab.wait_until("the API", lambda: "ok" in lab.inside(101, ready))
 
 
-def test_an_upgrade_tells_old_trouble_and_is_not_stopped_by_it(lab: Lab) -> None:
+def test_an_upgrade_reports_old_problems_and_continues(lab: Lab) -> None:
     start(lab, {"lab/fails": "crash"})
     waits_in(lab, "CrashLoopBackOff")
     version = lab.offer_next()
@@ -159,7 +159,7 @@ def seconds_unscheduled(lab: Lab) -> float:
     return (datetime.now(timezone.utc) - datetime.fromisoformat(since)).total_seconds()
 
 
-def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
+def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
     """It is too young to be judged in the plan, and old enough after the first node, however fast that one is."""
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
@@ -176,7 +176,7 @@ def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
     assert set(lab.versions().values()) == {version}
 
 
-def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
+def test_a_new_problem_stops_the_upgrade(lab: Lab) -> None:
     before = lab.versions()
     lab.offer_next()
     # On the controller, which is upgraded last, so that no drain moves it.
