@@ -50,14 +50,14 @@ def filled(lab: Lab) -> Lab:
     return lab
 
 
-def test_check_mode_only_tells(filled: Lab) -> None:
+def test_check_mode_changes_nothing(filled: Lab) -> None:
     run = backup(filled, "--check")
     assert run.status == 0, run.text
     assert "copy the SQLite datastore" in run.text
     assert on_host(filled, f"ls {FOLDER} 2>/dev/null || true") == ""
 
 
-def test_a_backup_is_one_private_file_here_and_there(filled: Lab, tmp_path: Path) -> None:
+def test_a_backup_and_its_copy_are_private_files(filled: Lab, tmp_path: Path) -> None:
     here = tmp_path / "backups"
     run = backup(filled, "-e", f"k3s_backup_fetch_dir={here}")
     assert run.status == 0, run.text
@@ -82,7 +82,7 @@ def test_a_backup_is_one_private_file_here_and_there(filled: Lab, tmp_path: Path
     assert subprocess.run(sqlite, capture_output=True, text=True, check=True).stdout.strip() == str(OBJECTS)
 
 
-def test_old_backups_make_room(filled: Lab, tmp_path: Path) -> None:
+def test_removes_old_backups(filled: Lab, tmp_path: Path) -> None:
     fetch = ["-e", f"k3s_backup_fetch_dir={tmp_path}", "-e", "k3s_backup_keep=1"]
     for _ in range(2):
         run = backup(filled, *fetch)
@@ -91,7 +91,7 @@ def test_old_backups_make_room(filled: Lab, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_killed_backup_is_swept_by_the_next(filled: Lab) -> None:
+def test_removes_what_a_killed_backup_left(filled: Lab) -> None:
     # A copy that takes its time, to be killed in it.
     filled.inside(101, "mkdir -p /var/lib/homelab-k3s/outgoing.killed && touch /var/lib/homelab-k3s/outgoing.killed/state.db")
     on_host(filled, f"mkdir -p {FOLDER} && touch {FOLDER}/k3s-k3s-controller-1-20200101T000000Z.tar.gz.part")
@@ -100,7 +100,7 @@ def test_a_killed_backup_is_swept_by_the_next(filled: Lab) -> None:
     nothing_is_left(filled, 101)
 
 
-def test_a_folder_that_others_may_enter_is_refused(filled: Lab) -> None:
+def test_refuses_a_folder_open_to_others(filled: Lab) -> None:
     on_host(filled, "mkdir -p /root/wide && chmod 755 /root/wide")
     backup(filled, "-e", "k3s_backup_dir=/root/wide").assert_failed_with("open to others (mode 755)")
     assert on_host(filled, "ls /root/wide") == ""

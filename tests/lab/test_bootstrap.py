@@ -91,7 +91,7 @@ def assert_moved(lab: Lab) -> None:
     lab.play("bootstrap-k3s-ha").assert_unchanged()
 
 
-def test_check_mode_says_the_plan_and_changes_nothing(sqlite: Lab) -> None:
+def test_check_mode_shows_the_plan_and_changes_nothing(sqlite: Lab) -> None:
     run = sqlite.play("bootstrap-k3s-ha", "--check")
     run.assert_unchanged()
     for words in ("stop k3s.service", "copy SQLite (3", "hold etcd against the copy"):
@@ -99,7 +99,7 @@ def test_check_mode_says_the_plan_and_changes_nothing(sqlite: Lab) -> None:
     assert datastore(sqlite) == "sqlite"
 
 
-def test_what_cannot_be_moved_is_refused(sqlite: Lab) -> None:
+def test_refuses_what_it_cannot_migrate(sqlite: Lab) -> None:
     config = "/etc/rancher/k3s/config.yaml"
     for setting, word in (
         ("datastore-endpoint: mysql://u:s3cr3t@h/db", "(external)"),
@@ -116,7 +116,7 @@ def test_what_cannot_be_moved_is_refused(sqlite: Lab) -> None:
     )
 
 
-def test_a_migration_that_fails_is_undone(sqlite: Lab) -> None:
+def test_rolls_back_a_failed_migration(sqlite: Lab) -> None:
     sqlite("fault", "migration", "101", "500")
     run = sqlite.play("bootstrap-k3s-ha")
     run.assert_failed_with("a fault of the lab", "SQLite is the datastore as before")
@@ -126,7 +126,7 @@ def test_a_migration_that_fails_is_undone(sqlite: Lab) -> None:
     assert len(aside) == 1
 
 
-def test_a_run_that_dies_while_k3s_is_stopped_is_taken_up(sqlite: Lab) -> None:
+def test_resumes_a_run_killed_while_k3s_is_stopped(sqlite: Lab) -> None:
     sqlite("fault", "slow-exec", "101", "1500")
     run = sqlite.begin("bootstrap-k3s-ha")
     sqlite.wait_until("k3s being stopped", lambda: active(sqlite) == "inactive")
@@ -139,13 +139,13 @@ def test_a_run_that_dies_while_k3s_is_stopped_is_taken_up(sqlite: Lab) -> None:
     assert_moved(sqlite)
 
 
-def test_a_module_whose_run_was_killed_ends_its_work_before_the_next_one(sqlite: Lab) -> None:
+def test_waits_for_the_module_of_a_killed_run(sqlite: Lab) -> None:
     run = sqlite.begin("bootstrap-k3s-ha")
     sqlite.wait_until("etcd being filled", lambda: "etcd" in datastore(sqlite))
     sqlite.inside(101, "pkill -STOP -f 'k3s serve[r]'")
     sqlite.kill(run, remote_too=False)
     again = sqlite.begin("bootstrap-k3s-ha")
-    sqlite.wait_until("the next run's turn", sqlite.reached("Move the datastore to embedded etcd"))
+    sqlite.wait_until("the next run's turn", sqlite.reached("Migrate the datastore to embedded etcd"))
     sqlite.inside(101, "pkill -CONT -f 'k3s serve[r]'")
     ended = sqlite.go_on(again)
     ended.assert_unchanged()
@@ -153,7 +153,7 @@ def test_a_module_whose_run_was_killed_ends_its_work_before_the_next_one(sqlite:
     assert_moved(sqlite)
 
 
-def test_a_machine_that_reboots_in_the_middle_serves_no_half_cluster(sqlite: Lab) -> None:
+def test_a_reboot_during_the_migration_serves_no_partial_cluster(sqlite: Lab) -> None:
     sqlite("fault", "migration", "101", "700", "--hang")
     run = sqlite.begin("bootstrap-k3s-ha")
     sqlite.wait_until("etcd being filled", lambda: "etcd" in datastore(sqlite))
@@ -168,7 +168,7 @@ def test_a_machine_that_reboots_in_the_middle_serves_no_half_cluster(sqlite: Lab
     assert_moved(sqlite)
 
 
-def test_thousands_of_objects_are_moved_and_the_second_run_changes_nothing(sqlite: Lab) -> None:
+def test_migrates_thousands_of_objects_once(sqlite: Lab) -> None:
     run = sqlite.play("bootstrap-k3s-ha")
     assert run.status == 0, run.text
     assert "every one was compared" in run.text, run.text

@@ -128,7 +128,7 @@ def back(lab: Lab) -> Iterator[Lab]:
     lab.kubectl("uncordon", NEW)
 
 
-def test_hosts_that_cannot_be_meant_are_refused(untouched: Lab) -> None:
+def test_refuses_invalid_hosts(untouched: Lab) -> None:
     def pair(old: str, new: str) -> Run:
         return untouched.play(
             "canary-worker-cutover", "-e", f"k3s_canary_old_worker_host={old}", "-e", f"k3s_canary_new_worker_host={new}"
@@ -155,33 +155,33 @@ def assert_refuses_to_move_extra(lab: Lab, rule: str, replicas: int, cpu: str, v
     run.assert_failed_with("nothing was touched", f"({rule})", "default/extra-", "k3s_canary_accept")
 
 
-def test_a_new_worker_that_is_too_small_is_refused(untouched: Lab) -> None:
+def test_refuses_a_new_worker_that_is_too_small(untouched: Lab) -> None:
     # Both workers get one, which leaves no room for a second.
     for node in (OTHER, "k3s-controller-1"):
         untouched.kubectl("cordon", node)
     assert_refuses_to_move_extra(untouched, "too_small", 2, "1500m", "")
 
 
-def test_a_local_volume_is_refused(untouched: Lab) -> None:
+def test_refuses_a_local_volume(untouched: Lab) -> None:
     untouched.kubectl("apply", "--validate=false", "-f", "-", stdin=VOLUME)
     volumes = "volumes: [{name: data, persistentVolumeClaim: {claimName: extra}}]"
     assert_refuses_to_move_extra(untouched, "local_volume", 1, "1m", volumes)
     untouched.kubectl("delete", "pvc/extra", "pv/pv-extra", "--wait=false")
 
 
-def test_check_mode_says_the_plan(untouched: Lab) -> None:
+def test_check_mode_shows_the_plan(untouched: Lab) -> None:
     run = cutover(untouched, "--check", *GIVEN_UP)
     run.assert_unchanged()
-    for words in (f"{OLD} is drained", "closed meanwhile", "default/web-", "stop k3s-agent", f"forgets {OLD}"):
+    for words in (f"{OLD} is drained", "closed meanwhile", "default/web-", "stop k3s-agent", f"remove the Node {OLD}"):
         assert words in run.text, run.text
 
 
-def test_a_cutover_that_fails_gives_everything_back(untouched: Lab) -> None:
+def test_a_failed_cutover_uncordons_all_nodes(untouched: Lab) -> None:
     run = cutover(untouched, "-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_evict_timeout=3")
-    run.assert_failed_with("Drain the old worker", "budget web allows 0", "the node takes pods", "the other nodes are as they were.")
+    run.assert_failed_with("Drain the old worker", "budget web allows 0", "the node takes pods", "the other nodes are uncordoned as before.")
 
 
-def test_killed_in_the_drain_and_an_operators_cordon_survives(back: Lab) -> None:
+def test_a_kill_in_the_drain_keeps_an_operators_cordon(back: Lab) -> None:
     lab = back
     lab.kubectl("cordon", OTHER)
     run = lab.begin("canary-worker-cutover", *PAIR, "-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_evict_timeout=60")
@@ -195,7 +195,7 @@ def test_killed_in_the_drain_and_an_operators_cordon_survives(back: Lab) -> None
     cutover(lab).assert_unchanged()
 
 
-def test_a_worker_that_is_done_with_stays_so_at_the_next_upgrade(back: Lab) -> None:
+def test_an_upgrade_keeps_a_retired_worker_cordoned(back: Lab) -> None:
     run = cutover(back, "-e", "k3s_canary_steer=false")
     assert run.status == 0, run.text
     assert_taken_over(back)
@@ -207,7 +207,7 @@ def joined(lab: Lab, node: str) -> datetime:
     return datetime.fromisoformat(lab.nodes()[node]["metadata"]["creationTimestamp"])
 
 
-def test_swapped_workers_are_refused(lab: Lab) -> None:
+def test_refuses_swapped_workers(lab: Lab) -> None:
     # The new one has joined a while after the old one, as a new one has.
     lab.wait_until("a minute", lambda: datetime.now(UTC) - joined(lab, OLD) > timedelta(seconds=70))
     lab.inside(113, "systemctl stop k3s-agent")
@@ -223,14 +223,14 @@ def test_swapped_workers_are_refused(lab: Lab) -> None:
     assert not lab.cordoned() and not lab.marks()
 
 
-def test_a_clean_up_that_fails_says_what_is_left_and_is_finished(lab: Lab) -> None:
+def test_a_failed_clean_up_reports_what_is_left_and_resumes(lab: Lab) -> None:
     run = lab.begin("canary-worker-cutover", *PAIR, *GIVEN_UP)
-    lab.hold(run, "Leave the old worker cordoned for good", 240)
+    lab.hold(run, "Keep the old worker cordoned", 240)
     lab("fault", "missing", "111")
     failed = lab.go_on(run)
     lab("fault", "clear")
     failed.assert_failed_with(
-        f"Giving {OLD} up has stopped, after {NEW} has taken over", "container 111", "its agent may be stopped", "run the same command again"
+        f"Retiring {OLD} has failed, after {NEW} had taken over", "container 111", "its agent may be stopped", "run the same command again"
     )
     assert_taken_over(lab)
     assert lab.inside(111, "systemctl is-active k3s-agent || true").strip() == "active"

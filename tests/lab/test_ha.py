@@ -50,7 +50,7 @@ def pods(lab: Lab, *arguments: str) -> dict[str, str]:
     return {item["metadata"]["name"]: item["spec"].get("nodeName", "") for item in items}
 
 
-def test_servers_that_are_whole(two_hosts: Lab) -> None:
+def test_validates_healthy_servers(two_hosts: Lab) -> None:
     two_hosts.kubectl("wait", "--for=condition=Ready", "node", "--all", "--timeout=60s")
     run = validate(two_hosts)
     run.assert_unchanged()
@@ -59,7 +59,7 @@ def test_servers_that_are_whole(two_hosts: Lab) -> None:
     says(check, "changed=1")
 
 
-def test_a_snapshot_is_taken_listed_and_whole(two_hosts: Lab) -> None:
+def test_takes_lists_and_verifies_a_snapshot(two_hosts: Lab) -> None:
     for _ in range(2):
         run = validate(two_hosts, "-e", "k3s_ha_take_snapshot=true", "-e", "k3s_ha_snapshot_keep=1")
         says(run, "changed=1", "its hash is right", "in k3s's list")
@@ -74,7 +74,7 @@ def test_a_snapshot_is_taken_listed_and_whole(two_hosts: Lab) -> None:
     assert own == at_the_end
 
 
-def test_all_that_is_wrong_is_told_together(two_hosts: Lab, tmp_path: Path) -> None:
+def test_reports_all_problems_at_once(two_hosts: Lab, tmp_path: Path) -> None:
     lab = two_hosts
     third, host = place(lab, "k3s-controller-3")
     inventory = lab.inventory
@@ -104,7 +104,7 @@ def test_all_that_is_wrong_is_told_together(two_hosts: Lab, tmp_path: Path) -> N
         lab.inventory = inventory
 
 
-def test_a_proxmox_host_that_is_gone_is_one_finding_more(two_hosts: Lab) -> None:
+def test_reports_an_unreachable_proxmox_host(two_hosts: Lab) -> None:
     second, host = place(two_hosts, "k3s-controller-2")
     assert host == "pve2", second
     two_hosts("fault", "ssh-down", "pve2", "--how", "refuse")
@@ -130,7 +130,7 @@ def bare(two_hosts: Lab):
             lab.kubectl("patch", "node", name, "-p", '{"spec":{"taints":null}}')
 
 
-def test_the_taint_is_set_keeps_new_pods_off_and_goes_again(bare: Lab) -> None:
+def test_sets_the_taint_keeps_pods_off_and_removes_it(bare: Lab) -> None:
     lab = bare
     before = pods(lab, "-A")
     check = taint(lab, "--check", "--diff")
@@ -156,7 +156,7 @@ def test_the_taint_is_set_keeps_new_pods_off_and_goes_again(bare: Lab) -> None:
     assert "homelab-k3s-run" not in lab.kubectl("get", "lease", "-n", "kube-system", "-o", "name")
 
 
-def test_a_cluster_that_could_run_nothing_is_not_tainted(bare: Lab) -> None:
+def test_refuses_a_taint_that_leaves_pods_unschedulable(bare: Lab) -> None:
     lab = bare
     lab.kubectl("cordon", *WORKERS)
     says(taint(lab), "is refused", "no node would be left", "Deployment default/web", "k3s_controller_taint_force", failed=True)

@@ -59,7 +59,7 @@ def waits_in(lab: Lab, *reasons: str) -> None:
     lab.wait_until(f"a container in {reasons}", reached)
 
 
-def test_a_healthy_cluster_is_told_so(lab: Lab, tmp_path: Path) -> None:
+def test_reports_a_healthy_cluster(lab: Lab, tmp_path: Path) -> None:
     lab.play("check-k3s-cluster-health", "-e", "k3s_health_wait=60")
     report = tmp_path / "health.json"
     run = check(lab, "-e", f"k3s_health_output={report}")
@@ -69,7 +69,7 @@ def test_a_healthy_cluster_is_told_so(lab: Lab, tmp_path: Path) -> None:
     check(lab, "--check", "--diff").assert_unchanged()
 
 
-def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -> None:
+def test_reports_a_crashing_pod_in_phase_running(lab: Lab, tmp_path: Path) -> None:
     start(lab, {"lab/fails": "crash"})
     waits_in(lab, "CrashLoopBackOff")
     assert pod(lab)["status"]["phase"] == "Running"
@@ -89,19 +89,19 @@ def test_a_pod_that_crashes_inside_the_phase_running(lab: Lab, tmp_path: Path) -
         ("oom", ("CrashLoopBackOff",), "OOM"),
     ],
 )
-def test_pods_in_trouble(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
+def test_reports_pod_problems(lab: Lab, fails: str, reasons: tuple[str, ...], word: str) -> None:
     start(lab, {"lab/fails": fails}, initContainers=[{"name": "first", "image": "first"}])
     waits_in(lab, *reasons)
     check(lab).assert_failed_with("Deployment/web", word)
 
 
-def test_a_pod_without_a_place(lab: Lab) -> None:
+def test_reports_an_unschedulable_pod(lab: Lab) -> None:
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
     check(lab, "-e", "k3s_health_wait=2").assert_failed_with("Deployment/web", "Unschedulable")
 
 
-def test_a_pod_that_does_not_end(lab: Lab) -> None:
+def test_reports_a_pod_that_does_not_terminate(lab: Lab) -> None:
     start(lab, {})
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     name = pod(lab)["metadata"]["name"]
@@ -113,14 +113,14 @@ def test_a_pod_that_does_not_end(lab: Lab) -> None:
         lab.kubectl("patch", "pod", name, "-p", '{"metadata":{"finalizers":null}}')
 
 
-def test_a_pod_that_recovers_in_time(lab: Lab) -> None:
+def test_waits_for_a_pod_that_recovers(lab: Lab) -> None:
     start(lab, {"lab/fails": "crash", "lab/recovers-seconds": "150"})
     waits_in(lab, "CrashLoopBackOff")
     run = lab.play("postcheck-k3s-upgrade", "-e", "k3s_postcheck_wait=180", "-e", "k3s_health_restart_window=1")
     assert run.status == 0, run.text
 
 
-def test_nodes_in_trouble(lab: Lab) -> None:
+def test_reports_node_problems(lab: Lab) -> None:
     lab("fault", "node-condition", "111", "DiskPressure", "True")
     lab.inside(112, "systemctl stop k3s-agent")
     try:
@@ -132,7 +132,7 @@ def test_nodes_in_trouble(lab: Lab) -> None:
         lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 3)
 
 
-def test_an_api_that_is_down_is_an_answer(lab: Lab) -> None:
+def test_reports_an_api_that_is_down(lab: Lab) -> None:
     lab.inside(101, "systemctl stop k3s")
     try:
         check(lab).assert_failed_with("k3s.service", "inactive")
@@ -142,7 +142,7 @@ def test_an_api_that_is_down_is_an_answer(lab: Lab) -> None:
         lab.wait_until("the API", lambda: "ok" in lab.inside(101, ready))
 
 
-def test_an_upgrade_tells_old_trouble_and_is_not_stopped_by_it(lab: Lab) -> None:
+def test_an_upgrade_reports_old_problems_and_continues(lab: Lab) -> None:
     start(lab, {"lab/fails": "crash"})
     waits_in(lab, "CrashLoopBackOff")
     version = lab.offer_next()
@@ -159,24 +159,24 @@ def seconds_unscheduled(lab: Lab) -> float:
     return (datetime.now(timezone.utc) - datetime.fromisoformat(since)).total_seconds()
 
 
-def test_what_had_begun_before_an_upgrade_does_not_stop_it(lab: Lab) -> None:
+def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
     """It is too young to be judged in the plan, and old enough after the first node, however fast that one is."""
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
     version = lab.offer_next()
     limit = 60
     run = lab.begin_upgrade("-e", f"k3s_health_pending_limit={limit}", "-e", "k3s_upgrade_health_wait=90")
-    lab.hold(run, "Fetch k3s before the node is drained")
+    lab.hold(run, "Download k3s before the drain")
     lab.wait_until("a pod that is pending for too long", lambda: seconds_unscheduled(lab) > limit)
     done = lab.go_on(run)
     assert done.status == 0, done.text
     said = " ".join(done.text.split())
     assert "has trouble already" not in said, said
-    assert "Name what was so before," in said and "Pod default/Deployment/web: Unschedulable" in said, said
+    assert "Show problems that predate the run" in said and "Pod default/Deployment/web: Unschedulable" in said, said
     assert set(lab.versions().values()) == {version}
 
 
-def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
+def test_a_new_problem_stops_the_upgrade(lab: Lab) -> None:
     before = lab.versions()
     lab.offer_next()
     # On the controller, which is upgraded last, so that no drain moves it.
@@ -184,7 +184,7 @@ def test_new_trouble_stops_the_upgrade(lab: Lab) -> None:
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
     run = lab.begin("upgrade-k3s", "-e", "k3s_upgrade_health_wait=10")
     log = lab.folder / "interrupted.log"
-    lab.wait_until("an installation", lambda: "Install and restart k3s, and wait until its node is Ready" in log.read_text())
+    lab.wait_until("an installation", lambda: "Install k3s and wait for its node to be Ready" in log.read_text())
     lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
     assert run.wait(300) != 0
     said = " ".join(log.read_text().split())

@@ -50,7 +50,7 @@ def test_the_plan_changes_nothing(lab: Lab) -> None:
     assert lab.inside(101, "ls -A /usr/local/bin; ls /etc/rancher 2>/dev/null; true") == ""
 
 
-def test_a_flag_that_no_k3s_has_is_told_before_it_is_written(lab: Lab) -> None:
+def test_warns_of_an_unknown_flag_before_writing_it(lab: Lab) -> None:
     planned = install(lab, "--check", "-e", '{"k3s_node_config": {"node-lable": ["a=b"]}}')
     assert planned.status == 0, planned.text
     text = " ".join(planned.text.split())
@@ -58,7 +58,7 @@ def test_a_flag_that_no_k3s_has_is_told_before_it_is_written(lab: Lab) -> None:
     assert "is known to have a flag node-lable: an agent that does not have it does not start" in text, planned.text
 
 
-def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
+def test_installs_a_cluster_in_empty_containers(lab: Lab) -> None:
     # Killed in the midst of the first server's installation.
     run = lab.begin("install-k3s", "-i", str(lab.folder / "settings.yaml"))
     record = "test -f /var/lib/homelab-k3s/install-record.json && echo yes; true"
@@ -81,7 +81,7 @@ def test_a_cluster_is_made_of_empty_containers(lab: Lab) -> None:
     assert "ExecStart" in unit and not [word for word in (token, *GIVEN) if word in unit]
 
 
-def test_a_worker_whose_unit_is_active_late_is_installed_and_the_run_says_so(lab: Lab) -> None:
+def test_installs_a_worker_whose_unit_is_active_late(lab: Lab) -> None:
     name = "k3s-worker-1"
     removed = uninstall(lab, name, "-e", f"k3s_uninstall_confirm={name}")
     assert removed.status == 0, removed.text[-4000:]
@@ -109,13 +109,13 @@ def uninstall(lab: Lab, names: str, *arguments: str) -> Run:
     return lab.play("uninstall-k3s", "-e", f"k3s_uninstall_hosts={names}", *arguments)
 
 
-def test_nobody_is_removed_by_mistake(lab: Lab) -> None:
-    lab.play("uninstall-k3s").assert_failed_with("names none of the nodes")
+def test_refuses_to_remove_nodes_by_mistake(lab: Lab) -> None:
+    lab.play("uninstall-k3s").assert_failed_with("names no node of the group k3s_cluster")
     uninstall(lab, "k3s-worker-1,k3s-wroker-2").assert_failed_with("k3s_uninstall_hosts names k3s-wroker-2")
     uninstall(lab, "k3s-worker-1", "-e", "k3s_uninstall_confirm=k3s_workers").assert_failed_with(
         "-e k3s_uninstall_confirm=k3s-worker-1", "Nothing was touched"
     )
-    uninstall(lab, "k3s_controllers").assert_failed_with("nothing of the cluster would be left")
+    uninstall(lab, "k3s_controllers").assert_failed_with("the cluster would be gone")
     uninstall(lab, "k3s_controllers", "-e", "k3s_uninstall_cluster=true").assert_failed_with("k3s-worker-1 would be left")
     assert len(lab.nodes()) == 3
     assert lab.cordoned() == set()
@@ -128,16 +128,16 @@ def killed(lab: Lab, name: str, task: str) -> None:
     lab.kill(run, remote_too=True)
 
 
-def test_a_controller_goes_though_killed_on_the_way(lab: Lab) -> None:
+def test_removes_a_controller_after_killed_runs(lab: Lab) -> None:
     name = "k3s-controller-2"
     # Drained; then out of etcd, perhaps in the midst of the script; then without k3s, and the cluster still has its Node.
-    for task in ("Remove its member of etcd", "Run k3s' uninstall script", "Ask etcd for its members"):
+    for task in ("Remove its etcd member", "Run k3s' uninstall script", "List the etcd members"):
         killed(lab, name, task)
         assert name in lab.nodes()
     assert lab.cordoned() == {name}
     run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}", "-vvv", "--diff")
     # What a killed run has asked for may still happen while the next one is at work.
-    lab.hold(run, "Renew the run's lock")
+    lab.hold(run, "Renew the cluster lock")
     lab.kubectl("delete", "node", name)
     done = lab.go_on(run)
     assert done.status == 0, done.text[-4000:]
@@ -158,7 +158,7 @@ def brought(lab: Lab, name: str, make: str) -> str:
     return f"k3s_install_{kind}_path: /root/{name}, k3s_install_{kind}_sha256: {total}"
 
 
-def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
+def test_reinstalls_a_removed_node_without_a_download(lab: Lab) -> None:
     version = lab.versions()["k3s-controller-1"]
     url = f"http://10.99.0.1:8080/releases/download/{version}/k3s"
     files = [brought(lab, "binary", f"curl -sf {url} -o binary"), brought(lab, "images.tar", "echo images > images.tar")]
@@ -167,7 +167,7 @@ def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
     # With the only server stopped, there must be no other cluster, and no node can part from this one.
     lab.inside(101, "systemctl stop k3s")
     install(lab, "-e", "k3s_primary_controller_host=k3s-controller-2").assert_failed_with("the first server of another cluster")
-    uninstall(lab, "k3s-worker-1").assert_failed_with("is ready. A node is removed through one that stays")
+    uninstall(lab, "k3s-worker-1").assert_failed_with("No remaining controller's API is ready")
     # It is started again, and the other joins it.
     again = install(lab, "-e", "{" + ", ".join(files) + "}")
     assert again.status == 0, again.text
@@ -175,7 +175,7 @@ def test_what_was_removed_comes_back_without_any_download(lab: Lab) -> None:
     assert lab.inside(102, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images"
 
 
-def test_a_worker_joins_alone_without_any_download(lab: Lab) -> None:
+def test_joins_one_worker_without_a_download(lab: Lab) -> None:
     version = lab.versions()["k3s-controller-1"]
     lab("fault", "clear")
     url = "http://10.99.0.1:8080"
@@ -193,7 +193,7 @@ def test_a_worker_joins_alone_without_any_download(lab: Lab) -> None:
     assert lab.inside(111, "cat /var/lib/rancher/k3s/agent/images/images.tar").strip() == "images of a worker"
 
 
-def test_a_cluster_ends_with_all_its_nodes(lab: Lab) -> None:
+def test_removes_a_cluster_with_all_its_nodes(lab: Lab) -> None:
     names = ["-e", "k3s_uninstall_confirm=k3s_cluster", "-e", "k3s_uninstall_cluster=true"]
     done = uninstall(lab, "k3s_cluster", *names)
     assert done.status == 0, done.text

@@ -89,7 +89,7 @@ def assert_finishes(lab: Lab, version: str, *arguments: str) -> None:
     lab.upgrade().assert_unchanged()
 
 
-def test_a_blocked_drain_stops_the_run_and_leaves_nothing(lab: Lab, vault: None) -> None:
+def test_a_blocked_drain_stops_the_run_and_uncordons(lab: Lab, vault: None) -> None:
     before = lab.versions()
     lab.offer_next()
     run = lab.upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=15")
@@ -98,11 +98,11 @@ def test_a_blocked_drain_stops_the_run_and_leaves_nothing(lab: Lab, vault: None)
     assert not lab.cordoned()
 
 
-def test_the_default_passes_the_same_budget(lab: Lab, vault: None) -> None:
+def test_the_default_bypasses_the_same_budget(lab: Lab, vault: None) -> None:
     assert_finishes(lab, lab.offer_next())
 
 
-def test_workers_get_a_snapshot_where_it_is_asked_for(lab: Lab) -> None:
+def test_takes_a_snapshot_of_each_worker_on_request(lab: Lab) -> None:
     old = "pre-upgrade-20200101T000000Z"
     lab("exec", "--", "pct", "snapshot", "111", old)
     assert_finishes(lab, lab.offer_next(), "-e", "k3s_upgrade_snapshot=true", "-e", "k3s_upgrade_snapshot_keep=1")
@@ -112,7 +112,7 @@ def test_workers_get_a_snapshot_where_it_is_asked_for(lab: Lab) -> None:
     assert "pre-upgrade-" not in taken[101], "a controller's datastore is not put back by a snapshot"
 
 
-def test_an_operators_cordon_survives(lab: Lab) -> None:
+def test_keeps_an_operators_cordon(lab: Lab) -> None:
     version = lab.offer_next()
     lab.kubectl("cordon", "k3s-worker-1")
     run = lab.upgrade()
@@ -124,7 +124,7 @@ def test_an_operators_cordon_survives(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("remote_too", [True, False])
-def test_killed_in_the_drain(lab: Lab, vault: None, remote_too: bool) -> None:
+def test_resumes_after_a_kill_in_the_drain(lab: Lab, vault: None, remote_too: bool) -> None:
     version = lab.offer_next()
     run = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=20")
     lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
@@ -135,7 +135,7 @@ def test_killed_in_the_drain(lab: Lab, vault: None, remote_too: bool) -> None:
 @pytest.mark.parametrize(
     ("vmid", "step", "remote_too"), [(111, "after-delete", True), (112, "after-delete", False), (101, "after-env", True)]
 )
-def test_killed_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too: bool) -> None:
+def test_resumes_after_a_kill_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too: bool) -> None:
     version = lab.offer_next()
     pause_at(lab, vmid, step)
     run = lab.begin_upgrade()
@@ -148,7 +148,7 @@ def test_killed_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too
     assert_finishes(lab, version)
 
 
-def test_killed_before_the_restart(lab: Lab) -> None:
+def test_resumes_after_a_kill_before_the_restart(lab: Lab) -> None:
     version = lab.offer_next()
     run = lab.begin_upgrade()
     swapped = f"/usr/local/bin/k3s --version | grep -qF '{version}' && echo yes || true"
@@ -157,7 +157,7 @@ def test_killed_before_the_restart(lab: Lab) -> None:
     assert_finishes(lab, version)
 
 
-def test_two_runs_at_once(lab: Lab, vault: None) -> None:
+def test_refuses_a_second_run(lab: Lab, vault: None) -> None:
     version = lab.offer_next()
     first = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=60")
     lab.wait_until("a cordon", lambda: bool(lab.cordoned()))

@@ -82,15 +82,15 @@ def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
         assert len(down) <= 1, line
 
 
-def test_check_mode_says_the_plan_and_changes_nothing(lab: Lab) -> None:
+def test_check_mode_shows_the_plan_and_changes_nothing(lab: Lab) -> None:
     run = lab.play("join-k3s-ha-servers", "--check")
     run.assert_unchanged()
-    for words in ("a voter of etcd already", "it joins https://10.99.0.101:6443"):
+    for words in ("an etcd voter already", "it joins https://10.99.0.101:6443"):
         assert words in run.text, run.text
     assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
 
 
-def test_what_cannot_join_is_refused_before_anything_is_touched(lab: Lab) -> None:
+def test_refuses_a_join_before_anything_is_touched(lab: Lab) -> None:
     lab.inside(102, "mkdir -p /etc/rancher/k3s; echo 'cluster-cidr: 10.9.0.0/16' > /etc/rancher/k3s/config.yaml")
     run = lab.play("join-k3s-ha-servers")
     lab.inside(102, "rm /etc/rancher/k3s/config.yaml")
@@ -100,18 +100,18 @@ def test_what_cannot_join_is_refused_before_anything_is_touched(lab: Lab) -> Non
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_primary_controller_host=k3s-controller-2")
     run.assert_failed_with("whose API is not ready")
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_join_replaces=k3s-controller-2")
-    run.assert_failed_with("still has")
+    run.assert_failed_with("which is still in the inventory")
     assert lab.inside(102, f"ls {OURS} 2>/dev/null; true") == ""
     assert members(lab, 101) == {"k3s-controller-1": "voter"}
 
 
-def test_a_join_stops_where_another_run_has_the_cluster(lab: Lab, held: None) -> None:
+def test_a_join_refuses_a_held_lock(lab: Lab, held: None) -> None:
     know(lab, 101, 102)
     lab.play("join-k3s-ha-servers").assert_failed_with(*HELD)
     assert members(lab, 101) == {"k3s-controller-1": "voter"}
 
 
-def test_two_controllers_join_although_the_first_run_dies_on_the_way(lab: Lab) -> None:
+def test_joins_two_controllers_after_a_killed_run(lab: Lab) -> None:
     know(lab, 101, 102, 103)
     since = marks(lab)
     run = lab.begin("join-k3s-ha-servers")
@@ -125,7 +125,7 @@ def test_two_controllers_join_although_the_first_run_dies_on_the_way(lab: Lab) -
     assert_one_down_at_most(lab, since, {101, 102})
 
 
-def test_the_first_controller_rebuilt_under_its_name_joins_another_one(lab: Lab) -> None:
+def test_rejoins_the_first_controller_after_a_rebuild(lab: Lab) -> None:
     before = {vmid: lab.installation(vmid) for vmid in (102, 103)}
     lab("fault", "rebuild", "101")
     # It may have led etcd: what the others go through then is not of our doing.
@@ -142,7 +142,7 @@ def test_the_first_controller_rebuilt_under_its_name_joins_another_one(lab: Lab)
     lab.play("join-k3s-ha-servers").assert_unchanged()
 
 
-def test_a_learner_of_somebody_else_blocks_and_stays(lab: Lab) -> None:
+def test_a_foreign_learner_blocks_the_join_and_stays(lab: Lab) -> None:
     know(lab, 101, 102, 103, SPARE)
     added = etcdctl(lab, 102, "member add ghost --learner --peer-urls=https://10.99.0.250:2380")
     run = lab.play("join-k3s-ha-servers", "-e", "k3s_etcd_wait=3")
@@ -151,7 +151,7 @@ def test_a_learner_of_somebody_else_blocks_and_stays(lab: Lab) -> None:
     etcdctl(lab, 102, f"member remove {added['member']['ID']:x}")
 
 
-def test_why_a_server_does_not_get_in_is_told(lab: Lab) -> None:
+def test_reports_why_a_server_did_not_join(lab: Lab) -> None:
     wrong = json.dumps({"k3s_server_args": ["--token=not-the-one"], "k3s_install_timeout": 8})
     run = lab.play("join-k3s-ha-servers", "-e", wrong)
     run.assert_failed_with("the server does not accept this token", "k3s-controller-4")
@@ -160,7 +160,7 @@ def test_why_a_server_does_not_get_in_is_told(lab: Lab) -> None:
     assert_voters(lab, 101, 102, 103)
 
 
-def test_one_that_is_gone_for_good_is_replaced_by_another(lab: Lab) -> None:
+def test_replaces_a_controller_that_is_gone_for_good(lab: Lab) -> None:
     lab("fault", "stop", "103")
     # It may have led etcd: what the others go through then is not of our doing.
     lab.wait_until("the others being ready", lambda: all(lab.api_is_ready(vmid) for vmid in (101, 102)))
@@ -173,10 +173,10 @@ def test_one_that_is_gone_for_good_is_replaced_by_another(lab: Lab) -> None:
     assert_one_down_at_most(lab, since, {101, 102})
 
 
-def test_a_worker_that_was_rebuilt_joins_again(lab: Lab) -> None:
+def test_rejoins_a_rebuilt_worker(lab: Lab) -> None:
     before = lab.nodes()["k3s-worker-1"]["metadata"]["uid"]
     for arguments, words in (
-        (["k3s_join_worker_host=k3s-controller-1"], "Which worker?"),
+        (["k3s_join_worker_host=k3s-controller-1"], "Name one of the group k3s_workers"),
         (["k3s_join_worker_host=k3s-worker-1", "-e", "k3s_join_server_url=http://10.99.0.101:6443"], "url: "),
     ):
         lab.play("join-k3s-worker", "-e", *arguments).assert_failed_with(words)

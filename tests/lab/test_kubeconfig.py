@@ -40,7 +40,7 @@ def k3s_started(lab: Lab) -> str:
     return lab.inside(101, "systemctl show -P ActiveEnterTimestampMonotonic k3s")
 
 
-def test_a_fresh_one_is_written_and_written_once(lab: Lab, dest: Path) -> None:
+def test_writes_a_new_kubeconfig_once(lab: Lab, dest: Path) -> None:
     run = refresh(lab, dest)
     assert run.status == 0, run.text
     assert oct(dest.stat().st_mode)[-3:] == "600"
@@ -61,7 +61,7 @@ def test_check_mode_writes_and_restarts_nothing(lab: Lab, dest: Path) -> None:
     assert k3s_started(lab) == before
 
 
-def test_it_stops_where_nothing_may_be_renewed(lab: Lab, dest: Path) -> None:
+def test_fails_if_renewal_is_disabled(lab: Lab, dest: Path) -> None:
     expire(lab)
     before = k3s_started(lab)
     run = refresh(lab, dest, "-e", "k3s_kubeconfig_rotate_if_expired=false")
@@ -70,7 +70,7 @@ def test_it_stops_where_nothing_may_be_renewed(lab: Lab, dest: Path) -> None:
     assert not dest.exists()
 
 
-def test_no_key_is_seen_however_loud(lab: Lab, dest: Path) -> None:
+def test_shows_no_key_at_any_verbosity(lab: Lab, dest: Path) -> None:
     expire(lab)
     run = refresh(lab, dest, "-vvv", "--diff")
     assert run.status == 0, run.text
@@ -88,7 +88,7 @@ def test_no_key_is_seen_however_loud(lab: Lab, dest: Path) -> None:
         assert [path for path in found.stdout.splitlines() if path != str(dest)] == []
 
 
-def test_killed_between_stop_and_start(lab: Lab, dest: Path) -> None:
+def test_resumes_after_a_kill_between_stop_and_start(lab: Lab, dest: Path) -> None:
     expire(lab)
     lab.inside(101, "touch /etc/lab/rotate-pause")
     run = lab.begin("refresh-k3s-kubeconfig", "-e", HERE, "-e", f"k3s_kubeconfig_dest={dest}")
@@ -114,13 +114,13 @@ def test_killed_between_stop_and_start(lab: Lab, dest: Path) -> None:
         ("ca-mismatch", ["k3s.yaml", "authority"]),
     ],
 )
-def test_a_kubeconfig_that_is_none(lab: Lab, dest: Path, what: str, words: list[str]) -> None:
+def test_refuses_an_invalid_kubeconfig(lab: Lab, dest: Path, what: str, words: list[str]) -> None:
     lab("fault", "kubeconfig", "101", what)
     refresh(lab, dest).assert_failed_with(*words)
     assert not dest.exists()
 
 
-def test_a_name_that_nobody_resolves_is_a_warning(lab: Lab, dest: Path) -> None:
+def test_warns_of_a_name_that_does_not_resolve(lab: Lab, dest: Path) -> None:
     run = lab.play(
         "refresh-k3s-kubeconfig", "-e", "k3s_kubeconfig_server=no-such-name.invalid", KUBECONFIG=str(dest)
     )
@@ -129,7 +129,7 @@ def test_a_name_that_nobody_resolves_is_a_warning(lab: Lab, dest: Path) -> None:
     assert dest.exists()
 
 
-def test_certificates_that_end_soon_fail_the_check(lab: Lab, tmp_path: Path) -> None:
+def test_certificates_that_expire_soon_fail_the_check(lab: Lab, tmp_path: Path) -> None:
     report = tmp_path / "certificates.json"
     run = lab.play("check-k3s-certificates", "-e", f"k3s_certificates_output={report}", KUBECONFIG=str(tmp_path / "none"))
     assert run.status == 0, run.text

@@ -17,7 +17,7 @@ def tasks(text: str) -> list[str]:
     return [line.split("[")[1].split("]")[0] for line in text.splitlines() if line.startswith("TASK [")]
 
 
-def test_a_worker_is_not_upgraded_over_a_minor_before_the_controllers(lab: Lab) -> None:
+def test_refuses_a_worker_a_minor_ahead_of_the_controllers(lab: Lab) -> None:
     before = lab.versions()
     minor = f"k3s_channel=v1.{int(lab.starts().split('.')[1]) + 1}"
     refused = lab.upgrade(*LIMITED, "-e", minor)
@@ -32,14 +32,14 @@ def test_a_worker_is_not_upgraded_over_a_minor_before_the_controllers(lab: Lab) 
     assert "1 of 3 nodes to work on" in planned.text
 
 
-def test_an_upgrade_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
+def test_a_limit_selects_the_nodes_of_the_upgrade(lab: Lab) -> None:
     started = lab.starts()
     done = lab.upgrade(*LIMITED)
     assert done.status == 0, done.text
     new = lab.channel("stable")
     assert lab.versions() == {"k3s-controller-1": started, "k3s-worker-1": started, "k3s-worker-2": new}
     assert f"k3s-worker-1: left alone, since --limit leaves it out ({started} runs)" in done.words
-    assert "Drain the node" in tasks(done.text) and "Look at the cluster's health" in tasks(done.text)
+    assert "Drain the node" in tasks(done.text) and "Check the cluster's health" in tasks(done.text)
     assert not lab.cordoned() and not lab.marks()
     # Nothing is left to do there, and the same command without the limit does the rest.
     lab.upgrade(*LIMITED).assert_unchanged()
@@ -48,7 +48,7 @@ def test_an_upgrade_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
     assert set(lab.versions().values()) == {new}
 
 
-def test_a_check_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
+def test_a_limit_selects_the_nodes_of_the_health_check(lab: Lab) -> None:
     lab.kubectl("cordon", "k3s-worker-1")
     try:
         warned = ("-e", "k3s_health_fail_on=warning")
@@ -61,7 +61,7 @@ def test_a_check_is_of_the_nodes_of_the_limit(lab: Lab) -> None:
         lab.kubectl("uncordon", "k3s-worker-1")
 
 
-def test_certificates_are_those_of_the_nodes_of_the_limit(lab: Lab, tmp_path: Path) -> None:
+def test_a_limit_selects_the_nodes_of_the_certificate_check(lab: Lab, tmp_path: Path) -> None:
     report = tmp_path / "certificates.json"
     lab.play("check-k3s-certificates", *LIMITED, "-e", f"k3s_certificates_output={report}", "-e", "k3s_certificates_warn_days=0")
     found = json.loads(report.read_text())
@@ -72,38 +72,38 @@ def test_certificates_are_those_of_the_nodes_of_the_limit(lab: Lab, tmp_path: Pa
 @pytest.mark.parametrize(
     ("limit", "worked_on"), [("k3s-worker-2", ["k3s-worker-2"]), ("k3s_workers", ["k3s-worker-1", "k3s-worker-2"])]
 )
-def test_the_preparation_is_of_the_nodes_of_the_limit(lab: Lab, limit: str, worked_on: list[str]) -> None:
+def test_a_limit_selects_the_nodes_of_the_prerequisites(lab: Lab, limit: str, worked_on: list[str]) -> None:
     done = lab.play("ensure-worker-prereqs", "--check", "--limit", limit)
     assert done.status == 0, done.text
-    looked = done.text.split("TASK [Look at this node]")[1].split("TASK [")[0]
+    looked = done.text.split("TASK [Check the node's prerequisites]")[1].split("TASK [")[0]
     assert [name for name in ("k3s-controller-1", "k3s-worker-1", "k3s-worker-2") if name in looked] == worked_on
 
 
-def test_a_limit_that_the_preparation_leaves_nothing_to_do(lab: Lab) -> None:
+def test_prerequisites_refuse_a_limit_without_their_nodes(lab: Lab) -> None:
     refused = lab.play("ensure-worker-prereqs", "--limit", "k3s-controller-1")
     refused.assert_failed_with("--limit k3s-controller-1 leaves none of k3s-worker-1, k3s-worker-2, which k3s_prereqs_hosts names")
 
 
-def test_a_skipped_node_is_left_and_named_at_the_end(lab: Lab) -> None:
+def test_skips_a_node_and_lists_it_in_the_summary(lab: Lab) -> None:
     before = lab.versions()
     version = lab.offer_next()
     done = lab.upgrade("-e", json.dumps({"k3s_skip": {"k3s-worker-2": "its disk is being replaced"}}))
     assert done.status == 0, done.text
     assert lab.versions() == dict.fromkeys(before, version) | {"k3s-worker-2": before["k3s-worker-2"]}
-    summary = " ".join(done.text.split("TASK [The summary]")[1].split())
+    summary = " ".join(done.text.split("TASK [Show the summary]")[1].split())
     assert "k3s-worker-2: k3s_skip leaves it out: its disk is being replaced" in summary, summary
     assert not lab.cordoned() and not lab.marks()
     assert lab.upgrade().status == 0
     assert set(lab.versions().values()) == {version}
 
 
-def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tmp_path: Path) -> None:
+def test_a_stop_file_stops_the_run_after_the_current_node(lab: Lab, tmp_path: Path) -> None:
     before = lab.versions()
     version = lab.offer_next()
     stop = tmp_path / "stop"
     asked = ("-e", f"k3s_stop_file={stop}")
     run = lab.begin_upgrade(*asked)
-    lab.wait_until("the first node's turn", lab.reached("Fetch k3s before the node is drained"))
+    lab.wait_until("the first node's turn", lab.reached("Download k3s before the drain"))
     stop.touch()
     done = lab.go_on(run)
     assert done.status == 0, done.text
@@ -111,13 +111,13 @@ def test_a_run_that_is_asked_to_stop_does_so_after_the_node_in_work(lab: Lab, tm
     said = " ".join(done.text.split())
     assert f"the run stopped since {stop} is there. Left for the next run: k3s-worker-2, k3s-controller-1" in said, said
     assert not lab.cordoned() and not lab.marks()
-    lab.upgrade(*asked).assert_failed_with(f"{stop} is there on the control node", "Remove it first")
+    lab.upgrade(*asked).assert_failed_with(f"{stop} exists on the control node", "Remove it first")
     stop.unlink()
     assert lab.upgrade(*asked).status == 0
     assert set(lab.versions().values()) == {version}
 
 
-def test_the_service_for_the_night_is_quiet_where_there_is_nothing_to_do(lab: Lab) -> None:
+def test_the_nightly_service_is_quiet_without_work(lab: Lab) -> None:
     """As systemd runs it, less the user and the folder, which are the operator's."""
     service = (ROOT / "k3s/files/systemd/k3s-upgrade.service").read_text()
     lines = dict(line.split("=", 1) for line in service.splitlines() if "=" in line and not line.startswith("#"))

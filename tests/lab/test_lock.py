@@ -34,7 +34,7 @@ def arguments(variables: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(("playbook", "variables"), [*CHANGES.items(), ("uninstall-k3s", [THE_CLUSTER])])
-def test_a_run_stops_where_another_has_the_cluster(lab: Lab, held: None, playbook: str, variables: list[str]) -> None:
+def test_every_run_refuses_a_held_lock(lab: Lab, held: None, playbook: str, variables: list[str]) -> None:
     before = state_of(lab)
     lab.play(playbook, *arguments(variables)).assert_failed_with(*HELD)
     assert state_of(lab) == before
@@ -47,7 +47,7 @@ def backup(lab: Lab) -> str:
     return Path(lab("exec", "--", "sh", "-c", f"ls {BACKUPS}/*.tar.gz").split()[0]).name.removesuffix(".tar.gz")
 
 
-def test_a_restore_stops_where_another_has_the_cluster(lab: Lab, backup: str, held: None) -> None:
+def test_a_restore_refuses_a_held_lock(lab: Lab, backup: str, held: None) -> None:
     before = state_of(lab)
     variables = f"k3s_backup_dir={BACKUPS} k3s_restore_backup={backup} k3s_restore_confirm={backup}"
     lab.play("restore-k3s", "-e", variables).assert_failed_with(*HELD)
@@ -55,21 +55,21 @@ def test_a_restore_stops_where_another_has_the_cluster(lab: Lab, backup: str, he
 
 
 @pytest.mark.parametrize("playbook", ["install-k3s", "ensure-worker-prereqs"])
-def test_a_run_that_has_nothing_to_do_gives_the_lock_back(lab: Lab, playbook: str) -> None:
+def test_a_run_without_work_releases_the_lock(lab: Lab, playbook: str) -> None:
     done = lab.play(playbook)
     assert done.status == 0, done.text
-    assert "TASK [Take the run's lock]" in done.text
+    assert "TASK [Acquire the cluster lock]" in done.text
     assert lab.holder() == ""
 
 
-def test_a_run_that_fails_gives_the_lock_back(lab: Lab) -> None:
+def test_a_failed_run_releases_the_lock(lab: Lab) -> None:
     lab("fault", "os-release", "112", "alpine")
     lab.play("ensure-worker-prereqs").assert_failed_with("the distribution is alpine")
     lab("fault", "os-release", "112", "debian13")
     assert lab.holder() == ""
 
 
-def test_a_removal_that_fails_gives_the_lock_back(lab: Lab) -> None:
+def test_a_failed_removal_releases_the_lock(lab: Lab) -> None:
     lab.kubectl("run", "naked", "--image=x", "--restart=Never", "--overrides", '{"spec": {"nodeName": "k3s-worker-2"}}')
     lab.play("uninstall-k3s", *arguments(CHANGES["uninstall-k3s"])).assert_failed_with("naked")
     assert lab.holder() == ""

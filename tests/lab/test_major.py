@@ -153,28 +153,28 @@ def untouched(lab: Lab) -> Iterator[Lab]:
     assert touched(lab, 113) == touched(lab, 114) == ""
 
 
-def test_pairs_that_cannot_be_meant_are_refused(untouched: Lab) -> None:
+def test_refuses_invalid_pairs(untouched: Lab) -> None:
     rocky = profile(untouched)
 
     def refused(*arguments: str) -> Run:
         return upgrade(untouched, *rocky, *arguments)
 
-    refused().assert_failed_with("Which workers?", "k3s_upgrade_canary_old_worker_host", NEW)
+    refused().assert_failed_with("is not in the group k3s_workers", "k3s_upgrade_canary_old_worker_host", NEW)
     refused(*pair(OLD, "k3s-worker-9")).assert_failed_with('"k3s-worker-9"', "k3s_workers")
-    refused(*pair(OLD, OLD)).assert_failed_with("none can take over from itself")
+    refused(*pair(OLD, OLD)).assert_failed_with("a worker is named twice")
     twice = pairs((OLD, NEW), (OTHER, NEW))
-    refused(*twice).assert_failed_with("every worker has one turn")
-    refused(*twice, *pair(OLD, NEW)).assert_failed_with("Give the pairs, or the two workers of one")
+    refused(*twice).assert_failed_with("a worker is named twice")
+    refused(*twice, *pair(OLD, NEW)).assert_failed_with("Set either the pairs, or the two workers of one pair")
     refused("-e", "k3s_upgrade_canary_pairs=[]").assert_failed_with('k3s_upgrade_canary_pairs (given with -e) is "[]", and has to be a list')
     refused(*pair(OLD, NEW), *GIVEN_UP[:2]).assert_failed_with("both here, or none of them")
-    refused(*pair(OLD, NEW), "-e", f"k3s_canary_new_worker_host={SECOND}").assert_failed_with("Leave them out here")
+    refused(*pair(OLD, NEW), "-e", f"k3s_canary_new_worker_host={SECOND}").assert_failed_with("Omit them here")
 
 
-def test_a_generation_that_is_not_there_is_refused(untouched: Lab) -> None:
+def test_refuses_an_incomplete_or_wrong_profile(untouched: Lab) -> None:
     def refused(*arguments: str) -> Run:
         return upgrade(untouched, *pair(OLD, NEW), *arguments)
 
-    refused().assert_failed_with("To which generation?", "names no os_id and os_version")
+    refused().assert_failed_with("k3s_prereqs_profile has no os_id and os_version")
     refused("-e", '{"k3s_prereqs_profile": {"os_id": "rocky", "os_version": "10", "os_vresion": "10"}}').assert_failed_with(
         "has os_vresion, which is unknown"
     )
@@ -187,16 +187,16 @@ def test_a_generation_that_is_not_there_is_refused(untouched: Lab) -> None:
     wrong.assert_failed_with(SECOND, "os_id: the distribution is debian, and has to be rocky", "os_version: its version is 13")
 
 
-def test_swapped_workers_are_refused(untouched: Lab) -> None:
+def test_refuses_swapped_workers(untouched: Lab) -> None:
     swapped = upgrade(untouched, *profile(untouched), *pair(NEW, OLD))
     swapped.assert_failed_with(f"the cluster has no node {NEW}, which is to be the old one")
 
 
-def test_a_major_upgrade_stops_where_another_run_has_the_cluster(untouched: Lab, held: None) -> None:
+def test_a_major_upgrade_refuses_a_held_lock(untouched: Lab, held: None) -> None:
     upgrade(untouched, *guide(untouched)).assert_failed_with(*HELD)
 
 
-def test_check_mode_of_the_guide_s_command_says_the_plan_of_all_stages(untouched: Lab) -> None:
+def test_check_mode_shows_the_plan_of_all_stages(untouched: Lab) -> None:
     check = ("-e", f"@{PROFILE}", *pair(OLD, NEW), *GIVEN_UP, "--check")
     run = upgrade(untouched, *check)
     if HERE == 1:
@@ -206,26 +206,26 @@ def test_check_mode_of_the_guide_s_command_says_the_plan_of_all_stages(untouched
         run = upgrade(untouched, *profile(untouched), *check[2:])
     assert run.status == 0, run.text
     stages = (
-        f"1. what {NEW} needs: install nfs-utils",
-        "2. its joining: joins the cluster",
-        f"3. the cutover from {OLD}: {len(on(untouched, OLD)) + 1} pods move",
-        f"4. clean-up of {OLD}: its agent is stopped",
-        "5. the cluster's health",
+        f"1. prerequisites of {NEW}: install nfs-utils",
+        "2. join: join the cluster",
+        f"3. cutover from {OLD}: {len(on(untouched, OLD)) + 1} pods move",
+        f"4. clean-up of {OLD}: stop and disable its agent",
+        "5. health check of the cluster",
     )
     for words in stages:
         assert words in run.text, run.text
 
 
-def test_a_check_does_not_start_a_container_and_a_run_does_and_is_killed_while_packages_are_installed(lab: Lab) -> None:
+def test_only_a_run_starts_a_stopped_container(lab: Lab) -> None:
     lab("fault", "packages", "113", "hang")
     lab("fault", "stop", "113")
     planned = upgrade(lab, *guide(lab), "--check")
     planned.assert_unchanged()
-    assert f"1. what {NEW} needs: its container is stopped" in planned.text, planned.text
+    assert f"1. prerequisites of {NEW}: its container is stopped" in planned.text, planned.text
     assert not is_running(lab, 113)
 
     def installing() -> bool:
-        return lab.reached("Put in place")() and "nfs-utils" in touched(lab, 113)
+        return lab.reached("Install the missing prerequisites")() and "nfs-utils" in touched(lab, 113)
 
     kill_at(lab, "the package manager", installing, *guide(lab))
     lab("fault", "packages", "113", "none")
@@ -233,7 +233,7 @@ def test_a_check_does_not_start_a_container_and_a_run_does_and_is_killed_while_p
     lab("fault", "kill", "113", "sleep 600")
 
 
-def test_killed_in_the_install_script(lab: Lab) -> None:
+def test_a_kill_in_the_install_script_joins_no_node(lab: Lab) -> None:
     lab("fault", "pause-install", "113", "after-env")
     kill_at(lab, "the script's pause", lambda: is_paused(lab, 113), *guide(lab))
     kill_script(lab, 113)
@@ -241,7 +241,7 @@ def test_killed_in_the_install_script(lab: Lab) -> None:
     assert NEW not in lab.nodes() and not lab.cordoned()
 
 
-def test_a_new_node_that_is_not_ready_after_its_joining_stops_the_run(lab: Lab) -> None:
+def test_an_unready_new_node_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
     lab.hold(run, "Install k3s and wait")
     # The record of an installation goes when its proof is complete.
@@ -258,8 +258,8 @@ def test_a_new_node_that_is_not_ready_after_its_joining_stops_the_run(lab: Lab) 
     report(lab, NEW, "Ready", "True")
 
 
-def test_killed_between_joining_and_cutover(lab: Lab) -> None:
-    kill_at(lab, "the cutover's turn", lab.reached("Let it take over"), *guide(lab))
+def test_a_kill_between_join_and_cutover_moves_no_pod(lab: Lab) -> None:
+    kill_at(lab, "the cutover's turn", lab.reached("Cut over from the old worker"), *guide(lab))
     assert NEW in lab.nodes() and not lab.cordoned() and on(lab, OLD)
 
 
@@ -269,7 +269,7 @@ def spoil(lab: Lab, fails: str | None) -> None:
     lab.kubectl("patch", "replicaset", "frail", "--type=merge", "-p", json.dumps(change))
 
 
-def test_a_workload_that_does_not_bear_the_cutover_stops_the_run(lab: Lab) -> None:
+def test_a_workload_that_fails_after_the_cutover_stops_the_run(lab: Lab) -> None:
     assert on(lab, OLD, "frail")
     spoil(lab, "crash")
     run = upgrade(lab, *guide(lab), "-e", "k3s_canary_wait=5")
@@ -277,7 +277,7 @@ def test_a_workload_that_does_not_bear_the_cutover_stops_the_run(lab: Lab) -> No
         "has stopped in stage 3, cutover",
         "default/frail",
         "the node takes pods",
-        "the other nodes are as they were",
+        "the other nodes are uncordoned as before",
         "run the same command again",
     )
     assert not lab.cordoned() and not lab.marks()
@@ -285,7 +285,7 @@ def test_a_workload_that_does_not_bear_the_cutover_stops_the_run(lab: Lab) -> No
     lab.kubectl("delete", "pods", "-l", "app=frail", "--wait=false")
 
 
-def test_killed_in_the_drain(lab: Lab) -> None:
+def test_a_kill_in_the_drain_keeps_the_cordon(lab: Lab) -> None:
     # What has moved comes back first, so that there is something to drain.
     lab.kubectl("cordon", NEW)
     lab.kubectl("delete", "pods", "-l", "app=web", "--wait=false")
@@ -295,12 +295,12 @@ def test_killed_in_the_drain(lab: Lab) -> None:
     kill_at(lab, "the drain", lambda: OLD in lab.cordoned(), *guide(lab), *slowly)
 
 
-def test_trouble_after_the_cutover_stops_the_run(lab: Lab) -> None:
+def test_a_problem_after_the_cutover_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
     lab.hold(run, "Drain the old worker")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
-        "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are as they were"
+        "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are uncordoned as before"
     )
     assert not lab.cordoned() and not lab.marks()
     report(lab, OTHER, "MemoryPressure", "False")
@@ -314,32 +314,32 @@ def test_the_same_command_finishes_and_shows_no_secret(lab: Lab) -> None:
     assert not on(lab, OLD) and on(lab, NEW) and ready(lab) == 6
 
 
-def test_killed_between_the_agent_s_end_and_the_node_s(lab: Lab) -> None:
+def test_a_kill_before_the_deletion_keeps_the_node(lab: Lab) -> None:
     lab("fault", "os-release", "114", "rocky10")
-    kill_at(lab, "the node's end", lab.reached("Let the cluster forget"), *all_given_up(lab))
+    kill_at(lab, "the node's end", lab.reached("Remove the old worker's Node"), *all_given_up(lab))
     assert "inactive" in lab.inside(111, "systemctl is-active k3s-agent || true")
     assert OLD in lab.nodes()
 
 
-def test_trouble_after_the_clean_up_stops_the_run_before_the_next_pair(lab: Lab) -> None:
+def test_a_problem_after_the_clean_up_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *all_given_up(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Let the cluster forget")
+    lab.hold(run, "Remove the old worker's Node")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
-        "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the cluster has forgotten {OLD}"
+        "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the Node of {OLD} is removed"
     )
     assert OLD not in lab.nodes() and not lab.cordoned() and touched(lab, 114) == ""
     report(lab, OTHER, "MemoryPressure", "False")
 
 
-def test_killed_between_two_pairs(lab: Lab) -> None:
-    turn = "PLAY [Upgrade, one pair after the other]"
+def test_a_kill_between_pairs_leaves_the_next_pair(lab: Lab) -> None:
+    turn = "PLAY [Upgrade the pairs, one at a time]"
     log = lab.folder / "interrupted.log"
     kill_at(lab, "the second pair's turn", lambda: log.read_text().count(turn) == 2, *all_given_up(lab))
     assert touched(lab, 114) == "" and not lab.cordoned()
 
 
-def test_the_same_command_finishes_all_pairs_and_a_check_then_promises_nothing(lab: Lab) -> None:
+def test_the_same_command_finishes_all_pairs_and_check_mode_agrees(lab: Lab) -> None:
     done = upgrade(lab, *all_given_up(lab))
     assert done.status == 0, done.text
     assert set(lab.nodes()) == {"k3s-controller-1", NEW, SECOND}

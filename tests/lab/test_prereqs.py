@@ -25,7 +25,7 @@ def packages(lab: Lab, vmid: int) -> list[str]:
     return lab.inside(vmid, "cat /var/lib/lab/packages.log 2>/dev/null; true").splitlines()
 
 
-def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> None:
+def test_names_missing_prerequisites_and_changes_no_node(lab: Lab) -> None:
     for vmid in (112, 111):
         file = f"/etc/pve/lxc/{vmid}.conf"
         lab("exec", "--", "sh", "-c", f"cp {file} /tmp/{vmid}.conf; sed -i '/^features/d; /^lxc.apparmor/d' {file}")
@@ -45,11 +45,11 @@ def test_what_a_container_lacks_is_named_and_no_node_is_changed(lab: Lab) -> Non
     lab("fault", "os-release", "112", "rocky10")
     unknown.assert_failed_with("the distribution is alpine")
     assert packages(lab, 111) == []
-    lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-9").assert_failed_with("names none of the nodes")
+    lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-9").assert_failed_with("names no node of the group k3s_cluster")
     lab.play(PREREQS, "-e", "k3s_prereqs_hosts=k3s-worker-1,k3s-worker-9").assert_failed_with("k3s_prereqs_hosts names k3s-worker-9")
 
 
-def test_workers_of_two_distributions_get_what_they_need_once(lab: Lab) -> None:
+def test_installs_prerequisites_on_two_distributions_once(lab: Lab) -> None:
     planned = lab.play(PREREQS, "--check")
     assert planned.status == 0, planned.text
     assert packages(lab, 111) == packages(lab, 112) == []
@@ -66,7 +66,7 @@ def test_workers_of_two_distributions_get_what_they_need_once(lab: Lab) -> None:
     lab.play(PREREQS).assert_unchanged()
 
 
-def test_a_profile_must_hold(lab: Lab) -> None:
+def test_refuses_a_node_that_does_not_match_its_profile(lab: Lab) -> None:
     profile = "{k3s_prereqs_profile: {os_id: rocky, os_version: '10'}}"
     lab.play(PREREQS, "-e", profile, "-e", "k3s_prereqs_hosts=k3s-worker-2").assert_unchanged()
     lab.play(PREREQS, "-e", profile).assert_failed_with("os_id: the distribution is debian, and has to be rocky")
@@ -74,7 +74,7 @@ def test_a_profile_must_hold(lab: Lab) -> None:
     lab.play(PREREQS, "-e", debian, "-e", "k3s_prereqs_hosts=k3s-worker-1").assert_unchanged()
 
 
-def test_a_busy_package_manager_is_told_in_its_own_words(lab: Lab) -> None:
+def test_reports_a_busy_package_manager_with_its_message(lab: Lab) -> None:
     lab("fault", "packages", "111", "lock")
     lab.play(PREREQS, "-e", "{k3s_prereqs_packages: [open-iscsi]}", "-l", "k3s-worker-1").assert_failed_with(
         "installing open-iscsi ended with status 1", "Could not get lock"

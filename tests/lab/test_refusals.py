@@ -24,12 +24,12 @@ def untouched(lab: Lab):
         (["missing", "112"], ["k3s-worker-2", "there is no container 112 on this Proxmox host"]),
     ],
 )
-def test_a_container_in_trouble(lab: Lab, fault: list[str], words: list[str]) -> None:
+def test_refuses_a_faulty_container(lab: Lab, fault: list[str], words: list[str]) -> None:
     lab("fault", *fault)
     lab.upgrade().assert_failed_with(*words)
 
 
-def test_a_stopped_container(lab: Lab) -> None:
+def test_refuses_a_stopped_container(lab: Lab) -> None:
     lab("fault", "stop", "112")
     try:
         lab.upgrade().assert_failed_with("k3s-worker-2", "112", "stopped")
@@ -46,7 +46,7 @@ def test_a_stopped_container(lab: Lab) -> None:
         (["k3s-worker-2", "node_name", "k3s-worker-9"], ["k3s-worker-9", "k3s-worker-2"]),
     ],
 )
-def test_a_wrong_mapping(lab: Lab, variables: list[str], words: list[str]) -> None:
+def test_refuses_a_wrong_mapping(lab: Lab, variables: list[str], words: list[str]) -> None:
     host, key, value = variables
     wrong = lab.folder / "host_vars" / f"{host}.yaml"
     wrong.parent.mkdir(exist_ok=True)
@@ -72,13 +72,13 @@ def test_a_wrong_mapping(lab: Lab, variables: list[str], words: list[str]) -> No
         ("name", "releases/tag/stable\""),
     ],
 )
-def test_garbage_from_the_channel_server(lab: Lab, answer: str, word: str) -> None:
+def test_refuses_garbage_from_the_channel_server(lab: Lab, answer: str, word: str) -> None:
     lab("fault", "channel", answer)
     lab.upgrade().assert_failed_with("asking for the channel stable", word, "no version of k3s in it")
 
 
 @pytest.mark.parametrize("answer", ["json", "listing-only"])
-def test_other_shapes_of_the_channels_answer(lab: Lab, answer: str) -> None:
+def test_accepts_other_channel_formats(lab: Lab, answer: str) -> None:
     lab("fault", "channel", answer)
     run = lab.upgrade("--check")
     run.assert_unchanged()
@@ -86,7 +86,7 @@ def test_other_shapes_of_the_channels_answer(lab: Lab, answer: str) -> None:
 
 
 @pytest.mark.parametrize("download", ["truncated", "altered"])
-def test_a_damaged_download(lab: Lab, download: str) -> None:
+def test_refuses_a_damaged_download(lab: Lab, download: str) -> None:
     lab("fault", "download", download)
     lab.upgrade().assert_failed_with("sha256")
 
@@ -99,11 +99,11 @@ def test_a_damaged_download(lab: Lab, download: str) -> None:
         ("stable", ['"stable" is not a version of k3s']),
     ],
 )
-def test_a_pinned_version_that_cannot_be(lab: Lab, version: str, words: list[str]) -> None:
+def test_refuses_an_impossible_version(lab: Lab, version: str, words: list[str]) -> None:
     lab.upgrade("-e", f"k3s_target_version={version}").assert_failed_with(*words)
 
 
-def test_a_proxmox_host_that_cannot_be_reached(lab: Lab) -> None:
+def test_refuses_an_unreachable_proxmox_host(lab: Lab) -> None:
     lab("fault", "ssh-down", "pve1", "--how", "refuse")
     try:
         lab.upgrade().assert_failed_with("k3s-controller-1", "port 22: Connection refused")
@@ -111,7 +111,7 @@ def test_a_proxmox_host_that_cannot_be_reached(lab: Lab) -> None:
         lab("fault", "ssh-up", "pve1")
 
 
-def test_a_pod_that_nothing_manages(lab: Lab) -> None:
+def test_refuses_a_pod_without_a_controller(lab: Lab) -> None:
     lab.kubectl(
         "run", "naked", "--image=x", "--restart=Never", "--overrides",
         '{"spec": {"nodeName": "k3s-worker-1"}}',
@@ -122,7 +122,7 @@ def test_a_pod_that_nothing_manages(lab: Lab) -> None:
         lab.kubectl("delete", "pod", "naked", "--grace-period=0", "--force")
 
 
-def test_check_mode_says_the_plan_and_changes_nothing(lab: Lab) -> None:
+def test_check_mode_shows_the_plan_and_changes_nothing(lab: Lab) -> None:
     run = lab.upgrade("--check", "--diff")
     run.assert_unchanged()
     for word in ("k3s-controller-1", "k3s-worker-1", lab.starts(), lab.channel("stable")):

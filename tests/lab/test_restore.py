@@ -53,7 +53,7 @@ def one(lab: Lab) -> Lab:
     return lab
 
 
-def test_nothing_is_touched_before_somebody_has_confirmed(one: Lab) -> None:
+def test_touches_nothing_without_a_confirmation(one: Lab) -> None:
     name = take(one)
     add_later(one)
     for run in (restore(one, name, confirm=False), restore(one, name, "-e", "k3s_restore_confirm=something")):
@@ -64,7 +64,7 @@ def test_nothing_is_touched_before_somebody_has_confirmed(one: Lab) -> None:
     restore(one, "no-such-backup").assert_failed_with("there is no backup no-such-backup")
 
 
-def test_sqlite_is_put_back_after_its_data_is_gone(one: Lab) -> None:
+def test_restores_sqlite_after_its_data_is_lost(one: Lab) -> None:
     name = on_host(one, f"cd {FOLDER} && ls *.tar.gz").strip().removesuffix(".tar.gz")
     one.inside(101, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server")
     before = one.installation(101)
@@ -106,7 +106,7 @@ def assert_all_vote(lab: Lab) -> None:
     lab.wait_until("all members voting", lambda: members(lab) == CONTROLLERS)
 
 
-def test_three_servers_are_put_back(three: Lab) -> None:
+def test_restores_three_servers(three: Lab) -> None:
     name = take(three)
     add_later(three)
     configs = {vmid: three.installation(vmid, host) for vmid, host in SERVERS.items()}
@@ -141,7 +141,7 @@ AS_EVER = "cp /root/etcdctl /usr/bin/etcdctl.new && mv /usr/bin/etcdctl.new /usr
 @pytest.mark.parametrize(
     ("vmid", "until", "remote_too"), [(103, "stopped", True), (101, "replacing", False), (102, "started", True)]
 )
-def test_a_killed_restore_is_taken_up(three: Lab, vmid: int, until: str, remote_too: bool) -> None:
+def test_resumes_a_killed_restore(three: Lab, vmid: int, until: str, remote_too: bool) -> None:
     name = take(three)
     add_later(three)
     three.inside(101, SLOW)
@@ -155,13 +155,13 @@ def test_a_killed_restore_is_taken_up(three: Lab, vmid: int, until: str, remote_
     assert_all_vote(three)
 
 
-def test_a_failed_reset_leaves_no_old_data_in_place_and_is_taken_up(three: Lab) -> None:
+def test_resumes_after_a_failed_reset_without_old_data(three: Lab) -> None:
     name = take(three)
     add_later(three)
     three.inside(101, "mv /usr/bin/etcdctl /root/etcdctl")
     run = restore(three, name)
     three.inside(101, "mv /root/etcdctl /usr/bin/etcdctl")
-    run.assert_failed_with("letting k3s replace its etcd", "datastore of the server that gets the backup was touched")
+    run.assert_failed_with("letting k3s replace its etcd", "datastore of the restored server was touched")
     for vmid, host in SERVERS.items():
         enabled = three.inside(vmid, "systemctl is-enabled k3s; systemctl is-active k3s || true", host).split()
         assert enabled == ["enabled", "inactive"], (vmid, enabled)
@@ -170,7 +170,7 @@ def test_a_failed_reset_leaves_no_old_data_in_place_and_is_taken_up(three: Lab) 
     assert_restored(three, restore(three, name), SERVERS)
 
 
-def test_all_is_lost_and_comes_back(three: Lab) -> None:
+def test_restores_after_everything_is_lost(three: Lab) -> None:
     """Every server has lost all that k3s keeps; what is left is how it was installed."""
     name = take(three)
     for vmid, host in SERVERS.items():

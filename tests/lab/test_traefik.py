@@ -72,7 +72,7 @@ def release(lab: Lab, namespace: str, name: str) -> None:
     }))  # fmt: skip
 
 
-def test_what_another_release_has_is_refused_unless_told(lab: Lab) -> None:
+def test_refuses_objects_of_another_release_unless_allowed(lab: Lab) -> None:
     break_it(lab)
     release(lab, "istio", "gateway")
     owner = ["meta.helm.sh/release-name=gateway", "meta.helm.sh/release-namespace=istio"]
@@ -90,7 +90,7 @@ def test_what_another_release_has_is_refused_unless_told(lab: Lab) -> None:
     assert '"name":"web"' in fetched[1].read_text()
 
 
-def test_a_release_that_fails_is_never_made_anew(lab: Lab) -> None:
+def test_never_reinstalls_a_failed_release(lab: Lab) -> None:
     break_it(lab)
     # The next upgrade fails half-way; k3s's own answer would delete every route.
     lab.kubectl("annotate", "helmchart", "-n", "kube-system", "traefik-crd", "lab/helm-fails=1")
@@ -104,7 +104,7 @@ def test_a_release_that_fails_is_never_made_anew(lab: Lab) -> None:
     assert again.status == 0, again.text
 
 
-def test_a_killed_run_is_taken_up(lab: Lab) -> None:
+def test_resumes_a_killed_run(lab: Lab) -> None:
     break_it(lab)
     # With its module on the Proxmox host, and then without: that works on, and the last run waits for it.
     for remote_too in (True, False):
@@ -116,7 +116,7 @@ def test_a_killed_run_is_taken_up(lab: Lab) -> None:
     assert_right(lab)
 
 
-def test_a_second_balancer_is_warned_of(lab: Lab) -> None:
+def test_warns_of_a_second_load_balancer(lab: Lab) -> None:
     release(lab, "traefik", "traefik")
     service = {
         "apiVersion": "v1", "kind": "Service", "spec": {"type": "LoadBalancer", "ports": [{"name": "web", "port": 8080}]},
@@ -131,7 +131,7 @@ def test_a_second_balancer_is_warned_of(lab: Lab) -> None:
     lab.kubectl("delete", "namespace", "traefik")
 
 
-def test_where_traefik_is_disabled_nothing_is_done(lab: Lab) -> None:
+def test_does_nothing_if_traefik_is_disabled(lab: Lab) -> None:
     file = "/etc/rancher/k3s/config.yaml.d/traefik.yaml"
     restart = "systemctl restart --no-block k3s"
     lab.inside(101, f"mkdir -p {file.rsplit('/', 1)[0]} && echo 'disable: [traefik]' > {file} && {restart}")

@@ -31,7 +31,7 @@ spec:
 """
 
 
-def test_a_proxmox_host_lost_in_the_middle_of_a_drain(two_hosts: Lab) -> None:
+def test_reports_a_proxmox_host_lost_during_a_drain(two_hosts: Lab) -> None:
     """The node's own host is gone: the run ends for all, and the cordon is undone through a controller elsewhere."""
     lab = two_hosts
     version = lab.offer_next()
@@ -53,7 +53,7 @@ def test_a_proxmox_host_lost_in_the_middle_of_a_drain(two_hosts: Lab) -> None:
     assert not lab.cordoned()
 
 
-def test_a_member_of_etcd_that_is_down_keeps_the_others_up(two_hosts: Lab) -> None:
+def test_a_down_etcd_member_protects_the_others(two_hosts: Lab) -> None:
     lab = two_hosts
     before = lab.versions()
     lab.offer_next()
@@ -66,7 +66,7 @@ def test_a_member_of_etcd_that_is_down_keeps_the_others_up(two_hosts: Lab) -> No
         lab.wait_until("the third server", lambda: lab.api_is_ready(103))
 
 
-def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_is_said(
+def test_health_uses_the_next_controller_and_reports_if_none_answers(
     two_hosts: Lab, tmp_path: Path
 ) -> None:
     lab, report = two_hosts, tmp_path / "k3s.json"
@@ -102,7 +102,7 @@ def test_the_next_controller_is_asked_for_the_health_and_where_none_answers_it_i
     run.assert_unchanged()
 
 
-def test_all_certificates_are_renewed_with_one_server_down_at_a_time(two_hosts: Lab, tmp_path: Path) -> None:
+def test_renews_all_certificates_one_server_at_a_time(two_hosts: Lab, tmp_path: Path) -> None:
     lab = two_hosts
     places = {101: "pve1", 102: "pve2", 103: "pve1", 111: "pve1", 112: "pve2"}
     tls = "/var/lib/rancher/k3s/{}"

@@ -51,11 +51,11 @@ def used_by(play: dict, files: dict[str, list[dict]]) -> set[str]:
 
 
 @pytest.mark.parametrize("module", SHARED)
-def test_the_shared_arguments_are_those_of_one_module(module: str) -> None:
+def test_shared_arguments_have_one_module_each(module: str) -> None:
     assert list(SHARED[module]) == [f"homelab.k3s.{module}"]
 
 
-def test_every_play_that_uses_such_a_module_takes_them() -> None:
+def test_every_play_uses_the_shared_arguments() -> None:
     files = task_files()
     checked = 0
     for path in sorted((ROOT / "playbooks").glob("playbook-*.yaml")):
@@ -70,7 +70,7 @@ def test_every_play_that_uses_such_a_module_takes_them() -> None:
     assert checked > 20
 
 
-def test_nothing_is_installed_but_with_the_shared_arguments() -> None:
+def test_every_installation_uses_the_shared_arguments() -> None:
     """So each of binary_path, images_path and script_path reaches every installation, without a network in the container."""
     for name, tasks in task_files().items():
         for task in tasks:

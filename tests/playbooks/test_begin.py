@@ -33,7 +33,7 @@ def all_at_once(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)
-def test_the_groups_a_limit_and_the_variables_are_checked_by_every_playbook(all_at_once, playbook: str) -> None:
+def test_every_playbook_checks_groups_limit_and_variables(all_at_once, playbook: str) -> None:
     run = all_at_once[playbook]
     run.assert_refused_with(
         "The group k3s_cluster is missing in the inventory",
@@ -47,13 +47,13 @@ def test_the_groups_a_limit_and_the_variables_are_checked_by_every_playbook(all_
     assert (named if playbook in OF_NODES else refused) in run.words, run.text
 
 
-def test_the_lines_to_write_can_be_copied(all_at_once) -> None:
+def test_the_suggested_lines_can_be_copied(all_at_once) -> None:
     lines = [line.strip() for line in all_at_once["upgrade-k3s"].text.splitlines()]
     at = lines.index("[k3s_cluster:children]")
     assert lines[at + 1 : at + 3] == ["k3s_controllers", "k3s_workers"]
 
 
-def test_without_workers(tmp_path: Path) -> None:
+def test_refuses_a_missing_workers_group_where_needed(tmp_path: Path) -> None:
     """A cluster may be one server; what is about workers says what is missing."""
     inventory = tmp_path / "hosts.ini"
     lines = [line for line in SOUND.splitlines() if not line.startswith("w") and line not in ("[k3s_workers]", "k3s_workers")]
@@ -64,7 +64,7 @@ def test_without_workers(tmp_path: Path) -> None:
     other.assert_begun()
 
 
-def test_faults_of_nodes_in_each_form_of_an_inventory(tmp_path: Path, sound: Path) -> None:
+def test_reports_faults_of_nodes_in_every_inventory_format(tmp_path: Path, sound: Path) -> None:
     ini = sound.read_text().replace("w2 pct_id=112", "w2 pct_id=111")
     groups = {
         "pve": {"hosts": {"pve1": {"ansible_host": "192.0.2.11"}}},
@@ -101,7 +101,7 @@ def test_faults_of_nodes_in_each_form_of_an_inventory(tmp_path: Path, sound: Pat
     )
 
 
-def test_an_inventory_that_cannot_be_read(tmp_path: Path) -> None:
+def test_refuses_an_unreadable_inventory(tmp_path: Path) -> None:
     """Ansible would go on with what it has read so far: up to a group that is its own grandchild, or nothing at all."""
     cycle = tmp_path / "hosts.ini"
     cycle.write_text(SOUND + "[k3s_workers:children]\nk3s_cluster\n")
@@ -112,13 +112,13 @@ def test_an_inventory_that_cannot_be_read(tmp_path: Path) -> None:
     assert "none.ini" in runs[1].words
 
 
-def test_no_inventory_where_ansible_goes_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_missing_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "false")
     run = play("check-k3s-cluster-health", tmp_path / "none.ini")
     run.assert_refused_with("The group pve is missing", "The group k3s_controllers is missing", "The group k3s_cluster is missing")
 
 
-def test_variables_of_the_inventory(sound: Path) -> None:
+def test_checks_the_variables_of_the_inventory(sound: Path) -> None:
     """Names without the prefix are not judged, nor are those that k3s_own_variables lists."""
     sound.with_name("group_vars").mkdir()
     sound.with_name("group_vars").joinpath("all.yaml").write_text(
@@ -144,7 +144,7 @@ def test_variables_of_the_inventory(sound: Path) -> None:
     assert "sesame" not in re.sub(r"-e \{.*?sesame.*", "", run.text), run.text
 
 
-def test_what_is_right_begins(sound: Path) -> None:
+def test_accepts_a_valid_inventory(sound: Path) -> None:
     """Also under a limit that has a meaning, and with -e as people give it."""
     given = ["-e", "k3s_drain_force=yes k3s_drain_timeout=5 k3s_prereqs_allow=nesting,kmsg k3s_drain_grace_period=''"]
     pairs = ["-e", '{"k3s_upgrade_canary_pairs": [{"old": "w1", "new": "w2"}]}', "-e", "@k3s/vars/major-upgrade/rocky10.yaml"]
@@ -159,7 +159,7 @@ def test_what_is_right_begins(sound: Path) -> None:
         run.assert_begun()
 
 
-def test_a_limit_that_leaves_no_node(sound: Path) -> None:
+def test_refuses_a_limit_without_a_node(sound: Path) -> None:
     run = play("upgrade-k3s", sound, "--limit", "pve1")
     run.assert_refused_with("--limit pve1 names no node of the group k3s_cluster (c1, w1, w2).")
 

@@ -7,7 +7,7 @@ import re
 from conftest import ROOT
 
 
-def test_every_row_names_tests_that_are_there() -> None:
+def test_every_row_names_existing_tests() -> None:
     page = (ROOT / "playbooks/docs/safety.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| input")]
     assert len(rows) > 20

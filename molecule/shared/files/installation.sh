@@ -1,4 +1,4 @@
-# What an upgrade must not change on a node: the service as it will start, its environment, configuration, token.
+# What an upgrade must not change on a node: the service's command line, environment, configuration and token.
 for unit in k3s k3s-agent; do
   f=/etc/systemd/system/$unit.service
   [ -f "$f" ] || continue

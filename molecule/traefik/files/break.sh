@@ -1,6 +1,6 @@
 #!/bin/sh
-# Takes Helm's marks off Traefik's definitions and its IngressClass, and its releases away, and has both Jobs fail for it.
-# Needs `LAB`, the program. A real Helm speaks in the log, the stand-in's in the pod's status.
+# Removes Helm's ownership from Traefik's CRDs and IngressClass, and its releases, so that both Jobs fail.
+# Requires `LAB`, the program. A real Helm reports in the log, the stand-in's in the pod's status.
 set -eu
 k="$LAB kubectl"
 system="-n kube-system"
