@@ -118,8 +118,12 @@ impl Module for K3sJoin {
 }
 
 fn journal(params: &Params, host: &dyn Host) -> Result<String> {
-    let unit = &NodeSettings::look(host)?.units[&params.role].name;
-    let argv = ["journalctl", "-u", unit, "-n", JOURNAL, "--no-pager", "-o", "cat"];
+    // A node that cannot be read is just one that has to be explained.
+    let unit = NodeSettings::look(host).map_or_else(
+        |_| params.role.unit().to_owned(),
+        |node| node.units[&params.role].name.clone(),
+    );
+    let argv = ["journalctl", "-u", &unit, "-n", JOURNAL, "--no-pager", "-o", "cat"];
     let output = host.run(&Command::new(argv))?;
     let output = output
         .succeed(&host.place(), "reading the journal of k3s")
