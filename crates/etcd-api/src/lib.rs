@@ -6,6 +6,7 @@ mod client;
 mod cluster;
 mod error;
 mod kv;
+mod loopback;
 mod maintenance;
 pub mod proto;
 #[cfg(feature = "test-cluster")]
@@ -15,6 +16,7 @@ mod watch;
 pub use client::{Client, Tls, block_on};
 pub use error::Error;
 pub use kv::Listing;
+pub use loopback::endpoint;
 pub use maintenance::{Alarm, Status};
 pub use proto::{Event, EventType, KeyValue, Member};
 pub use tonic::Code;

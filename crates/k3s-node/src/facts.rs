@@ -1,7 +1,10 @@
 //! What the scripts in the container print: frames, each a name, a length and that many bytes. It comes from the
 //! node and is not trusted: a frame's content cannot pass for another frame.
 
+use crate::program::Program;
+use crate::setup::DEFAULT_BINARY;
 use anyhow::{Context, Result, bail};
+use host::Host;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -105,6 +108,37 @@ impl Show {
             units.insert(value("Id"), show);
         }
         units
+    }
+
+    /// How one unit stands now.
+    pub fn look(host: &dyn Host, unit: &str) -> Result<Self> {
+        let program = Program::new(DEFAULT_BINARY).with("unit", unit);
+        let output = host
+            .run(&program.end("put show \"$(show \"$unit\")\"\nput end \"\"\n"))?
+            .succeed(&host.place(), &format!("looking at {unit}"))?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+        Ok(Self::of(&facts, unit))
+    }
+
+    /// How a unit stands, of those that were shown; one that was not is empty.
+    pub fn of(facts: &Facts, unit: &str) -> Self {
+        let mut shows = Self::parse(&facts.lossy("show").unwrap_or_default());
+        shows.remove(unit).unwrap_or_default()
+    }
+
+    /// Stopped, or never started: `activating` and `deactivating` are neither.
+    pub fn is_at_rest(&self) -> bool {
+        matches!(self.active.as_str(), "" | "inactive" | "failed")
+    }
+
+    /// Whether it starts with the machine.
+    pub fn is_enabled(&self) -> bool {
+        matches!(self.enabled.as_str(), "enabled" | "enabled-runtime")
+    }
+
+    /// Whether it is still running, or starts with the machine.
+    pub fn is_in_service(&self) -> bool {
+        !self.is_at_rest() || self.is_enabled()
     }
 
     /// Whether the service runs or is coming up.

@@ -82,6 +82,8 @@ pub struct Units {
     pub more: Vec<String>,
     /// Units that are no k3s, though they mention it.
     pub bystanders: Vec<String>,
+    /// How those in `more` stand.
+    shows: BTreeMap<String, Show>,
 }
 
 /// What a service is told by its arguments and by its environment.
@@ -119,7 +121,19 @@ impl Units {
             roles,
             more: names(more),
             bystanders: names(bystanders),
+            shows,
         })
+    }
+
+    /// Whether any unit runs k3s, however that can be read.
+    pub fn is_installed(&self) -> bool {
+        !self.more.is_empty() || self.roles.values().any(|files| files.text.is_some())
+    }
+
+    /// Of the further units that start a k3s, those that run or start with the machine.
+    pub fn more_in_service(&self) -> Vec<&str> {
+        let in_service = |name: &&str| self.shows.get(*name).is_some_and(Show::is_in_service);
+        self.more.iter().map(String::as_str).filter(in_service).collect()
     }
 
     /// What unit and environment file say now. Of two units the agent's, so that a server that an agent has
@@ -231,7 +245,8 @@ mod tests {
             ("unit:k3s-backup.service", backup),
         ]);
         assert_eq!(units.bystanders, ["k3s-backup.service", "k3s-shutdown.service"]);
-        assert!(units.more.is_empty());
+        assert!(units.more.is_empty() && units.is_installed());
+        assert!(!read(&[("unit:k3s-backup.service", backup)]).is_installed());
         assert_eq!(units.on_disk().unwrap().unwrap().name, "k3s.service");
     }
 
@@ -243,9 +258,14 @@ mod tests {
             ("unit:edge.service", NODE),
             ("unit:edge-2.service", NODE),
             ("unit:late.service", wrapped),
+            (
+                "show",
+                "Id=edge.service\nActiveState=inactive\nUnitFileState=disabled\n\nId=late.service\nActiveState=inactive\nUnitFileState=enabled\n",
+            ),
         ]);
         assert_eq!(units[&Role::Agent].name, "edge-2.service");
         assert_eq!(units.more, ["edge.service", "late.service"]);
+        assert_eq!(units.more_in_service(), ["late.service"]);
     }
 
     #[test]

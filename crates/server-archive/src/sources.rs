@@ -2,6 +2,8 @@
 //! its service was told.
 
 use anyhow::{Context, Result, ensure};
+use k3s_node::Role;
+use k3s_node::unit::{Runs, Unit};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,18 +23,15 @@ pub(crate) struct Source {
 const OF_THE_SERVER: [&str; 4] = ["server/token", "server/agent-token", "server/tls", "server/cred"];
 
 /// Relative to `/`.
-const OF_THE_MACHINE: [&str; 10] = [
+const OF_THE_MACHINE: [&str; 5] = [
     "etc/rancher/k3s/config.yaml",
     "etc/rancher/k3s/config.yaml.d",
     "etc/rancher/k3s/registries.yaml",
     "etc/rancher/node/password",
     "etc/rancher/node/id",
-    "etc/systemd/system/k3s.service",
-    "etc/systemd/system/k3s.service.env",
-    "etc/systemd/system/k3s.service.d",
-    "etc/default/k3s",
-    "etc/sysconfig/k3s",
 ];
+
+const UNITS: &str = "etc/systemd/system";
 
 /// Reads them all, in order. Those that are not there are nobody's loss, except the token: without it nothing in the
 /// copy of the datastore can be read.
@@ -54,7 +53,39 @@ pub(crate) fn gather(root: &Path, data_dir: &Path) -> Result<Vec<Source>> {
     for path in OF_THE_MACHINE {
         take(&root.join(path), path, 0, &mut found)?;
     }
+    for path in of_units(root)? {
+        take(&root.join(&path), &path, 0, &mut found)?;
+    }
     Ok(found)
+}
+
+/// Of each unit that starts a server, under whatever name: itself, its variables and its drop-ins.
+fn of_units(root: &Path) -> Result<Vec<String>> {
+    let folder = root.join(UNITS);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths = Vec::new();
+    for file in children(&folder)? {
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let Some(stem) = name.strip_suffix(".service").filter(|_| starts_a_server(&file)) else {
+            continue;
+        };
+        let own = ["", ".env", ".d"].map(|ending| format!("{UNITS}/{name}{ending}"));
+        paths.extend(own);
+        paths.extend([format!("etc/default/{stem}"), format!("etc/sysconfig/{stem}")]);
+    }
+    Ok(paths)
+}
+
+fn starts_a_server(file: &Path) -> bool {
+    let text = fs::read(file).unwrap_or_default();
+    let runs = Unit::parse(&String::from_utf8_lossy(&text)).runs();
+    runs == Runs::K3s(Role::Server) || runs == Runs::Wrapped(Role::Server)
 }
 
 fn take(at: &Path, name: &str, depth: usize, found: &mut Vec<Source>) -> Result<()> {

@@ -28,7 +28,8 @@ fn server() -> TempDir {
     put("etc/rancher/k3s/config.yaml", b"cluster-init: true\n", 0o600);
     put("etc/rancher/k3s/config.yaml.d/10.yaml", b"tls-san: [a]\n", 0o600);
     put("etc/rancher/node/password", b"pw", 0o600);
-    put("etc/systemd/system/k3s.service", b"[Service]\n", 0o644);
+    let unit = b"[Service]\nExecStart=/usr/local/bin/k3s server\n";
+    put("etc/systemd/system/k3s.service", unit, 0o644);
     put("etc/passwd", b"not ours", 0o644);
     put("work/snapshot", &vec![7; 300_000], 0o600);
     let link = |from: &str| std::os::unix::fs::symlink("token", folder.path().join(from)).unwrap();
@@ -110,6 +111,33 @@ fn all_that_a_restore_needs_is_there_and_nothing_else() {
     std::fs::remove_file(folder.path().join("data/server/agent-token")).unwrap();
     std::fs::write(folder.path().join("data/server/agent-token"), "other").unwrap();
     assert!(packed(folder.path()).unwrap().1.has("server/agent-token"));
+}
+
+#[test]
+fn a_unit_of_another_name_goes_along_with_all_that_is_its_own() {
+    let folder = server();
+    let units = folder.path().join("etc/systemd/system");
+    std::fs::rename(units.join("k3s.service"), units.join("k3s-server.service")).unwrap();
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    std::fs::create_dir_all(units.join("k3s-server.service.d")).unwrap();
+    for (name, text) in [
+        ("k3s-shutdown.service", shutdown),
+        ("k3s-server.service.env", "GOGC=50\n"),
+        ("k3s-server.service.d/10.conf", "[Service]\n"),
+    ] {
+        std::fs::write(units.join(name), text).unwrap();
+    }
+    let (_, manifest) = packed(folder.path()).unwrap();
+    let paths = manifest.files.iter().map(|entry| entry.path.as_str());
+    let of_units: Vec<&str> = paths
+        .filter_map(|path| path.strip_prefix("etc/systemd/system/"))
+        .collect();
+    let expected = [
+        "k3s-server.service",
+        "k3s-server.service.env",
+        "k3s-server.service.d/10.conf",
+    ];
+    assert_eq!(of_units, expected);
 }
 
 #[test]

@@ -12,8 +12,10 @@ use k3s_certs::rotation::Places;
 use kubectl::{Answer, Answers, Kubectl, Questions, quote};
 use lists::{List, read};
 
-/// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd.
-const ETCD: &str = r#"e() { [ -d "$data/server/db/etcd/member/wal" ] || return 44; k --kubeconfig /dev/null --server http://127.0.0.1:2381 get --raw "$1"; }
+/// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
+/// range of Services is of IPv6, so is the loopback: the kernel's table tells who listens there (094D is 2381, 0A is listening).
+const ETCD: &str = r#"at=127.0.0.1; ! grep -qs '^ *[0-9]*: 00000000000000000000000001000000:094D [0-9A-F:]* 0A ' /proc/net/tcp6 || at='[::1]'
+e() { [ -d "$data/server/db/etcd/member/wal" ] || return 44; k --kubeconfig /dev/null --server "http://$at:2381" get --raw "$1"; }
 learner() { e /metrics | grep '^etcd_server_is_learner '; }
 "#;
 /// The status for "no etcd here"; kubectl ends with 0 or 1.

@@ -83,6 +83,24 @@ fn a_service_that_is_down_is_told_without_its_tokens() {
 }
 
 #[test]
+fn etcd_is_asked_on_the_loopback_on_which_it_listens() {
+    let programs = Programs::new().with("kubectl", KUBECTL);
+    std::fs::create_dir_all(programs.folder().join("server/db/etcd/member/wal")).unwrap();
+    // Where another process has the port there, it listens all the same.
+    let _etcd = std::net::TcpListener::bind("[::1]:2381");
+    let kubectl = programs.folder().join("kubectl");
+    answer(
+        &programs,
+        &json!({"kubectl": [kubectl], "data_dir": programs.folder()}),
+    );
+    let asked = std::fs::read_to_string(programs.folder().join("asked")).unwrap();
+    assert!(
+        asked.contains(" --server http://[::1]:2381 get --raw /health\n"),
+        "{asked}"
+    );
+}
+
+#[test]
 fn a_kubectl_that_is_not_there_is_told() {
     let programs = Programs::new();
     let answer = answer(

@@ -16,12 +16,14 @@ use std::thread;
 pub(crate) enum Request {
     Look {
         data_dir: String,
-        endpoint: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
         kubectl: Vec<String>,
     },
     Remove {
         data_dir: String,
-        endpoint: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
         id: u64,
     },
 }
@@ -38,27 +40,27 @@ fn answer(request: &str) -> Result<String> {
             data_dir,
             endpoint,
             kubectl,
-        } => serde_json::to_string(&look(Path::new(&data_dir), &endpoint, &kubectl)?)?,
+        } => serde_json::to_string(&look(Path::new(&data_dir), endpoint.as_deref(), &kubectl)?)?,
         Request::Remove {
             data_dir,
             endpoint,
             id,
         } => serde_json::to_string(&etcd::remove(
             &Path::new(&data_dir).join("server"),
-            &endpoint,
+            &etcd_api::endpoint(endpoint.as_deref()),
             id,
         )?)?,
     })
 }
 
-fn look(data_dir: &Path, endpoint: &str, kubectl: &[String]) -> Result<Seen> {
+fn look(data_dir: &Path, endpoint: Option<&str>, kubectl: &[String]) -> Result<Seen> {
     let server = data_dir.join("server");
     let datastore = datastore(&server)?;
     // Side by side: where etcd is in trouble, the API server keeps its askers waiting too.
     let (etcd, nodes) = thread::scope(|scope| {
         let nodes = scope.spawn(|| nodes::read(kubectl));
         let etcd = match datastore {
-            Datastore::Etcd => etcd::look(&server, endpoint),
+            Datastore::Etcd => etcd::look(&server, &etcd_api::endpoint(endpoint)),
             Datastore::Sqlite | Datastore::External => Ok(Etcd::None),
         };
         let nodes = nodes

@@ -11,7 +11,8 @@ pub struct Params {
     /// Node names of the inventory; empty: nobody says.
     pub expected: Vec<String>,
     pub data_dir: String,
-    pub endpoint: String,
+    /// None: the loopback on which etcd listens.
+    pub endpoint: Option<String>,
     pub kubectl: Vec<String>,
     pub timeout: u64,
     pub lock_timeout: u64,
@@ -80,8 +81,7 @@ struct Options {
     expected: Vec<String>,
     #[serde(default = "data_dir")]
     data_dir: String,
-    #[serde(default = "loopback")]
-    endpoint: String,
+    endpoint: Option<String>,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
     #[serde(default = "one_minute")]
@@ -96,10 +96,6 @@ fn query() -> Wanted {
 
 fn data_dir() -> String {
     "/var/lib/rancher/k3s".to_owned()
-}
-
-fn loopback() -> String {
-    "https://127.0.0.1:2379".to_owned()
 }
 
 fn k3s_kubectl() -> Vec<String> {
@@ -121,10 +117,10 @@ impl TryFrom<Options> for Params {
         if !options.data_dir.starts_with('/') {
             return Err(format!("data_dir: {} is no absolute path", options.data_dir));
         }
-        if !options.endpoint.starts_with("https://") {
+        let given = options.endpoint.as_ref();
+        if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {
             return Err(format!(
-                "endpoint: {} does not begin with https://; k3s's etcd speaks nothing else",
-                options.endpoint
+                "endpoint: {endpoint} does not begin with https://; k3s's etcd speaks nothing else"
             ));
         }
         if options.kubectl.is_empty() {

@@ -258,6 +258,20 @@ fn known(params: &Params, state: &State) -> bool {
             .is_some_and(|release| !release.made.is_empty())
 }
 
+/// An operator who sets values alone rarely means it: the API fills in what a `HelmChartConfig` leaves out.
+fn overruled_policy(state: &State) -> Option<String> {
+    let config = state.config.as_ref().filter(|config| config.record().is_none())?;
+    let chart = state.chart.as_ref()?;
+    let charts = chart.spec.failure_policy.as_str();
+    let overruled = !charts.is_empty() && charts != REINSTALL && config.spec.failure_policy == REINSTALL;
+    overruled.then(|| {
+        format!(
+            "the HelmChartConfig {0} has failurePolicy {REINSTALL}, which the API sets where none is given, in the place of the chart's own {charts}: an upgrade of {0} that fails would be uninstalled, with all that it serves. Set failurePolicy: {charts} in it",
+            chart.id()
+        )
+    })
+}
+
 fn warnings(params: &Params, state: &State) -> Vec<String> {
     let mut warnings = Vec::new();
     if state.balancers.len() > 1 {
@@ -280,6 +294,7 @@ fn warnings(params: &Params, state: &State) -> Vec<String> {
             "there is a second release of that name, {twin}: two installations of one program share its definitions, and each upgrade of one may break the other. Keep one: helm uninstall {name} -n <namespace> of the other, or disable k3s's own"
         ));
     }
+    warnings.extend(overruled_policy(state));
     let running = state.job.as_ref().is_some_and(|job| job.word() == "running");
     if running && state.chart.is_some() {
         warnings.push(format!(

@@ -362,3 +362,26 @@ fn a_chart_whose_releases_are_elsewhere_is_refused() {
     seen.chart = Some(chart(json!({"driver": "secret"})));
     assert!(plan(&params(json!({})), &seen).is_ok());
 }
+
+#[test]
+fn a_policy_that_the_api_set_in_the_place_of_the_charts_is_told() {
+    let told = |charts: &str, annotations: Value, own: &str| {
+        let mut seen = state(right(), "complete", "deployed");
+        seen.chart = Some(chart(json!({"failurePolicy": charts})));
+        seen.config = Some(config(
+            annotations,
+            json!({"failurePolicy": own, "valuesContent": "x: 1"}),
+        ));
+        plan(&params(json!({})), &seen).unwrap().warnings
+    };
+    let warnings = told("retry", json!({}), "reinstall");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("the HelmChartConfig kube-system/traefik-crd has failurePolicy reinstall"),
+        "{warnings:?}"
+    );
+    assert!(told("", json!({}), "reinstall").is_empty());
+    assert!(told("retry", json!({}), "retry").is_empty());
+    let ours = json!({"homelab.k3s/helm-adopt": "{\"created\":true}"});
+    assert!(told("retry", ours, "reinstall").is_empty());
+}

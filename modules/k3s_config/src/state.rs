@@ -1,7 +1,7 @@
 //! What is on the node.
 
 use anyhow::Result;
-use k3s_node::Facts;
+use k3s_node::{Facts, Units};
 use k3s_types::K3sVersion;
 
 pub(crate) const CONFIG: &str = "/etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
@@ -21,7 +21,7 @@ impl State {
     pub(crate) fn read(facts: &Facts, place: String) -> Result<Self> {
         Ok(Self {
             place,
-            installed: facts.lossy("installed").is_some(),
+            installed: Units::read(facts)?.is_installed(),
             version: facts
                 .lossy("binary-version")
                 .and_then(|text| K3sVersion::from_version_output(&text).ok()),

@@ -96,18 +96,34 @@ fn killed_before_any_change_each_file_is_whole() {
 
 #[test]
 fn an_installed_node_is_written_only_where_that_is_asked_for() {
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s agent --token ab%%cd\n";
+    for name in ["k3s-agent.service", "k3s-node.service"] {
+        let node = node();
+        node.put(&format!("etc/systemd/system/{name}"), unit);
+        let options = json!({"config": {"debug": true}});
+        let left = answer(&node, options);
+        assert_eq!(
+            (&left["changed"], &left["installed"]),
+            (&json!(false), &json!(true)),
+            "{name}"
+        );
+        assert!(!node.has(CONFIG));
+        let written = answer(&node, json!({"config": {"debug": true}, "on_installed": "write"}));
+        assert_eq!(written["changed"], true);
+        assert!(node.has(CONFIG));
+    }
+}
+
+#[test]
+fn a_unit_that_only_mentions_k3s_is_no_installed_node() {
     let node = node();
-    node.put("etc/systemd/system/k3s-agent.service", "[Service]\n");
-    let options = json!({"config": {"debug": true}});
-    let left = answer(&node, options);
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    node.put("etc/systemd/system/k3s-shutdown.service", shutdown);
+    let written = answer(&node, json!({"config": {"debug": true}}));
     assert_eq!(
-        (&left["changed"], &left["installed"]),
-        (&json!(false), &json!(true))
+        (&written["changed"], &written["installed"]),
+        (&json!(true), &json!(false))
     );
-    assert!(!node.has(CONFIG));
-    let written = answer(&node, json!({"config": {"debug": true}, "on_installed": "write"}));
-    assert_eq!(written["changed"], true);
-    assert!(node.has(CONFIG));
 }
 
 #[test]

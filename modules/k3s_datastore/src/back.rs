@@ -8,7 +8,6 @@ use crate::state::{Places, State};
 use crate::steps;
 use anyhow::Result;
 use host::Host;
-use k3s_node::Role;
 use std::time::Duration;
 
 /// What k3s writes to etcd from its first moment on is lost by going back. In the first minutes that is what controllers
@@ -57,7 +56,7 @@ fn stay(before: &State, seconds: u64) -> String {
         "k3s was told to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), mend that, and run the same again. SQLite as it was is in {}",
         seconds / 60,
         before.place,
-        Role::Server.unit(),
+        before.places.unit,
         before.record().map(Record::database).unwrap_or_default()
     )
 }

@@ -35,12 +35,17 @@ pub enum Request {
         folder: PathBuf,
     },
     /// Whether the member of etcd here votes.
-    Member { server: PathBuf, endpoint: String },
+    Member {
+        server: PathBuf,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
+    },
     /// Holds what etcd held when the migration ended against the copy.
     Compare {
         copy: PathBuf,
         server: PathBuf,
-        endpoint: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<String>,
     },
 }
 
@@ -81,7 +86,9 @@ pub fn answer(request: &str) -> Result<String> {
             folder,
         } => serde_json::to_string(&copy(&database, &token, &folder)?)?,
         Request::Member { server, endpoint } => {
-            serde_json::to_string(&with_etcd(&server, &endpoint, async |etcd| member(&etcd).await)?)?
+            serde_json::to_string(&with_etcd(&server, endpoint.as_deref(), async |etcd| {
+                member(&etcd).await
+            })?)?
         }
         Request::Compare {
             copy,
@@ -89,7 +96,7 @@ pub fn answer(request: &str) -> Result<String> {
             endpoint,
         } => {
             let copy = Kine::open_copy(&copy)?;
-            serde_json::to_string(&with_etcd(&server, &endpoint, async |etcd| {
+            serde_json::to_string(&with_etcd(&server, endpoint.as_deref(), async |etcd| {
                 compare::compare(&copy, &etcd).await
             })?)?
         }
@@ -159,7 +166,12 @@ fn copy_token(from: &Path, to: &Path) -> Result<()> {
         .with_context(|| format!("writing {}", to.display()))
 }
 
-fn with_etcd<T>(server: &Path, endpoint: &str, work: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
+fn with_etcd<T>(
+    server: &Path,
+    endpoint: Option<&str>,
+    work: impl AsyncFnOnce(Client) -> Result<T>,
+) -> Result<T> {
+    let endpoint = &etcd_api::endpoint(endpoint);
     let tls = Tls::of_k3s(server).context("reading etcd's certificates")?;
     etcd_api::block_on(async {
         let client = Client::new(endpoint, &tls, LIMIT)

@@ -12,7 +12,8 @@ pub struct Params {
     pub dest: String,
     pub allow_known_bad: Vec<String>,
     pub min_free_mb: u64,
-    pub etcd_endpoint: String,
+    /// None: the loopback on which etcd listens.
+    pub etcd_endpoint: Option<String>,
     pub timeout: u64,
     pub lock_timeout: u64,
     pub run_id: Option<String>,
@@ -38,8 +39,7 @@ struct Options {
     allow_known_bad: Vec<String>,
     #[serde(default = "quarter_of_a_gigabyte")]
     min_free_mb: u64,
-    #[serde(default = "on_the_loopback")]
-    etcd_endpoint: String,
+    etcd_endpoint: Option<String>,
     #[serde(default = "ten_minutes")]
     timeout: u64,
     #[serde(default = "ten_minutes")]
@@ -53,10 +53,6 @@ fn own_folder() -> String {
 
 fn quarter_of_a_gigabyte() -> u64 {
     256
-}
-
-fn on_the_loopback() -> String {
-    "https://127.0.0.1:2379".to_owned()
 }
 
 /// A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
@@ -74,10 +70,10 @@ impl TryFrom<Options> for Params {
         if options.timeout == 0 {
             return Err("timeout: k3s cannot be back in no time".to_owned());
         }
-        if !options.etcd_endpoint.starts_with("https://") {
+        let given = options.etcd_endpoint.as_ref();
+        if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {
             return Err(format!(
-                "etcd_endpoint: {} does not begin with https://, and k3s's etcd speaks nothing else",
-                options.etcd_endpoint
+                "etcd_endpoint: {endpoint} does not begin with https://, and k3s's etcd speaks nothing else"
             ));
         }
         known_bad::check_names(&options.allow_known_bad)?;

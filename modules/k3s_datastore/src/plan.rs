@@ -7,7 +7,6 @@ use crate::script;
 use crate::state::{Datastore, Places, State};
 use ansible_module::{Plan, Refusal};
 use anyhow::{Result, bail};
-use k3s_node::Role;
 use std::fmt;
 
 /// One thing to do, with all that it needs.
@@ -38,7 +37,7 @@ pub(crate) enum Act {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = Role::Server.unit();
+        let unit = &self.places.unit;
         let Record { backup, drop_in, .. } = &self.record;
         match &self.act {
             Act::Note => write!(f, "note in {} that a migration is under way", record::path()),

@@ -5,7 +5,7 @@ use crate::script;
 use crate::state::Places;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};
-use k3s_node::{Facts, Role, Show};
+use k3s_node::{Facts, Show};
 use k3s_types::mask;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(150);
 /// One look.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Look {
+    unit: String,
     show: Show,
     wal: bool,
     database: bool,
@@ -25,12 +26,12 @@ struct Look {
 }
 
 impl Look {
-    fn parse(bytes: &[u8]) -> Result<Self> {
+    fn parse(bytes: &[u8], unit: &str) -> Result<Self> {
         let facts = Facts::parse(bytes)?;
         let is = |name: &str| facts.lossy(name).is_some();
-        let show = Show::parse(&facts.lossy("show").unwrap_or_default()).remove(Role::Server.unit());
         Ok(Self {
-            show: show.unwrap_or_default(),
+            unit: unit.to_owned(),
+            show: Show::of(&facts, unit),
             wal: is("wal"),
             database: is("database"),
             ready: facts.lossy("api").as_deref() == Some("0"),
@@ -40,7 +41,7 @@ impl Look {
 
     /// What a migrating start still lacks. An error: it will not come. `since`: when it was asked for.
     fn migrated(&self, since: u64) -> Result<Result<(), String>> {
-        let unit = Role::Server.unit();
+        let unit = &self.unit;
         let Show { active, started, .. } = &self.show;
         // Before its turn comes, a queued start looks like a stopped unit.
         if active == "failed" || (active == "inactive" && *started >= since) {
@@ -66,7 +67,7 @@ impl Look {
     }
 
     fn serves(&self) -> Result<(), String> {
-        let (unit, active) = (Role::Server.unit(), &self.show.active);
+        let (unit, active) = (&self.unit, &self.show.active);
         if !self.ready {
             return Err(format!("{unit} is {active}, and /readyz says {:?}", self.said));
         }
@@ -104,7 +105,7 @@ pub(crate) fn migrated(
     });
     waited
         .and_then(|waited| waited.or_fail(host, "k3s to move its datastore to etcd"))
-        .with_context(|| blamed(host))
+        .with_context(|| blamed(host, places))
 }
 
 /// Waits until k3s serves from `SQLite`.
@@ -117,7 +118,7 @@ pub(crate) fn is_back(host: &dyn Host, places: &Places, limit: Duration) -> Resu
 
 /// Waits until k3s is stopped.
 pub(crate) fn stopped(host: &dyn Host, places: &Places) -> Result<()> {
-    let unit = Role::Server.unit();
+    let unit = &places.unit;
     let waited = wait_until(host, STOP_LIMIT, LOOK_EVERY, || {
         Ok(
             look(host, places)?.and_then(|look| match look.show.active.as_str() {
@@ -132,8 +133,8 @@ pub(crate) fn stopped(host: &dyn Host, places: &Places) -> Result<()> {
 /// A look that could not be taken is one more thing that is missing: a container that is slow may come back.
 fn look(host: &dyn Host, places: &Places) -> Result<Result<Look, String>> {
     match host.run(&script::look(places)) {
-        Ok(output) => Look::parse(&output.stdout)
-            .with_context(|| format!("{}: looking at {}", host.place(), Role::Server.unit()))
+        Ok(output) => Look::parse(&output.stdout, &places.unit)
+            .with_context(|| format!("{}: looking at {}", host.place(), places.unit))
             .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {
@@ -146,9 +147,9 @@ fn look(host: &dyn Host, places: &Places) -> Result<Result<Look, String>> {
 }
 
 /// What k3s complained of last; told, never decided upon.
-fn blamed(host: &dyn Host) -> String {
+fn blamed(host: &dyn Host, places: &Places) -> String {
     const LINES: usize = 3;
-    let output = host.run(&script::journal()).map(|output| output.text());
+    let output = host.run(&script::journal(places)).map(|output| output.text());
     let output = output.unwrap_or_default();
     let lines: Vec<String> = output
         .lines()
@@ -171,9 +172,11 @@ mod tests {
     use super::*;
 
     const SINCE: u64 = 1000;
+    const UNIT: &str = "k3s.service";
 
     fn whole() -> Look {
         Look {
+            unit: UNIT.to_owned(),
             show: Show {
                 active: "active".to_owned(),
                 started: SINCE,
@@ -262,10 +265,10 @@ mod tests {
             "@show {}\n{text}\n@wal 1\nx\n@api 1\n0\n@said 2\nok\n@end 0\n\n",
             text.len()
         );
-        let look = Look::parse(bytes.as_bytes()).unwrap();
+        let look = Look::parse(bytes.as_bytes(), UNIT).unwrap();
         assert!(look.wal && !look.database && look.ready);
         assert_eq!((look.said.as_str(), look.show.active.as_str()), ("ok", "active"));
-        let refused = Look::parse(b"@api 1\n1\n@end 0\n\n").unwrap();
+        let refused = Look::parse(b"@api 1\n1\n@end 0\n\n", UNIT).unwrap();
         assert!(!refused.ready);
     }
 }

@@ -72,17 +72,12 @@ fn record(state: &State) -> Option<Refusal> {
 }
 
 fn server(state: &State) -> Option<Refusal> {
-    let path = unit::path(Role::Server.unit());
-    let name = &state.units[&Role::Server].name;
-    if *name != Role::Server.unit() {
-        let evidence = format!(
-            "{} runs k3s in {name}, and a migration is only for {}",
-            state.place,
-            Role::Server.unit()
-        );
-        let advice = "rename the unit with its drop-ins, enable it, and run this again";
-        return Some(Refusal::new("unit_name", evidence, advice));
+    if let Some(name) = state.units.more.first() {
+        let evidence = format!("the unit {} starts a k3s too", unit::path(name));
+        let advice = "a machine is one node: stop and remove the unit that is not to be, or let its ExecStart run k3s itself where a shell does";
+        return Some(Refusal::new("other_unit", evidence, advice));
     }
+    let path = unit::path(&state.places.unit);
     let evidence = match state.setup() {
         Ok(Some(_)) if state.server => return None,
         Ok(Some(_)) => format!("{} has no folder {}", state.place, state.places.server()),
@@ -124,13 +119,14 @@ fn external(state: &State) -> Refusal {
 
 fn failed_migration(state: &State) -> Refusal {
     let db = format!("{}/db", state.places.server());
+    let unit = state.places.short_unit();
     Refusal::new(
         "failed_migration",
         format!(
             "{db} has etcd/member/wal beside a live state.db, and no record of ours says why: a migration failed there, or somebody put a file back"
         ),
         format!(
-            "find out which of the two holds the cluster; k3s starts from etcd and never looks at state.db. If it is SQLite: `systemctl stop k3s`, move {db}/etcd away, take cluster-init out of the configuration, `systemctl start k3s`, and run this again. If it is etcd: move {db}/state.db away"
+            "find out which of the two holds the cluster; k3s starts from etcd and never looks at state.db. If it is SQLite: `systemctl stop {unit}`, move {db}/etcd away, take cluster-init out of the configuration, `systemctl start {unit}`, and run this again. If it is etcd: move {db}/state.db away"
         ),
     )
 }
@@ -160,7 +156,7 @@ fn api_not_ready(state: &State) -> Option<Refusal> {
     let said = match &state.api {
         Some(api) if api.ready => return None,
         Some(api) => format!("its API is not ready ({})", api.said),
-        None => format!("{} is {}", Role::Server.unit(), show.active),
+        None => format!("{} is {}", state.places.unit, show.active),
     };
     Some(Refusal::new(
         "api_not_ready",
@@ -226,7 +222,10 @@ fn cluster_init(state: &State) -> Option<Refusal> {
                 "{place} sets cluster-init already, and {} still runs on SQLite: its next start would migrate, with no way back",
                 state.place
             ),
-            "take it out without restarting k3s (an argument: by `systemctl edit --full k3s`), and run this again, which sets it itself",
+            format!(
+                "take it out without restarting k3s (an argument: by `systemctl edit --full {}`), and run this again, which sets it itself",
+                state.places.short_unit()
+            ),
         ));
     }
     let ours = format!("{}.d/{}", state.places.config, script::DROP_IN);

@@ -4,7 +4,7 @@ use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::state::Places;
 use host::Command;
-use k3s_node::{Program, Role, program, words};
+use k3s_node::{Program, program, words};
 use std::time::Duration;
 
 const OURS: &str = include_str!("programs/ours.sh");
@@ -18,7 +18,7 @@ pub(crate) const COPY_LIMIT: Duration = Duration::from_mins(15);
 fn of(places: &Places) -> Program {
     Program::new(&places.binary)
         .with("data", &places.data)
-        .with("unit", Role::Server.unit())
+        .with("unit", &places.unit)
         .with("record_file", record::FILE)
 }
 
@@ -108,7 +108,15 @@ pub(crate) fn finish(params: &Params, places: &Places) -> Command {
     )
 }
 
-pub(crate) fn journal() -> Command {
-    let unit = Role::Server.unit();
-    Command::new(["journalctl", "-u", unit, "-n", "40", "--no-pager", "-o", "cat"])
+pub(crate) fn journal(places: &Places) -> Command {
+    Command::new([
+        "journalctl",
+        "-u",
+        &places.unit,
+        "-n",
+        "40",
+        "--no-pager",
+        "-o",
+        "cat",
+    ])
 }

@@ -11,6 +11,8 @@ use serde::Serialize;
 /// Where on the server things are. It follows from arguments and configuration, which are themselves read there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Places {
+    /// The unit of the server, by its own name.
+    pub(crate) unit: String,
     pub(crate) binary: String,
     pub(crate) data: String,
     pub(crate) config: String,
@@ -19,6 +21,7 @@ pub(crate) struct Places {
 impl Default for Places {
     fn default() -> Self {
         Self {
+            unit: Role::Server.unit().to_owned(),
             binary: DEFAULT_BINARY.to_owned(),
             data: settings::DEFAULT_DATA.to_owned(),
             config: settings::DEFAULT_CONFIG.to_owned(),
@@ -27,6 +30,11 @@ impl Default for Places {
 }
 
 impl Places {
+    /// As an operator says it to systemctl.
+    pub(crate) fn short_unit(&self) -> &str {
+        self.unit.strip_suffix(".service").unwrap_or(&self.unit)
+    }
+
     pub(crate) fn server(&self) -> String {
         format!("{}/server", self.data)
     }
@@ -145,6 +153,7 @@ impl State {
             backup: looked.backup,
             systemd: is("systemd"),
             places: Places {
+                unit: units[&Role::Server].name.clone(),
                 binary: setup.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary),
                 data: settings.data_dir(),
                 config: settings::config_path(&args, &environment),

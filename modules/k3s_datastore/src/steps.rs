@@ -10,7 +10,6 @@ use crate::script;
 use crate::state::Places;
 use anyhow::{Result, bail};
 use host::{Command, Host, ask_ourselves, stamp, wait_until};
-use k3s_node::Role;
 use kubectl::unless_passing;
 use std::time::{Duration, SystemTime};
 
@@ -76,13 +75,13 @@ fn keep(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> R
 }
 
 pub(crate) fn stop(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
-    let doing = format!("stopping {}", Role::Server.unit());
+    let doing = format!("stopping {}", places.unit);
     done(host, &script::stop(params, places), &doing)?;
     proof::stopped(host, places)
 }
 
 pub(crate) fn start(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
-    let doing = format!("starting {}", Role::Server.unit());
+    let doing = format!("starting {}", places.unit);
     done(host, &script::start(params, places), &doing).map(|_| ())
 }
 

@@ -19,8 +19,8 @@ pub use server::{Datastore, Server};
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
 use host::{Command, Host, stamp};
-use k3s_node::Program;
 use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{NodeSettings, Program};
 use node::Node;
 use plan::Act;
 use server::Read;
@@ -89,6 +89,7 @@ impl Module for K3sJoin {
                 what,
                 aside,
                 kill,
+                units,
                 ..
             } => (
                 "setting old data aside",
@@ -96,6 +97,7 @@ impl Module for K3sJoin {
                     .with("data", data)
                     .with("aside", aside)
                     .with("what", &what.join(" "))
+                    .with("stop", &units.join(" "))
                     .flag("kill", *kill),
                 ASIDE,
             ),
@@ -116,16 +118,12 @@ impl Module for K3sJoin {
 }
 
 fn journal(params: &Params, host: &dyn Host) -> Result<String> {
-    let argv = [
-        "journalctl",
-        "-u",
-        params.role.unit(),
-        "-n",
-        JOURNAL,
-        "--no-pager",
-        "-o",
-        "cat",
-    ];
+    // A node that cannot be read is just one that has to be explained.
+    let unit = NodeSettings::look(host).map_or_else(
+        |_| params.role.unit().to_owned(),
+        |node| node.units[&params.role].name.clone(),
+    );
+    let argv = ["journalctl", "-u", &unit, "-n", JOURNAL, "--no-pager", "-o", "cat"];
     let output = host.run(&Command::new(argv))?;
     let output = output
         .succeed(&host.place(), "reading the journal of k3s")

@@ -44,6 +44,7 @@ pub struct Node {
     /// The name under which it would register by itself, and where that is said.
     pub(crate) name: String,
     pub(crate) named: bool,
+    pub(crate) units: Units,
     /// What its unit says; an error is one that cannot be read.
     pub(crate) setup: Result<Option<Setup>, (Role, String)>,
     pub(crate) told: Told,
@@ -66,7 +67,8 @@ pub struct Node {
     pub(crate) sqlite: bool,
     pub(crate) etcd_name: Option<String>,
     pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) resolved: Vec<String>,
+    /// Those of the server's name.
+    pub(crate) resolved: Vec<IpAddr>,
     pub(crate) reach: Reach,
     /// Seconds by which its clock is ahead of the server's; unknown where nobody told the time.
     pub(crate) ahead: Option<i64>,
@@ -111,6 +113,7 @@ impl Node {
             .with("config", &at.config)
             .with("data", &at.data)
             .with("url", &at.url)
+            .with("host", host_of(&at.url))
             .with("ca", joining.server.ca.trim_end());
         let output = host
             .run(&program.end(&format!("{UNITS}{LOOK}")))?
@@ -163,9 +166,10 @@ impl Node {
             sqlite: has("sqlite"),
             etcd_name: facts.lossy("etcd-name"),
             addresses: addresses.filter(|address| !address.is_loopback()).collect(),
-            resolved: text("resolved").lines().map(str::to_owned).collect(),
+            resolved: resolved(&text("resolved")),
             reach: reach(facts, joining),
             ahead: ahead(facts),
+            units,
             setup,
             told,
             config,
@@ -206,6 +210,13 @@ impl Node {
             .unwrap_or_else(|| joining.server.url.clone())
     }
 
+    /// The units that run k3s here, by their own names.
+    pub(crate) fn unit_names(&self) -> Vec<String> {
+        let files = Role::ALL.iter().map(|role| &self.units[role]);
+        let there = files.filter(|files| files.text.is_some());
+        there.map(|files| files.name.clone()).collect()
+    }
+
     pub(crate) fn role(&self) -> Option<Role> {
         match &self.setup {
             Ok(setup) => setup.as_ref().map(|setup| setup.role),
@@ -225,16 +236,31 @@ impl Node {
 
     /// Whether a peer URL of the member is an address of this node.
     pub(crate) fn owns(&self, member: &Member) -> bool {
-        let of = |url: &String| {
-            let host = url.split("://").nth(1)?.rsplit_once(':')?.0;
-            host.trim_matches(['[', ']']).parse::<IpAddr>().ok()
-        };
+        let of = |url: &String| host_of(url).parse::<IpAddr>().ok();
         member
             .peer_urls
             .iter()
             .filter_map(of)
             .any(|address| self.addresses.contains(&address))
     }
+}
+
+/// The name or address in a server's URL, without the brackets of IPv6.
+pub(crate) fn host_of(url: &str) -> &str {
+    let rest = url.trim_start_matches("https://");
+    match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => rest.split_once(':').map_or(rest, |(host, _)| host),
+    }
+}
+
+/// The addresses that `getent` names, one a line and each once.
+fn resolved(text: &str) -> Vec<IpAddr> {
+    let words = text.lines().filter_map(|line| line.split_whitespace().next());
+    let mut addresses: Vec<IpAddr> = words.filter_map(|word| word.parse().ok()).collect();
+    addresses.sort();
+    addresses.dedup();
+    addresses
 }
 
 fn ours(config_path: &str) -> String {

@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use k3s_node::Role;
 use k3s_node::shared::Shared;
 use std::fmt;
+use std::net::IpAddr;
 use yaml_tree::{Format, Map, Node as Yaml, to_text};
 
 /// A clock that is off by more than this is told; see [`refusals`] for how far it may be off.
@@ -26,6 +27,8 @@ pub(crate) enum Act {
         why: &'static str,
         /// Pods that still run belong to another cluster.
         kill: bool,
+        /// The units to stop.
+        units: Vec<String>,
     },
     /// It holds the token.
     Configure { path: String, text: String, url: String },
@@ -114,6 +117,7 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
             aside,
             why,
             kill,
+            units: node.unit_names(),
         });
     }
     let text = configuration(role, joining, node);
@@ -211,13 +215,22 @@ fn flag(value: &str) -> Yaml {
 
 fn warnings(joining: &Joining, node: &Node) -> Vec<String> {
     let mut warnings = Vec::new();
-    if node.resolved.len() > 1 {
-        warnings.push(format!(
-            "{} has {} addresses ({}): a node that starts picks one of them and does not try the next",
-            joining.server.url,
-            node.resolved.len(),
-            node.resolved.join(", ")
-        ));
+    // One of each family is what a server with both has.
+    for of_family in [IpAddr::is_ipv4, IpAddr::is_ipv6] {
+        let addresses: Vec<&IpAddr> = node
+            .resolved
+            .iter()
+            .filter(|address| of_family(address))
+            .collect();
+        if addresses.len() > 1 {
+            let told: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            warnings.push(format!(
+                "{} has {} addresses ({}): a node that starts picks one of them and does not try the next",
+                joining.server.url,
+                told.len(),
+                told.join(", ")
+            ));
+        }
     }
     if let Some(ahead) = node.ahead.filter(|ahead| ahead.unsigned_abs() > TOLD_SKEW) {
         warnings.push(format!(

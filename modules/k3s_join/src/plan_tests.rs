@@ -91,6 +91,67 @@ fn an_empty_node_is_told_where_to_join_and_nothing_else() {
     }
 }
 
+const NODE_UNIT: (&str, &str) = (
+    "unit:k3s-node.service",
+    "[Service]\nExecStart=/usr/local/bin/k3s agent --server https://10.0.0.1:6443 --token s3%%cr3t\n",
+);
+
+#[test]
+fn a_worker_in_a_unit_of_another_name_joins_under_it() {
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    let frames = [
+        NODE_UNIT,
+        ("unit:k3s-shutdown.service", shutdown),
+        (
+            "show",
+            "Id=k3s-node.service\nActiveState=activating\n\nId=k3s-shutdown.service\nActiveState=active\n",
+        ),
+    ];
+    let joining = joining("agent", json!({"token": "s3%cr3t"}));
+    let steps = plan(Role::Agent, &joining, &node(&joining, &frames), "T")
+        .unwrap()
+        .steps;
+    let Act::SetAside { units, what, .. } = &steps[0].0 else {
+        panic!("{}", steps[0])
+    };
+    assert_eq!(
+        (units.as_slice(), what.len()),
+        (["k3s-node.service".to_owned()].as_slice(), 0)
+    );
+    // Another token than this cluster's stands in its unit.
+    refused(Role::Agent, json!({}), &frames, "other_token");
+}
+
+#[test]
+fn a_member_that_reaches_the_cluster_is_left_alone_under_whatever_name() {
+    let frames = [NODE_UNIT, ("identity", "x"), ("agent-ca", CA)];
+    assert_eq!(steps_of(Role::Agent, json!({}), &frames), [""; 0]);
+}
+
+#[test]
+fn a_server_is_named_by_its_address_of_ipv6_too() {
+    use crate::node::host_of;
+    for (url, host) in [
+        ("https://[fd00::1]:6443", "fd00::1"),
+        ("https://[fd00::1]", "fd00::1"),
+        ("https://10.0.0.1:6443", "10.0.0.1"),
+        ("https://k3s.lan", "k3s.lan"),
+        ("https://k3s.lan:6443", "k3s.lan"),
+    ] {
+        assert_eq!(host_of(url), host, "{url}");
+    }
+    let url = json!({"server": {"url": "https://[fd00::1]:6443"}});
+    let frames = [("ping", "curl 60"), ("open-ca", CA)];
+    let told = refused(Role::Agent, url, &frames, "not_in_certificate");
+    assert!(told.contains("tls-san: [\"fd00::1\"]"), "{told}");
+    let members =
+        json!({"members": [{"id": "b2", "name": "n2-22222222", "peer_urls": ["https://[fd00::2]:2380"]}]});
+    let inet6 = "fd000000000000000000000000000002 02 40 00 80 eth0\n";
+    let joining = joining("server", members);
+    let node = node(&joining, &[("if-inet6", inet6)]);
+    assert_eq!(stale(Role::Server, &joining, &node).len(), 1);
+}
+
 #[test]
 fn a_node_that_is_prepared_is_left_alone() {
     let text = format!(
@@ -312,8 +373,12 @@ fn what_is_not_the_node_that_is_meant_is_refused() {
         &[("unit:k3s.service", "[Service]\n")],
         "unit",
     );
-    let other_name = "unit:k3s-node.service";
-    refused(Role::Agent, json!({}), &[(other_name, AGENT_UNIT)], "unit_name");
+    let further = [
+        ("unit:k3s-agent.service", AGENT_UNIT),
+        ("unit:edge.service", AGENT_UNIT),
+    ];
+    let told = refused(Role::Agent, json!({}), &further, "other_unit");
+    assert!(told.contains("/etc/systemd/system/edge.service"), "{told}");
     let path = "config:/etc/rancher/k3s/config.yaml";
     refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
     let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");
@@ -445,7 +510,11 @@ fn clocks_that_differ_are_told_and_then_refused() {
 #[test]
 fn several_addresses_of_one_name_are_told() {
     let joining = joining("server", json!({}));
-    let node = node(&joining, &[("resolved", "10.0.0.1\n10.0.0.3")]);
+    let one_of_each = node(&joining, &[("resolved", "10.0.0.1\nfd00::1\n")]);
+    let plan_of = |node: &Node| plan(Role::Agent, &joining, node, "T").unwrap();
+    assert!(plan_of(&one_of_each).warnings.is_empty());
+    let several = "10.0.0.3 STREAM api\n10.0.0.1 STREAM\n10.0.0.1 DGRAM\nfd00::1 STREAM\n";
+    let node = node(&joining, &[("resolved", several)]);
     let plan = plan(Role::Server, &joining, &node, "T").unwrap();
     assert!(
         plan.warnings[0].contains("2 addresses (10.0.0.1, 10.0.0.3)"),

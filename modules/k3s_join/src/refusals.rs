@@ -1,6 +1,6 @@
 //! Why a node must not join as it is, each with its evidence and what to do about it. Pure.
 
-use crate::node::{Node, Reach};
+use crate::node::{Node, Reach, host_of};
 use crate::params::Joining;
 use crate::plan::{is_foreign, stale};
 use crate::server::{Datastore, password};
@@ -62,16 +62,18 @@ fn other_role(role: Role, node: &Node) -> Option<Refusal> {
 }
 
 fn unit(node: &Node) -> Option<Refusal> {
-    if let Ok(Some(setup)) = &node.setup
-        && setup.name != setup.role.unit()
-    {
-        let evidence = format!("k3s is installed there in {}, made by something else", setup.name);
-        let advice = "a node that is in a cluster already need not join one; to have it join this one, uninstall k3s there first";
-        return Some(Refusal::new("unit_name", evidence, advice));
+    if let Some(name) = node.units.more.first() {
+        let evidence = format!("the unit {} starts a k3s too", k3s_node::unit::path(name));
+        let advice = "a machine is one node: stop and remove the unit that is not to be, or let its ExecStart run k3s itself where a shell does";
+        return Some(Refusal::new("other_unit", evidence, advice));
     }
     let (role, why) = node.setup.as_ref().err()?;
-    let evidence = format!("the unit {} cannot be read: {why}", role.unit());
-    Some(Refusal::new("unit", evidence, "mend it, or uninstall k3s there"))
+    let evidence = format!("the unit {} cannot be read: {why}", node.units[role].name);
+    Some(Refusal::new(
+        "unit",
+        evidence,
+        "correct it, or uninstall k3s there",
+    ))
 }
 
 fn config(node: &Node) -> Option<Refusal> {
@@ -197,12 +199,11 @@ fn unreachable(joining: &Joining, node: &Node) -> Option<Refusal> {
                 .to_owned(),
         ),
         Reach::Untrusted { of_cluster: true } => {
-            let host = url.trim_start_matches("https://");
-            let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+            let host = host_of(&url);
             (
                 "not_in_certificate",
                 format!("the certificate at {url} is not valid for that name or address, or not now"),
-                format!("add `tls-san: [{host}]` to /etc/rancher/k3s/config.yaml of each server and restart it, and see that the clocks agree"),
+                format!("add `tls-san: [{host:?}]` to /etc/rancher/k3s/config.yaml of each server and restart it, and see that the clocks agree"),
             )
         }
         Reach::Untrusted { of_cluster: false } => (

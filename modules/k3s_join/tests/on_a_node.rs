@@ -120,7 +120,7 @@ fn an_empty_node_is_prepared_once() {
     assert_eq!(mode(&node, OURS), 0o600);
     // The server is held against the cluster's own authority, and the clock against its own.
     assert_eq!(node.text("state/trusted"), CA);
-    assert_eq!(node.text("state/getent"), "ahostsv4 api\n");
+    assert_eq!(node.text("state/getent"), "ahosts api\n");
     let warnings = first["warnings"].to_string();
     assert!(
         warnings.contains("2 addresses (10.0.0.1, 10.0.0.3)"),
@@ -150,6 +150,35 @@ fn check_mode_changes_nothing() {
     };
     assert_eq!(own(node.files("")), own(before));
     assert!(node.has("state/k3s.service.started"));
+}
+
+#[test]
+fn a_server_is_asked_by_its_address_of_ipv6() {
+    let node = Node::new();
+    let server = json!({"url": "https://[fd00::1]:6443", "version": "v1.31.4+k3s1", "datastore": "etcd", "ca": CA, "settings": {}});
+    let answer = node.prepare(&json!({"server": server}));
+    assert_eq!(answer["failed"], json!(false), "{answer}");
+    assert_eq!(node.text("state/getent"), "ahosts fd00::1\n");
+    assert_eq!(node.text("state/pinged"), "https://[fd00::1]:6443/ping\n");
+    assert!(
+        node.text(OURS).contains("server: \"https://[fd00::1]:6443\"")
+            || node.text(OURS).contains("server: https://[fd00::1]:6443")
+    );
+}
+
+#[test]
+fn a_server_in_a_unit_of_another_name_is_stopped_by_that_name() {
+    let node = Node::new().with_server("other");
+    let to = |name: &str| node.path(&format!("etc/systemd/system/{name}"));
+    std::fs::rename(to("k3s.service"), to("k3s-server.service")).unwrap();
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    node.put("etc/systemd/system/k3s-shutdown.service", shutdown);
+    for unit in ["k3s-server.service", "k3s-shutdown.service"] {
+        node.put(&format!("state/{unit}.started"), "");
+    }
+    let answer = node.prepare(&json!({"discard": true}));
+    assert_eq!(answer["failed"], json!(false), "{answer}");
+    assert!(!node.has("state/k3s-server.service.started") && node.has("state/k3s-shutdown.service.started"));
 }
 
 #[test]

@@ -116,9 +116,14 @@ impl Module for K3sRestore {
 fn back(node: &Node) -> Result<Vec<Step>> {
     match (&node.missing, node.role) {
         (None, _) => Ok(Vec::new()),
-        (Some(_), Role::Agent) => Ok(vec![Step(Act::RestartAgent)]),
+        (Some(_), Role::Agent) => Ok(vec![Step(Act::RestartAgent {
+            unit: node.unit.clone(),
+        })]),
         (Some(missing), Role::Server) => {
-            bail!("the node of this server is not back: {missing}. The journal of k3s.service says why")
+            bail!(
+                "the node of this server is not back: {missing}. The journal of {} says why",
+                node.unit
+            )
         }
     }
 }

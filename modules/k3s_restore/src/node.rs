@@ -19,6 +19,7 @@ const TURN: u64 = 60;
 /// What is missing, where anything is.
 pub struct Node {
     pub(crate) role: Role,
+    pub(crate) unit: String,
     pub(crate) missing: Option<String>,
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn look(host: &dyn Host, name: &str, patience: Duration) -> Result<No
         Waited::Done(()) => None,
         Waited::GaveUp { missing, .. } => Some(missing),
     };
-    Ok(Node { role, missing })
+    Ok(Node { role, unit, missing })
 }
 
 pub(crate) fn restart_agent(host: &dyn Host, name: &str, limit: Duration) -> Result<()> {
@@ -68,8 +69,7 @@ pub(crate) fn restart_agent(host: &dyn Host, name: &str, limit: Duration) -> Res
 
 fn missing(bytes: &[u8], role: Role, unit: &str, now: SystemTime) -> Result<Option<String>> {
     let facts = Facts::parse(bytes)?;
-    let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
-    let show = shows.get(unit).cloned().unwrap_or_default();
+    let show = Show::of(&facts, unit);
     if !show.is_alive() {
         return Ok(Some(format!("{unit} is {}", show.active)));
     }

@@ -11,6 +11,8 @@ use std::fmt;
 /// Where the programs find what they work on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct At {
+    /// Of the server, by its own name.
+    pub(crate) unit: String,
     pub(crate) binary: String,
     pub(crate) server: String,
 }
@@ -58,7 +60,9 @@ pub(crate) enum Act {
         at: At,
         secrets: Vec<String>,
     },
-    RestartAgent,
+    RestartAgent {
+        unit: String,
+    },
     ForgetPasswords {
         binary: String,
         secrets: Vec<String>,
@@ -102,7 +106,10 @@ impl fmt::Display for Step {
             }
             Act::Start { .. } => write!(f, "start k3s"),
             Act::Wait { .. } => write!(f, "wait until its API is ready"),
-            Act::RestartAgent => write!(f, "restart k3s-agent, and wait until the node is back"),
+            Act::RestartAgent { unit } => {
+                let unit = unit.trim_end_matches(".service");
+                write!(f, "restart {unit}, and wait until the node is back")
+            }
             Act::ForgetPasswords { secrets, .. } => {
                 write!(f, "let nodes register again: forget {}", secrets.join(", "))
             }
@@ -117,6 +124,7 @@ impl fmt::Display for Step {
 
 fn at(server: &Server) -> At {
     At {
+        unit: server.unit.clone(),
         binary: server.binary.clone(),
         server: server.server_dir(),
     }

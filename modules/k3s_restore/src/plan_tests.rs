@@ -12,6 +12,7 @@ const DOWN: (&str, &str) = ("inactive", "disabled");
 fn server((active, enabled): (&str, &str), record: Option<Record>) -> Server {
     Server {
         node: "n1".to_owned(),
+        unit: "k3s.service".to_owned(),
         binary: "/usr/local/bin/k3s".to_owned(),
         data_dir: "/data".to_owned(),
         version: Some("v1.31.4+k3s1".parse().unwrap()),

@@ -1,7 +1,7 @@
 //! A server as it is: how it is installed, what it holds, how far a restore of it has come. Secrets stay in here.
 
 use crate::record::{Done, Record};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
 use k3s_node::facts::Facts;
 use k3s_node::settings::Given;
@@ -36,6 +36,7 @@ const LISTENER: &str = "tls/dynamic-cert.json";
 #[expect(clippy::struct_excessive_bools, reason = "what was seen, each for itself")]
 pub(crate) struct Server {
     pub(crate) node: String,
+    pub(crate) unit: String,
     pub(crate) binary: String,
     pub(crate) data_dir: String,
     pub(crate) version: Option<K3sVersion>,
@@ -72,7 +73,7 @@ impl Server {
     /// How it is installed tells where its data is.
     pub(crate) fn look(host: &dyn Host) -> Result<Self> {
         let installed = NodeSettings::look_for(host, Role::Server)?;
-        usual_name(&installed).with_context(|| host.place())?;
+        is_the_only_one(&installed).with_context(|| host.place())?;
         let settings = installed.settings();
         let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
         let program = Program::new(&installed.binary)
@@ -96,6 +97,7 @@ impl Server {
             .transpose()?;
         Ok(Self {
             node: installed.node_name(),
+            unit: installed.units[&Role::Server].name.clone(),
             binary: installed.binary.clone(),
             data_dir: settings.data_dir(),
             version: installed.version.clone(),
@@ -163,13 +165,14 @@ pub(crate) fn identity_of(archive: &Checked) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A restore stops, starts and disables the unit by its usual name.
-fn usual_name(installed: &NodeSettings) -> Result<()> {
-    let (name, usual) = (&installed.units[&Role::Server].name, Role::Server.unit());
-    ensure!(
-        name == usual,
-        "this server runs in {name}, and a restore is only for one in {usual}: rename the unit with its drop-ins, enable it, and run this again"
-    );
+/// Two of them on one data folder: one would write into what is replaced.
+fn is_the_only_one(installed: &NodeSettings) -> Result<()> {
+    if let Some(name) = installed.units.more_in_service().first() {
+        bail!(
+            "{name} starts a k3s there too, beside {}: run `systemctl disable --now {name}` there, and then this again",
+            installed.units[&Role::Server].name
+        );
+    }
     Ok(())
 }
 
@@ -218,33 +221,4 @@ fn free(facts: &Facts) -> Result<u64> {
     Ok(least
         .context("asking how much of the disk is free: df gave no number")?
         .saturating_mul(1024))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use k3s_node::settings::DEFAULT_CONFIG;
-    use std::fmt::Write as _;
-
-    #[test]
-    fn a_server_in_a_unit_of_another_name_is_refused_by_it() {
-        let named = |name: &str| {
-            let unit = (
-                "unit:".to_owned() + name,
-                "[Service]\nExecStart=/usr/local/bin/k3s server\n",
-            );
-            let mut text = String::new();
-            for (name, content) in [("hostname".to_owned(), "n1"), unit, ("end".to_owned(), "")] {
-                let _ = write!(text, "@{name} {}\n{content}\n", content.len());
-            }
-            let facts = Facts::parse(text.as_bytes()).unwrap();
-            usual_name(&NodeSettings::read(&facts, DEFAULT_CONFIG).unwrap())
-        };
-        assert!(named("k3s.service").is_ok());
-        let error = named("k3s-lab.service").unwrap_err().to_string();
-        assert!(
-            error.contains("k3s-lab.service") && error.contains("only for one in k3s.service"),
-            "{error}"
-        );
-    }
 }

@@ -68,7 +68,7 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step) -> Result<()>
         }
         Act::Enable { at } => run.start(at, "", true, false),
         Act::Wait { at, secrets } => run.wait(at, secrets),
-        Act::RestartAgent => match &params.wanted {
+        Act::RestartAgent { .. } => match &params.wanted {
             Wanted::NodeBack { node, .. } => node::restart_agent(host, node, limit),
             _ => bail!("this is a fault in the module: an agent is restarted by state=node_back only"),
         },
@@ -89,7 +89,9 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step) -> Result<()>
 }
 
 fn program(at: &At) -> Program {
-    Program::new(&at.binary).with("server", &at.server)
+    Program::new(&at.binary)
+        .with("server", &at.server)
+        .with("unit", &at.unit)
 }
 
 /// With the two records that stand before and after the database is replaced.
@@ -187,34 +189,27 @@ impl Runner<'_> {
             let output = self.host.run(&program(at).end(READY))?;
             let output = output.succeed(&self.host.place(), "looking at k3s")?;
             let facts = Facts::parse(&output.stdout)?;
-            let mut shows = Show::parse(&facts.lossy("show").unwrap_or_default());
-            let show = shows.remove("k3s.service").unwrap_or_default();
+            let show = Show::of(&facts, &at.unit);
             Ok(match facts.lossy("readyz").as_deref() {
                 Some("ok") => Ok(()),
                 _ => Err(format!(
-                    "k3s.service is {}, and was restarted {} times by systemd",
-                    show.active, show.restarts
+                    "{} is {}, and was restarted {} times by systemd",
+                    at.unit, show.active, show.restarts
                 )),
             })
         })?;
         let what = "the API to be ready";
         match waited.or_fail(self.host, what) {
             Ok(()) => Ok(()),
-            Err(error) => bail!("{error:#}. Its journal ends with:\n{}", self.journal(secrets)),
+            Err(error) => bail!(
+                "{error:#}. Its journal ends with:\n{}",
+                self.journal(&at.unit, secrets)
+            ),
         }
     }
 
-    fn journal(&self, secrets: &[String]) -> String {
-        let argv = [
-            "journalctl",
-            "-u",
-            "k3s.service",
-            "-n",
-            "15",
-            "--no-pager",
-            "-o",
-            "cat",
-        ];
+    fn journal(&self, unit: &str, secrets: &[String]) -> String {
+        let argv = ["journalctl", "-u", unit, "-n", "15", "--no-pager", "-o", "cat"];
         match self.host.run(&Command::new(argv)) {
             Ok(output) => k3s_types::mask::scrub(&output.text(), secrets),
             Err(error) => format!("(it cannot be read: {error:#})"),

@@ -16,7 +16,8 @@ use std::ops::Deref;
 use std::path::Path;
 use testbed::Sandbox;
 
-const MOVED: [&str; 6] = [
+const MOVED: [&str; 7] = [
+    "/mnt/vault",
     "/etc/systemd",
     "/etc/rancher",
     "/usr/local/bin",
@@ -63,6 +64,10 @@ fn ourselves(arguments: &[String]) -> Output {
 impl Node {
     /// A server that runs, with the backup of an earlier day.
     fn new(datastore: Datastore, args: &str) -> Self {
+        Self::in_unit("k3s.service", datastore, args)
+    }
+
+    fn in_unit(name: &str, datastore: Datastore, args: &str) -> Self {
         let node = Self(Sandbox::new(&MOVED, PROGRAMS).answering(ourselves));
         node.make_folder("run/systemd/system");
         node.make_folder("etc/rancher/k3s");
@@ -70,11 +75,11 @@ impl Node {
         std::fs::rename(node.path("bin/k3s"), node.path("usr/local/bin/k3s")).unwrap();
         let unit = format!(
             "[Service]\nEnvironmentFile=-{}\nExecStart={} server {args}\n",
-            node.path("etc/systemd/system/k3s.service.env").display(),
+            node.path(&format!("etc/systemd/system/{name}.env")).display(),
             node.moved("/usr/local/bin/k3s")
         );
-        node.put("etc/systemd/system/k3s.service", &unit);
-        node.put("etc/systemd/system/k3s.service.env", "K3S_TOKEN=s3cr3t\n");
+        node.put(&format!("etc/systemd/system/{name}"), &unit);
+        node.put(&format!("etc/systemd/system/{name}.env"), "K3S_TOKEN=s3cr3t\n");
         node.put("etc/rancher/node/password", "pw");
         node.put(&format!("{SERVER}/token"), TOKEN);
         node.put(&format!("{SERVER}/tls/server-ca.crt"), "the authority");
@@ -82,9 +87,18 @@ impl Node {
         node.fill(datastore, "then");
         node.take(datastore);
         node.fill(datastore, "now");
-        node.put("state/k3s.service.enabled", "");
-        node.put("state/k3s.service.started", "");
+        node.put("state/unit", name);
+        node.start(name);
         node
+    }
+
+    fn start(&self, unit: &str) {
+        self.put(&format!("state/{unit}.enabled"), "");
+        self.put(&format!("state/{unit}.started"), "");
+    }
+
+    fn is_started(&self, unit: &str) -> bool {
+        self.has(&format!("state/{unit}.enabled")) && self.has(&format!("state/{unit}.started"))
     }
 
     fn fill(&self, datastore: Datastore, content: &str) {
@@ -193,7 +207,7 @@ impl Node {
             old.contains(&"now".to_owned()),
             "the old database is gone: {old:?}"
         );
-        assert!(self.has("state/k3s.service.enabled") && self.has("state/k3s.service.started"));
+        assert!(self.is_started(&self.text("state/unit")));
         assert_eq!(self.names("var/lib/homelab-k3s"), ["backups", "restored.json"]);
         assert_eq!(self.in_server("token"), TOKEN);
         assert_eq!(self.in_server("tls/server-ca.crt"), "the authority");
@@ -234,6 +248,65 @@ fn etcd_is_replaced_by_k3s_as_its_unit_runs_it() {
         "nothing but etcd was replaced: {:?}",
         node.aside()
     );
+}
+
+#[test]
+fn a_server_in_a_unit_of_another_name_is_restored_under_it() {
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    for datastore in [Datastore::Etcd, Datastore::Sqlite] {
+        let node = Node::in_unit("k3s-server.service", datastore, "");
+        node.put("etc/systemd/system/k3s-shutdown.service", shutdown);
+        node.start("k3s-shutdown.service");
+        node.must("stopped", json!({"first": true}));
+        assert!(!node.is_started("k3s-server.service"));
+        node.restore().unwrap();
+        node.assert_restored(datastore);
+        // It is no k3s, and its work is another's.
+        assert!(node.is_started("k3s-shutdown.service"));
+        assert!(!node.has("state/k3s.service.enabled"));
+    }
+}
+
+#[test]
+fn a_second_k3s_is_named_before_anything_is_stopped() {
+    let node = Node::new(Datastore::Etcd, "");
+    let second = node.moved("[Service]\nExecStart=/usr/local/bin/k3s server\n");
+    node.put("etc/systemd/system/edge.service", &second);
+    let stop = || node.ask("stopped", json!({"first": true}));
+    node.put("state/edge.service.enabled", "");
+    let refused = stop()["msg"].as_str().unwrap().to_owned();
+    assert!(
+        refused.contains("`systemctl disable --now edge.service`"),
+        "{refused}"
+    );
+    assert!(node.is_started("k3s.service"));
+    node.remove_file("state/edge.service.enabled");
+    assert_eq!(stop()["failed"], false);
+}
+
+#[test]
+fn snapshots_in_a_folder_of_their_own_stay_as_they_are() {
+    for (args, config) in [
+        ("--etcd-snapshot-dir /mnt/vault/etcd", ""),
+        ("", "etcd-snapshot-dir: /mnt/vault/etcd\n"),
+    ] {
+        let node = Node::new(Datastore::Etcd, args);
+        node.put("etc/rancher/k3s/config.yaml", config);
+        node.put("mnt/vault/etcd/on-demand-1", "of today");
+        node.restore().unwrap();
+        node.assert_restored(Datastore::Etcd);
+        assert_eq!(node.text("mnt/vault/etcd/on-demand-1"), "of today");
+        // The reset is told the folder as the unit is.
+        let asked = node.text("state/reset");
+        assert!(asked.contains("etcd-snapshot-dir"), "{asked}");
+        assert!(
+            asked.contains(
+                "--cluster-reset-restore-path=/var/lib/homelab-k3s/restore/files/datastore/snapshot"
+            ),
+            "{asked}"
+        );
+        assert!(!node.has(&format!("{SERVER}/db/snapshots")));
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ state=$SANDBOX/state
 case "$*" in
 --version) echo "k3s version v1.31.4+k3s1 (0123abcd)" ;;
 *"get --raw /readyz")
-    [ -f "$state/k3s.service.started" ] && [ ! -f "$state/never-ready" ] || exit 1
+    [ -f "$state/$(cat "$state/unit").started" ] && [ ! -f "$state/never-ready" ] || exit 1
     printf ok
     ;;
 *api-resources*) printf 'configmaps\nnodes\nevents\n' ;;

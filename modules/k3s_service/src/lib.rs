@@ -8,13 +8,14 @@ pub mod state;
 
 pub use params::Params;
 pub use plan::Step;
-pub use state::State;
+pub use state::{Service, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
-use host::{Command, Host, wait_until};
-use k3s_node::NodeSettings;
-use params::Unit;
+use host::{Host, wait_until};
+use k3s_node::facts::Facts;
+use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::{NodeSettings, Program, Show};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -53,15 +54,10 @@ impl Module for K3sService {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let node = NodeSettings::look(host)?;
-        let state = look(params, host)?;
-        let other = node.unit().filter(|(name, show)| {
-            let in_service = show.is_alive() || show.enabled.starts_with("enabled");
-            in_service && Unit::ALL.into_iter().all(|unit| service(unit) != *name)
-        });
-        Ok(State {
-            other_name: other.map(|(name, _)| name.to_owned()),
-            ..state
-        })
+        let own = || node.settings().data_dir();
+        let data_dir = params.data_dir.clone().unwrap_or_else(own);
+        let facts = look(host, &node.binary)?;
+        Ok(State::read(&node, &facts, &data_dir))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -70,48 +66,44 @@ impl Module for K3sService {
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
         match step {
-            Step::Disable(unit) => systemctl(host, &["disable", &service(*unit)]),
-            Step::Stop(unit) => stop(params, host, *unit),
-            Step::EndPods { script } => end_pods(params, host, script),
+            Step::Disable(unit) => systemctl(host, "disable", unit),
+            Step::Stop(unit) => stop(params, host, unit),
+            Step::EndPods { script, data_dir } => end_pods(params, host, script, data_dir),
         }
     }
 
     fn report(params: &Params, _: &State, after: &State, (): &()) -> Returned {
-        let unit = plan::unit(params, after).ok().flatten();
-        let seen = unit.and_then(|unit| after.service(unit));
+        let service = plan::service(params, after).ok().flatten();
         Returned {
-            unit: unit.filter(|_| seen.is_some()).map(|unit| unit.to_string()),
-            active: seen.is_some_and(state::Service::runs),
-            enabled: seen.is_some_and(state::Service::is_enabled),
+            unit: service.map(|service| service.short().to_owned()),
+            active: service.is_some_and(Service::runs),
+            enabled: service.is_some_and(|service| service.show.is_enabled()),
             pods: after.shims.len(),
         }
     }
 }
 
-fn look(params: &Params, host: &dyn Host) -> Result<State> {
-    let data = params.data_dir.replace('\'', "'\\''");
-    let output = host.run(&Command::script(format!("data='{data}'\n{LOOK}")))?;
-    let output = output.succeed(&host.place(), "looking at the k3s services")?;
-    Ok(State::parse(&output.text()))
+fn look(host: &dyn Host, binary: &str) -> Result<Facts> {
+    let output = host
+        .run(&Program::new(binary).end(LOOK))?
+        .succeed(&host.place(), "looking for the pods of k3s")?;
+    Facts::parse(&output.stdout).with_context(|| host.place())
 }
 
-fn service(unit: Unit) -> String {
-    format!("{unit}.service")
-}
-
-fn systemctl(host: &dyn Host, arguments: &[&str]) -> Result<()> {
-    let output = host.run(&Command::new(["systemctl"].iter().chain(arguments).copied()))?;
-    output.succeed(&host.place(), &format!("systemctl {}", arguments.join(" ")))?;
-    Ok(())
+fn systemctl(host: &dyn Host, verb: &str, unit: &str) -> Result<()> {
+    let program = Program::new(DEFAULT_BINARY).with("unit", unit);
+    let doing = format!("systemctl {verb} {unit}");
+    let output = host.run(&program.end(&format!("systemctl {verb} \"$unit\"\n")))?;
+    output.succeed(&host.place(), &doing).map(|_| ())
 }
 
 /// Not waited for by systemctl: a unit that does not end must not hang us.
-fn stop(params: &Params, host: &dyn Host, unit: Unit) -> Result<()> {
-    systemctl(host, &["stop", "--no-block", &service(unit)])?;
+fn stop(params: &Params, host: &dyn Host, unit: &str) -> Result<()> {
+    systemctl(host, "stop --no-block", unit)?;
     wait_until(host, params.timeout, LOOK_EVERY, || {
-        let state = look(params, host)?;
-        let runs = state.service(unit).filter(|service| service.runs());
-        Ok(runs.map_or(Ok(()), |service| Err(format!("it is {}", service.active))))
+        let show = Show::look(host, unit)?;
+        let at_rest = show.is_at_rest().then_some(());
+        Ok(at_rest.ok_or_else(|| format!("it is {}", show.active)))
     })?
     .or_fail(
         host,
@@ -119,27 +111,26 @@ fn stop(params: &Params, host: &dyn Host, unit: Unit) -> Result<()> {
     )
 }
 
-fn end_pods(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
-    let command = Command::new([script])
-        .env("K3S_DATA_DIR", &params.data_dir)
+fn end_pods(params: &Params, host: &dyn Host, script: &str, data_dir: &str) -> Result<()> {
+    let command = Program::new(DEFAULT_BINARY)
+        .with("script", script)
+        .export("K3S_DATA_DIR", data_dir)
+        .end("\"$script\" </dev/null\n")
         .within(params.timeout);
     // Its status is that of its last command, whatever that was: what runs afterwards counts.
     let said = host
         .run(&command)
         .with_context(|| format!("{script} may hang at a mount whose server is gone"))?;
     wait_until(host, SETTLE, LOOK_EVERY, || {
-        let left = look(params, host)?.shims;
-        Ok(if left.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} of them run", left.len()))
-        })
+        let left = state::shims(&look(host, DEFAULT_BINARY)?, data_dir).len();
+        let ended = (left == 0).then_some(());
+        Ok(ended.ok_or_else(|| format!("{left} of them run")))
     })?
     .or_fail(host, "the pods to end")
     .with_context(|| {
         format!(
-            "{script} ended with status {}; it knows the pods below {} (data_dir)",
-            said.status, params.data_dir
+            "{script} ended with status {}; it knows the pods below {data_dir} (data_dir)",
+            said.status
         )
     })
 }

@@ -1,7 +1,7 @@
 //! What the user asks for.
 
+use k3s_node::Role;
 use serde::Deserialize;
-use std::fmt;
 use std::time::Duration;
 
 /// The options; see `k3s_service.yml` for their words.
@@ -12,12 +12,13 @@ pub struct Params {
     pub unit: Option<Unit>,
     pub disabled: bool,
     pub pods: Pods,
-    pub data_dir: String,
+    /// None: the one that k3s has there.
+    pub data_dir: Option<String>,
     pub timeout: Duration,
     pub lock_timeout: u64,
 }
 
-/// The units that the install script knows.
+/// A role, by the name that the install script gives its unit. The unit itself may have another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Unit {
     #[serde(rename = "k3s")]
@@ -38,12 +39,12 @@ impl Unit {
     }
 }
 
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Server => "k3s",
-            Self::Agent => "k3s-agent",
-        })
+impl From<Unit> for Role {
+    fn from(unit: Unit) -> Self {
+        match unit {
+            Unit::Server => Self::Server,
+            Unit::Agent => Self::Agent,
+        }
     }
 }
 
@@ -66,8 +67,7 @@ struct Options {
     disabled: bool,
     #[serde(default)]
     pods: Pods,
-    #[serde(default = "usual_data_dir")]
-    data_dir: String,
+    data_dir: Option<String>,
     #[serde(default = "two_minutes")]
     timeout: u32,
     #[serde(default = "ten_minutes")]
@@ -76,10 +76,6 @@ struct Options {
 
 fn yes() -> bool {
     true
-}
-
-fn usual_data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
 }
 
 fn two_minutes() -> u32 {
@@ -94,14 +90,7 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let data_dir = options.data_dir.trim_end_matches('/');
-        // The script removes what is mounted below it.
-        if !data_dir.starts_with('/') {
-            return Err(format!(
-                "data_dir: {} is no folder's whole path",
-                options.data_dir
-            ));
-        }
+        let data_dir = options.data_dir.as_deref().map(folder).transpose()?;
         if options.timeout == 0 {
             return Err("timeout: must be at least 1 second: nothing here waits for ever".to_owned());
         }
@@ -110,10 +99,20 @@ impl TryFrom<Options> for Params {
             unit: options.unit,
             disabled: options.disabled,
             pods: options.pods,
-            data_dir: data_dir.to_owned(),
+            data_dir,
             timeout: Duration::from_secs(options.timeout.into()),
             lock_timeout: options.lock_timeout.into(),
         })
+    }
+}
+
+/// The script removes what is mounted below it.
+fn folder(given: &str) -> Result<String, String> {
+    let folder = given.trim_end_matches('/');
+    if folder.starts_with('/') {
+        Ok(folder.to_owned())
+    } else {
+        Err(format!("data_dir: {given} is no folder's whole path"))
     }
 }
 
@@ -134,9 +133,9 @@ mod tests {
                 params.unit,
                 params.disabled,
                 params.pods,
-                params.data_dir.as_str()
+                params.data_dir.as_deref()
             ),
-            (None, true, Pods::Ended, "/srv/k3s")
+            (None, true, Pods::Ended, Some("/srv/k3s"))
         );
     }
 

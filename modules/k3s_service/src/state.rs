@@ -1,14 +1,18 @@
-//! What `programs/look.sh` tells.
+//! The node as it is: the unit of each role, and what its pods have left running.
 
 use crate::params::Unit;
+use k3s_node::facts::Facts;
+use k3s_node::{NodeSettings, Role, Show};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub has_systemd: bool,
+    /// The unit of each role that there is one of, by whatever name.
     pub services: BTreeMap<Unit, Service>,
-    /// The unit that runs k3s here, where it is neither of the two.
-    pub other_name: Option<String>,
+    /// Units that start a further k3s, and run or start with the machine.
+    pub others: Vec<String>,
+    pub data_dir: String,
     /// Where the script that ends pods is, or would be.
     pub script: String,
     pub script_is_there: bool,
@@ -18,67 +22,78 @@ pub struct State {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Service {
-    pub loaded: bool,
-    pub active: String,
-    pub enabled: String,
+    /// `k3s-agent.service`.
+    pub name: String,
+    pub show: Show,
+}
+
+/// The name of a unit without `.service`.
+pub(crate) fn short(name: &str) -> &str {
+    name.strip_suffix(".service").unwrap_or(name)
 }
 
 impl Service {
-    /// `activating` and `deactivating` are still something.
+    pub fn short(&self) -> &str {
+        short(&self.name)
+    }
+
     pub fn runs(&self) -> bool {
-        !matches!(self.active.as_str(), "" | "inactive" | "failed")
-    }
-
-    pub fn is_enabled(&self) -> bool {
-        matches!(self.enabled.as_str(), "enabled" | "enabled-runtime")
-    }
-
-    pub fn is_in_service(&self) -> bool {
-        self.runs() || self.is_enabled()
+        !self.show.is_at_rest()
     }
 }
 
 impl State {
-    pub(crate) fn parse(text: &str) -> Self {
-        let mut state = Self {
-            has_systemd: true,
-            ..Self::default()
-        };
-        let lines = text.lines().filter_map(|line| line.split_once('='));
-        for (key, value) in lines {
-            match key {
-                "systemctl" => state.has_systemd = false,
-                "script" => value.clone_into(&mut state.script),
-                "executable" => state.script_is_there = true,
-                "shim" => state.shims.extend(value.parse::<u32>()),
-                _ => state.note(key, value),
-            }
-        }
-        state
-    }
-
-    fn note(&mut self, key: &str, value: &str) {
-        let Some((name, key)) = key.split_once(':') else {
-            return;
-        };
-        let Some(unit) = Unit::ALL.into_iter().find(|unit| unit.to_string() == name) else {
-            return;
-        };
-        let service = self.services.entry(unit).or_default();
-        match key {
-            "LoadState" => service.loaded = value != "not-found",
-            "ActiveState" => value.clone_into(&mut service.active),
-            "UnitFileState" => value.clone_into(&mut service.enabled),
-            _ => {}
+    pub(crate) fn read(node: &NodeSettings, facts: &Facts, data_dir: &str) -> Self {
+        let folder = node.binary.rsplit_once('/').map_or("", |(folder, _)| folder);
+        Self {
+            has_systemd: node.systemd,
+            services: Unit::ALL
+                .into_iter()
+                .filter_map(|unit| Some((unit, service(node, unit)?)))
+                .collect(),
+            others: node
+                .units
+                .more_in_service()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            data_dir: data_dir.to_owned(),
+            script: format!("{folder}/k3s-killall.sh"),
+            script_is_there: facts.lossy("script").is_some(),
+            shims: shims(facts, data_dir),
         }
     }
 
     /// One that exists.
     pub fn service(&self, unit: Unit) -> Option<&Service> {
-        self.services.get(&unit).filter(|service| service.loaded)
+        self.services.get(&unit)
     }
+}
 
-    pub fn is_in_service(&self, unit: Unit) -> bool {
-        self.service(unit).is_some_and(Service::is_in_service)
-    }
+fn service(node: &NodeSettings, unit: Unit) -> Option<Service> {
+    let files = &node.units[&Role::from(unit)];
+    let is_there = !matches!(files.show.load.as_str(), "" | "not-found");
+    is_there.then(|| Service {
+        name: files.name.clone(),
+        show: files.show.clone(),
+    })
+}
+
+/// Every pod has a shim, which is no child of k3s and outlives it. The script finds those of its data folder; one that a k3s
+/// with another data folder has left is to be seen all the same, by its socket.
+pub(crate) fn shims(facts: &Facts, data_dir: &str) -> Vec<u32> {
+    let own = format!("{data_dir}/data/");
+    let is_one = |line: &str| {
+        let is_own = line.strip_prefix(&own).and_then(|rest| rest.split_once('/'));
+        is_own.is_some_and(|(_, rest)| rest.contains("containerd-shim"))
+            || line.contains("/containerd-shim") && line.contains(" -address /run/k3s/")
+    };
+    let mut shims: Vec<u32> = facts
+        .below("shim:")
+        .into_iter()
+        .filter(|(_, line)| is_one(line))
+        .filter_map(|(process, _)| process.parse().ok())
+        .collect();
+    shims.sort_unstable();
+    shims
 }

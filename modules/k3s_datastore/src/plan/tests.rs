@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixtures::{Frame, GONE, WAL, acts, params, record, server, show};
+use k3s_node::recorded::SERVER;
 use serde_json::json;
 
 const FOLLOW: [Act; 3] = [Act::Prove, Act::Compare, Act::Finish];
@@ -168,4 +169,25 @@ fn with_a_record_nothing_is_asked_that_only_a_healthy_server_can_answer() {
         ours,
     ]);
     assert_eq!(acts(&state)[0], Act::Stop);
+}
+
+#[test]
+fn a_server_in_a_unit_of_another_name_is_moved_under_it() {
+    let show =
+        "Id=k3s-server.service\nLoadState=loaded\nActiveState=active\nUnitFileState=enabled\nMainPID=7\n";
+    let state = server(&[
+        ("unit:k3s.service", GONE),
+        ("unit:k3s-server.service", SERVER),
+        (
+            "unit:k3s-shutdown.service",
+            "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n",
+        ),
+        ("show", show),
+    ]);
+    let plan = plan(&params(json!({})), &state).unwrap();
+    let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+    assert!(steps[1].starts_with("stop k3s-server.service: "), "{steps:?}");
+    let text = |command: host::Command| String::from_utf8(command.stdin).unwrap();
+    let start = text(script::start(&params(json!({})), &plan.steps[0].places));
+    assert!(start.contains("unit='k3s-server.service'\n"), "{start}");
 }

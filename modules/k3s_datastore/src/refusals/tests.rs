@@ -42,10 +42,7 @@ fn what_is_no_server_is_refused_at_every_run() {
         ["not_a_server"]
     );
     assert_eq!(refused(&[("server", GONE), ("database", GONE)]), ["not_a_server"]);
-    assert_eq!(
-        refused(&[("unit:k3s.service", GONE), ("unit:k3s-lab.service", SERVER)]),
-        ["unit_name"]
-    );
+    assert_eq!(refused(&[("unit:edge.service", SERVER)]), ["other_unit"]);
     assert_eq!(
         refused(&[("unit:k3s.service", "[Service]\nExecStart=/usr/bin/other\n")]),
         ["unit"]

@@ -34,6 +34,7 @@ fn places_follow_from_arguments() {
     assert_eq!(
         places,
         Places {
+            unit: "k3s.service".to_owned(),
             binary: "/opt/bin/k3s".to_owned(),
             data: "/data".to_owned(),
             config: "/etc/k.yaml".to_owned(),

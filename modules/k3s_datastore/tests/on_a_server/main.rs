@@ -40,10 +40,11 @@ fn assert_never_served_less(server: &Server, context: &str) {
 }
 
 fn files_of_ours(server: &Server) -> Vec<String> {
+    let unit = server.text("state/unit");
     [
-        "etc/systemd/system/k3s.service.d",
-        "run/systemd/system/k3s.service.d",
-        "var/lib/homelab-k3s",
+        format!("etc/systemd/system/{unit}.d"),
+        format!("run/systemd/system/{unit}.d"),
+        "var/lib/homelab-k3s".to_owned(),
     ]
     .iter()
     .flat_map(|folder| server.names(folder))
@@ -118,6 +119,21 @@ fn a_server_is_moved_to_etcd_and_the_second_run_changes_nothing() {
         "{again:#}"
     );
     assert_eq!(again["datastore_after"], "etcd");
+}
+
+#[test]
+fn a_server_in_a_unit_of_another_name_is_moved_and_moved_back_under_it() {
+    let fails = Server::in_unit("k3s-server.service");
+    fails.put("state/migration", "dies\n");
+    let answer = call(&fails, &json!({}), false);
+    assert_eq!(answer["rolled_back"], true, "{answer:#}");
+    assert_on_sqlite(&fails, "back");
+    let server = Server::in_unit("k3s-server.service");
+    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+    server.put("etc/systemd/system/k3s-shutdown.service", shutdown);
+    let answer = call(&server, &json!({}), false);
+    assert_eq!(answer["failed"], false, "{answer:#}");
+    assert_on_etcd(&server, "moved");
 }
 
 #[test]

@@ -7,7 +7,8 @@
 state=$SANDBOX/state
 data=$SANDBOX/var/lib/rancher/k3s/server
 db=$data/db
-guard=$SANDBOX/etc/systemd/system/k3s.service.d/homelab-k3s-datastore-guard.conf
+server=$(cat "$state/unit")
+guard=$SANDBOX/etc/systemd/system/$server.d/homelab-k3s-datastore-guard.conf
 command=$1
 shift
 [ "$1" != --no-block ] || shift
@@ -15,7 +16,7 @@ shift
 restart() {
     if [ -f "$state/foreign-restart" ]; then
         cat "$state/foreign-restart"
-    elif grep -qs '^Restart=no' "$SANDBOX"/run/systemd/system/k3s.service.d/*.conf; then
+    elif grep -qs '^Restart=no' "$SANDBOX/run/systemd/system/$server.d"/*.conf; then
         echo no
     else
         echo always
@@ -73,6 +74,12 @@ run_k3s() {
 }
 
 case $command in
+start | stop)
+    for unit; do :; done
+    [ "$unit" = "$server" ] || { echo "Unit $unit not found." >&2; exit 5; }
+    ;;
+esac
+case $command in
 daemon-reload) count ;;
 reset-failed) [ "$(cat "$state/active")" != failed ] || echo inactive >"$state/active" ;;
 stop)
@@ -89,7 +96,7 @@ show)
         echo "Restart=$(restart)"
         exit 0
     fi
-    echo "Id=k3s.service"
+    echo "Id=$server"
     echo "LoadState=loaded"
     echo "ActiveState=$(cat "$state/active")"
     echo "UnitFileState=enabled"

@@ -39,6 +39,10 @@ impl Deref for Server {
 impl Server {
     /// One that serves from `SQLite`, healthy.
     pub(crate) fn new() -> Self {
+        Self::in_unit("k3s.service")
+    }
+
+    pub(crate) fn in_unit(name: &str) -> Self {
         let sandbox = Sandbox::new(&MOVED, PROGRAMS);
         let root = sandbox.path("");
         let server = Self(sandbox.answering(move |arguments| answer(&root, arguments)));
@@ -53,7 +57,8 @@ impl Server {
         }
         fs::rename(server.path("bin/k3s"), server.path("usr/local/bin/k3s")).unwrap();
         let unit = "[Service]\nType=notify\nExecStart=/usr/local/bin/k3s \\\n    server \\\n\t'--token' \\\n\t's3cr3t' \\\n";
-        server.put("etc/systemd/system/k3s.service", &server.moved(unit));
+        server.put(&format!("etc/systemd/system/{name}"), &server.moved(unit));
+        server.put("state/unit", name);
         server.put("var/lib/rancher/k3s/server/token", "K10abc::server:s3cr3t\n");
         server.put("state/history", "");
         server.put("state/started", "1795360000\n");

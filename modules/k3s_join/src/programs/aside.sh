@@ -1,7 +1,7 @@
 # Stops k3s, and sets aside what would keep it from joining. Nothing is deleted.
 take_turn
-for unit in k3s.service k3s-agent.service; do
-    [ ! -f "$units/$unit" ] || systemctl stop "$unit" || die "$unit cannot be stopped"
+for unit in $stop; do
+    systemctl stop "$unit" || die "$unit cannot be stopped"
 done
 # Pods outlive k3s; those of another cluster would go on beside the new one's.
 if [ "$kill" = yes ] && [ -x "$bin_dir/k3s-killall.sh" ]; then

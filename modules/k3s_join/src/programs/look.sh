@@ -12,18 +12,16 @@ put_file etcd-name "$data/server/db/etcd/name"
 put fib-trie "$(cat /proc/net/fib_trie 2>/dev/null)"
 put if-inet6 "$(cat /proc/net/if_inet6 2>/dev/null)"
 
-host=${url#https://}
-host=${host%:*}
-put resolved "$(getent ahostsv4 "$host" 2>/dev/null | cut -d ' ' -f 1 | sort -u)"
+put resolved "$(getent ahosts "$host" 2>/dev/null)"
 if command -v curl >/dev/null 2>&1; then
     headers=$(
-        curl -s --max-time 10 --cacert /dev/fd/3 -D - -o /dev/null "$url/ping" 3<<ca
+        curl -gs --max-time 10 --cacert /dev/fd/3 -D - -o /dev/null "$url/ping" 3<<ca
 $ca
 ca
     )
     put ping "curl $?"
     put clock "$(date +%s)"
-    put open-ca "$(curl -sk --max-time 10 "$url/cacerts")"
+    put open-ca "$(curl -gsk --max-time 10 "$url/cacerts")"
 elif command -v wget >/dev/null 2>&1; then
     headers=$(
         wget -q -S -T 10 -t 1 -O /dev/null --ca-certificate=/dev/fd/3 "$url/ping" 2>&1 3<<ca

@@ -2,8 +2,8 @@
 take_turn
 [ -z "$record" ] || write "$folder/restore.json" 600 "$record"
 if [ "$enable" = yes ]; then
-    systemctl enable --quiet k3s.service 2>&1 || die "k3s.service cannot be enabled"
+    systemctl enable --quiet "$unit" 2>&1 || die "$unit cannot be enabled"
 fi
 [ "$start" = yes ] || exit 0
-systemctl reset-failed k3s.service 2>/dev/null
-systemctl start --no-block k3s.service || die "k3s.service cannot be started"
+systemctl reset-failed "$unit" 2>/dev/null
+systemctl start --no-block "$unit" || die "$unit cannot be started"

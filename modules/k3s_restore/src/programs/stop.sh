@@ -2,10 +2,10 @@
 take_turn
 mkdir -p "$folder"
 write "$folder/restore.json" 600 "$record"
-systemctl disable --quiet k3s.service 2>&1 || die "k3s.service cannot be disabled"
-systemctl stop k3s.service || die "k3s.service cannot be stopped"
-state=$(show k3s.service | sed -n 's/^ActiveState=//p')
+systemctl disable --quiet "$unit" 2>&1 || die "$unit cannot be disabled"
+systemctl stop "$unit" || die "$unit cannot be stopped"
+state=$(show "$unit" | sed -n 's/^ActiveState=//p')
 case $state in
 inactive | failed) ;;
-*) die "k3s.service is $state after it was stopped" ;;
+*) die "$unit is $state after it was stopped" ;;
 esac
