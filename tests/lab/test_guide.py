@@ -90,7 +90,7 @@ def all_run(version: str) -> Callable[[Lab], None]:
 
 
 def becomes_rocky(vmid: int) -> Callable[[Lab], None]:
-    """A container made anew from another template."""
+    """A container recreated from another template."""
 
     def rebuild(lab: Lab) -> None:
         lab("fault", "rebuild", str(vmid))

@@ -1,4 +1,4 @@
-"""From empty containers to a cluster, a run that was cut off, and a node that is removed and comes back."""
+"""From empty containers to a cluster, a run that was interrupted, and a node that is removed and comes back."""
 
 from __future__ import annotations
 

@@ -19,7 +19,9 @@ pub(crate) fn fault(findings: &[Finding]) -> Option<String> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    Some(format!("the servers of the cluster are not whole: {named}{more}"))
+    Some(format!(
+        "the servers of the cluster are not healthy: {named}{more}"
+    ))
 }
 
 pub(crate) fn lines(params: &Params, state: &State, findings: &[Finding]) -> Vec<String> {
@@ -75,7 +77,7 @@ fn of(findings: &[Finding], severity: Severity) -> impl Iterator<Item = &Finding
 fn headline(findings: &[Finding]) -> String {
     let errors = of(findings, Severity::Error).count();
     let warnings = of(findings, Severity::Warning).count();
-    let is = if errors == 0 { "whole" } else { "NOT WHOLE" };
+    let is = if errors == 0 { "healthy" } else { "NOT HEALTHY" };
     format!(
         "{is}: {}, {}",
         plural(errors, "error"),
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!(
             of_servers(3, snapshot),
             [
-                "whole: 0 errors, 0 warnings",
+                "healthy: 0 errors, 0 warnings",
                 "etcd: 3 members, 3 vote, 3 of them healthy; led by n1-00000001; 1 can fail",
                 "c1 (container 101 on pve1): v1.31.4+k3s1, ready, also at 10.0.0.1:6443; leads, etcd 3.5.16, 1.2 MB of 2.1 GB, 912.3 kB in use, 0 behind",
                 "c2 (container 102 on pve1): v1.31.4+k3s1, ready, also at 10.0.0.2:6443; votes, etcd 3.5.16, 1.2 MB of 2.1 GB, 912.3 kB in use, 0 behind",
@@ -215,7 +217,7 @@ mod tests {
         let findings = judge(&alone, &State::default());
         assert_eq!(findings.len(), 40);
         let told = lines(&alone, &State::default(), &findings);
-        assert_eq!(told[0], "NOT WHOLE: 40 errors, 0 warnings");
+        assert_eq!(told[0], "NOT HEALTHY: 40 errors, 0 warnings");
         // What is so of each of them is said once.
         assert!(
             told.last().unwrap().starts_with("error: c1, c2, c3,")
