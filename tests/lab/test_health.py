@@ -188,6 +188,6 @@ def test_a_new_problem_stops_the_upgrade(lab: Lab) -> None:
     lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
     assert run.wait(300) != 0
     said = " ".join(log.read_text().split())
-    assert "found trouble after 10 s of waiting: Pod default/Deployment/web: CrashLoopBackOff" in said, said
+    assert "found problems after 10 s of waiting: Pod default/Deployment/web: CrashLoopBackOff" in said, said
     upgraded = [name for name, version in lab.versions().items() if version != before[name]]
     assert len(upgraded) == 1 and not lab.cordoned(), upgraded

@@ -38,7 +38,7 @@ def test_every_playbook_checks_groups_limit_and_variables(all_at_once, playbook:
     run.assert_refused_with(
         "The group k3s_cluster is missing in the inventory",
         "[k3s_cluster:children] k3s_controllers k3s_workers",
-        "k3s_drain_timout (given with -e) is no variable of these playbooks. Did you mean k3s_drain_timeout?",
+        "k3s_drain_timout (given with -e) is not a variable of these playbooks. Did you mean k3s_drain_timeout?",
         'k3s_drain_evict_timeout (given with -e) is "soon", and has to be a whole number.',
     )
     refused = "--limit w2 has no meaning for this playbook: "
@@ -140,7 +140,7 @@ def test_checks_the_variables_of_the_inventory(sound: Path) -> None:
     assert run.status == 2, run.text
     faults = re.findall(r"\b(k3s_\w+) \((?:given|in the inventory)", run.words)
     assert set(faults) == {"k3s_drian_force", "k3s_min_free_mb", "k3s_server_config_secrets", "k3s_registries"}, run.text
-    assert "k3s_drian_force (in the inventory, of c1 and 2 more) is no variable of these playbooks. Did you mean k3s_drain_force?" in run.words
+    assert "k3s_drian_force (in the inventory, of c1 and 2 more) is not a variable of these playbooks. Did you mean k3s_drain_force?" in run.words
     assert "sesame" not in re.sub(r"-e \{.*?sesame.*", "", run.text), run.text
 
 

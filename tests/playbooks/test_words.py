@@ -38,7 +38,7 @@ ALLOWED = (
     r"in place\b",
     r"_place\b",
     r"known_bad|\bunknown\b",
-    r"is no failover|is no backup",
+    r"is not a failover|is not a backup",
     # Messages of modules, their results, and variables.
     r"`[^`]*`",
     r"\bk3s_\w+(\.\w+)*",
