@@ -19,7 +19,7 @@ PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
 .PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down real
 
-help: ## Say what can be made
+help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- the two commands of the README -------------------------------------------------------------------
@@ -27,14 +27,14 @@ help: ## Say what can be made
 demo: install lab ## Upgrade a k3s cluster in the lab, from nothing (KEEP=1 keeps the lab)
 	@lab/demo
 
-test: ## Everything that is tested; the same as .ci/run
+test: ## Run every test; the same as .ci/run
 	@tests/run
 
 # --- parts of them ------------------------------------------------------------------------------------
 
 # The lab's profile, so that what the lab and the tests share is built once. No documentation has a test in it, and rustdoc
 # would look through every crate for one.
-quick: ## The cargo tests alone
+quick: ## Run only the cargo tests
 	cargo build --profile lab --workspace --examples --quiet
 	cargo test --profile lab --workspace --tests --quiet --no-fail-fast
 
@@ -45,28 +45,28 @@ $(VENV)/.done: requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
-build: ## The program of all modules, static, for this machine's architecture
+build: ## Build the static program of all modules for this architecture
 	@$(PACKAGES)
 	cargo xtask install
 
-install: $(VENV)/.done build ## Program and stubs into plugins/modules, and the checkout as the collection
+install: $(VENV)/.done build ## Install program and stubs into plugins/modules; make the checkout the collection
 	@mkdir -p .dev/ansible_collections/homelab
 	@ln -sfn ../../.. .dev/ansible_collections/homelab/k3s
 
-lint: install ## Formatting, clippy, documentation against types, Ansible's linters
+lint: install ## Check formatting, clippy, documentation against types, Ansible's linters
 	cargo fmt --all --check
 	cargo clippy --profile lab --workspace --all-targets --quiet -- --deny warnings
 	cargo xtask check
 	yamllint --strict .
 	ansible-lint --offline --strict
 
-docs: ## Write the generated parts of the documentation
+docs: ## Generate the tables of the documentation
 	cargo xtask docs
 
-bench: install lab ## Ratios against Ansible's own modules, in one run
+bench: install lab ## Compare the speed with Ansible's own modules
 	benches/run
 
-collection: install ## The tarball for ansible-galaxy, for x86-64 and ARM
+collection: install ## Build the tarball for ansible-galaxy, for x86-64 and ARM
 	@$(PACKAGES) cross
 	cargo xtask install $(PLATFORMS:%=--target %)
 	tests/arm
@@ -74,18 +74,18 @@ collection: install ## The tarball for ansible-galaxy, for x86-64 and ARM
 
 # --- the lab ------------------------------------------------------------------------------------------
 
-lab: ## The lab's programs, and the Debian packages that they need
+lab: ## Build the lab's programs, and install their Debian packages
 	@echo "== the lab's programs"
 	@$(PACKAGES)
 	cargo build --quiet --profile lab --workspace $(LAB_BINARIES:%=--bin %)
 	cargo xtask static lab-pod target/lab/static
 	@$(LAB) setup
 
-lab-up: lab ## A lab with one controller and two workers
+lab-up: lab ## Start a lab with one controller and two workers
 	$(LAB) up
 
-lab-down: ## Take it down
+lab-down: ## Remove the lab
 	$(LAB) down
 
-real: install lab ## The scenarios on a real k3s (LAB_K3S=folder LAB_K3S_INSTALL=script, or K3S_VERSIONS='v… v…'; SCENARIOS=…)
+real: install lab ## Run the scenarios on a real k3s (LAB_K3S=folder LAB_K3S_INSTALL=script, or K3S_VERSIONS='v… v…'; SCENARIOS=…)
 	LAB_K3S='$(LAB_K3S)' LAB_K3S_INSTALL='$(LAB_K3S_INSTALL)' $(LAB) real $(SCENARIOS) $(if $(K3S_VERSIONS),--download $(K3S_VERSIONS))

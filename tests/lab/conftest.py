@@ -1,4 +1,4 @@
-"""A lab for each file of tests, the operators' commands on it, and questions to it that our modules do not answer."""
+"""A lab per test file, the operators' commands on it, and queries of it that do not use our modules."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # `make lab` builds it.
 LAB = Path(os.environ.get("LAB", ROOT / "target/lab/lab"))
-# A playbook that hangs must not hang the whole run.
+# A playbook that hangs must not hang the test run.
 PLAYBOOK_LIMIT = 600
 LEASE = "homelab-k3s-run"
-# What a run says of `held`.
+# The message about `held`.
 HELD = (
     "the cluster is held by operator@elsewhere (process 7, a test, since 20",
     "if it is dead, its lock ends by itself in 120 min, or run again with -e k3s_break_lock=true",
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def words(self) -> str:
-        """What was said, without the line breaks that Ansible makes."""
+        """The output, without Ansible's line breaks."""
         return " ".join(self.text.split())
 
     def assert_failed_with(self, *words: str) -> None:
@@ -72,7 +72,7 @@ class Lab:
     # Asking the lab
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """What only looks is asked again while no API answers, as in an election of etcd; a change is asked for once."""
+        """Retries reads while no API answers, as in an etcd election; sends a change once."""
         deadline = time.monotonic() + (60 if arguments[0] in ("get", "wait") else 0)
         while True:
             done = self.run("kubectl", *arguments, stdin=stdin)
@@ -86,7 +86,7 @@ class Lab:
         return {item["metadata"]["name"]: item for item in items}
 
     def ready_nodes(self) -> int:
-        """How many are Ready; none while no API answers, as in an election of etcd."""
+        """How many are Ready; none while no API answers, as in an etcd election."""
         done = self.run("kubectl", "get", "nodes")
         return done.stdout.count(" Ready ") if done.returncode == 0 else 0
 
@@ -97,7 +97,7 @@ class Lab:
         return {name: node["status"]["nodeInfo"]["kubeletVersion"] for name, node in self.nodes().items()}
 
     def holder(self) -> str:
-        """Who holds the cluster's lock."""
+        """The holder of the cluster lock."""
         lease = ("lease", "-n", "kube-system", LEASE)
         return self.kubectl("get", *lease, "--ignore-not-found", "-o", "jsonpath={.spec.holderIdentity}")
 
@@ -105,7 +105,7 @@ class Lab:
         return {name for name, node in self.nodes().items() if node["spec"].get("unschedulable")}
 
     def marks(self) -> dict[str, list[str]]:
-        """The annotations of ours that are left on nodes."""
+        """Our annotations that are left on nodes."""
         found = {}
         for name, node in self.nodes().items():
             keys = [key for key in node["metadata"].get("annotations", {}) if "homelab" in key]
@@ -117,7 +117,7 @@ class Lab:
         return self("exec", "--host", host, "--", "pct", "exec", str(vmid), "--", "/bin/sh", "-c", script)
 
     def installation(self, vmid: int, host: str = "pve1") -> str:
-        """What an upgrade must not change: the service as it will start, its environment, its configuration."""
+        """What an upgrade must not change: the service's command line, environment and configuration."""
         script = """
             for unit in k3s k3s-agent; do
               f=/etc/systemd/system/$unit.service
@@ -152,11 +152,11 @@ class Lab:
         return json.loads(self("release", "list"))["starts"]
 
     def channel(self, name: str) -> str:
-        """Where a channel points to."""
+        """The version of a channel."""
         return json.loads(self("release", "list"))["channels"][name]
 
     def offer_next(self) -> str:
-        """Puts the patch release after that of the channel `stable` on offer, and points the channel at it."""
+        """Adds the patch release after that of the channel `stable`, and points the channel to it."""
         minor, patch = self.channel("stable").removesuffix("+k3s1").rsplit(".", 1)
         version = f"{minor}.{int(patch) + 1}+k3s1"
         self("release", "add", version)
@@ -196,16 +196,16 @@ class Lab:
         return run
 
     def reached(self, task: str) -> Callable[[], bool]:
-        """Whether the run that was begun has come to a task."""
+        """Whether the started run has reached a task."""
         return lambda: f"TASK [{task}" in (self.folder / "interrupted.log").read_text()
 
     def hold(self, run: subprocess.Popen[str], task: str, limit: float = 120) -> None:
-        """Stops the run in a task that takes a second or more: that one goes on, and the next is not begun before `go_on`."""
+        """Stops the run in a task that takes a second or more: that task continues, the next one starts after `go_on`."""
         self.wait_until(task, self.reached(task), limit)
         os.kill(run.pid, signal.SIGSTOP)
 
     def go_on(self, run: subprocess.Popen[str]) -> Run:
-        """Lets a run that is held go on to its end."""
+        """Resumes a held run, and waits for its end."""
         os.kill(run.pid, signal.SIGCONT)
         status = run.wait(PLAYBOOK_LIMIT)
         return Run(status, (self.folder / "interrupted.log").read_text())
@@ -217,7 +217,7 @@ class Lab:
         return self.begin("upgrade-k3s", *arguments)
 
     def kill(self, run: subprocess.Popen[str], remote_too: bool) -> None:
-        """`kill -9` of ansible-playbook; its module on the Proxmox host dies with it, or works on."""
+        """`kill -9` of ansible-playbook; its module on the Proxmox host dies with it, or continues."""
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         if remote_too:

@@ -1,4 +1,4 @@
-"""From SQLite to embedded etcd: thousands of objects moved, a failure undone, runs that were killed finished."""
+"""From SQLite to embedded etcd: thousands of objects migrated, a failure rolled back, killed runs resumed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def filled(lab: Lab) -> Lab:
 
 
 def datastore(lab: Lab) -> str:
-    """As k3s decides, and whether anything is beside it that ought not to be."""
+    """The datastore as k3s selects it, and whether there are leftovers beside it."""
     script = f"[ -d {DB}/etcd/member/wal ] && echo etcd; [ -f {DB}/state.db ] && echo sqlite; true"
     return "+".join(lab.inside(101, script).split())
 
@@ -51,7 +51,7 @@ def active(lab: Lab) -> str:
 
 
 def contents(lab: Lab) -> dict[str, str]:
-    """What the API serves, apart from what lives by itself."""
+    """What the API serves, without objects that change by themselves."""
     found = json.loads(lab.kubectl("get", "configmaps", "-l", "kept=yes", "-o", "json"))["items"]
     kept = {item["metadata"]["name"]: item["data"]["value"] for item in found}
     assert len(kept) == OBJECTS
@@ -61,7 +61,7 @@ def contents(lab: Lab) -> dict[str, str]:
 
 @pytest.fixture
 def sqlite(filled: Lab):
-    """Whatever a test does, the API serves afterwards what it served before, and nothing of ours is left."""
+    """After each test the API serves what it served before, and nothing of ours is left."""
     lab = filled
     if datastore(lab) == "etcd":
         # As an operator would who has a copy; what was written since is lost, which is nothing here.

@@ -1,4 +1,4 @@
-"""One worker takes over from another: what is refused, failures that are undone, runs that are killed and finished."""
+"""The cutover between workers: refusals, failures that are rolled back, killed runs that are resumed."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def assert_taken_over(lab: Lab) -> None:
 
 @pytest.fixture
 def untouched(lab: Lab) -> Iterator[Lab]:
-    """Both workers as they were, before and after: pods on each, no cordon, no mark."""
+    """Both workers unchanged, before and after: pods on each, no cordon, no annotation."""
     pods = json.loads(lab.kubectl("get", "pods", "-o", "json"))["items"]
     before = {pod["metadata"]["uid"] for pod in pods}
     assert not lab.cordoned()
@@ -118,7 +118,7 @@ def untouched(lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture
 def back(lab: Lab) -> Iterator[Lab]:
-    """A cutover is undone afterwards, as an operator does it; the next one has something to move."""
+    """Undoes a cutover afterwards, as an operator does; the next one has pods to move."""
     yield lab
     lab.kubectl("uncordon", OLD)
     lab.kubectl("annotate", "node", OLD, "homelab.k3s/cordon-")

@@ -1,6 +1,6 @@
-"""The guide's command lines, as they are written, in an operator's order, on one lab: from empty containers to a new generation of workers.
+"""The documented commands, unchanged, in an operator's order, on one lab: from empty containers to workers on a new operating system.
 
-Each step finds what the one before it has left. With `LAB_K3S` in the environment they run on a real k3s."""
+Each step starts from the state of the previous one. With `LAB_K3S` in the environment they run on a real k3s."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Step = str | Callable[[Lab], None]
 
 
 def commands_of_the_guide() -> set[str]:
-    """Every playbook that the README and the documents call, with its arguments; without what a shell does around it."""
+    """Every playbook command in the README and the documents, with its arguments; without the shell around it."""
     texts = [file.read_text() for file in (ROOT / "README.md", *(ROOT / "playbooks/docs").glob("*.md"))]
     pattern = r"ansible-playbook k3s/playbook-[\w-]+\.yaml(?: --\w+| -e [^\s`]+)*"
     return {command for text in texts for command in re.findall(pattern, text)}
@@ -90,7 +90,7 @@ def all_run(version: str) -> Callable[[Lab], None]:
 
 
 def becomes_rocky(vmid: int) -> Callable[[Lab], None]:
-    """A container recreated from another template."""
+    """Rebuilds a container from another template."""
 
     def rebuild(lab: Lab) -> None:
         lab("fault", "rebuild", str(vmid))

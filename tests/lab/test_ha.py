@@ -1,4 +1,4 @@
-"""Servers that are whole and servers that are not, a snapshot, and the controllers' taint."""
+"""Healthy and unhealthy servers, a snapshot, and the controllers' taint."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_reports_an_unreachable_proxmox_host(two_hosts: Lab) -> None:
 
 @pytest.fixture
 def bare(two_hosts: Lab):
-    """Something runs on a controller; one of them has a taint of somebody else's."""
+    """A pod runs on a controller; one of them has an operator's taint."""
     lab = two_hosts
     lab.kubectl("taint", "node", CONTROLLERS[0], "example.org/foreign=x:PreferNoSchedule", "--overwrite")
     lab.kubectl("create", "deployment", "web", "--image=web", "--replicas=6")

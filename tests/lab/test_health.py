@@ -1,4 +1,4 @@
-"""A cluster in trouble: what the checks say, and what an upgrade makes of it."""
+"""An unhealthy cluster: what the checks report, and how an upgrade reacts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def start(lab: Lab, annotations: dict[str, str], **more: object) -> None:
 
 
 def pods(lab: Lab) -> list[dict]:
-    """Without those of the test before, which may still be ending."""
+    """Without the pods of the previous test, which may still be terminating."""
     items = json.loads(lab.kubectl("get", "pods", "-n", "default", "-l", "app=web", "-o", "json"))["items"]
     return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
@@ -160,7 +160,7 @@ def seconds_unscheduled(lab: Lab) -> float:
 
 
 def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
-    """It is too young to be judged in the plan, and old enough after the first node, however fast that one is."""
+    """The problem is too young for the plan, and old enough after the first node, however fast that one is."""
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
     version = lab.offer_next()

@@ -1,4 +1,4 @@
-"""From empty containers to a cluster, a run that was interrupted, and a node that is removed and comes back."""
+"""From empty containers to a cluster, an interrupted run, and a node that is removed and reinstalled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conftest import Lab, Run, lab_with
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Containers as new ones are: two controllers, one worker."""
+    """New containers: two controllers, one worker."""
     yield from lab_with(
         tmp_path_factory.mktemp("lab"), "--controllers", "2", "--workers", "1", "--empty", "all", "--time-factor", "10"
     )
@@ -37,7 +37,7 @@ def install(lab: Lab, *arguments: str) -> Run:
 
 
 def ready_late(lab: Lab, vmid: int, seconds: int) -> None:
-    """Lets an agent report READY to systemd so many seconds late, as a k3s that waits for the next heartbeat of its node."""
+    """Delays an agent's READY to systemd, as in a k3s that waits for the next heartbeat of its node."""
     lab.inside(vmid, f"mkdir -p /etc/lab && echo '{{\"agent-ready\": {seconds}}}' >/etc/lab/faults.json")
 
 
@@ -122,7 +122,7 @@ def test_refuses_to_remove_nodes_by_mistake(lab: Lab) -> None:
 
 
 def killed(lab: Lab, name: str, task: str) -> None:
-    """A removal that is killed between a task and the one before it."""
+    """A removal that is killed between a task and the previous one."""
     run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}")
     lab.hold(run, task)
     lab.kill(run, remote_too=True)
@@ -151,7 +151,7 @@ def test_removes_a_controller_after_killed_runs(lab: Lab) -> None:
 
 
 def brought(lab: Lab, name: str, make: str) -> str:
-    """A file on the Proxmox host, made there; the variables that name it."""
+    """Creates a file on the Proxmox host; returns the variables with its path and hash."""
     lab("exec", "--", "sh", "-c", f"cd /root && {make}")
     total = lab("exec", "--", "sha256sum", f"/root/{name}").split()[0]
     kind = name.split(".")[0]

@@ -1,4 +1,4 @@
-"""Runs that are killed, blocked or disturbed: what is left, and that the same command finishes the job."""
+"""Killed, blocked or disturbed runs: what is left, and that the same command finishes the upgrade."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ spec:
 
 @pytest.fixture(autouse=True)
 def intact(lab: Lab):
-    """Flags, environment and tokens are afterwards what they were before, on every node."""
+    """Flags, environment and tokens are unchanged afterwards, on every node."""
     before = {vmid: lab.installation(vmid) for vmid in (101, 111, 112)}
     yield
     lab("fault", "clear")

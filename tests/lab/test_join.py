@@ -44,7 +44,7 @@ def etcdctl(lab: Lab, through: int, words: str) -> dict:
 
 
 def members(lab: Lab, through: int) -> dict[str, str]:
-    """The members of etcd by the node in their names, and how they stand."""
+    """The etcd members by node name, with their state."""
     found = etcdctl(lab, through, "member list")["members"]
     return {
         member.get("name", "").rsplit("-", 1)[0]: "learner" if member.get("isLearner") else "voter" for member in found
@@ -75,7 +75,7 @@ def marks(lab: Lab) -> int:
 
 
 def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
-    """Of these servers, which were up before, no two were down at once."""
+    """No two of these servers, which were up before, were down at once."""
     names = {f"k3s-controller-{vmid - 100}" for vmid in of}
     for line in lab("status", "--history").splitlines()[since:]:
         down = names - set(json.loads(line)["up"])

@@ -1,4 +1,4 @@
-"""Kubeconfigs and certificates: what is refused, killed half-way, or must not be seen."""
+"""Kubeconfigs and certificates: refusals, killed runs, and secrets that must not be shown."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def test_resumes_after_a_kill_between_stop_and_start(lab: Lab, dest: Path) -> No
     run = lab.begin("refresh-k3s-kubeconfig", "-e", HERE, "-e", f"k3s_kubeconfig_dest={dest}")
     lab.wait_until("the renewal's pause", lambda: "yes" in lab.inside(101, "pgrep -f 'certificate rotat[e]' >/dev/null && echo yes || true"))
     lab.kill(run, remote_too=True)
-    # The script in the container dies too, and with it the hand that would have started k3s again: it first, as it starts
-    # k3s as soon as what it waits for is gone.
+    # Kill the script in the container too, before its child: otherwise it would start
+    # k3s as soon as the child is gone.
     lab.inside(101, "pkill -KILL -f '^/bin/sh -s$'; pkill -KILL -f 'certificate rotat[e]'; rm -f /etc/lab/rotate-pause; true")
     assert lab.inside(101, "systemctl is-active k3s || true").strip() == "inactive"
     run = refresh(lab, dest)

@@ -1,4 +1,4 @@
-"""`--limit`, where it means the nodes to work on: those alone, judged with the versions of all."""
+"""`--limit`, where it selects the nodes to work on: only those, checked with the versions of all."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_a_stop_file_stops_the_run_after_the_current_node(lab: Lab, tmp_path: Pa
 
 
 def test_the_nightly_service_is_quiet_without_work(lab: Lab) -> None:
-    """As systemd runs it, less the user and the folder, which are the operator's."""
+    """As systemd runs it, without the user and the folder, which the operator sets."""
     service = (ROOT / "k3s/files/systemd/k3s-upgrade.service").read_text()
     lines = dict(line.split("=", 1) for line in service.splitlines() if "=" in line and not line.startswith("#"))
     environment = dict(word.split("=", 1) for word in lines["Environment"].split())

@@ -1,4 +1,4 @@
-"""The lock of the cluster: every playbook that changes something stops where another run holds it, and none keeps it."""
+"""The cluster lock: every playbook that changes something refuses to run while another run holds it, and releases it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_run_refuses_a_held_lock(lab: Lab, held: None, playbook: str, vari
 
 @pytest.fixture(scope="module")
 def backup(lab: Lab) -> str:
-    """A backup from before anybody holds the cluster."""
+    """A backup from before the lock is held."""
     assert lab.play("backup-k3s", "-e", f"k3s_backup_dir={BACKUPS}").status == 0
     return Path(lab("exec", "--", "sh", "-c", f"ls {BACKUPS}/*.tar.gz").split()[0]).name.removesuffix(".tar.gz")
 

@@ -1,6 +1,6 @@
-"""Workers of a new generation in place of old ones: what is refused, the plan, and a run that is killed, or fails, at every stage.
+"""Workers on a new operating system replace old ones: refusals, the plan, and a run that is killed, or fails, at every stage.
 
-The tests are steps of one upgrade: each finds what the one before it has left."""
+The tests are steps of one upgrade: each starts from the state of the previous one."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def condition(lab: Lab, node: str, name: str) -> str:
 
 
 def report(lab: Lab, node: str, name: str, status: str) -> None:
-    """Has a kubelet report a condition, and waits until the cluster knows."""
+    """Lets a kubelet report a condition, and waits until the API shows it."""
     lab("fault", "node-condition", node, name, status)
     lab.wait_until(f"{name} of {node}", lambda: condition(lab, node, name) == status)
 
 
 def profile(lab: Lab, **changes: object) -> tuple[str, str]:
-    """A copy of the profile of Rocky 10 with other lines, at first for this machine's cgroups."""
+    """A copy of the profile of Rocky 10 with other lines, first for this machine's cgroups."""
     text = (ROOT / PROFILE).read_text()
     for option, value in ({"cgroup_version": HERE} | changes).items():
         text, found = re.subn(rf"(?m)^  {option}: .*$", f"  {option}: {json.dumps(value)}", text)
@@ -112,7 +112,7 @@ def pairs(*pairs: tuple[str, str]) -> tuple[str, str]:
 
 
 def guide(lab: Lab) -> tuple[str, ...]:
-    """The guide's command, with the profile that this machine can keep."""
+    """The documented command, with a profile that this machine matches."""
     return (*profile(lab), *pair(OLD, NEW))
 
 
@@ -178,7 +178,7 @@ def test_refuses_an_incomplete_or_wrong_profile(untouched: Lab) -> None:
     refused("-e", '{"k3s_prereqs_profile": {"os_id": "rocky", "os_version": "10", "os_vresion": "10"}}').assert_failed_with(
         "has os_vresion, which is unknown"
     )
-    # Two lines that do not hold are told at once.
+    # Two lines that do not match are reported at once.
     refused(*profile(untouched, cgroup_version=3 - HERE, min_kernel="99.1")).assert_failed_with(
         f"{NEW}: profile: ", f"cgroup_version: the version of cgroups is {HERE}, and has to be {3 - HERE}", "min_kernel: the kernel is", "99.1"
     )
@@ -200,7 +200,7 @@ def test_check_mode_shows_the_plan_of_all_stages(untouched: Lab) -> None:
     check = ("-e", f"@{PROFILE}", *pair(OLD, NEW), *GIVEN_UP, "--check")
     run = upgrade(untouched, *check)
     if HERE == 1:
-        # The file asks for what this machine cannot be; nothing else speaks against the command.
+        # The profile requires what this machine lacks; nothing else is refused.
         run.assert_failed_with(f"{NEW}: profile: cgroup_version: the version of cgroups is 1, and has to be 2")
         assert "os_id" not in run.text and "min_kernel" not in run.text
         run = upgrade(untouched, *profile(untouched), *check[2:])
@@ -264,7 +264,7 @@ def test_a_kill_between_join_and_cutover_moves_no_pod(lab: Lab) -> None:
 
 
 def spoil(lab: Lab, fails: str | None) -> None:
-    """What its next pods are, not those that run."""
+    """Changes its next pods, not the running ones."""
     change = {"spec": {"template": {"metadata": {"annotations": {"lab/fails": fails}}}}}
     lab.kubectl("patch", "replicaset", "frail", "--type=merge", "-p", json.dumps(change))
 

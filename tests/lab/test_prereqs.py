@@ -1,4 +1,4 @@
-"""What k3s needs in a container: named where only Proxmox can give it, put in place where it can be had from inside."""
+"""Prerequisites of k3s in a container: named if only Proxmox can provide them, installed if possible from inside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PREREQS = "ensure-worker-prereqs"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """Two workers as new containers are, Debian 13 and Rocky 10 by their names."""
+    """Two workers in new containers, named Debian 13 and Rocky 10."""
     for lab in lab_with(
         tmp_path_factory.mktemp("lab"), "--controllers", "0", "--workers", "2", "--empty", "all", "--time-factor", "10"
     ):

@@ -1,4 +1,4 @@
-"""What stops an upgrade before it begins: by name, with nothing changed."""
+"""What stops an upgrade before it starts: by name, with nothing changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from conftest import Lab
 
 @pytest.fixture(autouse=True)
 def untouched(lab: Lab):
-    """Whatever a test does, the cluster is afterwards what it was before."""
+    """After each test the cluster is unchanged."""
     before = (lab.versions(), lab.cordoned(), [lab.installation(vmid) for vmid in (101, 111, 112)])
     yield
     lab("fault", "clear")

@@ -1,4 +1,4 @@
-"""Backups restored in the lab: what is lost is said before, what is there afterwards is what was there then."""
+"""Backups restored in the lab: the loss is shown before, and the objects afterwards are those of the backup."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def three(two_hosts: Lab) -> Lab:
 
 
 def members(lab: Lab) -> list[str]:
-    """The servers that vote, as etcd's Nodes say."""
+    """The voters, by the conditions of their Nodes."""
     voting = []
     for name, node in lab.nodes().items():
         conditions = {it["type"]: it["status"] for it in node["status"]["conditions"]}
@@ -102,7 +102,7 @@ CONTROLLERS = [f"k3s-controller-{number}" for number in (1, 2, 3)]
 
 
 def assert_all_vote(lab: Lab) -> None:
-    """A Node tells of its member some seconds after etcd has made it a voter."""
+    """A Node shows its member as a voter some seconds after etcd does."""
     lab.wait_until("all members voting", lambda: members(lab) == CONTROLLERS)
 
 
@@ -171,7 +171,7 @@ def test_resumes_after_a_failed_reset_without_old_data(three: Lab) -> None:
 
 
 def test_restores_after_everything_is_lost(three: Lab) -> None:
-    """Every server has lost all that k3s keeps; what is left is how it was installed."""
+    """Every server has lost the data of k3s; only its installation is left."""
     name = take(three)
     for vmid, host in SERVERS.items():
         three.inside(vmid, "systemctl stop k3s && rm -rf /var/lib/rancher/k3s/server /etc/rancher/node", host)

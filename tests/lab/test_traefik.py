@@ -1,4 +1,4 @@
-"""Traefik's objects have lost their owner: what is refused, and that no route is lost, whatever fails or is killed."""
+"""Traefik's objects have no owner: refusals, and that no route is lost, whatever fails or is killed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OWNER = "meta.helm.sh/release-name"
 
 @pytest.fixture(autouse=True)
 def routes(lab: Lab):
-    """What must be there afterwards, whatever a test does."""
+    """What must exist after each test."""
     lab.wait_until("the definitions", lambda: DEFINITION in lab.kubectl("get", "crd", "-o", "name"))
     lab.kubectl("apply", "--validate=false", "-f", "-", stdin=(FILES / "resources.yaml").read_text())
     yield
@@ -49,7 +49,7 @@ def configs(lab: Lab) -> list[dict]:
 
 
 def guards(lab: Lab) -> list[str]:
-    """The charts whose policy is ours for the time being."""
+    """The charts that have our failure policy."""
     return [one["metadata"]["name"] for one in configs(lab) if "homelab.k3s/helm-adopt" in json.dumps(one["metadata"])]
 
 
@@ -60,7 +60,7 @@ def assert_right(lab: Lab) -> None:
 
 
 def release(lab: Lab, namespace: str, name: str) -> None:
-    """A release of somebody else's, as Helm keeps it."""
+    """A foreign release, as Helm stores it."""
     lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps({
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace},
     }))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Three controllers with etcd on two Proxmox hosts: what is lost with a host, and what quorum forbids."""
+"""Three controllers with etcd on two Proxmox hosts: the loss of a host, and what quorum forbids."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ spec:
 
 
 def test_reports_a_proxmox_host_lost_during_a_drain(two_hosts: Lab) -> None:
-    """The node's own host is gone: the run ends for all, and the cordon is undone through a controller elsewhere."""
+    """The node's Proxmox host is lost: the run ends for all, and a controller on another host removes the cordon."""
     lab = two_hosts
     version = lab.offer_next()
     lab.kubectl("apply", "--validate=false", "-f", "-", stdin=PINNED)

@@ -1,4 +1,4 @@
-"""Playbooks against inventories whose hosts nobody can reach: whatever is refused here is refused before anything is asked."""
+"""Playbooks with unreachable hosts: what is refused here is refused before any host is contacted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOKS = sorted(path.stem.removeprefix("playbook-") for path in (ROOT / "playbooks").glob("playbook-*.yaml"))
 CHECK = "Check the inventory, the limit and the variables"
-# A run that goes on to ask a host fails there at once, and its second task is seen.
+# A run that contacts a host fails there at once, and its second task is printed.
 SOUND = """
 [pve]
 pve1 ansible_host=192.0.2.11 ansible_ssh_executable=/bin/false
@@ -37,18 +37,18 @@ class Run:
 
     @property
     def words(self) -> str:
-        """What was said, without the line breaks that Ansible makes."""
+        """The output, without Ansible's line breaks."""
         return " ".join(self.text.split())
 
     def assert_refused_with(self, *words: str) -> None:
-        """Said by the check at the head, with nothing after it."""
+        """Refused by the first check, with no task after it."""
         assert self.status == 2, self.text
         assert set(re.findall(r"^TASK \[(.*?)\]", self.text, re.MULTILINE)) == {CHECK}, self.text
         for word in words:
             assert word in self.words, f"{word!r} is not in:\n{self.text}"
 
     def assert_begun(self) -> None:
-        """The check was passed; the next task is that of the playbook itself."""
+        """The check has passed; the next task is one of the playbook."""
         assert len(re.findall(r"^TASK \[(.*?)\]", self.text, re.MULTILINE)) > 1, self.text
         assert "does not begin" not in self.text, self.text
 
@@ -66,7 +66,7 @@ def play(playbook: str, inventory: Path, *arguments: str) -> Run:
 
 
 def together(runs: Iterable[Callable[[], Run]]) -> list[Run]:
-    """Most of a run is the start of Ansible: several at once take less time."""
+    """Most of a run is the start of Ansible: parallel runs take less time."""
     with ThreadPoolExecutor(max(2, os.cpu_count() or 2)) as pool:
         return list(pool.map(lambda run: run(), runs))
 

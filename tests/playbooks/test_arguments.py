@@ -1,4 +1,4 @@
-"""The arguments of modules that several playbooks use are in one place, and every play takes them from there."""
+"""Modules that several playbooks use have their arguments defined once, and every play uses those."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAYS = [
 
 
 def tasks_of(items: list[dict]) -> list[dict]:
-    """All tasks, those of blocks too."""
+    """All tasks, also those in blocks."""
     found = []
     for item in items:
         found.append(item)
@@ -34,7 +34,7 @@ def task_files() -> dict[str, list[dict]]:
 
 
 def used_by(play: dict, files: dict[str, list[dict]]) -> set[str]:
-    """The modules that a play may come to, through all files that it imports or includes."""
+    """The modules that a play may run, through all files that it imports or includes."""
     modules: set[str] = set()
     waiting, seen = tasks_of(play.get("tasks", [])), set()
     while waiting:
@@ -71,7 +71,7 @@ def test_every_play_uses_the_shared_arguments() -> None:
 
 
 def test_every_installation_uses_the_shared_arguments() -> None:
-    """So each of binary_path, images_path and script_path reaches every installation, without a network in the container."""
+    """So binary_path, images_path and script_path reach every installation, for containers without a network."""
     for name, tasks in task_files().items():
         for task in tasks:
             own = set(task.get("homelab.k3s.k3s_install") or {}) - {"state", "version", "args", "run_id", "vmid", "node_name", "role"}

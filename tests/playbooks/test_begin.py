@@ -1,4 +1,4 @@
-"""What stops every playbook before it begins. How each fault is worded: modules/run_check/tests/cases.yml."""
+"""What stops every playbook before it starts. The words of each fault: modules/run_check/tests/cases.yml."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_suggested_lines_can_be_copied(all_at_once) -> None:
 
 
 def test_refuses_a_missing_workers_group_where_needed(tmp_path: Path) -> None:
-    """A cluster may be one server; what is about workers says what is missing."""
+    """A cluster may be one server; playbooks for workers report the missing group."""
     inventory = tmp_path / "hosts.ini"
     lines = [line for line in SOUND.splitlines() if not line.startswith("w") and line not in ("[k3s_workers]", "k3s_workers")]
     inventory.write_text("\n".join(lines) + "\n")
@@ -102,7 +102,7 @@ def test_reports_faults_of_nodes_in_every_inventory_format(tmp_path: Path, sound
 
 
 def test_refuses_an_unreadable_inventory(tmp_path: Path) -> None:
-    """Ansible would go on with what it has read so far: up to a group that is its own grandchild, or nothing at all."""
+    """Ansible would continue with what it has read so far: up to a group that is its own grandchild, or nothing at all."""
     cycle = tmp_path / "hosts.ini"
     cycle.write_text(SOUND + "[k3s_workers:children]\nk3s_cluster\n")
     runs = together(partial(play, "check-k3s-cluster-health", inventory) for inventory in (cycle, tmp_path / "none.ini"))
@@ -119,7 +119,7 @@ def test_refuses_a_missing_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_checks_the_variables_of_the_inventory(sound: Path) -> None:
-    """Names without the prefix are not judged, nor are those that k3s_own_variables lists."""
+    """Names without the prefix are not checked, nor are those in k3s_own_variables."""
     sound.with_name("group_vars").mkdir()
     sound.with_name("group_vars").joinpath("all.yaml").write_text(
         yaml.safe_dump(
@@ -145,7 +145,7 @@ def test_checks_the_variables_of_the_inventory(sound: Path) -> None:
 
 
 def test_accepts_a_valid_inventory(sound: Path) -> None:
-    """Also under a limit that has a meaning, and with -e as people give it."""
+    """Also with a valid limit, and with -e as operators write it."""
     given = ["-e", "k3s_drain_force=yes k3s_drain_timeout=5 k3s_prereqs_allow=nesting,kmsg k3s_drain_grace_period=''"]
     pairs = ["-e", '{"k3s_upgrade_canary_pairs": [{"old": "w1", "new": "w2"}]}', "-e", "@k3s/vars/major-upgrade/rocky10.yaml"]
     runs = together(

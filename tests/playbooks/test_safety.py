@@ -1,4 +1,4 @@
-"""The page that says what happens names the tests that say so."""
+"""safety.md names existing tests."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ ALLOWED = (
     r"in place\b",
     r"_place\b",
     r"known_bad|\bunknown\b",
-    r"is not a failover|is not a backup",
+    r"is no failover|is no backup",
     # Messages of modules, their results, and variables.
     r"`[^`]*`",
     r"\bk3s_\w+(\.\w+)*",
@@ -63,7 +63,7 @@ SPECIFICATION = ROOT / "roles/k3s/meta/argument_specs.yml"
 
 
 def names(items: object) -> Iterator[str]:
-    """The names of plays and tasks, those of blocks too."""
+    """The names of plays and tasks, also those in blocks."""
     for item in items if isinstance(items, list) else []:
         if isinstance(item, dict) and "name" in item:
             yield str(item["name"])
