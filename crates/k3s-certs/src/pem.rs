@@ -151,8 +151,8 @@ mod tests {
             (String::new(), "a.crt: it is empty"),
             (" \n\n".to_owned(), "a.crt: it is empty"),
             ("server: https://127.0.0.1".to_owned(), "a.crt: it is not PEM"),
-            (pem[..middle].to_owned(), "a.crt: block 1 is cut off"),
-            (format!("{pem}{}", &pem[..middle]), "a.crt: block 2 is cut off"),
+            (pem[..middle].to_owned(), "a.crt: block 1 is truncated"),
+            (format!("{pem}{}", &pem[..middle]), "a.crt: block 2 is truncated"),
             (pem.replace('M', "?"), "a.crt: block 1 is not base64"),
             (
                 format!("{pem}garbage"),

@@ -78,7 +78,7 @@ mod tests {
             "{message}"
         );
         assert!(
-            message.contains("; and 3 more. Next: look at what is named"),
+            message.contains("; and 3 more. Next: run `kubectl describe` on what is named"),
             "{message}"
         );
     }

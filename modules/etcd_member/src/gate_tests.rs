@@ -131,7 +131,7 @@ fn a_voter_can_be_lost_while_every_other_one_is_healthy() {
     // Five voters would bear it, but one that is down already is a reason to stop.
     refused(
         can_lose("n2", 5, |seen| stop(&mut seen.members[4])),
-        "Of 5 voters 4 are healthy, and 3 have to be; mend that first",
+        "Of 5 voters 4 are healthy, and 3 have to be; fix that first",
     );
     let wedged =
         |seen: &mut Cluster| seen.members[2].fault = Some("reading through it: no answer".to_owned());

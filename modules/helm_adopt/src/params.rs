@@ -230,8 +230,14 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_its_option() {
         let cases = [
-            (json!({"release": "a/b"}), "release: \"a/b\" is not a name"),
-            (json!({"namespace": "../x"}), "namespace: \"../x\" is not a name"),
+            (
+                json!({"release": "a/b"}),
+                "release: \"a/b\" is not a Kubernetes name",
+            ),
+            (
+                json!({"namespace": "../x"}),
+                "namespace: \"../x\" is not a Kubernetes name",
+            ),
             (
                 json!({"resources": ["Pod/x"]}),
                 "resources: \"Pod/x\" is not Kind/name",

@@ -348,7 +348,7 @@ fn a_job_at_work_is_told() {
     let warnings = plan(&params(json!({})), &state(right(), "running", "deployed"))
         .unwrap()
         .warnings;
-    assert!(warnings[0].contains("is at work"), "{warnings:?}");
+    assert!(warnings[0].contains("is running"), "{warnings:?}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             ".client-certificate-data: it is not base64",
         ),
         (with("\"\"", &key), ": there is no client certificate"),
-        (with(&cut, &key), ".client-certificate-data: block 1 is cut off"),
+        (with(&cut, &key), ".client-certificate-data: block 1 is truncated"),
         (
             with(&data("hello"), &key),
             ".client-certificate-data: it is not PEM",

@@ -113,7 +113,7 @@ fn doubts_are_refused_and_renewed_by_force() {
             early,
             "is not valid before 2026-01-03T00:00:00Z, and it is 2026-01-01T00:00:0",
         ),
-        (cut, "client-controller.crt: block 1 is cut off"),
+        (cut, "client-controller.crt: block 1 is truncated"),
     ] {
         let node = Node::server(200);
         node.put(&format!("{DATA}/server/tls/client-controller.crt"), &content);
