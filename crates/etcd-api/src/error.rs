@@ -26,7 +26,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Etcd { message, .. } => f.write_str(message),
-            Self::Connection(what) => write!(f, "speaking to etcd: {what}"),
+            Self::Connection(what) => write!(f, "talking to etcd: {what}"),
             Self::TimedOut(limit) => write!(f, "waiting for etcd: no answer within {limit:?}"),
             Self::Compacted { oldest } => {
                 write!(f, "watching etcd: the history before revision {oldest} is gone")

@@ -115,7 +115,7 @@ impl<H: Host> Host for InContainer<H> {
             let noise = match self.attempt(command)? {
                 Seen::Ended(output) => return Ok(output),
                 Seen::ProgramMissing => {
-                    let detail = format!("there is no program {} that could be run", command.program());
+                    let detail = format!("there is no program {} that can be run", command.program());
                     return Err(self.failure(Kind::CommandNotFound, detail));
                 }
                 Seen::FolderMissing => {
@@ -127,7 +127,7 @@ impl<H: Host> Host for InContainer<H> {
                 }
                 Seen::Cut(output) => {
                     let detail = format!(
-                        "{} was cut off: the container stopped, or pct was ended",
+                        "{} was interrupted: the container stopped, or pct was ended",
                         command.program()
                     );
                     return Err(Failure::new(Kind::AttachFailed, self.place(), detail)

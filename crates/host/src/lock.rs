@@ -79,7 +79,7 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
         let mut holder = String::new();
         let _ = file.read_to_string(&mut holder);
         bail!(
-            "{}: another module is at work ({}); waited {} s for it. It may be left from a run that was killed: let it end, or raise lock_timeout",
+            "{}: another module is running ({}); waited {} s for it. It may be left from a run that was killed: let it end, or raise lock_timeout",
             host.place(),
             holder.trim(),
             request.limit.as_secs()

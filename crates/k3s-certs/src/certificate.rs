@@ -110,7 +110,8 @@ impl Certificate {
 }
 
 fn parse(der: &[u8]) -> Result<X509Certificate<'_>> {
-    let (rest, parsed) = parse_x509_certificate(der).map_err(|_| anyhow!("it is no X.509 certificate"))?;
+    let (rest, parsed) =
+        parse_x509_certificate(der).map_err(|_| anyhow!("it is not an X.509 certificate"))?;
     ensure!(rest.is_empty(), "{} bytes follow the certificate", rest.len());
     Ok(parsed)
 }

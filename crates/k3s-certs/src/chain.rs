@@ -19,7 +19,7 @@ impl Certificate {
             );
         }
         if !issuer.is_ca {
-            bail!("{} is no authority and may sign nothing", issuer.subject);
+            bail!("{} is not an authority and may sign nothing", issuer.subject);
         }
         own.verify_signature(Some(other.public_key())).map_err(|error| {
             let reason = match error {
@@ -48,7 +48,7 @@ pub fn chains_to(chain: &[Certificate], authorities: &[Certificate]) -> Result<(
     }
     if chain.len() > LONGEST {
         bail!(
-            "the chain of {} has {} certificates: at most {LONGEST} are looked at",
+            "the chain of {} has {} certificates: at most {LONGEST} are checked",
             leaf.subject,
             chain.len()
         );
@@ -174,7 +174,7 @@ mod tests {
         let (parent, child) = (read(&leaf.pem), read(&authority.pem));
         assert!(child[0].signed_by(&parent[0]).is_err());
         let below = Authority::like(&Leaf::new("leaf")).sign(&Leaf::new("x"));
-        assert!(refused(&below.pem, &leaf.pem).contains("is no authority and may sign nothing"));
+        assert!(refused(&below.pem, &leaf.pem).contains("is not an authority and may sign nothing"));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl All {
             }
             all.line(line).context("the node's answer is mixed up")?;
         }
-        bail!("the node's answer has no end: it was cut off")
+        bail!("the node's answer has no end: it was truncated")
     }
 
     fn line(&mut self, line: &str) -> Result<()> {
@@ -69,7 +69,7 @@ impl All {
         else {
             bail!("a line has not three words");
         };
-        let decoded = |word: &str| STANDARD.decode(word).context("a word is no base64");
+        let decoded = |word: &str| STANDARD.decode(word).context("a word is not base64");
         let file = String::from_utf8_lossy(&decoded(path)?).into_owned();
         let content = decoded(content)?;
         match kind {
@@ -80,7 +80,7 @@ impl All {
             "large" => self.fault(file, "it has more than 1 MiB, which no file of certificates has"),
             "more" => self.fault(
                 file,
-                "there are more than 500 files with certificates in this folder: the rest was not looked at",
+                "there are more than 500 files with certificates in this folder: the rest was not checked",
             ),
             field => {
                 let value = String::from_utf8_lossy(&content).into_owned();
@@ -226,14 +226,14 @@ mod tests {
             [
                 "/a.crt it is empty",
                 "/b.crt it holds a private key where a certificate is expected",
-                "/k3s.yaml client-certificate-data: it is no base64",
-                "/k3s.yaml client-certificate-data: it is no PEM: there is no BEGIN line in it",
+                "/k3s.yaml client-certificate-data: it is not base64",
+                "/k3s.yaml client-certificate-data: it is not PEM: there is no BEGIN line in it",
                 "/dynamic-cert.json tls.crt: it is empty",
                 "/c.crt there is no such file",
                 "/d.crt it cannot be read",
                 "/dev/zero it is not a regular file",
                 "/f.crt it has more than 1 MiB, which no file of certificates has",
-                "/e there are more than 500 files with certificates in this folder: the rest was not looked at",
+                "/e there are more than 500 files with certificates in this folder: the rest was not checked",
             ]
         );
     }

@@ -49,7 +49,7 @@ pub fn base64(text: &str, from: &str) -> Result<Vec<u8>> {
     ensure!(!text.is_empty(), "{from}: it is empty");
     // The decoder's own words would repeat a byte of what may be a key.
     let decoded = STANDARD.decode(text);
-    decoded.ok().with_context(|| format!("{from}: it is no base64"))
+    decoded.ok().with_context(|| format!("{from}: it is not base64"))
 }
 
 /// All blocks of a PEM file; at least one.
@@ -77,10 +77,10 @@ pub(crate) fn blocks(bytes: &[u8], from: &str) -> Result<Vec<Pem>> {
             }
             Err(PEMError::MissingHeader) => break,
             Err(PEMError::IncompletePEM) => {
-                bail!("{from}: block {number} is cut off: its END line is missing")
+                bail!("{from}: block {number} is truncated: its END line is missing")
             }
             Err(PEMError::Base64DecodeError) => {
-                bail!("{from}: block {number} is no base64 between its lines")
+                bail!("{from}: block {number} is not base64 between its lines")
             }
             Err(_) => {
                 bail!("{from}: block {number} has a BEGIN line that is none, or bytes that are no text")
@@ -89,7 +89,7 @@ pub(crate) fn blocks(bytes: &[u8], from: &str) -> Result<Vec<Pem>> {
     }
     ensure!(
         !blocks.is_empty(),
-        "{from}: it is no PEM: there is no BEGIN line in it"
+        "{from}: it is not PEM: there is no BEGIN line in it"
     );
     let left = rest.trim_ascii().len();
     ensure!(left == 0, "{from}: {left} bytes after its last block are no PEM");
@@ -150,10 +150,10 @@ mod tests {
         let cases: [(String, &str); 11] = [
             (String::new(), "a.crt: it is empty"),
             (" \n\n".to_owned(), "a.crt: it is empty"),
-            ("server: https://127.0.0.1".to_owned(), "a.crt: it is no PEM"),
+            ("server: https://127.0.0.1".to_owned(), "a.crt: it is not PEM"),
             (pem[..middle].to_owned(), "a.crt: block 1 is cut off"),
             (format!("{pem}{}", &pem[..middle]), "a.crt: block 2 is cut off"),
-            (pem.replace('M', "?"), "a.crt: block 1 is no base64"),
+            (pem.replace('M', "?"), "a.crt: block 1 is not base64"),
             (
                 format!("{pem}garbage"),
                 "a.crt: 7 bytes after its last block are no PEM",
@@ -168,7 +168,7 @@ mod tests {
             ),
             (
                 no_certificate.to_owned(),
-                "a.crt: certificate 1 of 1: it is no X.509 certificate",
+                "a.crt: certificate 1 of 1: it is not an X.509 certificate",
             ),
             (
                 glued,
@@ -191,7 +191,7 @@ mod tests {
             base64("%%%", "users[a].user.client-certificate-data")
                 .unwrap_err()
                 .to_string(),
-            "users[a].user.client-certificate-data: it is no base64"
+            "users[a].user.client-certificate-data: it is not base64"
         );
         assert!(base64(" ", "x").unwrap_err().to_string().contains("empty"));
         assert!(base64(&"A".repeat(2 * LIMIT + 4), "x").is_err());

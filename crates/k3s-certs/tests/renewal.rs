@@ -221,7 +221,7 @@ fn an_old_kubeconfig_is_not_taken_for_the_new_one() {
     let stale = node.text(KUBECONFIG);
     let error = renew(&node, true).unwrap_err();
     assert!(
-        error.contains("has not written /etc/rancher/k3s/k3s.yaml anew yet"),
+        error.contains("has not rewritten /etc/rancher/k3s/k3s.yaml yet"),
         "{error}"
     );
     assert_eq!(node.text(KUBECONFIG), stale);

@@ -19,12 +19,12 @@ impl Facts {
     pub fn parse(mut bytes: &[u8]) -> Result<Self> {
         let mut frames = BTreeMap::new();
         while !bytes.is_empty() {
-            let (name, content, rest) = frame(bytes).context("the node's answer is cut off or mixed up")?;
+            let (name, content, rest) = frame(bytes).context("the node's answer is truncated or mixed up")?;
             frames.insert(name, content.to_vec());
             bytes = rest;
         }
         if frames.remove("end").is_none() {
-            bail!("the node's answer has no end: it was cut off");
+            bail!("the node's answer has no end: it was truncated");
         }
         let facts = Self { frames };
         if let Some(path) = facts.lossy("unreadable") {
@@ -115,7 +115,7 @@ impl Show {
         let program = Program::new(DEFAULT_BINARY).with("unit", unit);
         let output = host
             .run(&program.end("put show \"$(show \"$unit\")\"\nput end \"\"\n"))?
-            .succeed(&host.place(), &format!("looking at {unit}"))?;
+            .succeed(&host.place(), &format!("checking {unit}"))?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Ok(Self::of(&facts, unit))
     }

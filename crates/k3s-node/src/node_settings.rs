@@ -48,7 +48,7 @@ impl NodeSettings {
             let program = Program::new(binary).with("config", config);
             let output = host
                 .run(&program.end(&format!("{}put end \"\"\n", program::UNITS)))?
-                .succeed(&host.place(), "looking at how k3s is installed")?;
+                .succeed(&host.place(), "checking how k3s is installed")?;
             let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
             read(&facts, config).with_context(|| host.place())
         };
@@ -93,7 +93,7 @@ impl NodeSettings {
             config: Config::of(facts, config_path),
             config_files: config::files(facts, config_path),
             config_path: config_path.to_owned(),
-            hostname: facts.lossy("hostname").context("the node told no hostname")?,
+            hostname: facts.lossy("hostname").context("the node reported no hostname")?,
             machine_id: facts.lossy("machine-id"),
             node_id: facts.lossy("node-id"),
             units,

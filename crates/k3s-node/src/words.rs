@@ -78,7 +78,7 @@ fn escape(rest: &mut Chars) -> Result<char, String> {
         'u' => code(rest, "", 4, 16)?,
         'U' => code(rest, "", 8, 16)?,
         '0'..='3' => code(rest, &c.to_string(), 3, 8)?,
-        other => return Err(format!("\\{other} is no escape that systemd knows")),
+        other => return Err(format!("\\{other} is not an escape of systemd")),
     })
 }
 
@@ -92,7 +92,7 @@ fn code(rest: &mut Chars, begun: &str, length: usize, radix: u32) -> Result<char
     let number = u32::from_str_radix(&digits, radix).unwrap_or(0);
     char::from_u32(number)
         .filter(|c| *c != '\0')
-        .ok_or_else(|| format!("a numeric escape is no character ({digits})"))
+        .ok_or_else(|| format!("a numeric escape is not a character ({digits})"))
 }
 
 /// The words as the program gets them: `%%` is one `%`, `$$` one `$`, and variables are put in. One that stands alone

@@ -91,7 +91,7 @@ impl Selector {
 
 fn fault(term: &str) -> String {
     format!(
-        "{term:?} is no label selector: use key=value, key!=value, key in (a,b), key notin (a,b), key or !key, with commas between"
+        "{term:?} is not a label selector: use key=value, key!=value, key in (a,b), key notin (a,b), key or !key, with commas between"
     )
 }
 
@@ -215,7 +215,7 @@ mod tests {
             "app=$(x)",
         ] {
             let error = Selector::parse(bad).unwrap_err();
-            assert!(error.contains("is no label selector"), "{bad}: {error}");
+            assert!(error.contains("is not a label selector"), "{bad}: {error}");
         }
     }
 

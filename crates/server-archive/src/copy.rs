@@ -55,7 +55,7 @@ fn check(path: &Path) -> Result<Verified> {
     let compressed = path.extension().is_some_and(|extension| extension == "zip");
     ensure!(
         compressed || bytes % SECTOR == HASH as u64,
-        "the snapshot {} is cut off: {bytes} bytes are no whole number of pages",
+        "the snapshot {} is truncated: {bytes} bytes are not a multiple of the page size",
         path.display()
     );
     let (mut own, mut whole) = (Sha256::new(), Sha256::new());

@@ -60,7 +60,7 @@ fn walk(
     let mut token = Vec::new();
     for wanted in &manifest.files {
         let Some(entry) = entries.next() else {
-            bail!("the archive is cut off before {}", wanted.path)
+            bail!("the archive is truncated before {}", wanted.path)
         };
         let file = place(wanted)?;
         let copy = (wanted.path == TOKEN).then_some(&mut token);
@@ -80,7 +80,7 @@ fn manifest<R: Read>(first: Option<Result<tar::Entry<R>>>) -> Result<Manifest> {
     let size = first.header().size().unwrap_or(u64::MAX);
     ensure!(
         first.path_bytes().as_ref() == MANIFEST.as_bytes() && size <= LARGEST_MANIFEST,
-        "this is no archive of this collection: it does not begin with {MANIFEST}"
+        "this is not an archive of this collection: it does not begin with {MANIFEST}"
     );
     let manifest: Manifest =
         serde_json::from_reader(first).with_context(|| format!("reading {MANIFEST} in the archive"))?;
@@ -166,7 +166,7 @@ impl Write for Both<'_> {
 
 /// Opens an archive, which is a file and no link.
 pub(crate) fn open(path: &Path) -> Result<File> {
-    let about = fs::symlink_metadata(path).with_context(|| format!("looking at {}", path.display()))?;
-    ensure!(about.is_file(), "{} is no file", path.display());
+    let about = fs::symlink_metadata(path).with_context(|| format!("checking {}", path.display()))?;
+    ensure!(about.is_file(), "{} is not a file", path.display());
     File::open(path).with_context(|| format!("opening {}", path.display()))
 }

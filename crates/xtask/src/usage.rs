@@ -15,7 +15,7 @@ pub(crate) fn faults(place: &str, text: &str, known: &Known) -> Vec<String> {
         match Value::deserialize(document) {
             Ok(value) => walk(&value, known, &mut faults),
             Err(error) => {
-                faults.push(format!("is no YAML: {error}"));
+                faults.push(format!("is not YAML: {error}"));
                 break;
             }
         }
@@ -71,7 +71,7 @@ fn own_module(key: &str) -> Option<&str> {
 
 fn faults_of_use(module: &str, arguments: &Value, known: &Known) -> Vec<String> {
     let Some(options) = known.get(module) else {
-        return vec![format!("{COLLECTION}.{module} is no module")];
+        return vec![format!("{COLLECTION}.{module} is not a module")];
     };
     match arguments {
         Value::Mapping(given) => given
@@ -113,7 +113,7 @@ mod tests {
         );
         assert_eq!(
             found("- homelab.k3s.pct: {}"),
-            ["p.yml: homelab.k3s.pct is no module"]
+            ["p.yml: homelab.k3s.pct is not a module"]
         );
         assert_eq!(found("- homelab.k3s.pct_exec: vmid=1").len(), 1);
         assert!(found("module_defaults:\n  homelab.k3s.pct_exec: \"{{ k3s_arguments_pct_exec['homelab.k3s.pct_exec'] }}\"\n").is_empty());

@@ -52,7 +52,7 @@ const NO_TEXTS: [&str; 44] = [
 fn yaml(value: serde_json::Value) -> String {
     match value {
         Value::Object(entries) => to_yaml(&entries),
-        other => panic!("{other} is no configuration"),
+        other => panic!("{other} is not a configuration"),
     }
 }
 

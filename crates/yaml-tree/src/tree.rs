@@ -297,7 +297,7 @@ impl<'a> Reader<'a> {
             }
             let line = span.start.line();
             let Node::Scalar(key) = self.node(event, span, depth - 1)? else {
-                bail!("line {line}: a key that is no text");
+                bail!("line {line}: a key that is not text");
             };
             if !keys.insert(key.text.clone()) && !self.lenient {
                 bail!("line {line}: the key {:?} is there twice", key.text);
@@ -470,7 +470,7 @@ mod tests {
             ("a: 1\na: 2\n", "line 2: the key \"a\" is there twice"),
             ("a: 1\n---\nb: 2\n", "line 3: a second document"),
             ("a: !!str 1\n", "line 1: there is a tag"),
-            ("[a]: 1\n", "line 1: a key that is no text"),
+            ("[a]: 1\n", "line 1: a key that is not text"),
             ("a: *x\n", "line 1: "),
             ("a: &x [*x]\n", "line 1: "),
         ];

@@ -166,7 +166,7 @@ fn read(value: Value) -> Result<Baseline, String> {
         Value::String(text) if text.trim().is_empty() => return Ok(Baseline::default()),
         Value::String(text) => {
             let value: Value =
-                serde_json::from_str(&text).map_err(|error| fault(&format!("it is no JSON: {error}")))?;
+                serde_json::from_str(&text).map_err(|error| fault(&format!("it is not JSON: {error}")))?;
             return if value.is_string() {
                 Err(fault("it is a mere text"))
             } else {

@@ -194,7 +194,10 @@ fn check(options: &Options) -> Result<(), String> {
         return Err(format!("service: {name:?} cannot be the name of a systemd unit"));
     }
     if !options.data_dir.starts_with('/') {
-        return Err(format!("data_dir: {:?} is no whole path", options.data_dir));
+        return Err(format!(
+            "data_dir: {:?} is not an absolute path",
+            options.data_dir
+        ));
     }
     let limits = [
         ("interval", options.interval),

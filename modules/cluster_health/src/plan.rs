@@ -18,9 +18,9 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         return Ok(Plan::default());
     }
     let what = if health.verdicts.iter().any(|verdict| verdict.before > 0) {
-        "new trouble"
+        "new problems"
     } else {
-        "trouble"
+        "problems"
     };
     let waited = if params.wait.is_zero() {
         String::new()
@@ -33,12 +33,12 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         more => format!("; and {more} more"),
     };
     let next = if state.seen.api.version.is_some() {
-        "look at what is named with `kubectl describe`, and repair it; what you accept goes into `ignore` (the playbooks: k3s_health_ignore)"
+        "run `kubectl describe` on what is named, and repair it; add what you accept to `ignore` (the playbooks: k3s_health_ignore)"
     } else {
         "see there what `systemctl status` and `journalctl -u` say of k3s; nothing else is known of the cluster"
     };
     bail!(
-        "{}: looking at the cluster's health found {what}{waited}: {named}{more}. Next: {next}",
+        "{}: checking the cluster's health found {what}{waited}: {named}{more}. Next: {next}",
         state.seen.place
     )
 }
@@ -69,7 +69,7 @@ mod tests {
         let message = message(json!({}), seen);
         assert!(
             message.starts_with(
-                "container 101 on pve1: looking at the cluster's health found trouble: Pod space0/Deployment/web: NotReady: "
+                "container 101 on pve1: checking the cluster's health found problems: Pod space0/Deployment/web: NotReady: "
             ),
             "{message}"
         );
@@ -90,7 +90,7 @@ mod tests {
         let message = message(json!({}), seen);
         assert!(
             message.contains(
-                "found trouble: Node n0, n1, n10, n11, n2, n3, n4, n5, n6, n7 and 2 more: NotReady: it has no Ready condition: its kubelet has never reported. Next"
+                "found problems: Node n0, n1, n10, n11, n2, n3, n4, n5, n6, n7 and 2 more: NotReady: it has no Ready condition: its kubelet has never reported. Next"
             ),
             "{message}"
         );
@@ -105,7 +105,7 @@ mod tests {
         let message = message(json!({"baseline": baseline}), more);
         assert!(
             message.contains(
-                "found new trouble: Pod demo/Deployment/web: NotReady (2 of them, 1 before): web-1"
+                "found new problems: Pod demo/Deployment/web: NotReady (2 of them, 1 before): web-1"
             ),
             "{message}"
         );

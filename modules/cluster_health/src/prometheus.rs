@@ -45,7 +45,7 @@ pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
         .unwrap_or_default()
         .as_secs();
     let at = at.try_into().unwrap_or_default();
-    page.number("checked_timestamp_seconds", "When the cluster was looked at.", at);
+    page.number("checked_timestamp_seconds", "When the cluster was checked.", at);
     page.fact("healthy", "Whether nothing new is wrong.", health.is_healthy());
     page.fact("complete", "Whether all could be read.", seen.is_complete());
     page.fact(

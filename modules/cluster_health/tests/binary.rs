@@ -147,7 +147,7 @@ fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
     for (arguments, words) in [
         (json!({"fail_on": "always"}), "error, warning, never"),
         (json!({"wait": -1}), "wait"),
-        (json!({"baseline": "{"}), "baseline: it is no JSON"),
+        (json!({"baseline": "{"}), "baseline: it is not JSON"),
         (json!({"ignore": [{"namespaces": "demo"}]}), "namespaces"),
         (
             json!({"certificates": true}),

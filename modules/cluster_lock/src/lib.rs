@@ -63,7 +63,7 @@ impl Module for ClusterLock {
                 Ok(())
             })
         })?;
-        seen.context("the Lease was never looked at")
+        seen.context("the Lease was never read")
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {

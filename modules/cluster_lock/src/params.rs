@@ -109,8 +109,7 @@ impl TryFrom<Options> for Params {
             .or_else(|| options.controller.as_ref().map(of_the_process));
         let Some(run_id) = run_id else {
             return Err(
-                "run_id: is needed where the collection's action plugin does not tell which playbook runs"
-                    .to_owned(),
+                "run_id: is required where the collection's action plugin does not set it".to_owned(),
             );
         };
         if options.ttl < 60 {

@@ -68,7 +68,7 @@ pub(crate) fn decides(etcd: &Etcd) -> Result<(), String> {
 pub(crate) fn no_answer(etcd: &Etcd) -> String {
     match etcd {
         Etcd::Learner { name } => format!(
-            "the member here, {name}, is a learner that is not promoted yet, and etcd lets it tell nothing of the others; it becomes a voter by itself once it has caught up"
+            "the member here, {name}, is a learner that is not promoted yet, and etcd answers no questions about the others through it; it becomes a voter by itself once it has caught up"
         ),
         Etcd::Silent { why, .. } => {
             format!(
@@ -177,7 +177,7 @@ fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
     }
     if !problems.is_empty() {
         return Err(format!(
-            "k3s on {node} must not be stopped now: {}. {}; mend that first, then run the same again",
+            "k3s on {node} must not be stopped now: {}. {}; fix that first, then run the same again",
             problems.join("; "),
             numbers(cluster)
         ));

@@ -81,7 +81,7 @@ impl Module for EtcdMember {
                 Want::Absent { .. } => gate::decides(&state.seen.etcd),
             })
         })?;
-        let mut seen = seen.context("etcd was never looked at")?;
+        let mut seen = seen.context("etcd was never read")?;
         if let Want::Query {
             nodes_wait: Some(seconds),
             ..

@@ -115,12 +115,12 @@ impl TryFrom<Options> for Params {
 
     fn try_from(options: Options) -> Result<Self, String> {
         if !options.data_dir.starts_with('/') {
-            return Err(format!("data_dir: {} is no absolute path", options.data_dir));
+            return Err(format!("data_dir: {} is not an absolute path", options.data_dir));
         }
         let given = options.endpoint.as_ref();
         if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {
             return Err(format!(
-                "endpoint: {endpoint} does not begin with https://; k3s's etcd speaks nothing else"
+                "endpoint: {endpoint} does not begin with https://; k3s's etcd accepts nothing else"
             ));
         }
         if options.kubectl.is_empty() {

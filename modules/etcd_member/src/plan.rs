@@ -238,7 +238,7 @@ fn few_left(cluster: &Cluster, member: &Member) -> Vec<String> {
             Some("one voter is left: the cluster tolerates no failure until two more have joined".to_owned())
         }
         even if even % 2 == 0 => Some(format!(
-            "{even} voters are left: until another one has joined they bear no more failures than {} would",
+            "{even} voters are left: until another one has joined they tolerate no more failures than {} would",
             even - 1
         )),
         _ => None,

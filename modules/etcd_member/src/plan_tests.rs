@@ -31,7 +31,7 @@ fn third_is_down(seen: &mut Cluster) {
 }
 
 const TWO_LEFT: &str =
-    "2 voters are left: until another one has joined they bear no more failures than 1 would";
+    "2 voters are left: until another one has joined they tolerate no more failures than 1 would";
 
 #[test]
 fn a_dead_member_is_found_by_whatever_names_it() {

@@ -181,13 +181,13 @@ impl Cluster {
             return Some(fault.clone());
         }
         let Some(status) = &member.status else {
-            return Some("it tells no address for clients".to_owned());
+            return Some("it publishes no client URL".to_owned());
         };
         if status.id != member.id {
             return Some(format!("another member, {:x}, answers at its address", status.id));
         }
         if status.leader == 0 {
-            return Some("it knows of no leader".to_owned());
+            return Some("it has no leader".to_owned());
         }
         if self.leader() != Some(status.leader) {
             return Some(format!(
@@ -254,7 +254,7 @@ mod tests {
             member.status.as_mut().unwrap().leader = 0;
         }
         assert_eq!(seen.leader(), None);
-        assert_eq!(seen.trouble(&seen.members[0]).unwrap(), "it knows of no leader");
+        assert_eq!(seen.trouble(&seen.members[0]).unwrap(), "it has no leader");
     }
 
     #[test]
@@ -298,7 +298,7 @@ mod tests {
             [
                 "it has never started",
                 "asking for its status: refused",
-                "it tells no address for clients",
+                "it publishes no client URL",
                 "another member, ff, answers at its address",
                 "it has raised the alarm NOSPACE",
                 "reading through it: timed out",

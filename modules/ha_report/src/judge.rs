@@ -214,12 +214,12 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
     match voters {
         1 => found.warn(
             ETCD,
-            "one voter bears no failure: two more servers can join".to_owned(),
+            "one voter tolerates no failure: two more servers can join".to_owned(),
         ),
         even if even % 2 == 0 => found.warn(
             ETCD,
             format!(
-                "{even} voters bear no more failures than {} would: an odd number is better",
+                "{even} voters tolerate no more failures than {} would: an odd number is better",
                 even - 1
             ),
         ),
@@ -244,7 +244,7 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
             && size.saturating_mul(100) >= quota.saturating_mul(NEARLY_FULL)
         {
             let what = format!(
-                "the database of {} has {size} of {quota} bytes that it may have: at all of them etcd takes nothing more; a restart of k3s there defragments it, and --etcd-arg=quota-backend-bytes=… gives more room",
+                "the database of {} has {size} of {quota} bytes that it may have: at all of them etcd accepts no more writes; a restart of k3s there defragments it, and --etcd-arg=quota-backend-bytes=… raises the quota",
                 member.title()
             );
             found.warn(ETCD, what);

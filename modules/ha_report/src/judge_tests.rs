@@ -90,7 +90,7 @@ fn what_all_see_is_told_once() {
         learner,
         [
             "error etcd: n2-00000002 is a learner, not a voter yet",
-            "warning etcd: 2 voters bear no more failures than 1 would: an odd number is better",
+            "warning etcd: 2 voters tolerate no more failures than 1 would: an odd number is better",
         ]
     );
     assert_eq!(
@@ -162,11 +162,11 @@ fn few_and_even_voters_are_a_warning() {
     let of = |count: usize| words(&params(json!({"servers": servers(count)})), &apis(count));
     assert_eq!(
         of(1),
-        ["warning etcd: one voter bears no failure: two more servers can join"]
+        ["warning etcd: one voter tolerates no failure: two more servers can join"]
     );
     assert_eq!(
         of(4),
-        ["warning etcd: 4 voters bear no more failures than 3 would: an odd number is better"]
+        ["warning etcd: 4 voters tolerate no more failures than 3 would: an odd number is better"]
     );
     assert_eq!(of(5), [""; 0]);
 }

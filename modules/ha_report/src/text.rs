@@ -19,7 +19,9 @@ pub(crate) fn fault(findings: &[Finding]) -> Option<String> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    Some(format!("the servers of the cluster are not whole: {named}{more}"))
+    Some(format!(
+        "the servers of the cluster are not healthy: {named}{more}"
+    ))
 }
 
 pub(crate) fn lines(params: &Params, state: &State, findings: &[Finding]) -> Vec<String> {

@@ -107,7 +107,7 @@ fn retrigger(params: &Params, kubectl: &Kubectl, chart: &ReleaseId, journal: &mu
         "delete",
         &path,
         &body,
-        "removing the Job so that it is made anew",
+        "removing the Job so that it is recreated",
     )
     .map(|_| ())
 }
@@ -141,7 +141,7 @@ fn deployed(
                 .is_some_and(|job| ended(job) && job.policy() == "abort")
         {
             bail!(
-                "{}: the release of the chart {} is failed, and its Job was told to leave it so, since what it would do else deletes definitions with all their resources",
+                "{}: the release of the chart {} is failed, and its Job was set to leave it, since a reinstallation would delete definitions with all their resources",
                 kubectl.host.place(),
                 chart.id()
             );
@@ -222,7 +222,7 @@ pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
     });
     let guard = journal.guarded.as_ref().map(|chart| {
         format!(
-            "The HelmChartConfig {chart} keeps our failurePolicy, so that k3s deletes nothing meanwhile. Mend what failed (a release that is failed: helm rollback, or failure_policy: retry where k3s knows it), and run the same again, which puts it back"
+            "The HelmChartConfig {chart} keeps our failurePolicy, so that k3s deletes nothing meanwhile. Fix what failed (a release that is failed: helm rollback, or failure_policy: retry where k3s supports it), and run the same again, which puts it back"
         )
     });
     let left: Vec<String> = export.into_iter().chain(guard).collect();

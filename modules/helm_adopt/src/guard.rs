@@ -35,7 +35,9 @@ pub(crate) fn chart_of(kubectl: &Kubectl, chart: &ReleaseId) -> Result<Chart> {
         chart.namespace
     );
     let found = one(kubectl, &list, &chart.name)?;
-    found.with_context(|| format!("the HelmChart {chart} is gone meanwhile: k3s was told not to install it"))
+    found.with_context(|| {
+        format!("the HelmChart {chart} was removed meanwhile: k3s is configured not to install it")
+    })
 }
 
 /// What the controller would now do about a release that has failed.
@@ -91,7 +93,7 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
     journal.guarded = Some(chart.clone());
     if !follows(kubectl, chart, FOLLOWS, policy)? {
         bail!(
-            "{}: the Job of the chart {chart} was not made anew with failurePolicy {policy} within {} s: is k3s's controller of charts at work (disable-helm-controller)?",
+            "{}: the Job of the chart {chart} was not recreated with failurePolicy {policy} within {} s: does k3s's Helm controller run (disable-helm-controller)?",
             kubectl.host.place(),
             FOLLOWS.as_secs()
         );

@@ -95,8 +95,8 @@ struct Cluster {
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
     kubectl
-        .patiently("looking at the release", || look(params, &kubectl))
-        .with_context(|| format!("{}: looking at the release {}", host.place(), params.release))
+        .patiently("checking the release", || look(params, &kubectl))
+        .with_context(|| format!("{}: checking the release {}", host.place(), params.release))
 }
 
 fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {

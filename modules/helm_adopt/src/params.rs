@@ -117,7 +117,10 @@ impl TryFrom<Options> for Params {
         word("release", &options.release)?;
         word("namespace", &options.namespace)?;
         if !options.dest.starts_with('/') || options.dest.len() == 1 {
-            return Err(format!("dest: {} is no absolute path of a folder", options.dest));
+            return Err(format!(
+                "dest: {} is not an absolute path of a folder",
+                options.dest
+            ));
         }
         let positive = [
             ("export_max_mb", options.export_max_mb),
@@ -172,7 +175,7 @@ fn word(option: &str, text: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{option}: {text:?} is no name of Kubernetes: small letters, digits, - and ."
+        "{option}: {text:?} is not a Kubernetes name: small letters, digits, - and ."
     ))
 }
 
@@ -194,7 +197,7 @@ fn release(text: &str) -> Result<ReleaseId, String> {
         .split_once('/')
         .filter(|(namespace, name)| is_word(namespace) && is_word(name));
     let (namespace, name) =
-        parsed.ok_or_else(|| format!("take_from: {text:?} is no release: namespace/name is wanted"))?;
+        parsed.ok_or_else(|| format!("take_from: {text:?} is not a release: namespace/name is wanted"))?;
     Ok(ReleaseId {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -227,8 +230,8 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_its_option() {
         let cases = [
-            (json!({"release": "a/b"}), "release: \"a/b\" is no name"),
-            (json!({"namespace": "../x"}), "namespace: \"../x\" is no name"),
+            (json!({"release": "a/b"}), "release: \"a/b\" is not a name"),
+            (json!({"namespace": "../x"}), "namespace: \"../x\" is not a name"),
             (
                 json!({"resources": ["Pod/x"]}),
                 "resources: \"Pod/x\" is not Kind/name",
@@ -236,10 +239,10 @@ mod tests {
             (json!({"resources": ["IngressClass/a b"]}), "resources: "),
             (
                 json!({"take_from": ["traefik"]}),
-                "take_from: \"traefik\" is no release",
+                "take_from: \"traefik\" is not a release",
             ),
             (json!({"dest": "here"}), "dest: here is no absolute path"),
-            (json!({"dest": "/"}), "dest: / is no absolute path"),
+            (json!({"dest": "/"}), "dest: / is not an absolute path"),
             (json!({"export_max_mb": 0}), "export_max_mb: must be at least 1"),
             (json!({"timeout": 0}), "timeout: must be at least 1"),
             (

@@ -59,7 +59,7 @@ impl fmt::Display for Step {
             }
             Self::Adopt { wanted, release, .. } => write!(f, "make {wanted} the release {release}'s"),
             Self::Retrigger { chart, job } => {
-                write!(f, "have the Job {}/{job} made anew", chart.namespace)
+                write!(f, "have the Job {}/{job} recreated", chart.namespace)
             }
             Self::Await { chart, .. } => {
                 write!(
@@ -69,7 +69,7 @@ impl fmt::Display for Step {
             }
             Self::Unguard { chart } => write!(f, "put the HelmChartConfig {chart} back as it was"),
             Self::Settle { chart, .. } => {
-                write!(f, "see that the chart {chart} is still deployed and whole")
+                write!(f, "see that the chart {chart} is still deployed and complete")
             }
         }
     }
@@ -298,7 +298,7 @@ fn warnings(params: &Params, state: &State) -> Vec<String> {
     let running = state.job.as_ref().is_some_and(|job| job.word() == "running");
     if running && state.chart.is_some() {
         warnings.push(format!(
-            "the Job of the release {} is at work; if it fails, run this again",
+            "the Job of the release {} is running; if it fails, run this again",
             params.release
         ));
     }

@@ -155,10 +155,10 @@ fn each_step_has_its_sentence() {
             "export 1 objects and all resources of 1 definitions to /srv/x",
             "set failurePolicy retry in the HelmChartConfig kube-system/traefik-crd",
             "make CustomResourceDefinition ingressroutes.traefik.io the release kube-system/traefik-crd's",
-            "have the Job kube-system/helm-install-traefik-crd made anew",
+            "have the Job kube-system/helm-install-traefik-crd recreated",
             "wait until the chart kube-system/traefik-crd is deployed, and count what there is of it",
             "put the HelmChartConfig kube-system/traefik-crd back as it was",
-            "see that the chart kube-system/traefik-crd is still deployed and whole",
+            "see that the chart kube-system/traefik-crd is still deployed and complete",
         ]
     );
 }

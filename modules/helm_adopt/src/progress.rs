@@ -73,7 +73,7 @@ pub(crate) fn progress(
 pub(crate) fn idle(kubectl: &Kubectl, chart: &Chart, limit: Duration) -> Result<Option<Job>> {
     let waited = wait_until(kubectl.host, limit, LOOK_EVERY, || {
         Ok(match unless_passing(read_job(kubectl, chart))? {
-            Ok(Some(job)) if job.busy && !job.is_complete() => Err("Helm is at work".to_owned()),
+            Ok(Some(job)) if job.busy && !job.is_complete() => Err("Helm is running".to_owned()),
             other => other,
         })
     })?;

@@ -92,7 +92,7 @@ pub(crate) fn parse(secret: &serde_json::Value) -> Result<Release> {
     };
     let revision: Revision = serde_json::from_slice(&json)
         .ok()
-        .context("what is packed in it is no release of Helm 3")?;
+        .context("its content is not a release of Helm 3")?;
     Ok(Release {
         revision: revision.version,
         status: revision.info.status,
@@ -193,7 +193,7 @@ mod tests {
             ),
             (
                 json!({"data": {"release": STANDARD.encode(STANDARD.encode("s3cr3t"))}}),
-                "is no release of Helm 3",
+                "is not a release of Helm 3",
             ),
             (json!({"data": {"release": cut}}), "it cannot be unpacked"),
         ];

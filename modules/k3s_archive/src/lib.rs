@@ -143,7 +143,7 @@ impl Module for K3sArchive {
 fn look_at_folder(taking: &Taking, host: &dyn Host) -> Result<Dest> {
     let outside = host.outside();
     let argv = ["/bin/sh", "-c", &state::look_outside(), "sh", &taking.dest];
-    let looking = format!("looking at the folder {}", taking.dest);
+    let looking = format!("checking the folder {}", taking.dest);
     let output = outside
         .run(&Command::new(argv))?
         .succeed(&outside.place(), &looking)?;

@@ -124,7 +124,7 @@ fn taking(options: Options) -> Result<Taking, String> {
     }
     let node_name = needed("node_name", options.node_name)?;
     if node_name.is_empty() || !node_name.chars().all(|c| word(c) || c == '.') {
-        return Err(format!("node_name: {node_name:?} is no name of a node"));
+        return Err(format!("node_name: {node_name:?} is not a name of a node"));
     }
     let dest = needed("dest", options.dest)?;
     absolute("dest", &dest)?;
@@ -171,5 +171,5 @@ fn absolute(option: &str, path: &str) -> Result<(), String> {
     if path.starts_with('/') && path.len() > 1 {
         return Ok(());
     }
-    Err(format!("{option}: {path} is no absolute path"))
+    Err(format!("{option}: {path} is not an absolute path"))
 }

@@ -77,7 +77,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
             ),
             _ => Ok(Plan::default()),
         },
-        _ => bail!("this is a fault in the module: it looked at something else than it was asked for"),
+        _ => bail!("this is a fault in the module: it read something else than it was asked for"),
     }
 }
 
@@ -137,7 +137,7 @@ fn removals(taking: &Taking, old: &[String]) -> Vec<Step> {
 
 fn about(taking: &Taking, server: &Server) -> Result<About> {
     let version = server.version.as_ref().context(
-        "asking k3s for its version: it told none. A backup without it could not be judged at a restore",
+        "asking k3s for its version: it reported none. A restore has to know the version of the backup",
     )?;
     let now = OffsetDateTime::from(server.now).replace_nanosecond(0)?;
     Ok(About {

@@ -162,7 +162,7 @@ pub(crate) fn give_up(host: &dyn Host, journal: &mut Journal) -> Option<String> 
     let whole = journal
         .path
         .as_ref()
-        .map(|path| format!("The backup itself is whole: {path}"));
+        .map(|path| format!("The backup itself is complete: {path}"));
     if !faults.is_empty() {
         let left = faults.join("; ");
         let whole = whole.map_or_else(String::new, |whole| format!("{whole}. "));

@@ -63,7 +63,7 @@ pub(crate) fn see(host: &dyn Host, at: &Places, path: &str) -> Result<()> {
         let listed = list.items.iter().flatten().any(|one| one.is(file));
         Ok(listed.then_some(()).ok_or_else(|| "it is not in it".to_owned()))
     })?;
-    let what = format!("the snapshot {path}, which is saved and whole, to be in k3s's list");
+    let what = format!("the snapshot {path}, which is saved and complete, to be in k3s's list");
     waited.or_fail(host, &what)
 }
 

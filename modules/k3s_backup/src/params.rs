@@ -73,7 +73,7 @@ impl TryFrom<Options> for Params {
             .filter_map(|(option, path)| Some((option, path?)))
         {
             if !path.starts_with('/') {
-                return Err(format!("{option}: {path} is no absolute path"));
+                return Err(format!("{option}: {path} is not an absolute path"));
             }
         }
         if options.keep == 0 {

@@ -76,7 +76,7 @@ fn parse(content: &[u8]) -> Result<Config> {
     // JSON is YAML too. The parser's own message may repeat a piece of the file, so only its place is told.
     serde_yaml_ng::from_slice(content).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line());
-        anyhow!("it is no kubeconfig (the fault is in line {line})")
+        anyhow!("it is not a kubeconfig (the fault is in line {line})")
     })
 }
 
@@ -89,7 +89,7 @@ fn fields_of(all: &mut All, host: &dyn Host, path: &str, entry: &str, fields: &F
         match value {
             None | Some(Value::Null) => {}
             Some(Value::String(text)) => all.field(path, &format!("{entry}.{field}"), text),
-            Some(_) => all.fault(path, format!("{entry}.{field}: it is no text")),
+            Some(_) => all.fault(path, format!("{entry}.{field}: it is not text")),
         }
     }
     let by_path = [

@@ -155,7 +155,7 @@ impl Options {
         let named = named.filter_map(|(option, path)| Some((option, path.as_ref()?)));
         for (option, path) in named.chain(paths.map(|path| ("paths and kubeconfigs", path))) {
             if !path.starts_with('/') || path.contains('\n') {
-                return Err(format!("{option}: {path:?} is no absolute path"));
+                return Err(format!("{option}: {path:?} is not an absolute path"));
             }
         }
         for (option, days) in [("warn_days", self.warn_days), ("renew_before", self.renew_before)] {
@@ -171,9 +171,7 @@ impl Options {
             return Err("hosts: is for state: summary".to_owned());
         }
         if self.state == Wanted::Rotated && self.kubeconfigs.is_some() {
-            return Err(
-                "kubeconfigs: are looked at by state: listed; state: rotated renews a node".to_owned(),
-            );
+            return Err("kubeconfigs: are read with state: listed; state: rotated renews a node".to_owned());
         }
         for (option, given) in [("force", self.force), ("wait", !self.wait)] {
             if self.state != Wanted::Rotated && given {
@@ -210,7 +208,10 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
         for (options, told) in [
-            (json!({"data_dir": "x"}), "data_dir: \"x\" is no absolute path"),
+            (
+                json!({"data_dir": "x"}),
+                "data_dir: \"x\" is not an absolute path",
+            ),
             (json!({"kubeconfig": "k3s.yaml"}), "kubeconfig: "),
             (json!({"paths": ["/a", "b"]}), "paths and kubeconfigs: \"b\""),
             (

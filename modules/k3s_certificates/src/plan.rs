@@ -55,7 +55,7 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
     let doubts = doubts(state, &all);
     if steps.is_empty() && !doubts.is_empty() {
         bail!(
-            "{}. Nothing was done about it, since new certificates may not be what is missing: set the clock right or mend the files, or have them made anew with `force: true`",
+            "{}. Nothing was done about it, since new certificates may not be what is missing: correct the clock or repair the files, or have them recreated with `force: true`",
             doubts.join("; ")
         );
     }
@@ -156,7 +156,7 @@ pub(crate) fn left_over(params: &Params, state: &State, service: &Service) -> Op
     left.dedup();
     (!left.is_empty()).then(|| {
         format!(
-            "k3s was started anew, but left these as they were: {}. It may have stopped using a file at an upgrade: then remove it, or name it in `ignore`; else look with `journalctl -u {}`",
+            "k3s was restarted, but left these unchanged: {}. It may have stopped using a file at an upgrade: then remove it, or name it in `ignore`; else look with `journalctl -u {}`",
             left.join("; "),
             service.unit
         )

@@ -36,7 +36,7 @@ pub(crate) fn merge(params: &Params) -> Merged {
         if !params.nodes.iter().any(|node| node.host == *host) {
             merged.fault(
                 host,
-                "it was not looked at: Ansible could not reach it, or left it out",
+                "it was not checked: Ansible could not reach it, or left it out",
             );
         }
     }
@@ -47,9 +47,9 @@ pub(crate) fn merge(params: &Params) -> Merged {
 fn unseen(seen: &Seen) -> Option<String> {
     if seen.failed || seen.unreachable || seen.msg.is_some() {
         let why = seen.msg.as_deref().unwrap_or("it gave no reason");
-        return Some(format!("it could not be looked at: {why}"));
+        return Some(format!("it could not be checked: {why}"));
     }
-    (seen.skipped || seen.changed.is_none()).then(|| "it was not looked at".to_owned())
+    (seen.skipped || seen.changed.is_none()).then(|| "it was not checked".to_owned())
 }
 
 impl Merged {

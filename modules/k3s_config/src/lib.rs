@@ -57,7 +57,7 @@ impl Module for K3sConfig {
             .with("config_file", CONFIG)
             .with("registries_file", REGISTRIES)
             .end(&[UNITS, include_str!("programs/look.sh")].concat());
-        let doing = "looking at the configuration of k3s";
+        let doing = "checking the configuration of k3s";
         let output = host.run(&look)?.succeed(&host.place(), doing)?;
         Facts::parse(&output.stdout)
             .and_then(|facts| State::read(&facts, host.place()))

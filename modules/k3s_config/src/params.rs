@@ -97,7 +97,7 @@ impl TryFrom<Options> for Params {
         }
         if let Some(key) = config.iter().flat_map(Map::keys).find(|key| !is_flag(key)) {
             return Err(format!(
-                "config: {key:?} is no flag of k3s: they are written without the -- before them, such as write-kubeconfig-mode"
+                "config: {key:?} is not a flag of k3s: they are written without the -- before them, such as write-kubeconfig-mode"
             ));
         }
         if options.role == Some(Role::Agent)
@@ -162,7 +162,8 @@ fn altered_number(key: &str, value: &Value) -> Option<String> {
 
 fn registries(text: &str) -> Result<Registries, String> {
     // A parser's message may repeat what it could not read, and a password is in it.
-    let value: Value = serde_yaml_ng::from_str(text).map_err(|_| "registries: this is no YAML".to_owned())?;
+    let value: Value =
+        serde_yaml_ng::from_str(text).map_err(|_| "registries: this is not YAML".to_owned())?;
     let Some(keys) = value
         .as_object()
         .map(|map| map.keys().map(String::as_str).collect::<Vec<_>>())
@@ -209,7 +210,7 @@ mod tests {
             ),
             (
                 json!({"config": {"--disable": "traefik"}}),
-                "\"--disable\" is no flag",
+                "\"--disable\" is not a flag",
             ),
             (
                 json!({"role": "agent", "config": {"disable+": ["traefik"]}}),
@@ -240,7 +241,10 @@ mod tests {
                 json!({"config": {"node-label": ["a=b", 1e30]}}),
                 "config: node-label: 1e+30 is a number",
             ),
-            (json!({"registries": "a: [s3cr3t"}), "registries: this is no YAML"),
+            (
+                json!({"registries": "a: [s3cr3t"}),
+                "registries: this is not YAML",
+            ),
             (json!({"registries": "- a"}), "registries: a dictionary"),
             (
                 json!({"registries": "https://me:s3cr3t@mirror.example: {}"}),

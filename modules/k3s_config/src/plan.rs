@@ -136,7 +136,7 @@ fn left_alone(state: &State, differences: &[Difference]) -> Option<String> {
     let files: Vec<&str> = differences.iter().map(|difference| difference.file).collect();
     (!files.is_empty()).then(|| {
         format!(
-            "{}: k3s is installed, and {} is not what the inventory says (--diff shows it); it is left as it is, since the next start \
+            "{}: k3s is installed, and {} is not what the inventory says (--diff shows it); it is left unchanged, since the next start \
              of k3s would take it, whenever that is",
             state.place,
             files.join(" and ")

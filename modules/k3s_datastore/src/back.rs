@@ -53,7 +53,7 @@ fn served_for(before: &State) -> Option<u64> {
 
 fn stay(before: &State, seconds: u64) -> String {
     format!(
-        "k3s was told to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), mend that, and run the same again. SQLite as it was is in {}",
+        "k3s was set to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), fix that, and run the same again. SQLite as it was is in {}",
         seconds / 60,
         before.place,
         before.places.unit,

@@ -175,10 +175,10 @@ fn with_etcd<T>(
     let tls = Tls::of_k3s(server).context("reading etcd's certificates")?;
     etcd_api::block_on(async {
         let client = Client::new(endpoint, &tls, LIMIT)
-            .with_context(|| format!("preparing to speak to etcd at {endpoint}"))?;
+            .with_context(|| format!("preparing to connect to etcd at {endpoint}"))?;
         work(client).await
     })
-    .context("preparing to speak to etcd")?
+    .context("preparing to connect to etcd")?
 }
 
 async fn member(etcd: &Client) -> Result<Member> {

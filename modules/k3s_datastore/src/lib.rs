@@ -114,7 +114,7 @@ impl Module for K3sDatastore {
 fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
     let output = host
         .run(&script::gather(at, &params.dest))?
-        .succeed(&host.place(), "looking at k3s")?;
+        .succeed(&host.place(), "checking k3s")?;
     let now = host.now();
     let looked = state::Looked {
         place: host.place(),
@@ -127,7 +127,7 @@ fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
     };
     Facts::parse(&output.stdout)
         .and_then(|facts| State::read(&facts, looked))
-        .with_context(|| format!("{}: looking at k3s", host.place()))
+        .with_context(|| format!("{}: checking k3s", host.place()))
 }
 
 /// Whatever goes wrong here is a reason to leave the server alone, and told as one.

@@ -65,7 +65,7 @@ impl TryFrom<Options> for Params {
 
     fn try_from(options: Options) -> Result<Self, String> {
         if !options.dest.starts_with('/') {
-            return Err(format!("dest: {} is no absolute path", options.dest));
+            return Err(format!("dest: {} is not an absolute path", options.dest));
         }
         if options.timeout == 0 {
             return Err("timeout: k3s cannot be back in no time".to_owned());
@@ -73,7 +73,7 @@ impl TryFrom<Options> for Params {
         let given = options.etcd_endpoint.as_ref();
         if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {
             return Err(format!(
-                "etcd_endpoint: {endpoint} does not begin with https://, and k3s's etcd speaks nothing else"
+                "etcd_endpoint: {endpoint} does not begin with https://, and k3s's etcd accepts nothing else"
             ));
         }
         known_bad::check_names(&options.allow_known_bad)?;

@@ -161,8 +161,8 @@ fn interrupted(state: &State) -> Option<String> {
     let what = match road(state) {
         Road::Nothing | Road::Fresh => return None,
         Road::Again => "it had not begun to fill etcd, and is begun again",
-        Road::Heal => "it left an etcd that is not whole; SQLite is put back, and the migration begun again",
-        Road::Follow { .. } => "it is taken up where it was left",
+        Road::Heal => "it left an incomplete etcd; SQLite is restored, and the migration starts again",
+        Road::Follow { .. } => "it continues where it stopped",
     };
     Some(format!(
         "the migration of an earlier run ({run}) did not come to its end: {what}"

@@ -134,7 +134,7 @@ pub(crate) fn stopped(host: &dyn Host, places: &Places) -> Result<()> {
 fn look(host: &dyn Host, places: &Places) -> Result<Result<Look, String>> {
     match host.run(&script::look(places)) {
         Ok(output) => Look::parse(&output.stdout, &places.unit)
-            .with_context(|| format!("{}: looking at {}", host.place(), places.unit))
+            .with_context(|| format!("{}: checking {}", host.place(), places.unit))
             .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {

@@ -72,7 +72,7 @@ impl Record {
             serde_json::from_str(text).map_err(|error| format!("it is not readable ({error})"))?;
         if record.format != FORMAT {
             return Err(format!(
-                "it has format {}, and this module knows format {FORMAT}",
+                "it has format {}, and this module reads format {FORMAT}",
                 record.format
             ));
         }

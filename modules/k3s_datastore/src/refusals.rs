@@ -65,7 +65,7 @@ fn record(state: &State) -> Option<Refusal> {
         record::path()
     );
     let advice = format!(
-        "look at {0}/db: where k3s runs and state.db is there without etcd/member/wal, or the other way round, the record can be removed",
+        "check {0}/db: where k3s runs and state.db is there without etcd/member/wal, or the other way round, the record can be removed",
         state.places.server()
     );
     Some(Refusal::new("record", evidence, advice))
@@ -91,7 +91,7 @@ fn server(state: &State) -> Option<Refusal> {
         Err(why) => {
             let evidence = format!("{path} cannot be read: {why}");
             let advice =
-                "mend the unit, or run the install script once by hand with the right role and arguments";
+                "repair the unit, or run the install script once by hand with the right role and arguments";
             return Some(Refusal::new("unit", evidence, advice));
         }
     };
@@ -100,11 +100,11 @@ fn server(state: &State) -> Option<Refusal> {
 }
 
 fn config(state: &State) -> Option<Refusal> {
-    let evidence = format!("{} is no YAML dictionary", state.config_fault.as_ref()?);
+    let evidence = format!("{} is not a YAML dictionary", state.config_fault.as_ref()?);
     Some(Refusal::new(
         "config",
         evidence,
-        "k3s would not start with it: mend it first",
+        "k3s would not start with it: correct it first",
     ))
 }
 
@@ -113,7 +113,7 @@ fn external(state: &State) -> Refusal {
     Refusal::new(
         "external",
         format!("{} keeps its data outside, as {place} says", state.place),
-        "k3s moves only its own SQLite to embedded etcd; an external datastore serves several servers as it is",
+        "k3s moves only its own SQLite to embedded etcd; an external datastore already serves several servers",
     )
 }
 
@@ -161,7 +161,7 @@ fn api_not_ready(state: &State) -> Option<Refusal> {
     Some(Refusal::new(
         "api_not_ready",
         format!("{}: {said}", state.place),
-        "bring k3s up first; what fails now would fail again after the migration, and could not be told from it",
+        "bring k3s up first; what fails now would fail after the migration too, and would look like its fault",
     ))
 }
 
@@ -169,7 +169,7 @@ fn installed(state: &State) -> Result<&K3sVersion, Refusal> {
     state.installed.as_ref().ok_or_else(|| {
         Refusal::new(
             "version",
-            format!("{} does not tell its version", state.places.binary),
+            format!("{} does not report its version", state.places.binary),
             "see what `k3s --version` says there",
         )
     })
@@ -243,7 +243,7 @@ fn no_etcd(state: &State) -> Option<Refusal> {
     state.wishes.without_etcd.then(|| {
         Refusal::new(
             "no_etcd",
-            format!("{} is told disable-etcd", state.place),
+            format!("{} is configured with disable-etcd", state.place),
             "take it out: this server is to run etcd",
         )
     })
@@ -291,7 +291,7 @@ fn database(state: &State) -> Option<Refusal> {
     Some(Refusal::new(
         "database",
         evidence,
-        "what cannot be read cannot be moved: look at the database, or restore a backup of it, first",
+        "what cannot be read cannot be moved: check the database, or restore a backup of it, first",
     ))
 }
 

@@ -146,7 +146,7 @@ fn compare(params: &Params, host: &dyn Host, places: &Places, journal: &mut Jour
     let waited = wait_until(host, COMPARE_AGAIN, COMPARE_EVERY, || {
         unless_passing(ask_ourselves(host, &request, COMPARE_LIMIT, doing))
     })?;
-    let compared: Compared = waited.or_fail(host, "etcd to be held against the copy of SQLite")?;
+    let compared: Compared = waited.or_fail(host, "etcd to be compared with the copy of SQLite")?;
     let differences = differences(&compared);
     journal.compared = Some(compared);
     if !differences.is_empty() {

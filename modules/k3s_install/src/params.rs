@@ -42,7 +42,7 @@ impl LocalFile {
                 sha256: sha256.to_ascii_lowercase(),
             })),
             (Some(path), Some(_)) if !path.starts_with('/') => {
-                Err(format!("{option}_path: {path} is no absolute path"))
+                Err(format!("{option}_path: {path} is not an absolute path"))
             }
             (Some(_), Some(_)) => Err(format!("{option}_sha256: 64 hexadecimal digits were expected")),
             _ => Err(format!(
@@ -322,7 +322,7 @@ mod tests {
             ),
             (
                 json!({"binary_path": "k3s", "binary_sha256": "a".repeat(64)}),
-                "binary_path: k3s is no absolute path",
+                "binary_path: k3s is not an absolute path",
             ),
             (
                 json!({"binary_path": "/k3s", "binary_sha256": "a".repeat(64), "prefetch": false}),

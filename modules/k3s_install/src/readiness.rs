@@ -173,7 +173,7 @@ impl Look {
         match (self.etcd, node.voter) {
             (Etcd::None | Etcd::Voter, _) | (Etcd::Silent, Some(true)) => Ok(()),
             (Etcd::Silent, None) => Err("etcd's metrics do not say whether it is a voter".to_owned()),
-            _ => Err(format!("the etcd of node {name} is no voter yet")),
+            _ => Err(format!("the etcd of node {name} is not a voter yet")),
         }
     }
 
@@ -289,7 +289,7 @@ fn look(host: &dyn Host, wanted: &Readiness) -> Result<Result<Look, String>> {
     let unit = &wanted.setup.name;
     match host.run(&script::look(&wanted.places, &wanted.setup)) {
         Ok(output) => Look::parse(&output.stdout, unit)
-            .with_context(|| format!("looking at {unit} in {}", host.place()))
+            .with_context(|| format!("checking {unit} in {}", host.place()))
             .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {

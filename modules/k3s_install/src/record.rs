@@ -52,7 +52,7 @@ impl Record {
         let written: Written = serde_json::from_str(text).map_err(|_| "it is not readable".to_owned())?;
         if written.format != FORMAT {
             return Err(format!(
-                "it has format {}, and this module knows format {FORMAT}",
+                "it has format {}, and this module reads format {FORMAT}",
                 written.format
             ));
         }

@@ -57,7 +57,7 @@ fn record(state: &State) -> Option<Refusal> {
         return None;
     };
     let evidence = format!("there is an install record {}, but {why}", record::PATH);
-    let advice = "look into it: it holds unit and environment of an install that was cut off; where both files are as they should be, remove it";
+    let advice = "read it: it holds the unit and environment of an interrupted installation; if both files are correct, remove it";
     Some(Refusal::new("record", evidence, advice))
 }
 
@@ -139,7 +139,7 @@ fn replayable(state: &State) -> Option<Refusal> {
         "{} cannot be replayed: {why}",
         unit::path(&state.units[&role].name)
     );
-    let advice = "run the install script once by hand with the right role and arguments, or mend the unit";
+    let advice = "run the install script once by hand with the right role and arguments, or repair the unit";
     Some(Refusal::new("unit", evidence, advice))
 }
 
@@ -204,11 +204,11 @@ fn internal_ip(state: &State) -> Option<Refusal> {
 }
 
 fn config(state: &State) -> Option<Refusal> {
-    let evidence = format!("{} is no YAML dictionary", state.config_fault.as_ref()?);
+    let evidence = format!("{} is not a YAML dictionary", state.config_fault.as_ref()?);
     Some(Refusal::new(
         "config",
         evidence,
-        "k3s would not start with it: mend it first",
+        "k3s would not start with it: correct it first",
     ))
 }
 
@@ -220,7 +220,7 @@ fn operators_lines(state: &State, aim: &Aim) -> Option<Refusal> {
         // A line may be an Environment= with a token.
         let keys: Vec<&str> = lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(key, _)| key)).collect();
         let evidence = format!("{path} on {} has lines that the install script does not write: {}", state.place, keys.join(", "));
-        let advice = format!("the script writes the unit anew and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.name);
+        let advice = format!("the script rewrites the unit and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.name);
         Refusal::new("operators_lines", evidence, advice)
     })
 }

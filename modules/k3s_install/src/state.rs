@@ -143,7 +143,7 @@ impl State {
                 .lossy("api-version")
                 .and_then(|text| node::api_version(&text)),
         };
-        let hostname = facts.lossy("hostname").context("the node told no hostname")?;
+        let hostname = facts.lossy("hostname").context("the node reported no hostname")?;
         state.settle(&config, &hostname, facts.lossy("node-id").as_deref(), fresh);
         Ok(state)
     }

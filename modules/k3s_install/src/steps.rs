@@ -18,14 +18,14 @@ use std::time::{Duration, SystemTime};
 pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Places, ask: bool) -> Result<State> {
     let output = host
         .run(&script::gather(at, ask))?
-        .succeed(&host.place(), "looking at k3s")?;
-    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: looking at k3s", host.place()))?;
+        .succeed(&host.place(), "checking k3s")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: checking k3s", host.place()))?;
     let asked = Asked {
         place: host.place(),
         now: seconds(host),
         at: at.clone(),
     };
-    State::read(&facts, &asked, params.fresh()).with_context(|| format!("{}: looking at k3s", host.place()))
+    State::read(&facts, &asked, params.fresh()).with_context(|| format!("{}: checking k3s", host.place()))
 }
 
 fn seconds(host: &dyn Host) -> u64 {
@@ -62,7 +62,7 @@ fn local_script(outside: &dyn Host, path: &str) -> Result<String> {
     })?;
     String::from_utf8(content).map_err(|_| {
         anyhow!(
-            "{}: reading the install script {path}: it is no text",
+            "{}: reading the install script {path}: it is not text",
             outside.place()
         )
     })

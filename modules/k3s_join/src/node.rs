@@ -118,7 +118,7 @@ impl Node {
             .with("ca", joining.server.ca.trim_end());
         let output = host
             .run(&program.end(&format!("{UNITS}{LOOK}")))?
-            .succeed(&host.place(), "looking at the node that is to join")?;
+            .succeed(&host.place(), "checking the node that is to join")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Self::read(&facts, &at.config, joining).with_context(|| host.place())
     }

@@ -77,8 +77,8 @@ fn unit(node: &Node) -> Option<Refusal> {
 }
 
 fn config(node: &Node) -> Option<Refusal> {
-    let evidence = format!("{} is no YAML dictionary", node.config.fault.as_ref()?);
-    let advice = "k3s would not start with it: mend it first";
+    let evidence = format!("{} is not a YAML dictionary", node.config.fault.as_ref()?);
+    let advice = "k3s would not start with it: correct it first";
     Some(Refusal::new("config", evidence, advice))
 }
 
@@ -102,7 +102,7 @@ fn datastore(role: Role, joining: &Joining, node: &Node) -> Option<Refusal> {
         return None;
     }
     if let Some(own) = node.given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT") {
-        let evidence = format!("{} gives it a datastore of its own", own.place);
+        let evidence = format!("{} configures a datastore of its own for it", own.place);
         let advice = "a server that joins etcd has none: take that setting away";
         return Some(Refusal::new("external", evidence, advice));
     }

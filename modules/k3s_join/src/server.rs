@@ -84,7 +84,7 @@ impl Read {
                     .version
                     .as_ref()
                     .map(ToString::to_string)
-                    .context("its k3s does not tell its version")?,
+                    .context("its k3s does not report its version")?,
                 datastore: match settings.datastore(facts.lossy("wal").is_some()) {
                     Kept::Etcd | Kept::OfOtherServers => Datastore::Etcd,
                     Kept::Sqlite => Datastore::Sqlite,
@@ -111,7 +111,7 @@ pub(crate) fn password(token: &str) -> &str {
 fn own_url(facts: &Facts, port: &str) -> Result<String> {
     let node = facts.lossy("node");
     let Some(node) = node else {
-        bail!("its API does not tell its Node: it is not up, or runs without a kubelet (then give url)")
+        bail!("its API does not return its Node: it is not up, or runs without a kubelet (then give url)")
     };
     let node: Value = serde_json::from_str(&node).context("reading its Node as kubectl printed it")?;
     let addresses = node["status"]["addresses"].as_array();

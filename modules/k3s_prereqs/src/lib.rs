@@ -57,10 +57,10 @@ impl Module for K3sPrereqs {
         };
         let output = host
             .run(&gather(params))?
-            .succeed(&host.place(), "looking at what k3s needs")?;
+            .succeed(&host.place(), "checking what k3s needs")?;
         Facts::parse(&output.stdout)
             .and_then(|facts| State::read(&facts, params, host.place(), outside.place(), config))
-            .with_context(|| format!("{}: looking at what k3s needs", host.place()))
+            .with_context(|| format!("{}: checking what k3s needs", host.place()))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -123,7 +123,7 @@ fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]
     let missing = state.missing_packages(params);
     if !missing.is_empty() {
         bail!(
-            "{}: the package manager ended well, but {} is still not installed; look at what it says there by hand",
+            "{}: the package manager succeeded, but {} is still not installed; run it there by hand and read what it says",
             host.place(),
             missing.join(", ")
         );

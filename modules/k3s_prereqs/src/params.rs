@@ -96,7 +96,7 @@ impl TryFrom<Options> for Params {
 
     fn try_from(options: Options) -> Result<Self, String> {
         if let Some(name) = options.packages.iter().find(|name| !is_package(name)) {
-            return Err(format!("packages: {name:?} is no name of a package"));
+            return Err(format!("packages: {name:?} is not a name of a package"));
         }
         for (option, version) in [
             ("os_version", &options.os_version),
@@ -104,7 +104,7 @@ impl TryFrom<Options> for Params {
         ] {
             if let Some(version) = version.as_ref().filter(|version| numbers(version).is_none()) {
                 return Err(format!(
-                    "{option}: {version:?} is no version: numbers with points between them"
+                    "{option}: {version:?} is not a version: numbers with points between them"
                 ));
             }
         }
@@ -179,11 +179,11 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
         for (options, said) in [
-            (json!({"packages": ["-o"]}), "packages: \"-o\" is no name"),
+            (json!({"packages": ["-o"]}), "packages: \"-o\" is not a name"),
             (json!({"packages": ["a b"]}), "packages: \"a b\""),
             (
                 json!({"os_version": "trixie"}),
-                "os_version: \"trixie\" is no version",
+                "os_version: \"trixie\" is not a version",
             ),
             (json!({"min_kernel": ""}), "min_kernel"),
             (json!({"cgroup_version": 3}), "cgroup_version: 3"),

@@ -79,7 +79,7 @@ impl<'a> Verdict<'a> {
             let Answer { msg, server, .. } = &host.answer;
             match (server, msg) {
                 (None, msg) => {
-                    let why = msg.as_deref().unwrap_or("it could not be looked at");
+                    let why = msg.as_deref().unwrap_or("it could not be checked");
                     self.refuse(host, why);
                 }
                 (Some(server), _)

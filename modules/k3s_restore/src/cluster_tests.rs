@@ -240,7 +240,7 @@ fn what_would_not_work_is_refused_by_server() {
         (
             2,
             &[("config_fault", json!("/etc/rancher/k3s/config.yaml"))],
-            "n3: /etc/rancher/k3s/config.yaml is no YAML",
+            "n3: /etc/rancher/k3s/config.yaml is not YAML",
         ),
         (
             1,

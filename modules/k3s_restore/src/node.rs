@@ -41,7 +41,7 @@ pub(crate) fn look(host: &dyn Host, name: &str, patience: Duration) -> Result<No
     let (role, unit) = unit_of(&settings);
     let waited = wait_until(host, patience, LOOK_EVERY, || {
         let look = program(&settings).with("node", name).end(LOOK);
-        let output = host.run(&look)?.succeed(&host.place(), "looking at the node")?;
+        let output = host.run(&look)?.succeed(&host.place(), "checking the node")?;
         let missing = missing(&output.stdout, role, &unit, host.now()).with_context(|| host.place())?;
         Ok(missing.map_or(Ok(()), Err))
     })?;

@@ -147,7 +147,7 @@ fn wanted(options: Options) -> Result<Wanted, String> {
     };
     let archive = |value| match needed("archive", value)? {
         path if path.starts_with('/') => Ok(path),
-        path => Err(format!("archive: {path} is no absolute path")),
+        path => Err(format!("archive: {path} is not an absolute path")),
     };
     let backup = needed("backup", options.backup.clone());
     Ok(match options.state {

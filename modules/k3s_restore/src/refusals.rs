@@ -72,7 +72,7 @@ impl<'a> Verdict<'a> {
                     archive.k3s_version, archive.k3s_version
                 ),
             ),
-            (None, _) => self.refuse(host, "no k3s that tells its version is installed there"),
+            (None, _) => self.refuse(host, "no k3s that reports its version is installed there"),
         }
     }
 
@@ -87,7 +87,7 @@ impl<'a> Verdict<'a> {
             let place = seen.joins.as_deref().unwrap_or("cluster-init");
             self.refuse(
                 first,
-                &format!("the backup is of SQLite, and this server is told to run etcd ({place}): take that out of its configuration first"),
+                &format!("the backup is of SQLite, and this server is configured to run etcd ({place}): take that out of its configuration first"),
             );
         }
     }
@@ -143,7 +143,7 @@ impl<'a> Verdict<'a> {
         if let Some(path) = &seen.config_fault {
             self.refuse(
                 host,
-                &format!("{path} is no YAML dictionary: k3s would not start with it"),
+                &format!("{path} is not a YAML dictionary: k3s would not start with it"),
             );
         }
         if seen.node != host.node_name {

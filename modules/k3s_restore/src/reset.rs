@@ -91,7 +91,7 @@ fn copy(path: &str, text: &str) -> Result<String> {
     let mut values = match parse(text).with_context(|| format!("reading {path}"))? {
         None => Map::default(),
         Some(Node::Map(values)) => values,
-        Some(_) => bail!("reading {path}: it is no YAML dictionary"),
+        Some(_) => bail!("reading {path}: it is not a YAML dictionary"),
     };
     values.retain(|key| {
         let name = key.trim_end_matches('+');

@@ -84,7 +84,7 @@ impl Server {
             );
         let output = host
             .run(&program.end(LOOK))?
-            .succeed(&host.place(), "looking at the server")?;
+            .succeed(&host.place(), "checking the server")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Self::read(&installed, &facts, token_file).with_context(|| host.place())
     }

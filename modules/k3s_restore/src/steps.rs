@@ -187,7 +187,7 @@ impl Runner<'_> {
     fn wait(&self, at: &At, secrets: &[String]) -> Result<()> {
         let waited = wait_until(self.host, self.limit, LOOK_EVERY, || {
             let output = self.host.run(&program(at).end(READY))?;
-            let output = output.succeed(&self.host.place(), "looking at k3s")?;
+            let output = output.succeed(&self.host.place(), "checking k3s")?;
             let facts = Facts::parse(&output.stdout)?;
             let show = Show::of(&facts, &at.unit);
             Ok(match facts.lossy("readyz").as_deref() {

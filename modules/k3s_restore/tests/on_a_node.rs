@@ -510,7 +510,7 @@ fn a_reset_that_leaves_no_etcd_has_failed_whatever_its_status() {
         answer["msg"]
             .as_str()
             .unwrap()
-            .contains("ended well, and left no etcd"),
+            .contains("succeeded, and left no etcd"),
         "{answer}"
     );
 }

@@ -129,7 +129,7 @@ fn end_pods(params: &Params, host: &dyn Host, script: &str, data_dir: &str) -> R
     .or_fail(host, "the pods to end")
     .with_context(|| {
         format!(
-            "{script} ended with status {}; it knows the pods below {data_dir} (data_dir)",
+            "{script} ended with status {}; it ends the pods below {data_dir} (data_dir)",
             said.status
         )
     })

@@ -112,7 +112,7 @@ fn folder(given: &str) -> Result<String, String> {
     if folder.starts_with('/') {
         Ok(folder.to_owned())
     } else {
-        Err(format!("data_dir: {given} is no folder's whole path"))
+        Err(format!("data_dir: {given} is not the absolute path of a folder"))
     }
 }
 
@@ -143,8 +143,8 @@ mod tests {
     fn options_that_make_no_sense_are_refused() {
         for (options, start) in [
             (json!({"unit": "kubelet"}), "unknown variant `kubelet`"),
-            (json!({"data_dir": "k3s"}), "data_dir: k3s is no folder's"),
-            (json!({"data_dir": "/"}), "data_dir: / is no folder's"),
+            (json!({"data_dir": "k3s"}), "data_dir: k3s is not a folder's"),
+            (json!({"data_dir": "/"}), "data_dir: / is not a folder's"),
             (json!({"timeout": 0}), "timeout: "),
         ] {
             let error = read(options.clone()).unwrap_err();

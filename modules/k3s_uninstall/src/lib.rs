@@ -107,7 +107,7 @@ fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
     let state = look(host)?;
     if !state.units.is_empty() || state.binary {
         bail!(
-            "{}: {script} ended well, but k3s is still there ({}); look at what it says when it is run by hand",
+            "{}: {script} succeeded, but k3s is still there ({}); run it by hand and read what it says",
             host.place(),
             if state.binary {
                 format!("{}/k3s", state.bin)

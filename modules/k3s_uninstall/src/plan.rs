@@ -21,7 +21,7 @@ impl fmt::Display for Step {
                 f,
                 "run {script}, which ends the pods and removes k3s with its data"
             ),
-            Self::Forget => f.write_str("remove the records of runs that were cut off"),
+            Self::Forget => f.write_str("remove the records of interrupted runs"),
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
         cut_off.records = vec!["install-record.json".into()];
         assert_eq!(
             steps("agent", &cut_off).unwrap(),
-            [run, "remove the records of runs that were cut off"]
+            [run, "remove the records of interrupted runs"]
         );
     }
 

@@ -242,6 +242,6 @@ mod tests {
         assert_eq!(way("v1.28.5+k3s1", "v1.31.4+k3s1"), None, "it has no 1.29");
         assert_eq!(way("v1.37.1+k3s1", "v1.39.0+k3s1"), None, "nor a 1.38");
         assert_eq!(way("v1.37.1+k3s1", "v1.38.0+k3s1").unwrap(), ["v1.38.0+k3s1"]);
-        assert_eq!(way("v1.36.1+k3s1", "v1.35.1+k3s1"), None, "back is no way");
+        assert_eq!(way("v1.36.1+k3s1", "v1.35.1+k3s1"), None, "back is not a way");
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn decide(params: &Params, state: &State) -> Decision {
         decision.upgrade_required = false;
         decision.warnings.extend(node.newest().map(|newest| {
             format!(
-                "{}: k3s {newest} is newer than the channel's {target}: it is left as it is",
+                "{}: k3s {newest} is newer than the channel's {target}: it is left unchanged",
                 state.place
             )
         }));

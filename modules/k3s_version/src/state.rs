@@ -135,9 +135,7 @@ fn visit(params: &Params, host: &dyn Host, at: &Places) -> Result<(NodeSettings,
     // Two kubeconfigs and etcd, on both loopbacks, may each be asked in vain; the rest is quick.
     let limit = params.timeout * 4 + Duration::from_secs(30);
     let command = program.end(&[program::UNITS, LOOK].concat()).within(limit);
-    let output = host
-        .run(&command)?
-        .succeed(&host.place(), "looking at the node")?;
+    let output = host.run(&command)?.succeed(&host.place(), "checking the node")?;
     let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
     let settings = NodeSettings::read(&facts, &at.config).with_context(|| host.place())?;
     Ok((settings, facts))
@@ -170,7 +168,7 @@ pub(crate) fn ask(params: &Params, question: Question, host: &dyn Host) -> Resul
             rule,
             VALUES,
             value_of(of),
-            format!("looking at the values of the chart {}", of.chart),
+            format!("checking the values of the chart {}", of.chart),
         ),
     };
     let seconds = params.timeout.as_secs().to_string();
@@ -220,7 +218,7 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
         Some(Err(error)) => node.silence = Some(format!("{error:#}")),
         None if !settings.settings().has_agent() => {
             node.silence = Some(
-                "this server runs no kubelet (disable-agent): it has no Node that would tell".to_owned(),
+                "this server runs no kubelet (disable-agent): it has no Node to read that from".to_owned(),
             );
         }
         None => node.silence = Some(silence(facts)),

@@ -135,12 +135,15 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             of("{client-certificate: /a.crt}"),
             ".client-certificate: the client certificate is not in the file, it is named by its path /a.crt",
         ),
-        (with("\"%%%\"", &key), ".client-certificate-data: it is no base64"),
+        (
+            with("\"%%%\"", &key),
+            ".client-certificate-data: it is not base64",
+        ),
         (with("\"\"", &key), ": there is no client certificate"),
         (with(&cut, &key), ".client-certificate-data: block 1 is cut off"),
         (
             with(&data("hello"), &key),
-            ".client-certificate-data: it is no PEM",
+            ".client-certificate-data: it is not PEM",
         ),
         (
             with(&key, &key),
@@ -150,7 +153,7 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             of(&format!("{{client-certificate-data: {whole}}}")),
             ": there is no private key (client-key-data)",
         ),
-        (with(&whole, "\"%%%\""), ".client-key-data: it is no base64"),
+        (with(&whole, "\"%%%\""), ".client-key-data: it is not base64"),
         (
             with(&whole, &other_key),
             ".client-key-data: it is not the key of the client certificate",
@@ -167,7 +170,7 @@ fn what_is_wrong_with_the_cluster_is_told_by_its_field() {
         (of("{}"), ": there is no address of the API server (server)"),
         (
             of("{server: \"http://a:1\"}"),
-            ".server: \"http://a:1\" is no https address",
+            ".server: \"http://a:1\" is not an https address",
         ),
         (
             of(&format!("{{server: \"{SERVER}\"}}")),

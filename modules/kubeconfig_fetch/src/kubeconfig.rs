@@ -65,17 +65,17 @@ impl Kubeconfig {
         if bytes.len() > LARGEST {
             bail!("it has {} bytes, more than any kubeconfig", bytes.len());
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| anyhow!("it is no text"))?;
+        let text = std::str::from_utf8(bytes).map_err(|_| anyhow!("it is not text"))?;
         let root = match parse(text).context("it is neither YAML nor JSON")? {
             None => return Ok(None),
             Some(Node::Map(root)) => root,
-            Some(_) => bail!("it is no kubeconfig: a mapping was expected"),
+            Some(_) => bail!("it is not a kubeconfig: a mapping was expected"),
         };
         for (key, expected) in [("kind", "Config"), ("apiVersion", "v1")] {
             if let Some(node) = root.get(key).filter(|node| !node.is_null())
                 && node.as_text() != Some(expected)
             {
-                bail!("it is no kubeconfig: {key} is not {expected}");
+                bail!("it is not a kubeconfig: {key} is not {expected}");
             }
         }
         let config = Self {
@@ -93,7 +93,7 @@ impl Kubeconfig {
             && !matches!(node, Node::List(_))
             && !node.is_null()
         {
-            bail!("{} is no list", kind.list());
+            bail!("{} is not a list", kind.list());
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = self.names(kind).into_iter().find(|name| !seen.insert(*name)) {
@@ -196,9 +196,7 @@ impl Kubeconfig {
         let text = to_text(&self.root, self.format);
         let again = Self::parse(text.as_bytes());
         if again.as_ref().ok() != Some(&Some(self.clone())) {
-            bail!(
-                "writing the kubeconfig anew would change more than it should: this is a fault in the module"
-            );
+            bail!("rewriting the kubeconfig would change more than it should: this is a fault in the module");
         }
         Ok(text)
     }
@@ -211,14 +209,14 @@ mod tests {
     #[test]
     fn what_is_no_kubeconfig_is_refused_with_its_reason() {
         let cases: [(&[u8], &str); 9] = [
-            (b"\xff\xfe", "it is no text"),
+            (b"\xff\xfe", "it is not text"),
             (b"[1]", "a mapping was expected"),
             (b"hello", "a mapping was expected"),
             (b"a: [", "neither YAML nor JSON: line "),
             (b"kind: Pod\n", "kind is not Config"),
             (b"apiVersion: v2\n", "apiVersion is not v1"),
-            (b"clusters: {}\n", "clusters is no list"),
-            (b"users: x\n", "users is no list"),
+            (b"clusters: {}\n", "clusters is not a list"),
+            (b"users: x\n", "users is not a list"),
             (
                 b"users: [{name: a}, {name: b}, {name: a}]\n",
                 "users: two entries are named \"a\"",

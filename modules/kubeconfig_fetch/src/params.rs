@@ -151,7 +151,7 @@ impl Options {
         }
         for (option, path) in [("path", &self.path), ("data_dir", &self.data_dir)] {
             if !path.starts_with('/') {
-                return Err(format!("{option}: {path} is no absolute path"));
+                return Err(format!("{option}: {path} is not an absolute path"));
             }
         }
         if self.kubectl.is_empty() {
@@ -211,7 +211,7 @@ impl Options {
         }
         for (option, folder) in [("home", &self.home), ("cwd", &self.cwd)] {
             if let Some(folder) = folder.as_ref().filter(|folder| !folder.starts_with('/')) {
-                return Err(format!("{option}: {folder} is no absolute path"));
+                return Err(format!("{option}: {folder} is not an absolute path"));
             }
         }
         Ok(Written {

@@ -68,7 +68,7 @@ pub(crate) fn ask<A: Api>(credentials: &Credentials, limit: Duration) -> Result<
         url: format!("{}{PATH}", credentials.server.trim_end_matches('/')),
         authority: pem(&credentials.authority_data)?,
         chain: pem(&credentials.chain_data)?,
-        key: Secret::new(String::from_utf8(key).map_err(|_| anyhow!("the key is no text"))?),
+        key: Secret::new(String::from_utf8(key).map_err(|_| anyhow!("the key is not text"))?),
         limit,
     };
     Ok(match A::ask(&request) {

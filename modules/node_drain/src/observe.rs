@@ -11,7 +11,7 @@ use workloads::{Node, Pinned, Pod, owners, pinned, split};
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
-    kubectl.patiently("looking at the cluster", || match params.state {
+    kubectl.patiently("checking the cluster", || match params.state {
         Wanted::Drained => with_pods(params, host, &kubectl),
         Wanted::Cordoned | Wanted::Uncordoned => without_pods(params, host, &kubectl),
     })

@@ -58,11 +58,11 @@ impl Module for NodeRemove {
         let kubectl = params.kubectl(host);
         let mut seen = None;
         wait_until(host, params.wait, LOOK_EVERY, || {
-            let state = kubectl.patiently("looking at the node", || look(params, &kubectl))?;
+            let state = kubectl.patiently("checking the node", || look(params, &kubectl))?;
             let alive = seen.insert(state).alive();
             Ok(alive.map_or(Ok(()), Err))
         })?;
-        seen.ok_or_else(|| anyhow::anyhow!("the node was never looked at"))
+        seen.ok_or_else(|| anyhow::anyhow!("the node was never read"))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -132,13 +132,13 @@ fn delete(params: &Params, kubectl: &Kubectl, name: &str, uid: &str) -> Result<(
     let path = named("/api/v1/nodes", "metadata.name", name);
     let mut said = String::new();
     let waited = wait_until(kubectl.host, params.timeout, GONE_EVERY, || {
-        let nodes: Vec<Node> = kubectl.patiently("looking at the node", || kubectl.list(path.clone()))?;
+        let nodes: Vec<Node> = kubectl.patiently("checking the node", || kubectl.list(path.clone()))?;
         let Some(Node { metadata, .. }) = nodes.first() else {
             return Ok(Ok(()));
         };
         if metadata.uid != uid {
             bail!(
-                "the node {name} was registered anew meanwhile (uid {}); it was not deleted",
+                "the node {name} was registered again meanwhile (uid {}); it was not deleted",
                 metadata.uid
             );
         }

@@ -82,7 +82,7 @@ impl TryFrom<Options> for Params {
         let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
         if options.node.is_empty() || !options.node.chars().all(letter) {
             return Err(format!(
-                "node: {:?} is no name of a node: lower-case letters, digits, - and .",
+                "node: {:?} is not a name of a node: lower-case letters, digits, - and .",
                 options.node
             ));
         }

@@ -57,7 +57,7 @@ fn another(params: &Params, node: &Node) -> Option<Refusal> {
     let (wanted, is) = (params.uid.as_ref()?, &node.metadata.uid);
     (wanted != is).then(|| {
         let evidence = format!("the node {} has the uid {is}, not {wanted}", params.node);
-        let advice = "it was registered anew: look at it before it is deleted";
+        let advice = "it was registered again: check it before it is deleted";
         Refusal::new("another_node", evidence, advice)
     })
 }
@@ -65,15 +65,15 @@ fn another(params: &Params, node: &Node) -> Option<Refusal> {
 fn alive(params: &Params, state: &State) -> Option<Refusal> {
     let why = state.alive()?;
     let evidence = format!("the kubelet of {} is alive: {why}", params.node);
-    let advice = "stop k3s there first, and then give wait, until the cluster knows that it is gone";
+    let advice = "stop k3s there first, and then give wait, until the cluster has noticed that it is gone";
     Some(Refusal::new("alive", evidence, advice))
 }
 
 fn member(params: &Params, node: &Node) -> Option<Refusal> {
     let name = &params.node;
     let Some(members) = &params.members else {
-        let advice = "give members, as etcd_member answers them now: k3s removes its member with the Node, whether the quorum bears it or not";
-        let evidence = format!("{name} is a server with embedded etcd, and its members are not told");
+        let advice = "give members, as etcd_member answers them now: k3s removes its member with the Node, whether the quorum allows it or not";
+        let evidence = format!("{name} is a server with embedded etcd, and members is not set");
         return node
             .is_etcd_server()
             .then(|| Refusal::new("members_unknown", evidence, advice));
@@ -87,7 +87,8 @@ fn member(params: &Params, node: &Node) -> Option<Refusal> {
         own.name.as_deref().unwrap_or("without a name"),
         own.id
     );
-    let advice = "remove that first, by etcd_member with state=absent, which sees that the quorum bears it";
+    let advice =
+        "remove that first, by etcd_member with state=absent, which checks that the quorum allows it";
     Some(Refusal::new("member", evidence, advice))
 }
 

@@ -144,7 +144,7 @@ impl State {
 
 pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
-    kubectl.patiently("looking at the cluster", || read(params, &kubectl))
+    kubectl.patiently("checking the cluster", || read(params, &kubectl))
 }
 
 fn read(params: &Params, kubectl: &Kubectl) -> Result<State> {

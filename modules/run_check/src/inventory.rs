@@ -123,7 +123,7 @@ fn pct_id(params: &Params, node: &Node) -> Option<String> {
         Value::Null => "has no pct_id".to_owned(),
         value if id_of(value).is_some_and(|id| id >= FIRST_ID) => return None,
         value => format!(
-            "has the pct_id {value}, which is no container's id: those are numbers from {FIRST_ID} on"
+            "has the pct_id {value}, which is not a container's id: those are numbers from {FIRST_ID} on"
         ),
     };
     let example = if params.inventory.group(CONTROLLERS).contains(&node.host) {

@@ -39,7 +39,7 @@ fn unknown(params: &Params, variable: &Variable) -> String {
         " If it is yours, name it in k3s_own_variables."
     };
     format!(
-        "{} ({}) is no variable of these playbooks. {advice}{own}",
+        "{} ({}) is not a variable of these playbooks. {advice}{own}",
         variable.name,
         origin(variable)
     )

@@ -46,7 +46,7 @@ impl Health {
             more => format!("; and {more} more"),
         };
         Some(format!(
-            "the cluster has trouble already, and only what is new stops the run: {named}{more}"
+            "the cluster already has problems, and only new ones stop the run: {named}{more}"
         ))
     }
 }

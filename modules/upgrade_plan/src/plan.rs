@@ -147,7 +147,7 @@ fn reason(params: &Params, node: &Node, install: bool) -> String {
             format!("{installed} is installed, but {running} still runs: an earlier run was interrupted")
         }
         (Some(_), Some(running)) => format!("{running} runs"),
-        (Some(installed), None) => format!("{installed} is installed, and what runs is not known"),
+        (Some(installed), None) => format!("{installed} is installed, and the running version is unknown"),
     }
 }
 
@@ -163,11 +163,11 @@ fn skipped(params: &Params, node: &Node) -> Skipped {
         let why = why.map_or_else(String::new, |why| format!(": {why}"));
         format!("{by} leaves it out{why} ({version} runs)")
     } else if node.is_newer() {
-        format!("{version} is newer than what the channel stands at")
+        format!("{version} is newer than the channel's version")
     } else if node.version.task.was_run() && node.version.task.fault().is_none() {
         format!("{version} is installed and runs")
     } else {
-        "it could not be looked at".to_owned()
+        "it could not be checked".to_owned()
     };
     Skipped {
         host: node.host.clone(),
@@ -207,10 +207,10 @@ fn outage(params: &Params, turns: &[Turn]) -> Option<String> {
     }
     match params.nodes.iter().filter(|node| node.is_server()).count() {
         1 => Some(format!(
-            "the API is away while {restarts}, the only controller, restarts; pods go on running"
+            "the API is unavailable while {restarts}, the only controller, restarts; pods go on running"
         )),
         2 => Some(format!(
-            "unless the datastore is external the API is away while each of {restarts} restarts: etcd on two controllers does without neither"
+            "unless the datastore is external the API is unavailable while each of {restarts} restarts: etcd with two members needs both"
         )),
         _ => None,
     }

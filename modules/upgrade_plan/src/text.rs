@@ -31,9 +31,9 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
         );
     }
     for skipped in &planned.skipped {
-        lines.push(format!("{}: left alone, since {}", skipped.host, skipped.reason));
+        lines.push(format!("{}: skipped: {}", skipped.host, skipped.reason));
     }
-    lines.extend(planned.notices.iter().map(|notice| format!("mind: {notice}")));
+    lines.extend(planned.notices.iter().map(|notice| format!("note: {notice}")));
     let refused = per_node::lines(&planned.refusals);
     lines.extend(refused.iter().map(|line| format!("refused: {line}")));
     lines
@@ -65,10 +65,10 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
     let mut lines = vec![format!("{number}. {} ({}): {way}", turn.host, node.place())];
     let mut tell = |text: String| lines.push(format!("   {text}"));
     if turn.backup {
-        tell("before it: a backup of the datastore".to_owned());
+        tell("first: a backup of the datastore".to_owned());
     }
     if turn.snapshot {
-        tell("before it: a snapshot of the container".to_owned());
+        tell("first: a snapshot of the container".to_owned());
     }
     if turn.drain {
         drain_lines(params, &node.drain).into_iter().for_each(tell);

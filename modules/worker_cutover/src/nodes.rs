@@ -92,8 +92,8 @@ fn closed(new: &Node) -> Option<Refusal> {
         None if new.unschedulable => ("by an operator", "`kubectl uncordon` it if it is to be used"),
         None | Some(Purpose::Steer) => return None,
         Some(Purpose::Turn) => (
-            "by a run that was cut off",
-            "run the playbook of that run again, which gives it back",
+            "by an interrupted run",
+            "run the playbook of that run again, which uncordons it",
         ),
         Some(Purpose::Retire) => (
             "by an earlier cutover, which has left it so",
@@ -168,7 +168,7 @@ pub(crate) fn warnings(params: &Params, state: &State) -> Vec<String> {
     }
     if old.unschedulable && old.record.is_none() {
         warnings.push(format!(
-            "{} is cordoned by an operator, so that a run that is cut off leaves no record of what was on it",
+            "{} is cordoned by an operator, so that an interrupted run leaves no record of what was on it",
             old.name
         ));
     }

@@ -19,7 +19,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// The last look: the one that found what is wanted, or that after which the wait was over.
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
-    let patiently = || kubectl.patiently("looking at the cluster", || look(params, host, &kubectl));
+    let patiently = || kubectl.patiently("checking the cluster", || look(params, host, &kubectl));
     if params.state == Wanted::Planned {
         return patiently();
     }

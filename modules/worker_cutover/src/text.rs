@@ -28,7 +28,7 @@ fn planned(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec
     let mut lines = vec![format!("{old} is drained, and {new} takes over")];
     lines.extend(closed(
         &gates.reopen,
-        "opened first, since a cutover that was cut off has closed them",
+        "opened first, since an interrupted cutover has closed them",
     ));
     lines.extend(closed(
         &gates.steer,
@@ -119,7 +119,7 @@ fn verified(params: &Params, state: &State) -> Vec<String> {
     )];
     lines.extend(state.workloads.iter().map(|seen| {
         let now = seen.now.map_or_else(
-            || "it is no more".to_owned(),
+            || "it is gone".to_owned(),
             |now| format!("{} ready now", now.ready),
         );
         format!("{}: {} ready before, {now}", seen.owner, seen.owner.ready)

@@ -107,7 +107,7 @@ fn task(host: &dyn Host, vmid: u32, argv: &[&str], limit: Duration, doing: &str)
         }
         Waited::GaveUp { missing, .. } => {
             let detail = format!(
-                "{doing}: another task of Proxmox is at work on the container: {}. Let that one end, then run this again",
+                "{doing}: another Proxmox task is running on the container: {}. Let that one end, then run this again",
                 missing.trim()
             );
             Err(Failure::new(Kind::ContainerLocked, host.place(), detail).into())

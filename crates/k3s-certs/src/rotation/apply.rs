@@ -71,7 +71,7 @@ fn started_all_the_same(
         .and_then(|()| host.remove(MARK));
     let left = match outcome {
         Ok(()) => {
-            format!("{unit} was started again and runs, with the certificates that it had or has made anew")
+            format!("{unit} was started again and runs, with the certificates that it had or has recreated")
         }
         Err(failed) => format!(
             "{unit} may be stopped, since starting it failed too ({failed:#}): run `systemctl start {unit}` there, or this again, which starts it"
@@ -120,7 +120,7 @@ fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> R
             Err(error) if may_come_back(&error) => return Ok(Err(format!("{error:#}"))),
             Err(error) => return Err(error),
         };
-        let output = output.succeed(&host.place(), &format!("looking at {unit}"))?;
+        let output = output.succeed(&host.place(), &format!("checking {unit}"))?;
         let text = output.text();
         if text.starts_with("state=failed") {
             bail!(
@@ -163,7 +163,7 @@ fn missing(service: &Service, began: SystemTime, text: &str) -> Result<(), Strin
     }
     if rest.starts_with("old=yes") {
         let file = service.renewed_file().unwrap_or_default();
-        return Err(format!("{unit} runs, but has not written {file} anew yet"));
+        return Err(format!("{unit} runs, but has not rewritten {file} yet"));
     }
     match rest.strip_prefix("api=0\n") {
         Some(_) => Ok(()),
@@ -195,7 +195,7 @@ fn advice(service: &Service) -> String {
     let unit = &service.unit;
     let listener = match service.role {
         Role::Server => format!(
-            " If only the API's own serving certificate is told to be expired: delete the secret k3s-serving in kube-system and {}/server/tls/dynamic-cert.json, and restart {unit} (some versions miss it).",
+            " If only the API's own serving certificate is reported as expired: delete the secret k3s-serving in kube-system and {}/server/tls/dynamic-cert.json, and restart {unit} (some versions miss it).",
             service.data_dir
         ),
         Role::Agent => " An agent needs a server that answers: see that one does.".to_owned(),

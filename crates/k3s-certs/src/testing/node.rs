@@ -285,7 +285,7 @@ impl Host for Node {
         }
         assert!(
             self.any_program.get() || command.argv == ["/bin/sh", "-s"],
-            "what is no script shows in lists of processes: {:?}",
+            "what is not a script shows in lists of processes: {:?}",
             command.argv
         );
         self.pass(Duration::from_secs(1));

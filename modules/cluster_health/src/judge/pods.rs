@@ -124,7 +124,7 @@ impl<'s> World<'s> {
             }
             phase => Some(Trouble::error(
                 Reason::Unknown,
-                format!("its phase is {phase:?}: nobody knows how it is"),
+                format!("its phase is {phase:?}: its state is unknown"),
             )),
         }
     }

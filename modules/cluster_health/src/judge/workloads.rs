@@ -126,7 +126,7 @@ fn missing_addons(seen: &Seen) -> Vec<Finding> {
         .chain(charts)
         .filter(|(namespace, name)| !deployed(namespace, name))
         .map(|(namespace, name)| {
-            let message = "k3s has been told to bring it, and it is not there";
+            let message = "k3s is configured to deploy it, and it does not exist";
             about(
                 Kind::Addon,
                 namespace,

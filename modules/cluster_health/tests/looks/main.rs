@@ -34,7 +34,7 @@ fn what_is_still_wrong_when_the_wait_is_over_is_told() {
     );
     let msg = answer["msg"].as_str().unwrap();
     assert!(
-        msg.contains("found trouble after 60 s of waiting: Pod demo/web: CrashLoopBackOff: container app"),
+        msg.contains("found problems after 60 s of waiting: Pod demo/web: CrashLoopBackOff: container app"),
         "{msg}"
     );
     let looks = cluster

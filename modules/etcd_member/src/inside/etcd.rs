@@ -55,7 +55,7 @@ pub(super) fn remove(server: &Path, endpoint: &str, id: u64) -> Result<Removal> 
             Ok(_) => "etcd removed it and lists it still".to_owned(),
             Err(error) => match is_final(&error) {
                 // Somebody else removed it, or an earlier attempt that got no answer did.
-                Some(Code::NotFound) => "etcd knows it no more and lists it still".to_owned(),
+                Some(Code::NotFound) => "etcd has removed it and still lists it".to_owned(),
                 Some(_) => return Ok(Removal::Refused(short(&error))),
                 None => short(&error),
             },
@@ -86,7 +86,7 @@ fn is_final(error: &Error) -> Option<Code> {
 }
 
 fn run<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    etcd_api::block_on(work).context("preparing to speak to etcd")?
+    etcd_api::block_on(work).context("preparing to connect to etcd")?
 }
 
 fn tls(server: &Path) -> Result<Tls> {
@@ -94,7 +94,7 @@ fn tls(server: &Path) -> Result<Tls> {
 }
 
 fn client(endpoint: &str, tls: &Tls, limit: Duration) -> Result<Client> {
-    Client::new(endpoint, tls, limit).with_context(|| format!("preparing to speak to etcd at {endpoint}"))
+    Client::new(endpoint, tls, limit).with_context(|| format!("preparing to connect to etcd at {endpoint}"))
 }
 
 fn short(error: &Error) -> String {

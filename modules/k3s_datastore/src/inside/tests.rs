@@ -211,7 +211,7 @@ async fn every_kind_of_loss_is_told_by_name() {
     assert_eq!(
         compared.missing,
         named("cm-7"),
-        "an Event that has expired is no loss"
+        "an Event that has expired is not a loss"
     );
     assert_eq!(compared.different, named("cm-9"));
     assert_eq!(compared.added, named("cm-8a"));

@@ -130,7 +130,7 @@ fn an_etcd_that_cannot_be_compared_is_not_believed() {
     let server = Server::new();
     server.put("state/etcd-is-silent", "");
     let words = [
-        "etcd to be held against the copy of SQLite took longer than 60 s",
+        "etcd to be compared with the copy of SQLite took longer than 60 s",
         "no answer within 15s",
     ];
     goes_back(&server, &json!({}), &words);

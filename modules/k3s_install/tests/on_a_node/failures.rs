@@ -52,7 +52,7 @@ fn a_script_that_is_none_is_not_run() {
     refused(
         &html,
         &json!({}),
-        &["is no shell script", "<html>", "http://release.lab/install.sh"],
+        &["is not a shell script", "<html>", "http://release.lab/install.sh"],
     );
     refused(
         &agent("2025"),

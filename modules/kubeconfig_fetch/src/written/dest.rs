@@ -78,7 +78,7 @@ fn parts(params: &Written) -> Vec<&str> {
 
 fn absolute(path: &str, what: &str, home: Option<&str>, cwd: Option<&str>) -> Result<String> {
     if path.chars().any(char::is_control) {
-        bail!("{what}: {path:?} is no path");
+        bail!("{what}: {path:?} is not a path");
     }
     if path.ends_with('/') || path == "~" {
         bail!("{what}: {path} is a folder, a file is expected");
@@ -92,7 +92,7 @@ fn absolute(path: &str, what: &str, home: Option<&str>, cwd: Option<&str>) -> Re
         return Ok(format!("{}/{rest}", home.trim_end_matches('/')));
     }
     if path.starts_with('~') {
-        bail!("{what}: {path}: the home folder of another user is not looked up; give the whole path");
+        bail!("{what}: {path}: the home folder of another user is not looked up; give the absolute path");
     }
     let cwd = cwd.with_context(|| {
         format!("{what}: {path} is relative, and the folder that it counts from is not known; give cwd")
@@ -195,7 +195,7 @@ mod tests {
                 json!({"dest": "~else/config"}),
                 "dest: ~else/config: the home folder of another user",
             ),
-            (json!({"dest": "a\nb"}), "dest: \"a\\nb\" is no path"),
+            (json!({"dest": "a\nb"}), "dest: \"a\\nb\" is not a path"),
             (json!({"dest": "x", "cwd": null}), "dest: x is relative"),
             (
                 json!({"dest": "~/x", "home": null}),

@@ -107,7 +107,7 @@ fn look_around(host: &dyn Host, places: &dest::Places, before: Option<&[u8]>) ->
     };
     view.dest = parse(&places.dest, before).map_err(|error| {
         anyhow!(
-            "{}: {error:#}. It is left as it is: mend it, move it away, or give another dest",
+            "{}: {error:#}. It is left unchanged: repair it, move it away, or give another dest",
             host.place()
         )
     })?;
@@ -157,7 +157,7 @@ fn home(host: &dyn Host) -> Result<String> {
 
 fn look(host: &dyn Host, dest: &str) -> Result<Facts> {
     let output = host.run(&Command::new(["/bin/sh", "-c", LOOK, "sh", dest, BACKUP]))?;
-    let output = output.succeed(&host.place(), &format!("looking at {dest}"))?;
+    let output = output.succeed(&host.place(), &format!("checking {dest}"))?;
     Facts::parse(&output.text()).with_context(|| host.place())
 }
 
@@ -165,7 +165,7 @@ fn read(host: &dyn Host, dest: &str, facts: &Facts) -> Result<Option<Vec<u8>>> {
     match &facts.file {
         None => Ok(None),
         Some(file) if file.is_file() => host.read(dest),
-        Some(file) => bail!("{}: {dest} is no file ({})", host.place(), file.mode),
+        Some(file) => bail!("{}: {dest} is not a file ({})", host.place(), file.mode),
     }
 }
 
@@ -226,7 +226,7 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Resu
         Step::Write { file, before, .. } => {
             if host.read(&file.path)? != *before {
                 bail!(
-                    "{}: {} was changed by somebody else meanwhile, and is left as it is now: run this again",
+                    "{}: {} was changed by somebody else meanwhile, and is left unchanged: run this again",
                     host.place(),
                     file.path
                 );

@@ -220,7 +220,7 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
         let is_stale = merge(sources(state, &view)).config != document.config;
         if is_stale && knows(&view, &state.credentials) {
             warnings.push(format!(
-                "{}, which kubectl reads unless KUBECONFIG says otherwise, has entries of this cluster too and is left as it is; to renew them there: -e k3s_kubeconfig_dest={}",
+                "{}, which kubectl reads unless KUBECONFIG says otherwise, has entries of this cluster too and is left unchanged; to renew them there: -e k3s_kubeconfig_dest={}",
                 document.path, document.path
             ));
         }

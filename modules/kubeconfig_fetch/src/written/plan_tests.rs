@@ -305,14 +305,14 @@ fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written(
 #[test]
 fn what_else_the_user_should_know_is_told() {
     let mut desk = Desk::new();
-    desk.state.unreadable = vec!["reading /b: it is no kubeconfig".to_owned()];
+    desk.state.unreadable = vec!["reading /b: it is not a kubeconfig".to_owned()];
     desk.state.credentials = desk
         .ours
         .credentials("https://k3s-1:6443", &admin().days(-400, -35));
     let warnings = desk.warnings();
     assert_eq!(
         warnings[0],
-        "reading /b: it is no kubeconfig. kubectl will stumble over it"
+        "reading /b: it is not a kubeconfig. kubectl will stumble over it"
     );
     assert_eq!(
         warnings[1],

@@ -102,11 +102,11 @@ impl Facts {
                 "file" => facts.file = Some(Ls::parse(&words)?),
                 "backup" => facts.backups.push(value.to_owned()),
                 "leftover" => facts.leftovers.push(value.to_owned()),
-                _ => bail!("looking at the destination: unexpected answer {line:?}"),
+                _ => bail!("checking the destination: unexpected answer {line:?}"),
             }
         }
         if !facts.target.starts_with('/') {
-            bail!("looking at the destination: its answer is not whole");
+            bail!("checking the destination: its answer is incomplete");
         }
         facts.backups.sort();
         Ok(facts)
@@ -153,7 +153,7 @@ fn ids(words: &[&str], from: usize) -> Result<(u32, u32)> {
     let number = |place: usize| words.get(place).and_then(|word| word.parse().ok());
     number(from)
         .zip(number(from + 1))
-        .with_context(|| format!("looking at the destination: no user and group in {words:?}"))
+        .with_context(|| format!("checking the destination: no user and group in {words:?}"))
 }
 
 #[cfg(test)]

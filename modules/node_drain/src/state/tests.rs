@@ -122,7 +122,7 @@ fn a_local_volume_ties_its_claim_to_the_node_and_a_selector_its_pod() {
     );
     assert!(
         pinned(&claims, &volumes, &others[0], &[node]).is_empty(),
-        "it is no volume of another node"
+        "it is not a volume of another node"
     );
 
     let pods: Vec<Pod> = list(recorded!("standin-v1.31.4-pods-on-n2.json"));

@@ -292,7 +292,7 @@ fn an_api_server_that_never_answers_fails_before_anything_changed() {
     let cluster = Cluster::new().away(0.0, f64::INFINITY);
     let answer = drain(&cluster, json!({}));
     assert!(
-        msg(&answer).contains("looking at the cluster") && cluster.elapsed() < 70.0,
+        msg(&answer).contains("checking the cluster") && cluster.elapsed() < 70.0,
         "{answer:#}"
     );
     assert_eq!((&answer["changed"], cluster.changes()), (&json!(false), 0));

@@ -52,7 +52,7 @@ fn beside_server(target: &K3sVersion, node: &Node, servers: &[&str], agents: &[&
         let why = node.version.task.fault();
         return Some(format!(
             "this controller out, and its version is not known: {}",
-            why.as_deref().unwrap_or("it was not looked at")
+            why.as_deref().unwrap_or("it was not checked")
         ));
     };
     if !agents.is_empty() && oldest.minor_version() < target.minor_version() {

@@ -31,7 +31,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     };
     let servers = params.nodes.iter().filter(|node| node.is_server());
     let tell = |node: &Node| Refusal {
-        next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
+        next: Some("read `journalctl -u k3s` in the container, and start k3s there".to_owned()),
         ..Refusal::new(
             &node.host,
             "server_down",
@@ -136,7 +136,7 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         return vec![Refusal::new(&node.host, "look", fault)];
     }
     if refusals.is_empty() && !version.task.was_run() {
-        return vec![Refusal::new(&node.host, "look", "it was not looked at")];
+        return vec![Refusal::new(&node.host, "look", "it was not checked")];
     }
     // What its version forbids, the installation forbids too, in other words.
     if refusals.is_empty()
@@ -211,7 +211,7 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
         .collect::<Vec<_>>()
         .join(", ");
     Some(Refusal {
-        next: Some("look at `journalctl -u k3s` in the container, and start k3s there".to_owned()),
+        next: Some("read `journalctl -u k3s` in the container, and start k3s there".to_owned()),
         ..Refusal::new(names, "api", format!("no controller's API answers: {said}"))
     })
 }

@@ -486,7 +486,7 @@ fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
     };
     let pod = json!({"severity": "error", "kind": "Pod", "namespace": "demo", "object": "Deployment/web", "reason": "CrashLoopBackOff"});
     let outdated = cluster(OLD, PATCH);
-    let expected = "the cluster has trouble already, and only what is new stops the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
+    let expected = "the cluster already has problems, and only new ones stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
     assert_eq!(
         told(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
         [expected]
@@ -541,10 +541,11 @@ fn the_plan_is_told_to_a_person() {
                 "2. c1 (container {} on pve1): v1.31.4+k3s1 -> v1.31.5+k3s1",
                 vmid("c1")
             ),
-            "   before it: a backup of the datastore".to_owned(),
+            "   first: a backup of the datastore".to_owned(),
             "   not drained: its pods go on running while k3s restarts".to_owned(),
-            "w2: left alone, since v1.31.5+k3s1 is installed and runs".to_owned(),
-            "mind: the API is away while c1, the only controller, restarts; pods go on running".to_owned(),
+            "w2: skipped: v1.31.5+k3s1 is installed and runs".to_owned(),
+            "note: the API is unavailable while c1, the only controller, restarts; pods go on running"
+                .to_owned(),
         ]
     );
 }
