@@ -4,7 +4,6 @@
 //! From `pkg/configfilearg/parser.go` of k3s, the same from v1.30 to main of July 2026.
 
 use crate::facts::Facts;
-use crate::settings::Given;
 use std::collections::BTreeMap;
 use yaml_tree::{Map, Node, Scalar, first_document};
 
@@ -14,6 +13,21 @@ pub struct Config {
     values: BTreeMap<String, Values>,
     /// The first file that is no YAML dictionary: k3s would not start with it.
     pub fault: Option<String>,
+}
+
+/// What a setting is, and where that is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    pub value: String,
+    /// `the argument --server`, a file, or `the variable K3S_URL`.
+    pub place: String,
+}
+
+impl Given {
+    /// As Go reads a switch. What is neither keeps k3s from starting.
+    pub(crate) fn is_true(&self) -> bool {
+        ["1", "t", "T", "true", "True", "TRUE"].contains(&self.value.as_str())
+    }
 }
 
 /// What a key has, and the file that had the last word.

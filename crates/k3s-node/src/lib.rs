@@ -9,6 +9,7 @@ mod node_settings;
 pub mod program;
 #[cfg(feature = "testing")]
 pub mod recorded;
+mod role;
 pub mod settings;
 pub mod setup;
 pub mod shared;
@@ -20,8 +21,9 @@ pub use config::Config;
 pub use facts::{Facts, Show};
 pub use node_settings::NodeSettings;
 pub use program::Program;
+pub use role::Role;
 pub use settings::Settings;
-pub use setup::{Role, Setup};
+pub use setup::Setup;
 pub use units::{Told, UnitFiles, Units};
 
 /// Where modules keep on the node what has to outlive them.

@@ -3,8 +3,9 @@
 use crate::config::{self, Config};
 use crate::facts::{Facts, Show};
 use crate::program::{self, Program};
+use crate::role::Role;
 use crate::settings::{self, DEFAULT_CONFIG, Settings};
-use crate::setup::{DEFAULT_BINARY, Role, Setup};
+use crate::setup::{DEFAULT_BINARY, Setup};
 use crate::unit;
 use crate::units::{Told, Units};
 use anyhow::{Context, Result, bail};

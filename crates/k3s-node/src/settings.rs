@@ -3,7 +3,7 @@
 //! k3s turns the configuration files into flags that stand before those of the command line, and a variable only
 //! counts where there is no flag: command line, then files, then environment.
 
-use crate::config::Config;
+use crate::config::{Config, Given};
 use crate::env_file::Variables;
 use crate::shared::Said;
 use std::net::IpAddr;
@@ -30,21 +30,6 @@ pub enum Datastore {
     External,
     /// The embedded etcd of other servers (`disable-etcd`).
     OfOtherServers,
-}
-
-/// What a setting is, and where that is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Given {
-    pub value: String,
-    /// `the argument --server`, a file, or `the variable K3S_URL`.
-    pub place: String,
-}
-
-impl Given {
-    /// As Go reads a switch. What is neither keeps k3s from starting.
-    fn is_true(&self) -> bool {
-        ["1", "t", "T", "true", "True", "TRUE"].contains(&self.value.as_str())
-    }
 }
 
 /// A setting without a value: on or off.

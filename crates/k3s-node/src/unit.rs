@@ -1,6 +1,6 @@
 //! The systemd unit that the install script writes: read, told apart from what an operator added.
 
-use crate::setup::Role;
+use crate::role::Role;
 use crate::words;
 
 /// A unit file as assignments in their order; comments and blank lines are nobody's loss.

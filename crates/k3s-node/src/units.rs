@@ -2,7 +2,8 @@
 
 use crate::env_file::{self, Variables};
 use crate::facts::{Facts, Show};
-use crate::setup::{Role, Setup};
+use crate::role::Role;
+use crate::setup::Setup;
 use crate::unit::{self, ExecStart, Runs, Unit};
 use crate::words;
 use anyhow::Result;

@@ -3,7 +3,8 @@
 use crate::agent;
 use crate::certificate;
 use crate::config::Config;
-use crate::config::flags::{self, FLAGS, Role, Takes, Unknown};
+use crate::config::flags::{self, FLAGS, Role, Takes};
+use crate::config::line::{self, Unknown};
 use crate::kubectl;
 use crate::log;
 use crate::paths;
@@ -125,7 +126,7 @@ fn node(role: Role, arguments: &[String]) -> u8 {
         return 0;
     }
     let variable = |name: &str| std::env::var(name).ok();
-    let flags = match flags::parse(role, arguments, variable) {
+    let flags = match line::parse(role, arguments, variable) {
         Ok(flags) => flags,
         Err(Unknown(flag)) => {
             println!(

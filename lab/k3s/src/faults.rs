@@ -21,7 +21,6 @@
 //! `status` the request goes on afterwards. What a pod does wrong is told by its annotations instead: see `kubelet`.
 
 use crate::api::status::Refusal;
-use crate::etcd::migrate::Trouble;
 use crate::json::{flag, items, pairs, text};
 use crate::paths;
 use serde_json::Value;
@@ -69,6 +68,15 @@ fn all() -> Value {
     file.ok()
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
+}
+
+/// The trouble that `migration` in `faults.json` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// How many objects are moved before it.
+    pub after: usize,
+    /// Stand still for ever, rather than fail.
+    pub hang: bool,
 }
 
 pub fn migration() -> Option<Trouble> {

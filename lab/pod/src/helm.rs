@@ -1,6 +1,6 @@
 //! What klipper-helm does in the Jobs of k3s's controller of charts, with a real Helm: install, upgrade, reinstall, uninstall.
 
-use crate::release::{self, Release};
+use crate::release::{self, ACCOUNT, Release};
 use anyhow::{Context as _, Result, bail, ensure};
 use std::env;
 use std::fs;
@@ -11,8 +11,6 @@ use std::process::Command;
 /// What the controller mounts: values, and a chart that is given in the `HelmChart` itself.
 const VALUES: &str = "/config";
 const CHARTS: &str = "/chart";
-/// The API server is a source of charts too, and this is what its certificate is signed with.
-pub(crate) const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// What is written here shows in the status of the container that has ended.
 const MESSAGE: &str = "/dev/termination-log";
 /// The label of a release by which the controller recognizes what it has ordered: without it, it starts the Job again.

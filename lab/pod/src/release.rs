@@ -1,7 +1,6 @@
 //! What Helm keeps of a release, where klipper-helm changes it behind Helm's back (by a plugin of Helm): a Secret for each
 //! revision, with a document of JSON that is packed and written in base64 twice.
 
-use crate::helm::ACCOUNT;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,6 +12,9 @@ use serde_json::{Value, json};
 use std::env;
 use std::fs;
 use std::io::{Read as _, Write as _};
+
+/// The API server is a source of charts too, and this is what its certificate is signed with.
+pub(crate) const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// The newest revision of a release.
 #[derive(Debug, PartialEq, Eq)]

@@ -199,7 +199,8 @@ fn read(value: Value) -> Result<Baseline, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::{Kind, Owner, Reason, Trouble, Verdict, group, suspects};
+    use crate::group::group;
+    use crate::verdict::{Kind, Owner, Reason, Trouble, Verdict, suspects};
     use serde_json::json;
 
     fn pod(name: &str, reason: Reason) -> Finding {

@@ -9,9 +9,10 @@ mod pods;
 mod versions;
 mod workloads;
 
+use crate::group::group;
 use crate::params::{FailOn, Params};
 use crate::state::{Pod, Seen};
-use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, group, suspects};
+use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, suspects};
 use kubectl::{Labels, Time};
 use std::time::{Duration, SystemTime};
 

@@ -4,7 +4,9 @@
 //! module; whether an unhealthy cluster fails the task is the caller's choice.
 
 mod baseline;
+mod counts;
 mod diagnose;
+mod group;
 mod ignore;
 pub mod judge;
 mod observe;

@@ -1,7 +1,7 @@
 //! The same for a machine: text for the textfile collector of Prometheus' node exporter.
 
+use crate::counts::Counts;
 use crate::judge::Health;
-use crate::report::Counts;
 use crate::state::Seen;
 use crate::verdict::{Severity, Verdict};
 use std::fmt::Write as _;

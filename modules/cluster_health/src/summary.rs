@@ -1,7 +1,7 @@
 //! The cluster on one screen.
 
+use crate::counts::Counts;
 use crate::judge::{Health, span};
-use crate::report::Counts;
 use crate::state::Seen;
 use crate::verdict::{Folded, Severity, Verdict, folded};
 use k3s_certs::rfc3339;

@@ -1,31 +1,23 @@
 //! Taking the steps. Each looks once more at what it is about to change.
 
-use crate::export::{self, Export};
+use crate::export;
 use crate::guard::{SETTLES, chart_of, follows, guard, policy, unguard};
 use crate::job::Job;
+use crate::journal::Journal;
 use crate::kind::Wanted;
 use crate::observe;
 use crate::params::{Params, ReleaseId};
 use crate::plan::Step;
 use crate::progress::{self, LOOK_EVERY};
 use crate::release::Release;
+use crate::requests::{one, patch, send};
 use crate::state::{MANAGED_BY, Marks, RELEASE_NAME, RELEASE_NAMESPACE};
 use anyhow::{Context, Result, bail, ensure};
 use host::{Command, Host, wait_until};
-use kubectl::{Kubectl, List, Meta, quote, unless_passing};
+use kubectl::{Kubectl, Meta, quote, unless_passing};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
-
-/// What was done on the way.
-#[derive(Default)]
-pub struct Journal {
-    pub(crate) export: Option<Export>,
-    /// Whether anything was asked of the cluster that changes it.
-    pub(crate) touched: bool,
-    /// The chart whose policy is ours, and not yet put back.
-    pub(crate) guarded: Option<ReleaseId>,
-}
 
 pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
     let kubectl = params.kubectl(host);
@@ -44,61 +36,6 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut
             deployed(params, &kubectl, chart, counts, journal)
         }
     }
-}
-
-/// An object by its name, or nothing where there is none.
-pub(crate) fn one<T: serde::de::DeserializeOwned>(
-    kubectl: &Kubectl,
-    list: &str,
-    name: &str,
-) -> Result<Option<T>> {
-    let path = format!("{list}?fieldSelector=metadata.name%3D{name}");
-    let found: List<T> = kubectl.patiently("looking again", || {
-        kubectl.read(std::slice::from_ref(&path))?.one()
-    })?;
-    Ok(found.items.into_iter().next())
-}
-
-pub(crate) fn send(kubectl: &Kubectl, verb: &str, path: &str, body: &Value, doing: &str) -> Result<Vec<u8>> {
-    let timeout = kubectl.timeout_argument();
-    let words = [verb, "--raw", path, "-f", "-", &timeout];
-    let argv = kubectl.program.iter().map(String::as_str).chain(words);
-    let command = Command::new(argv)
-        .stdin(body.to_string())
-        .within(kubectl.limit(1));
-    let output = kubectl
-        .host
-        .run(&command)?
-        .succeed(&kubectl.host.place(), doing)?;
-    Ok(output.stdout)
-}
-
-/// A merge patch; with a version of the object in it, it goes through only while that is the newest.
-pub(crate) fn patch(
-    kubectl: &Kubectl,
-    kind: &str,
-    namespace: Option<&str>,
-    name: &str,
-    body: &Value,
-) -> Result<Vec<u8>> {
-    let (timeout, body) = (kubectl.timeout_argument(), body.to_string());
-    let mut words = vec![
-        "patch",
-        kind,
-        name,
-        "--type=merge",
-        "-p",
-        &body,
-        "-o",
-        "json",
-        &timeout,
-    ];
-    words.extend(namespace.into_iter().flat_map(|namespace| ["-n", namespace]));
-    let argv = kubectl.program.iter().map(String::as_str).chain(words);
-    // It reads the object, patches it, and on its first run looks around.
-    let output = kubectl.host.run(&Command::new(argv).within(kubectl.limit(3)))?;
-    let doing = format!("patching {kind} {name}");
-    Ok(output.succeed(&kubectl.host.place(), &doing)?.stdout)
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,9 @@
 //! While Helm runs, the chart's failure policy is ours: k3s's own is to delete a release that failed.
 
-use crate::apply::{Journal, one, patch, send};
+use crate::journal::Journal;
 use crate::params::ReleaseId;
 use crate::progress::{LOOK_EVERY, idle, read_job};
+use crate::requests::{one, patch, send};
 use crate::state::{Chart, Config, Record, State};
 use anyhow::{Context, Result, bail};
 use host::wait_until;

@@ -1,5 +1,6 @@
 //! `k3s_certificates`: list and renew the certificates of a k3s node.
 
+mod judge;
 mod kubeconfig;
 mod params;
 mod plan;

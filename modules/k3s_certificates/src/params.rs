@@ -1,7 +1,8 @@
 //! What the user asks for.
 
-use crate::summary::Node;
-use serde::Deserialize;
+use crate::told::Told;
+use k3s_certs::Fault;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -35,6 +36,33 @@ pub enum Wanted {
     Listed,
     Rotated,
     Summary,
+}
+
+/// One node: its name, and what was registered of its list.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Node {
+    pub host: String,
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub seen: Seen,
+}
+
+/// A registered answer. It has many more keys; only these are read.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    /// Every task that Ansible came by has it.
+    pub(crate) changed: Option<bool>,
+    pub(crate) skipped: bool,
+    pub(crate) failed: bool,
+    pub(crate) unreachable: bool,
+    pub(crate) msg: Option<String>,
+    pub(crate) certificates: Vec<Told>,
+    pub(crate) unreadable: Vec<Fault>,
+    pub(crate) notes: Vec<String>,
+}
+
+fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seen, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,6 @@
 //! What is due, and what is done about it. Pure.
 
+use crate::judge;
 use crate::params::{Params, Wanted};
 use crate::state::State;
 use crate::told::{self, Kind};
@@ -96,7 +97,7 @@ fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'
         .found
         .iter()
         .filter(made)
-        .filter(|found| told::ignored(params, &found.file, &state.all).is_none())
+        .filter(|found| judge::ignored(params, &found.file, &state.all).is_none())
         .collect()
 }
 

@@ -1,5 +1,6 @@
 //! What is true of the certificates here, at one time.
 
+use crate::judge;
 use crate::params::Params;
 use crate::summary::{self, Merged};
 use crate::told::{self, Told};
@@ -19,7 +20,7 @@ pub struct State {
 
 impl State {
     pub(crate) fn told(&self, params: &Params) -> Vec<Told> {
-        told::all(params, &self.all, self.now)
+        judge::all(params, &self.all, self.now)
     }
 
     /// Everything that is told, of this place or of all the nodes that were given.

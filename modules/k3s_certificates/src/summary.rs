@@ -1,36 +1,8 @@
 //! The answers of several nodes as one.
 
-use crate::params::Params;
+use crate::params::{Node, Params, Seen};
 use crate::told::Told;
 use k3s_certs::Fault;
-use serde::{Deserialize, Deserializer};
-
-/// One node: its name, and what was registered of its list.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Node {
-    pub host: String,
-    #[serde(default, deserialize_with = "null_is_none")]
-    pub seen: Seen,
-}
-
-/// A registered answer. It has many more keys; only these are read.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Seen {
-    /// Every task that Ansible came by has it.
-    changed: Option<bool>,
-    skipped: bool,
-    failed: bool,
-    unreachable: bool,
-    msg: Option<String>,
-    certificates: Vec<Told>,
-    unreadable: Vec<Fault>,
-    notes: Vec<String>,
-}
-
-fn null_is_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Seen, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
 
 /// All of them, by node.
 #[derive(Default)]

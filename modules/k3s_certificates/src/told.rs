@@ -1,9 +1,7 @@
 //! Certificates as they are told: judged at a time, worst first where it matters.
 
-use crate::params::Params;
-use k3s_certs::{All, Certificate, Fault, Found, Standing};
+use k3s_certs::{Certificate, Fault, Standing};
 use serde::{Deserialize, Serialize};
-use std::time::SystemTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,27 +37,6 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    fn new(params: &Params, found: &Found, all: &All, now: SystemTime) -> Self {
-        let certificate = &found.certificate;
-        let names = certificate.dns_names.iter().cloned();
-        let addresses = certificate.ip_addresses.iter().map(ToString::to_string);
-        Self {
-            host: None,
-            file: found.file.clone(),
-            entry: found.entry.clone(),
-            subject: certificate.subject.clone(),
-            issuer: certificate.issuer.clone(),
-            kind: kind(certificate),
-            not_before: certificate.not_before_rfc3339(),
-            not_after: certificate.not_after_rfc3339(),
-            days_left: certificate.days_left(now),
-            state: certificate.standing(now, params.warn_window()),
-            ignored: ignored(params, &found.file, all),
-            names: names.chain(addresses).collect(),
-            fingerprint: certificate.fingerprint.clone(),
-        }
-    }
-
     pub(crate) fn counts(&self) -> bool {
         self.ignored.is_none()
     }
@@ -96,30 +73,6 @@ fn days(days: i64) -> String {
         0 => "less than a day".to_owned(),
         1 => "1 day".to_owned(),
         days => format!("{days} days"),
-    }
-}
-
-pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<Told> {
-    let told = |found| Told::new(params, found, all, now);
-    all.found.iter().map(told).collect()
-}
-
-/// Why a file's certificates do not count: the user says so, or k3s has stopped using it.
-pub(crate) fn ignored(params: &Params, file: &str, all: &All) -> Option<String> {
-    if let Some(pattern) = params.ignore.iter().find(|pattern| names(pattern, file)) {
-        return Some(format!("ignore: {pattern}"));
-    }
-    all.left_over(file)
-        .then(|| "k3s uses another file now; it may be removed".to_owned())
-}
-
-/// A whole path, or the end of one.
-fn names(pattern: &str, file: &str) -> bool {
-    let rest = file.strip_suffix(pattern.trim_start_matches('/'));
-    if pattern.starts_with('/') {
-        file == pattern
-    } else {
-        rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
     }
 }
 

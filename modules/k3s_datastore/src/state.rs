@@ -2,7 +2,8 @@
 
 use crate::record::Record;
 use anyhow::{Context, Result};
-use k3s_node::settings::{self, Given, Switch};
+use k3s_node::config::Given;
+use k3s_node::settings::{self, Switch};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::{Config, Facts, Role, Settings, Setup, Show, Told, Units};
 use k3s_types::K3sVersion;

@@ -4,6 +4,7 @@
 //! read first and kept in the container (the install record), given again, and compared afterwards (the proof). The
 //! restart does not block; what counts is what Node and Lease say then.
 
+mod aim;
 mod airgap;
 #[cfg(test)]
 mod fixtures;
@@ -15,6 +16,7 @@ mod record;
 mod recovery;
 mod refusals;
 mod report;
+mod run;
 mod script;
 mod state;
 mod steps;

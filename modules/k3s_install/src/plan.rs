@@ -1,5 +1,6 @@
 //! What to do about it. Pure: no host, no clock.
 
+use crate::aim::{Aim, Proof, Readiness};
 use crate::airgap;
 use crate::params::{LocalFile, Params, Script, Wanted};
 use crate::record::Record;
@@ -11,33 +12,7 @@ use anyhow::{Result, bail};
 use k3s_node::{Setup, env_file};
 use k3s_types::K3sVersion;
 use k3s_types::mask;
-use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-
-/// What the node shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Aim {
-    pub(crate) setup: Setup,
-    pub(crate) version: K3sVersion,
-}
-
-/// What a restarted node must show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Readiness {
-    pub(crate) setup: Setup,
-    pub(crate) places: Places,
-    pub(crate) version: K3sVersion,
-    /// The process must have been started at this time or later; `None`: when we restart it.
-    pub(crate) since: Option<u64>,
-}
-
-/// What must be found in the files after the script.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Proof {
-    pub(crate) setup: Setup,
-    pub(crate) config_hashes: BTreeMap<String, String>,
-    pub(crate) places: Places,
-}
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,23 +95,6 @@ impl fmt::Display for Act {
             Self::Wait(wanted) => write!(f, "wait for {wanted}"),
             Self::DropRecord { .. } => f.write_str("remove the install record"),
         }
-    }
-}
-
-impl Readiness {
-    /// What becomes ready.
-    pub(crate) fn name(&self) -> String {
-        if self.places.has_agent {
-            format!("node {}", self.places.node)
-        } else {
-            "the API server".to_owned()
-        }
-    }
-}
-
-impl fmt::Display for Readiness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to be Ready with k3s {}", self.name(), self.version)
     }
 }
 

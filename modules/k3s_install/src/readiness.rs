@@ -10,8 +10,8 @@
 //! A server reports READY as soon as etcd and the API server are ready and does not wait for its own agent
 //! (pkg/cli/server/server.go): its unit must be `active`.
 
+use crate::aim::Readiness;
 use crate::node::{self, Node};
-use crate::plan::Readiness;
 use crate::script;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};

@@ -3,6 +3,7 @@
 use crate::params::Params;
 use crate::record;
 use crate::report::Journal;
+use crate::run::done;
 use crate::script;
 use crate::state::State;
 use crate::steps;
@@ -38,7 +39,7 @@ pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal
     let intruder = before.units[&other].text.is_none().then(|| other.unit());
     let what = format!("{} and its environment file", setup.unit_path());
     let command = script::restore(params, setup, unit, intruder);
-    let outcome = match steps::done(host, &command, "putting back unit and environment") {
+    let outcome = match done(host, &command, "putting back unit and environment") {
         Ok(_) => {
             journal.restored = true;
             format!("{what} were put back as they were, and k3s was not restarted")

@@ -1,7 +1,7 @@
 //! What is refused before anything is touched, each with its evidence and what to do about it. Pure.
 
+use crate::aim::Aim;
 use crate::params::Params;
-use crate::plan::Aim;
 use crate::record;
 use crate::state::{Recorded, State};
 use ansible_module::Refusal;

@@ -1,15 +1,16 @@
 //! The steps: each hands a program to the node and notes what came of it.
 
+use crate::aim::{Proof, Readiness};
 use crate::airgap;
 use crate::params::{Params, Script};
-use crate::plan::{Proof, Readiness};
 use crate::readiness;
 use crate::record::Record;
 use crate::report::{Journal, Phase};
+use crate::run::done;
 use crate::script::{self, Fetch};
 use crate::state::{Asked, Places, State};
 use anyhow::{Context, Result, anyhow, bail};
-use host::{Command, Failure, Host, Kind};
+use host::{Failure, Host, Kind};
 use k3s_node::{Facts, Setup};
 use k3s_types::mask;
 use std::time::{Duration, SystemTime};
@@ -32,16 +33,6 @@ fn seconds(host: &dyn Host) -> u64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()
-}
-
-/// Runs a program that must succeed, and returns what it printed.
-pub(crate) fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
-    Ok(host
-        .run(command)?
-        .succeed(&host.place(), doing)?
-        .text()
-        .trim()
-        .to_owned())
 }
 
 pub(crate) fn fetch(params: &Params, host: &dyn Host, wanted: &Fetch, journal: &mut Journal) -> Result<()> {

@@ -4,6 +4,7 @@
 //! the node. The installation itself is `k3s_install`'s, and members of etcd are `etcd_member`'s.
 
 mod explain;
+mod former;
 mod node;
 mod params;
 mod plan;

@@ -3,9 +3,10 @@
 use crate::params::{Joining, Member};
 use anyhow::{Context, Result};
 use host::Host;
+use k3s_node::config::Given;
 use k3s_node::facts::{Facts, own_addresses};
 use k3s_node::program::UNITS;
-use k3s_node::settings::{self, DEFAULT_CONFIG, DEFAULT_DATA, Given, Settings};
+use k3s_node::settings::{self, DEFAULT_CONFIG, DEFAULT_DATA, Settings};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::shared::Said;
 use k3s_node::{Config, Program, Role, Setup, Told, Units, config};

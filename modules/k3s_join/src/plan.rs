@@ -1,7 +1,8 @@
 //! What has to be done on a node before k3s is installed or started there, so that it joins. Pure.
 
+use crate::former::{is_foreign, stale};
 use crate::node::Node;
-use crate::params::{Joining, Member};
+use crate::params::Joining;
 use crate::refusals;
 use ansible_module::{Plan, Refusal};
 use anyhow::{Result, bail};
@@ -68,20 +69,6 @@ pub(crate) fn joined(role: Role, joining: &Joining, node: &Node) -> bool {
     }
 }
 
-/// Members that this node had before its disk was made anew: they have its name or its address, and its database is
-/// not theirs.
-pub(crate) fn stale<'m>(role: Role, joining: &'m Joining, node: &Node) -> Vec<&'m Member> {
-    if role == Role::Agent {
-        return Vec::new();
-    }
-    let own = node.member(&joining.members).map(|member| &member.id);
-    let fits = |member: &&Member| {
-        let named = member.node.as_deref() == Some(joining.node_name.as_str());
-        (named || node.owns(member)) && Some(&member.id) != own
-    };
-    joining.members.iter().filter(fits).collect()
-}
-
 /// Nodes that the cluster has to forget before this one joins: those of stale members, and its own where it has lost the
 /// password by which the cluster knows it.
 pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
@@ -131,12 +118,6 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
     let mut plan = Plan::of(steps.into_iter().map(Step).collect());
     plan.warnings = warnings(joining, node);
     Ok(plan)
-}
-
-/// Whether the data on it is of another cluster, one of its own included.
-pub(crate) fn is_foreign(joining: &Joining, node: &Node) -> bool {
-    let other = |ca: &Option<String>| ca.as_deref().is_some_and(|ca| ca != joining.server.ca.trim());
-    node.sqlite || other(&node.ca) || other(&node.agent_ca)
 }
 
 fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {

@@ -1,8 +1,8 @@
 //! Why a node must not join as it is, each with its evidence and what to do about it. Pure.
 
+use crate::former::{is_foreign, stale};
 use crate::node::{Node, Reach, host_of};
 use crate::params::Joining;
-use crate::plan::{is_foreign, stale};
 use crate::server::{Datastore, password};
 use ansible_module::Refusal;
 use k3s_node::Role;

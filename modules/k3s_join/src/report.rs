@@ -4,7 +4,7 @@ use crate::explain::{self, Cause};
 use crate::node::Node;
 use crate::params::{Joining, Member, Params, Wanted};
 use crate::server::Server;
-use crate::{State, plan};
+use crate::{State, former, plan};
 use k3s_node::Role;
 use serde::Serialize;
 
@@ -97,5 +97,5 @@ fn stale(role: Role, joining: &Joining, node: &Node) -> Vec<Stale> {
         name: member.name.clone(),
         node: member.node.clone(),
     };
-    plan::stale(role, joining, node).into_iter().map(of).collect()
+    former::stale(role, joining, node).into_iter().map(of).collect()
 }

@@ -11,18 +11,6 @@ use crate::state::State;
 use host::pct::{Config, config_path};
 use serde::Serialize;
 
-/// What an operator may accept by name. Without systemd or a package manager that is known, nothing works here.
-pub(crate) const RULES: [&str; 8] = [
-    "nesting",
-    "proc_sys",
-    "kmsg",
-    "cgroup",
-    "cgroup_v1",
-    "kernel",
-    "disk",
-    "profile",
-];
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {

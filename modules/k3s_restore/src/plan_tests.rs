@@ -1,7 +1,7 @@
 use super::*;
 use crate::state::Token;
 use host::Secret;
-use k3s_node::settings::Given;
+use k3s_node::config::Given;
 use k3s_node::{Show, Told};
 use serde_json::json;
 

@@ -84,7 +84,7 @@ fn seen(server: &Server, archive: Option<&Checked>) -> Seen {
         Some(false) => Same::Other,
         None => Same::None,
     };
-    let place = |given: &Option<k3s_node::settings::Given>| given.as_ref().map(|given| given.place.clone());
+    let place = |given: &Option<k3s_node::config::Given>| given.as_ref().map(|given| given.place.clone());
     Seen {
         node: server.node.clone(),
         version: server.version.as_ref().map(ToString::to_string),

@@ -3,8 +3,8 @@
 use crate::record::{Done, Record};
 use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
+use k3s_node::config::Given;
 use k3s_node::facts::Facts;
-use k3s_node::settings::Given;
 use k3s_node::{NodeSettings, Program, Role, Settings, Show, Told};
 use k3s_types::K3sVersion;
 use server_archive::{Checked, Datastore, password};

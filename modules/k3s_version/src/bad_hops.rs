@@ -2,7 +2,7 @@
 
 use crate::arguments::Removed;
 use crate::builds::{Builds, EtcdStep};
-use crate::state::Node;
+use crate::node::Node;
 use anyhow::{Context, Result};
 use k3s_types::K3sVersion;
 use k3s_types::builds::{Component, numbers};

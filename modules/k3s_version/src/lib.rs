@@ -5,6 +5,7 @@ mod bad_hops;
 mod builds;
 mod channel;
 mod https;
+mod node;
 mod params;
 mod plan;
 mod state;
@@ -149,7 +150,7 @@ fn target<C: Channels>(params: &Params) -> Result<state::Target> {
 /// Where the minor has to stay, the channel of that minor has the target.
 fn within_the_minor<C: Channels>(
     params: &Params,
-    node: &state::Node,
+    node: &node::Node,
     target: state::Target,
 ) -> Result<state::Target> {
     let (Wanted::Channel(channel), Some(newest)) = (&params.wanted, node.newest()) else {

@@ -1,8 +1,9 @@
 //! What the versions mean. Pure: nothing here asks anybody.
 
 use crate::bad_hops::BadHop;
+use crate::node::Node;
 use crate::params::{Allow, Params, Wanted};
-use crate::state::{Node, State};
+use crate::state::State;
 use k3s_types::builds::Component;
 use k3s_types::{Hop, K3sVersion};
 use serde::Serialize;

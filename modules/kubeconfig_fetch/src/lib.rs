@@ -16,11 +16,12 @@ mod written;
 
 pub use params::{Params, Read, Written};
 pub use reach::{Api, Cause, Https, Obstacle, Request};
-pub use report::{Journal, Returned};
+pub use report::Journal;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
 use host::Host;
+use serde::Serialize;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -37,6 +38,13 @@ pub enum State {
 pub enum Step {
     Read(read::Step),
     Written(written::Step),
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum Returned {
+    Read(Box<read::Returned>),
+    Written(Box<written::Returned>),
 }
 
 impl fmt::Display for Step {

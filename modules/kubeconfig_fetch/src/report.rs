@@ -1,7 +1,6 @@
 //! What both halves tell.
 
 use crate::credentials::Credentials;
-use crate::{read, written};
 use k3s_certs::rotation::Done;
 use serde::Serialize;
 
@@ -14,13 +13,6 @@ pub struct Journal {
     /// Whether the certificate is another one now.
     pub(crate) rotated: bool,
     pub(crate) backup: Option<String>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-pub enum Returned {
-    Read(Box<read::Returned>),
-    Written(Box<written::Returned>),
 }
 
 /// SHA-256, in hexadecimal digits.

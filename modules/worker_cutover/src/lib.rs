@@ -3,6 +3,7 @@
 //! It changes nothing: `node_drain` moves the pods. What was there before is in the record of that cordon, from before
 //! the first pod goes until the node is given back; so a run that was killed is judged by what it had found.
 
+mod gates;
 mod nodes;
 mod observe;
 pub mod params;

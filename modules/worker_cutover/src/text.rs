@@ -1,12 +1,12 @@
 //! The plan, or what was found, for a reader.
 
+use crate::gates::Gates;
 use crate::params::{Params, Wanted};
 use crate::place::{Fate, Move};
 use crate::plan::{is_done, named};
-use crate::report::{Gates, alone};
-use crate::state::State;
+use crate::state::{State, has_to_go};
 use std::collections::BTreeMap;
-use workloads::Amounts;
+use workloads::{Amounts, PodId};
 
 pub(crate) fn lines(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec<String> {
     match params.state {
@@ -125,4 +125,12 @@ fn verified(params: &Params, state: &State) -> Vec<String> {
         format!("{}: {} ready before, {now}", seen.owner, seen.owner.ready)
     }));
     lines
+}
+
+/// Pods on the old node that nothing starts again: a drain has its own word about them.
+fn alone<'s>(params: &'s Params, state: &'s State) -> impl Iterator<Item = PodId> + 's {
+    let alone = state
+        .pods_on(&params.old)
+        .filter(|pod| has_to_go(pod) && pod.metadata.controller().is_none());
+    alone.map(workloads::Pod::id)
 }

@@ -1,5 +1,6 @@
 //! The Kubernetes API: who may ask, what is asked for, and who answers.
 
+mod age;
 pub mod auth;
 pub mod discovery;
 pub mod evict;

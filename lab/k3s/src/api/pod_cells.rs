@@ -1,6 +1,6 @@
 //! What kubectl's table says of a pod: READY, STATUS, RESTARTS.
 
-use crate::api::table::age;
+use crate::api::age::age;
 use crate::json::{flag, is_terminating, items, number, text};
 use serde_json::{Value, json};
 

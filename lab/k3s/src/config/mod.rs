@@ -2,12 +2,14 @@
 
 pub mod files;
 pub mod flags;
+pub mod line;
 
 use crate::json;
 use crate::paths;
 use crate::random;
 use anyhow::{Context, Result};
-use flags::{Flags, Role};
+use flags::Role;
+use line::Flags;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -261,7 +263,7 @@ mod tests {
         ];
         let line: Vec<String> = line.iter().map(|w| (*w).to_owned()).collect();
         let of = |line: &[String]| {
-            let flags = flags::parse(Role::Server, line, |_| None).unwrap();
+            let flags = line::parse(Role::Server, line, |_| None).unwrap();
             Config::new(flags, Role::Server).unwrap().critical()
         };
         let (told, default) = (of(&line), of(&[]));
@@ -284,7 +286,7 @@ mod tests {
             "a=b",
         ];
         let line: Vec<String> = line.iter().map(|w| (*w).to_owned()).collect();
-        let flags = flags::parse(Role::Server, &line, |_| None).unwrap();
+        let flags = line::parse(Role::Server, &line, |_| None).unwrap();
         let config = Config::new(flags, Role::Server).unwrap();
         let wanted = [
             "server",

@@ -5,7 +5,7 @@
 
 use super::own_client;
 use crate::config::Config;
-use crate::faults;
+use crate::faults::{self, Trouble};
 use crate::log;
 use crate::version::Version;
 use anyhow::{Context, Result, bail};
@@ -17,15 +17,6 @@ use std::time::Duration;
 /// Releases of May 2025: the temporary kine cannot be opened.
 const BROKEN: [(u32, u32); 4] = [(30, 13), (31, 9), (32, 5), (33, 1)];
 const RETRY: Duration = Duration::from_millis(100);
-
-/// The trouble that `migration` in `faults.json` asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// How many objects are moved before it.
-    pub after: usize,
-    /// Stand still for ever, rather than fail.
-    pub hang: bool,
-}
 
 /// Moves what is in `SQLite`, if anything is.
 pub async fn run(config: &Config) -> Result<()> {

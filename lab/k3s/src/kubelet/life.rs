@@ -3,7 +3,7 @@
 use super::Kubelet;
 use super::container::{Container, State};
 use super::picture::Picture;
-use super::pods::report;
+use super::status::report;
 use super::trouble::{Behaviour, Trouble, is_job};
 use crate::clock::paced;
 use anyhow::Result;

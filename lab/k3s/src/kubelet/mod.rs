@@ -9,6 +9,7 @@ pub mod node;
 mod picture;
 mod pods;
 mod shim;
+mod status;
 mod trouble;
 
 use crate::client::Client;

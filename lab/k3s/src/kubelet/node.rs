@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_server_is_control_plane_alone() {
         let line = ["--cluster-init".to_owned()];
-        let flags = crate::config::flags::parse(Role::Server, &line, |_| None).unwrap();
+        let flags = crate::config::line::parse(Role::Server, &line, |_| None).unwrap();
         let config = Config::new(flags, Role::Server).unwrap();
         let labels = metadata(&config, true)["labels"].take();
         let labels = labels.as_object().unwrap();

@@ -1,10 +1,11 @@
 //! This node's pods: who of them needs what done. What is told to the API stays there while k3s is stopped, as real
 //! pods go on running.
 
+use super::Kubelet;
 use super::life::Life;
 use super::picture::Picture;
+use super::status::{path, report};
 use super::trouble::{Behaviour, annotation, is_job};
-use super::{Kubelet, MERGE};
 use crate::clock::paced;
 use crate::json::{condition, is_terminating, items, name, namespace, number, text, uid};
 use crate::log;
@@ -176,25 +177,6 @@ async fn stop(kubelet: &Kubelet, pod: &Value) -> Result<()> {
         deleted.is_ok() || [404, 409].contains(&deleted.status.as_u16()),
         "{}",
         deleted.status_text()
-    );
-    Ok(())
-}
-
-fn path(pod: &Value) -> String {
-    format!("/api/v1/namespaces/{}/pods/{}", namespace(pod), name(pod))
-}
-
-pub(super) async fn report(kubelet: &Kubelet, pod: &Value, status: &Value) -> Result<()> {
-    let patch = json!({"metadata": {"uid": uid(pod)}, "status": status});
-    let status_path = format!("{}/status", path(pod));
-    let patched = kubelet
-        .client
-        .send(Method::PATCH, &status_path, Some((MERGE, &patch)))
-        .await?;
-    ensure!(
-        patched.is_ok() || [404, 409].contains(&patched.status.as_u16()),
-        "{}",
-        patched.status_text()
     );
     Ok(())
 }

@@ -80,7 +80,7 @@ impl Options {
             options.folder = options.server_dir().join("db/snapshots");
         }
         if options.node.is_empty() {
-            options.node = node_name(&crate::config::flags::Flags::default())?;
+            options.node = node_name(&crate::config::line::Flags::default())?;
         }
         Ok(options)
     }

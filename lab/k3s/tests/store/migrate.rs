@@ -2,7 +2,8 @@
 
 use crate::promises::keys;
 use etcd_api::testing::Cluster;
-use k3s_standin::etcd::migrate::{Trouble, move_all};
+use k3s_standin::etcd::migrate::move_all;
+use k3s_standin::faults::Trouble;
 use k3s_standin::store::Store;
 use k3s_standin::store::etcd::EtcdStore;
 use k3s_standin::store::sqlite::SqliteStore;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::params::RULES;
 use crate::samples::{CONFIG, container, params, ready};
 use crate::state::{Access, Sysctl};
 use serde_json::json;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::arguments::Arguments;
-use crate::state::{Etcd, Proxy};
+use crate::node::{Etcd, Proxy};
 use std::collections::BTreeMap;
 
 fn version(text: &str) -> K3sVersion {

@@ -1,7 +1,8 @@
 use super::*;
 use crate::arguments::Arguments;
 use crate::bad_hops::Knowledge;
-use crate::state::{Etcd, Evidence, Proxy, ReadFrom, Target};
+use crate::node::{Etcd, Proxy};
+use crate::state::{Evidence, ReadFrom, Target};
 use serde_json::{Value, json};
 
 fn version(text: &str) -> K3sVersion {
