@@ -464,7 +464,7 @@ fn a_server_that_is_not_reached_is_told_with_why() {
         (
             vec![("ping", "curl 60"), ca],
             "not_in_certificate",
-            "tls-san: [10.0.0.1]",
+            "tls-san: [\"10.0.0.1\"]",
         ),
         (vec![("ping", "wget 5"), ca], "not_in_certificate", "tls-san"),
         (
