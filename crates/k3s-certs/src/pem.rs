@@ -92,7 +92,7 @@ pub(crate) fn blocks(bytes: &[u8], from: &str) -> Result<Vec<Pem>> {
         "{from}: it is not PEM: there is no BEGIN line in it"
     );
     let left = rest.trim_ascii().len();
-    ensure!(left == 0, "{from}: {left} bytes after its last block are no PEM");
+    ensure!(left == 0, "{from}: {left} bytes after its last block are not PEM");
     Ok(blocks)
 }
 
@@ -156,7 +156,7 @@ mod tests {
             (pem.replace('M', "?"), "a.crt: block 1 is not base64"),
             (
                 format!("{pem}garbage"),
-                "a.crt: 7 bytes after its last block are no PEM",
+                "a.crt: 7 bytes after its last block are not PEM",
             ),
             (
                 key.clone(),
@@ -180,7 +180,7 @@ mod tests {
             assert!(error.starts_with(told), "{error:?} is not {told:?}");
             assert!(!error.contains("MII"), "{error} repeats what it read");
         }
-        assert!(refused([0xff, 0xfe, b'\n']).contains("no PEM"));
+        assert!(refused([0xff, 0xfe, b'\n']).contains("not PEM"));
         assert!(refused(vec![b'a'; LIMIT + 1]).contains("too many"));
     }
 

@@ -117,7 +117,7 @@ mod tests {
         std::fs::write(&path, &content).unwrap();
         assert!(check(&path).unwrap_err().to_string().contains("damaged"));
         std::fs::write(&path, &content[..700]).unwrap();
-        assert!(check(&path).unwrap_err().to_string().contains("cut off"));
+        assert!(check(&path).unwrap_err().to_string().contains("truncated"));
         std::fs::write(&path, "").unwrap();
         assert!(check(&path).unwrap_err().to_string().contains("empty"));
     }

@@ -247,7 +247,7 @@ mod tests {
                 json!({"take_from": ["traefik"]}),
                 "take_from: \"traefik\" is not a release",
             ),
-            (json!({"dest": "here"}), "dest: here is no absolute path"),
+            (json!({"dest": "here"}), "dest: here is not an absolute path"),
             (json!({"dest": "/"}), "dest: / is not an absolute path"),
             (json!({"export_max_mb": 0}), "export_max_mb: must be at least 1"),
             (json!({"timeout": 0}), "timeout: must be at least 1"),

@@ -138,7 +138,8 @@ mod tests {
             let error = seen(Places::USUAL, PATH, &vec![answer(&list); 11]).unwrap_err();
             let error = error.to_string();
             assert!(
-                error.contains(&format!("{PATH}, which is saved and whole")) && error.contains("not in it"),
+                error.contains(&format!("{PATH}, which is saved and complete"))
+                    && error.contains("not in it"),
                 "{error}"
             );
         }

@@ -202,7 +202,7 @@ fn what_does_not_fit_the_backup_is_refused_by_server() {
             "n1: k3s v1.31.3+k3s1 is installed, and cannot read what v1.31.4+k3s1",
         ),
         (1, &older, "n2: k3s v1.31.3+k3s1 is installed"),
-        (0, &none, "n1: no k3s that tells its version"),
+        (0, &none, "n1: no k3s that reports its version"),
         (
             0,
             &other,
@@ -240,7 +240,7 @@ fn what_would_not_work_is_refused_by_server() {
         (
             2,
             &[("config_fault", json!("/etc/rancher/k3s/config.yaml"))],
-            "n3: /etc/rancher/k3s/config.yaml is not YAML",
+            "n3: /etc/rancher/k3s/config.yaml is not a YAML",
         ),
         (
             1,
@@ -295,7 +295,8 @@ fn sqlite_is_for_one_server_that_is_not_told_to_run_etcd() {
     let sqlite = |hosts: &mut [Value]| hosts[0]["answer"]["archive"]["datastore"] = json!("sqlite");
     let refusal = refusal(json!({}), sqlite);
     assert!(
-        refusal.contains("serves one controller only") && refusal.contains("told to run etcd (cluster-init)"),
+        refusal.contains("serves one controller only")
+            && refusal.contains("configured to run etcd (cluster-init)"),
         "{refusal}"
     );
 }

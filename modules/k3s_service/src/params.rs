@@ -143,8 +143,14 @@ mod tests {
     fn options_that_make_no_sense_are_refused() {
         for (options, start) in [
             (json!({"unit": "kubelet"}), "unknown variant `kubelet`"),
-            (json!({"data_dir": "k3s"}), "data_dir: k3s is not a folder's"),
-            (json!({"data_dir": "/"}), "data_dir: / is not a folder's"),
+            (
+                json!({"data_dir": "k3s"}),
+                "data_dir: k3s is not the absolute path of a folder",
+            ),
+            (
+                json!({"data_dir": "/"}),
+                "data_dir: / is not the absolute path of a folder",
+            ),
             (json!({"timeout": 0}), "timeout: "),
         ] {
             let error = read(options.clone()).unwrap_err();

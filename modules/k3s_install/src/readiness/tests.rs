@@ -98,21 +98,21 @@ fn names_each_missing_part_of_a_server() {
             }),
             "node n1 is not Ready: \"container runtime network not ready\"",
         ),
-        (with(|look| look.etcd = Etcd::Learner), "no voter"),
+        (with(|look| look.etcd = Etcd::Learner), "not a voter"),
         (with(|look| look.etcd = Etcd::Silent), "metrics"),
         (
             with(|look| {
                 look.etcd = Etcd::Silent;
                 node(look).voter = Some(false);
             }),
-            "no voter",
+            "not a voter",
         ),
         (
             with(|look| {
                 look.etcd = Etcd::Learner;
                 node(look).voter = Some(true);
             }),
-            "no voter",
+            "not a voter",
         ),
     ];
     assert_missing(Role::Server, cases);

@@ -286,7 +286,7 @@ fn a_node_newer_than_its_channel_is_left_alone_whatever_the_other_modules_say() 
     );
     assert_eq!(hosts(&planned), ["c1"]);
     assert!(planned.refusals.is_empty());
-    assert!(planned.skipped[0].reason.contains("newer than what the channel"));
+    assert!(planned.skipped[0].reason.contains("newer than the channel"));
 }
 
 #[test]
@@ -467,7 +467,7 @@ fn without_any_api_nothing_is_begun() {
 fn an_outage_of_the_api_is_announced() {
     let notices = |nodes: &[Value]| planned(PATCH, nodes, &json!({})).notices;
     assert!(notices(&[server("c1", OLD, PATCH)])[0].contains("the only controller"));
-    assert!(notices(&[server("c1", OLD, PATCH), server("c2", PATCH, PATCH)])[0].contains("two controllers"));
+    assert!(notices(&[server("c1", OLD, PATCH), server("c2", PATCH, PATCH)])[0].contains("two members"));
     assert!(notices(&cluster(OLD, PATCH)).is_empty());
     assert!(notices(&[server("c1", PATCH, PATCH), agent("w1", OLD, PATCH)]).is_empty());
 }
