@@ -1,7 +1,7 @@
 //! What was wrong before, or had begun to be: then it is no news.
 
 use crate::verdict::{self, Finding, Severity};
-use kubectl::Time;
+use cluster::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -212,7 +212,7 @@ mod tests {
                 name: "web".to_owned(),
             },
             name: name.to_owned(),
-            labels: kubectl::Labels::new(),
+            labels: cluster::Labels::new(),
             trouble: Trouble::error(reason, "it fails"),
         }
     }

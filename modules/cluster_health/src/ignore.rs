@@ -1,7 +1,7 @@
 //! What the operator knows of and does not want to hear again.
 
 use crate::verdict::Finding;
-use kubectl::Selector;
+use cluster::Selector;
 use serde::Deserialize;
 
 /// One line of the option: all that it names must fit.

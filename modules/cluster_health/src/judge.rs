@@ -11,9 +11,9 @@ mod workloads;
 
 use crate::group::group;
 use crate::params::{FailOn, Params};
-use crate::state::{Pod, Seen};
+use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, suspects};
-use kubectl::{Labels, Time};
+use cluster::{Labels, Pod, Time};
 use std::time::{Duration, SystemTime};
 
 /// All verdicts of one look.
@@ -107,7 +107,7 @@ fn is_asked_for(params: &Params, seen: &Seen, finding: &Finding) -> bool {
         Kind::Pod => {
             let mut pods = seen.pods.suspect.iter();
             pods.find(is_here)
-                .is_some_and(|pod| nodes.contains(&pod.spec.node_name))
+                .is_some_and(|pod| nodes.iter().any(|name| name == pod.node_name()))
         }
         _ => false,
     }

@@ -3,13 +3,13 @@
 mod lists;
 
 use crate::params::Params;
-use crate::state::{Etcd, Groups, Seen, State, Version, checks};
+use crate::state::{Etcd, Groups, Seen, State, checks};
 use crate::{diagnose, judge};
 use anyhow::Result;
+use cluster::{Answer, Answers, ApiVersion, Kubectl, Questions, quote};
 use host::{Failure, Host, Kind, wait_until};
 use k3s_certs::All;
 use k3s_certs::rotation::Places;
-use kubectl::{Answer, Answers, Kubectl, Questions, quote};
 use lists::{List, read};
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
@@ -110,7 +110,7 @@ fn read_control(answers: &Answers, seen: &mut Seen) -> Option<Groups> {
         readyz.said.clone_into(&mut api.said);
     }
     let version = answers.get(1)?;
-    match version.parse::<Version>() {
+    match version.parse::<ApiVersion>() {
         Ok(version) => api.version = Some(version.git_version),
         Err(error) => {
             api.said = if version.ok() {

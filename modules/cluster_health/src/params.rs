@@ -2,10 +2,10 @@
 
 use crate::baseline::Baseline;
 use crate::ignore::{Ignore, Rule};
+use cluster::Kubectl;
 use host::Host;
 use k3s_certs::rotation::Places;
 use k3s_types::K3sVersion;
-use kubectl::Kubectl;
 use serde::Deserialize;
 use std::time::Duration;
 

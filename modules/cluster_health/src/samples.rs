@@ -50,7 +50,7 @@ impl Seen {
     }
 
     pub(crate) fn lease(mut self, lease: Value) -> Self {
-        let lease: crate::state::Lease = typed(lease);
+        let lease: cluster::Lease = typed(lease);
         self.leases.insert(lease.node.clone(), lease);
         self
     }

@@ -2,18 +2,17 @@
 
 mod api;
 mod job;
-mod node;
 mod pod;
 mod workload;
 
 pub use api::{Api, Check, Etcd, Service};
-pub(crate) use api::{Groups, Version, checks};
-pub use job::{Addon, Chart, Job};
-pub use node::{Lease, Node};
-pub use pod::{Container, Pod, Pods, States, Terminated};
+pub(crate) use api::{Groups, checks};
+pub use job::{Chart, Job};
+pub use pod::Pods;
 pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
+use cluster::{Lease, Node, Object};
 use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -39,7 +38,7 @@ pub struct Seen {
     pub workloads: Vec<Workload>,
     pub jobs: Vec<Job>,
     /// What k3s has been told to bring along.
-    pub addons: Vec<Addon>,
+    pub addons: Vec<Object>,
     pub charts: Vec<Chart>,
     /// The member of etcd on this node; none where there is no etcd.
     pub etcd: Option<Etcd>,

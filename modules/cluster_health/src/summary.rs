@@ -69,7 +69,11 @@ fn numbers(seen: &Seen, counts: &Counts) -> Vec<String> {
     let api = &seen.api;
     let ready = if api.ready { "ready" } else { "not ready" };
     let passed = api.checks.iter().filter(|check| check.passed).count();
-    let versions: BTreeSet<&str> = seen.nodes.iter().map(|node| node.kubelet.as_str()).collect();
+    let versions: BTreeSet<&str> = seen
+        .nodes
+        .iter()
+        .map(|node| node.kubelet_version.as_str())
+        .collect();
     let versions: Vec<&str> = versions.into_iter().collect();
     let mut lines = vec![
         format!(

@@ -1,8 +1,10 @@
 //! What can be wrong, in types; and many findings of one kind made one verdict.
 
+pub use answers::health::{Identity, Kind, Reason, Severity};
+
+use cluster::Labels;
 use k3s_certs::rfc3339;
-use kubectl::Labels;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::SystemTime;
@@ -11,103 +13,6 @@ use std::time::SystemTime;
 pub(crate) const NAMES: usize = 10;
 /// A message quotes what other programs say. Longer ones tell nobody more.
 const LONGEST: usize = 300;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Good to know: a cordon of ours, or what is young enough to come right by itself.
-    Info,
-    Warning,
-    Error,
-}
-
-/// What a verdict is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Kind {
-    Api,
-    Etcd,
-    Certificate,
-    Node,
-    Cluster,
-    Addon,
-    Deployment,
-    StatefulSet,
-    DaemonSet,
-    Job,
-    Pod,
-}
-
-/// Why. Where Kubernetes goes back and forth between two words for one trouble, there is one word here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Reason {
-    // The API server
-    Unreachable,
-    CheckFailed,
-    Unanswered,
-    CannotBeRead,
-    // Certificates
-    Expired,
-    ExpiresSoon,
-    NotYetValid,
-    // etcd
-    NotVoter,
-    Unhealthy,
-    // Nodes
-    NotReady,
-    StaleHeartbeat,
-    MemoryPressure,
-    DiskPressure,
-    PIDPressure,
-    NetworkUnavailable,
-    Cordoned,
-    Missing,
-    WrongVersion,
-    KubeletTooNew,
-    TooOld,
-    // The cluster
-    MixedVersions,
-    // Pods
-    CrashLoopBackOff,
-    OOMKilled,
-    ImagePullBackOff,
-    CreateContainerConfigError,
-    RunContainerError,
-    Restarted,
-    Pending,
-    Unschedulable,
-    SchedulingGated,
-    Terminating,
-    OnLostNode,
-    Evicted,
-    Failed,
-    Unknown,
-    // Workloads and what brings them
-    Unavailable,
-    RolloutStuck,
-    NotInstalled,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
-    }
-}
 
 /// One thing that is wrong with one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -259,15 +164,6 @@ pub struct Verdict {
     pub begun: usize,
 }
 
-/// What stays the same when a pod is replaced by another one with the same trouble.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Identity {
-    pub kind: Kind,
-    pub namespace: String,
-    pub object: String,
-    pub reason: Reason,
-}
-
 /// What had begun and was not judged yet: a later look that has this one for its baseline finds no news in it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Suspect {
@@ -390,22 +286,6 @@ impl fmt::Display for Folded<'_> {
             write!(f, " and {} more", objects.len() - NAMES)?;
         }
         write!(f, ": {reason}: {text}")
-    }
-}
-
-impl fmt::Display for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            kind,
-            namespace,
-            object,
-            reason,
-        } = self;
-        write!(f, "{kind} ")?;
-        if !namespace.is_empty() {
-            write!(f, "{namespace}/")?;
-        }
-        write!(f, "{object}: {reason}")
     }
 }
 

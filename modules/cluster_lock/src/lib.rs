@@ -12,8 +12,8 @@ pub use state::{Lease, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
+use cluster::Kubectl;
 use host::{Command, Host, wait_until};
-use kubectl::Kubectl;
 use serde::Serialize;
 use std::time::Duration;
 

@@ -2,36 +2,20 @@
 //! other. Pure.
 
 use crate::state::{Cluster, Member, Node, Nodes};
-use serde::Serialize;
+use answers::etcd::Stale;
 use std::net::IpAddr;
 
-/// What does not fit together. `None`: that side is not known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Stale {
-    /// Members that no Node owns to: their server is gone, or was rebuilt.
-    pub members_without_node: Option<Vec<String>>,
-    /// Nodes that should have a member and have none.
-    pub nodes_without_member: Option<Vec<String>>,
-    /// Members of nodes that `expected` does not name.
-    pub unexpected_members: Option<Vec<String>>,
-    pub expected_without_member: Option<Vec<String>>,
-    /// Nodes whose condition does not say yet what etcd says. That is no fault: k3s writes it later.
-    pub nodes_behind: Option<Vec<String>>,
-}
-
-impl Stale {
-    /// Each difference as a sentence's piece.
-    pub(crate) fn words(&self) -> Vec<String> {
-        let told = [
-            (&self.members_without_node, "has no Node"),
-            (&self.nodes_without_member, "is a Node without a member"),
-            (&self.unexpected_members, "is a member that is not expected"),
-            (&self.expected_without_member, "is expected and has no member"),
-        ];
-        told.iter()
-            .flat_map(|(names, what)| names.iter().flatten().map(move |name| format!("{name} {what}")))
-            .collect()
-    }
+/// Each difference as a sentence's piece.
+pub(crate) fn words(stale: &Stale) -> Vec<String> {
+    let told = [
+        (&stale.members_without_node, "has no Node"),
+        (&stale.nodes_without_member, "is a Node without a member"),
+        (&stale.unexpected_members, "is a member that is not expected"),
+        (&stale.expected_without_member, "is expected and has no member"),
+    ];
+    told.iter()
+        .flat_map(|(names, what)| names.iter().flatten().map(move |name| format!("{name} {what}")))
+        .collect()
 }
 
 pub(crate) fn stale(cluster: &Cluster, nodes: &Nodes, expected: &[String]) -> Stale {

@@ -135,7 +135,7 @@ fn required(require: Require, cluster: &Cluster, nodes: &Nodes, expected: &[Stri
             problems.extend(missing.map(|name| format!("{name} is expected and has no member")));
         }
         Require::AsExpected => {
-            problems.extend(stale.words());
+            problems.extend(compare::words(&stale));
             if let Nodes::Unknown(why) = nodes {
                 problems.push(format!("the Nodes could not be read: {why}"));
             }

@@ -13,10 +13,9 @@ mod report;
 mod samples;
 mod state;
 
-pub use compare::Stale;
+pub use answers::etcd::{Etcd as Returned, Stale};
 pub use params::{Params, Require, Want, Which};
 pub use plan::Step;
-pub use report::Returned;
 pub use state::{Datastore, State};
 
 use ansible_module::{Module, Plan, Target};

@@ -1,63 +1,12 @@
 //! The documented return values.
 
 use crate::Journal;
-use crate::compare::{self, Stale, node_of};
+use crate::compare::{self, node_of};
 use crate::params::Params;
-use crate::state::{Cluster, Datastore, Member, Nodes, State};
-use serde::Serialize;
+use crate::state::{Cluster, Member, Nodes, State};
+use answers::etcd::Etcd;
 
-#[derive(Serialize)]
-pub struct Returned {
-    datastore: Datastore,
-    members: Vec<Told>,
-    leader: Option<String>,
-    voters: usize,
-    healthy_voters: usize,
-    learners: usize,
-    quorum: usize,
-    has_quorum: bool,
-    failures_tolerated: usize,
-    alarms: Vec<ToldAlarm>,
-    oldest_version: Option<String>,
-    stale: Option<Stale>,
-    nodes_unknown: Option<String>,
-    removed: Option<Told>,
-}
-
-/// A member, for people and playbooks.
-#[derive(Serialize)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "these are the documented return values"
-)]
-struct Told {
-    id: String,
-    id_decimal: String,
-    name: Option<String>,
-    node: Option<String>,
-    peer_urls: Vec<String>,
-    client_urls: Vec<String>,
-    learner: bool,
-    started: bool,
-    healthy: bool,
-    trouble: Option<String>,
-    leader: bool,
-    version: Option<String>,
-    db_size: Option<u64>,
-    db_size_in_use: Option<u64>,
-    raft_index: Option<u64>,
-    raft_lag: Option<u64>,
-    alarms: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct ToldAlarm {
-    id: String,
-    member: Option<String>,
-    alarm: String,
-}
-
-pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
+pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Etcd {
     let nodes = &after.seen.nodes;
     let cluster = after.seen.cluster();
     let members = cluster.map_or(&[][..], |cluster| &cluster.members);
@@ -68,8 +17,8 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
         let member = was.member(id)?;
         Some(told(was, &before.seen.nodes, member))
     });
-    Returned {
-        datastore: after.seen.datastore,
+    Etcd {
+        datastore: Some(after.seen.datastore),
         members: cluster.map_or_else(Vec::new, |cluster| sorted(cluster, nodes)),
         leader: leader.map(Member::title),
         voters: cluster.map_or(0, |cluster| cluster.voters().count()),
@@ -90,7 +39,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
 }
 
 /// By name, those without one last.
-fn sorted(cluster: &Cluster, nodes: &Nodes) -> Vec<Told> {
+fn sorted(cluster: &Cluster, nodes: &Nodes) -> Vec<answers::etcd::Member> {
     let mut members: Vec<&Member> = cluster.members.iter().collect();
     members.sort_by_key(|member| (!member.started(), &member.name, member.id));
     members
@@ -99,14 +48,14 @@ fn sorted(cluster: &Cluster, nodes: &Nodes) -> Vec<Told> {
         .collect()
 }
 
-fn told(cluster: &Cluster, nodes: &Nodes, member: &Member) -> Told {
+fn told(cluster: &Cluster, nodes: &Nodes, member: &Member) -> answers::etcd::Member {
     let status = member.status.as_ref();
     let ahead = cluster
         .leader()
         .and_then(|leader| Some(cluster.member(leader)?.status.as_ref()?.raft_index));
     let trouble = cluster.trouble(member);
     let own_alarms = cluster.alarms.iter().filter(|alarm| alarm.member == member.id);
-    Told {
+    answers::etcd::Member {
         id: format!("{:x}", member.id),
         id_decimal: member.id.to_string(),
         name: member.started().then(|| member.name.clone()),
@@ -129,11 +78,11 @@ fn told(cluster: &Cluster, nodes: &Nodes, member: &Member) -> Told {
     }
 }
 
-fn alarms(cluster: &Cluster) -> Vec<ToldAlarm> {
-    let told = cluster.alarms.iter().map(|alarm| ToldAlarm {
+fn alarms(cluster: &Cluster) -> Vec<answers::etcd::Alarm> {
+    let told = cluster.alarms.iter().map(|alarm| answers::etcd::Alarm {
         id: format!("{:x}", alarm.member),
         member: cluster.member(alarm.member).map(Member::title),
-        alarm: alarm.kind.clone(),
+        kind: alarm.kind.clone(),
     });
     told.collect()
 }

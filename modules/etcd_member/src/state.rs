@@ -5,14 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Datastore {
-    Etcd,
-    Sqlite,
-    /// `PostgreSQL`, `MySQL`, an etcd of its own; also a server that has not started yet.
-    External,
-}
+pub use answers::etcd::Datastore;
 
 /// The place, and what was seen there.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! What is wrong, and what is only good to know. Pure.
 
 use crate::params::Params;
-use crate::seen::{Datastore, Etcd, Member, Server, Stale};
+use crate::seen::{Server, title, words};
 use crate::state::State;
+use answers::etcd::{Datastore, Etcd, Member, Stale};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -71,7 +72,7 @@ pub(crate) fn judge(params: &Params, state: &State) -> Vec<Finding> {
     versions(params, state, &mut found);
     settings(params, state, &mut found);
     if let Some(snapshot) = &params.snapshot
-        && let Some(msg) = &snapshot.msg
+        && let Some(msg) = &snapshot.taken.task.msg
     {
         found.error(&snapshot.from, format!("no snapshot was taken: {}", short(msg)));
     }
@@ -82,7 +83,7 @@ pub(crate) fn judge(params: &Params, state: &State) -> Vec<Finding> {
 /// Servers that see members of etcd.
 fn seeing(servers: &[Server]) -> impl Iterator<Item = (&str, &Etcd)> {
     let seeing = servers.iter().filter(|server| !server.etcd.members.is_empty());
-    seeing.map(|server| (server.host.as_str(), &server.etcd))
+    seeing.map(|server| (server.host.as_str(), &server.etcd.answer))
 }
 
 /// The view that numbers are taken from: one with a quorum behind it where there is one.
@@ -94,7 +95,7 @@ pub(crate) fn best(servers: &[Server]) -> Option<&Etcd> {
 fn datastores(params: &Params, found: &mut Findings) {
     for server in &params.servers {
         let Server { host, etcd, .. } = server;
-        match (etcd.datastore, &etcd.msg) {
+        match (etcd.datastore, &etcd.task.msg) {
             (_, Some(msg)) => found.error(host, short(msg)),
             (None, None) => found.error(host, "it was not asked for its members of etcd".to_owned()),
             (Some(Datastore::Etcd), None) => {}
@@ -107,7 +108,7 @@ fn datastores(params: &Params, found: &mut Findings) {
                 };
                 let what = format!(
                     "it keeps its data in {}, which no other server shares: {next}",
-                    other.words()
+                    words(other)
                 );
                 found.error(host, what);
             }
@@ -138,7 +139,7 @@ fn views(params: &Params, found: &mut Findings) {
     let leader = |view: &Etcd| view.leader.clone().unwrap_or_else(|| "nobody".to_owned());
     disagreement(params, "leads", leader, found);
     let members = |view: &Etcd| {
-        let titles: BTreeSet<String> = view.members.iter().map(Member::title).collect();
+        let titles: BTreeSet<String> = view.members.iter().map(title).collect();
         titles.into_iter().collect::<Vec<_>>().join(", ")
     };
     disagreement(params, "is a member", members, found);
@@ -169,7 +170,7 @@ fn faults(view: &Etcd) -> Vec<String> {
         faults.push("no member leads".to_owned());
     }
     for member in &view.members {
-        let title = member.title();
+        let title = title(member);
         if member.learner {
             faults.push(format!("{title} is a learner, not a voter yet"));
         }
@@ -236,7 +237,7 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
         if let Some(lag) = member.raft_lag.filter(|lag| *lag > LAG) {
             found.warn(
                 ETCD,
-                format!("{} is {lag} entries behind the leader", member.title()),
+                format!("{} is {lag} entries behind the leader", title(member)),
             );
         }
         let full = member.db_size.zip(quota(params, state, member));
@@ -245,7 +246,7 @@ fn numbers(params: &Params, state: &State, best: &Etcd, found: &mut Findings) {
         {
             let what = format!(
                 "the database of {} has {size} of {quota} bytes that it may have: at all of them etcd accepts no more writes; a restart of k3s there defragments it, and --etcd-arg=quota-backend-bytes=… raises the quota",
-                member.title()
+                title(member)
             );
             found.warn(ETCD, what);
         }

@@ -1,17 +1,10 @@
 //! Looks, from inside one server, at all of them; changes nothing.
 
 use crate::params::Params;
-use crate::state::{Api, Node, State};
+use crate::state::{Api, ServerNode, State};
 use anyhow::Result;
+use cluster::{ApiVersion, Kubectl, Node, Questions, pages, quote, unless_passing};
 use host::Host;
-use kubectl::{Kubectl, Questions, pages, quote, unless_passing};
-use serde::Deserialize;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Version {
-    git_version: String,
-}
 
 /// Where no API answers, that is told, with the rest.
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
@@ -25,14 +18,17 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
         ..State::default()
     };
     match unless_passing(kubectl.list::<Node>(pages("/api/v1/nodes")))? {
-        Ok(nodes) => ask(params, &kubectl, &nodes, &mut state)?,
+        Ok(nodes) => {
+            let nodes: Vec<ServerNode> = nodes.into_iter().map(ServerNode::from).collect();
+            ask(params, &kubectl, &nodes, &mut state)?;
+        }
         Err(why) => state.nodes_unknown = Some(why),
     }
     Ok(state)
 }
 
 /// Each server at its own address. The certificate it shows there must be good for that address.
-fn ask(params: &Params, kubectl: &Kubectl, nodes: &[Node], state: &mut State) -> Result<()> {
+fn ask(params: &Params, kubectl: &Kubectl, nodes: &[ServerNode], state: &mut State) -> Result<()> {
     let found = params.servers.iter().filter_map(|server| {
         let node = nodes.iter().find(|node| server.is_node(&node.name))?;
         Some((&server.host, node, node.address.as_ref()?))
@@ -58,7 +54,7 @@ fn ask(params: &Params, kubectl: &Kubectl, nodes: &[Node], state: &mut State) ->
                 .filter(|answer| !answer.ok())
                 .map(|answer| answer.said.to_owned()),
             version: version
-                .and_then(|answer| answer.parse::<Version>().ok())
+                .and_then(|answer| answer.parse::<ApiVersion>().ok())
                 .map(|version| version.git_version),
             quota: node.quota,
             settings: node.settings.clone(),

@@ -1,6 +1,8 @@
 //! What each server has answered before: the registered answers of other modules. They have many more keys; only what
 //! the report turns on is read.
 
+use answers::Answered;
+use answers::etcd::{Datastore, Etcd, Member};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -16,85 +18,23 @@ pub struct Server {
     pub vmid: Option<Value>,
     /// The answer of `etcd_member`, asked at this server.
     #[serde(default)]
-    pub etcd: Etcd,
+    pub etcd: Answered<Etcd>,
     /// The answer of `pct_exec` to a question for `/readyz` in there.
     #[serde(default)]
     pub ready: Ready,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Etcd {
-    pub msg: Option<String>,
-    pub datastore: Option<Datastore>,
-    pub members: Vec<Member>,
-    pub leader: Option<String>,
-    pub quorum: usize,
-    pub has_quorum: bool,
-    pub alarms: Vec<Alarm>,
-    pub stale: Option<Stale>,
-    pub nodes_unknown: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Datastore {
-    Etcd,
-    Sqlite,
-    External,
-}
-
-impl Datastore {
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::Etcd => "embedded etcd",
-            Self::Sqlite => "SQLite",
-            Self::External => "an external datastore",
-        }
+pub(crate) fn words(datastore: Datastore) -> &'static str {
+    match datastore {
+        Datastore::Etcd => "embedded etcd",
+        Datastore::Sqlite => "SQLite",
+        Datastore::External => "an external datastore",
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Member {
-    pub id: String,
-    pub name: Option<String>,
-    pub node: Option<String>,
-    pub learner: bool,
-    pub leader: bool,
-    pub trouble: Option<String>,
-    pub version: Option<String>,
-    pub db_size: Option<u64>,
-    pub db_size_in_use: Option<u64>,
-    pub raft_lag: Option<u64>,
-}
-
-impl Member {
-    pub(crate) fn title(&self) -> String {
-        self.name
-            .clone()
-            .unwrap_or_else(|| format!("{} (never started)", self.id))
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Alarm {
-    pub id: String,
-    pub member: Option<String>,
-    #[serde(rename = "alarm")]
-    pub kind: String,
-}
-
-/// What does not fit together, as `etcd_member` tells it; none where that side is not known.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Stale {
-    pub members_without_node: Option<Vec<String>>,
-    pub nodes_without_member: Option<Vec<String>>,
-    pub unexpected_members: Option<Vec<String>>,
-    pub expected_without_member: Option<Vec<String>>,
-    pub nodes_behind: Option<Vec<String>>,
+pub(crate) fn title(member: &Member) -> String {
+    let name = member.name.clone();
+    name.unwrap_or_else(|| format!("{} (never started)", member.id))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -112,11 +52,8 @@ pub struct Ready {
 pub struct Snapshot {
     /// The server that was to take it, by its name in the inventory.
     pub from: String,
-    pub msg: Option<String>,
-    pub path: Option<String>,
-    pub bytes: Option<u64>,
-    pub sha256: Option<String>,
-    pub listed: Option<bool>,
+    #[serde(flatten)]
+    pub taken: Answered<answers::Snapshot>,
 }
 
 fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

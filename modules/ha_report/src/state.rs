@@ -1,9 +1,8 @@
 //! What is asked here: the cluster's Nodes, and each server's API at its own address.
 
+use cluster::Node;
 use k3s_node::Config;
 use k3s_node::shared::{Said, Shared};
-use kubectl::{Meta, null_is_empty};
-use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// What etcd takes where nobody says.
@@ -34,9 +33,9 @@ pub(crate) struct Api {
     pub(crate) settings: Option<Shared>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(from = "Object")]
-pub(crate) struct Node {
+/// What is read of a server's Node.
+#[derive(Debug)]
+pub(crate) struct ServerNode {
     pub(crate) name: String,
     /// Address and port of its API.
     pub(crate) address: Option<String>,
@@ -44,45 +43,20 @@ pub(crate) struct Node {
     pub(crate) settings: Option<Shared>,
 }
 
-#[derive(Deserialize)]
-struct Object {
-    metadata: Meta,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    #[serde(deserialize_with = "null_is_empty")]
-    addresses: Vec<Address>,
-}
-
-#[derive(Deserialize)]
-struct Address {
-    r#type: String,
-    address: String,
-}
-
-impl From<Object> for Node {
-    fn from(object: Object) -> Self {
-        let Object { metadata, status } = object;
+impl From<Node> for ServerNode {
+    fn from(node: Node) -> Self {
         // k3s notes there what it was started with, its configuration files included.
-        let args = metadata.annotations.get(ARGS);
+        let args = node.annotations.get(ARGS);
         let args: Vec<String> = args
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
         let port = values(&args, "https-listen-port").next_back();
-        let internal = status
-            .addresses
-            .into_iter()
-            .find(|address| address.r#type == "InternalIP");
+        let port = port.as_deref().unwrap_or(USUAL_PORT);
         Self {
-            address: internal
-                .map(|internal| with_port(&internal.address, port.as_deref().unwrap_or(USUAL_PORT))),
+            address: node.internal_ips().next().map(|address| with_port(address, port)),
             quota: quota(&args),
             settings: (!args.is_empty()).then(|| settings(&args)),
-            name: metadata.name,
+            name: node.name.clone(),
         }
     }
 }
@@ -139,10 +113,10 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn node(args: Value, addresses: Value) -> Node {
+    fn node(args: Value, addresses: Value) -> ServerNode {
         let annotations = json!({ARGS: args.to_string()});
         let node = json!({"metadata": {"name": "n1", "annotations": annotations}, "status": {"addresses": addresses}});
-        serde_json::from_value(node).unwrap()
+        serde_json::from_value::<Node>(node).unwrap().into()
     }
 
     #[test]

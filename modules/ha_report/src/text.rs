@@ -2,8 +2,9 @@
 
 use crate::judge::{ETCD, Finding, SERVERS, Severity, best, quota};
 use crate::params::Params;
-use crate::seen::{Etcd, Member, Server};
+use crate::seen::Server;
 use crate::state::State;
+use answers::etcd::{Etcd, Member};
 
 /// Findings that a message and the screen name; all of them are in the answer.
 const NAMED: usize = 12;
@@ -145,7 +146,8 @@ fn described(member: &Member, quota: Option<u64>) -> String {
 }
 
 fn snapshot(params: &Params) -> Option<String> {
-    let snapshot = params.snapshot.as_ref()?;
+    let taken = params.snapshot.as_ref()?;
+    let snapshot = &taken.taken;
     let (path, bytes, sha256) = (
         snapshot.path.as_ref()?,
         snapshot.bytes?,
@@ -158,7 +160,7 @@ fn snapshot(params: &Params) -> Option<String> {
     };
     Some(format!(
         "snapshot on {}: {path}, {}, its hash is right ({}…), {listed}",
-        snapshot.from,
+        taken.from,
         size_of(bytes),
         sha256.get(..12).unwrap_or_default()
     ))

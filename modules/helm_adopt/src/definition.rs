@@ -1,6 +1,6 @@
 //! A custom resource definition: what its resources are, and where.
 
-use kubectl::{Meta, null_is_empty};
+use cluster::{Meta, null_is_empty};
 use serde::Deserialize;
 
 /// A custom resource definition, without its schemas.

@@ -4,8 +4,8 @@
 use crate::params::Params;
 use crate::state::Saved;
 use anyhow::{Context, Result, ensure};
+use cluster::{Kubectl, quote};
 use host::{Command, Host, stamp};
-use kubectl::{Kubectl, quote};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt::Write as _;
@@ -62,7 +62,7 @@ fn make(outside: &dyn Host, dest: &str, folder: &str) -> Result<()> {
 #[derive(Deserialize)]
 struct Document {
     /// A list has them.
-    #[serde(default, deserialize_with = "kubectl::null_is_empty")]
+    #[serde(default, deserialize_with = "cluster::null_is_empty")]
     items: Vec<IgnoredAny>,
 }
 

@@ -6,8 +6,8 @@ use crate::progress::{LOOK_EVERY, idle, read_job};
 use crate::requests::{one, patch, send};
 use crate::state::{Chart, Config, Record, State};
 use anyhow::{Context, Result, bail};
+use cluster::{Kubectl, unless_passing};
 use host::wait_until;
-use kubectl::{Kubectl, unless_passing};
 use serde_json::json;
 use std::time::Duration;
 

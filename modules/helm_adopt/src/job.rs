@@ -1,9 +1,8 @@
 //! The Job that runs Helm, and its pods.
 
 use crate::release::Release;
-use kubectl::{Condition, Meta, null_is_empty};
+use cluster::{Condition, Meta, Pod, null_is_empty};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 /// The Job that runs Helm.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -67,10 +66,7 @@ pub struct JobStatus {
 
 impl Job {
     fn is(&self, condition: &str) -> bool {
-        self.status
-            .conditions
-            .iter()
-            .any(|one| one.r#type == condition && one.status == "True")
+        Condition::find(&self.status.conditions, condition).is_some_and(Condition::is_true)
     }
 
     pub fn is_complete(&self) -> bool {
@@ -116,43 +112,16 @@ impl Job {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Pod {
-    pub(crate) metadata: Meta,
-    status: PodStatus,
+/// How often its containers were started anew.
+pub(crate) fn restarts(pod: &Pod) -> u64 {
+    let statuses = &pod.status.container_statuses;
+    statuses.iter().map(|one| u64::from(one.restart_count)).sum()
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct PodStatus {
-    #[serde(deserialize_with = "null_is_empty")]
-    container_statuses: Vec<ContainerStatus>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct ContainerStatus {
-    restart_count: u64,
-    state: ContainerState,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct ContainerState {
-    running: Option<IgnoredAny>,
-}
-
-impl Pod {
-    pub(crate) fn restarts(&self) -> u64 {
-        let statuses = &self.status.container_statuses;
-        statuses.iter().map(|one| one.restart_count).sum()
-    }
-
-    pub(crate) fn runs(&self) -> bool {
-        let statuses = &self.status.container_statuses;
-        statuses.iter().any(|one| one.state.running.is_some())
-    }
+/// Whether Helm is at work in it.
+pub(crate) fn runs(pod: &Pod) -> bool {
+    let statuses = &pod.status.container_statuses;
+    statuses.iter().any(|one| one.state.running.is_some())
 }
 
 #[cfg(test)]
@@ -220,7 +189,7 @@ mod tests {
     #[test]
     fn jobs_of_a_real_k3s_and_the_releases_they_have_deployed() {
         let list = testbed::recorded("k3s-v1.36.3-jobs.json");
-        let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;
+        let jobs = serde_json::from_str::<cluster::List<Job>>(&list).unwrap().items;
         // As the labels of the releases' Secrets had it.
         let hashes = [
             "231D57D61963F3E428610B29DA2AF35B52A8358ABFDBD328A9CEFA9FF308B34",
@@ -242,7 +211,7 @@ mod tests {
     #[test]
     fn jobs_of_a_modern_controller() {
         let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
-        let jobs = serde_json::from_str::<kubectl::List<Job>>(&list).unwrap().items;
+        let jobs = serde_json::from_str::<cluster::List<Job>>(&list).unwrap().items;
         let told: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
         let expected = [
             // A pod of it has failed before.
@@ -255,15 +224,15 @@ mod tests {
         assert_eq!(told, expected);
 
         let text = include_str!("../tests/recorded/by-hand-k3s-v1.36-pods-failing.json");
-        let pods: kubectl::List<Pod> = serde_json::from_str(text).unwrap();
+        let pods: cluster::List<Pod> = serde_json::from_str(text).unwrap();
         let pod = &pods.items[0];
-        assert!(pod.restarts() > 0 && !pod.runs());
+        assert!(restarts(pod) > 0 && !runs(pod));
         assert_eq!(
             pod.metadata.controller().unwrap().name,
             "helm-install-traefik-crd"
         );
         let mut failing = jobs[1].clone();
-        failing.restarts = pod.restarts();
+        failing.restarts = restarts(pod);
         assert_eq!(failing.word(), "failing");
     }
 }

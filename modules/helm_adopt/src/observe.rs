@@ -8,9 +8,9 @@ use crate::progress::{read_job, read_release};
 use crate::release::Release;
 use crate::state::{Chart, Config, Found, Marks, REVISIONS, RevisionLine, Saved, State, newest, revisions};
 use anyhow::{Context, Result};
+use cluster::{ApiVersion, Kubectl, List, Meta, Node, Object, Questions, pages};
 use host::Host;
 use k3s_types::K3sVersion;
-use kubectl::{Kubectl, List, Meta, Questions, pages};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,12 +20,6 @@ const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitio
 const SERVERS: &str = "/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=500";
 
 #[derive(Deserialize)]
-struct ApiVersion {
-    #[serde(rename = "gitVersion")]
-    git_version: String,
-}
-
-#[derive(Deserialize)]
 struct Groups {
     groups: Vec<Group>,
 }
@@ -33,28 +27,6 @@ struct Groups {
 #[derive(Deserialize)]
 struct Group {
     name: String,
-}
-
-#[derive(Deserialize)]
-struct Object {
-    metadata: Meta,
-}
-
-#[derive(Deserialize)]
-struct Node {
-    status: NodeStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NodeStatus {
-    node_info: NodeInfo,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NodeInfo {
-    kubelet_version: String,
 }
 
 #[derive(Deserialize)]
@@ -73,7 +45,7 @@ struct ServiceSpec {
 struct Counted {
     #[serde(default)]
     metadata: Remaining,
-    #[serde(default, deserialize_with = "kubectl::null_is_empty")]
+    #[serde(default, deserialize_with = "cluster::null_is_empty")]
     items: Vec<serde::de::IgnoredAny>,
 }
 
@@ -155,10 +127,7 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     let nodes: Vec<Node> = read.list()?;
     let groups: Groups = read.one()?;
     let definitions = read.list()?;
-    let mut versions: BTreeSet<String> = nodes
-        .into_iter()
-        .map(|node| node.status.node_info.kubelet_version)
-        .collect();
+    let mut versions: BTreeSet<String> = nodes.into_iter().map(|node| node.kubelet_version).collect();
     versions.insert(asked.git_version);
 
     let (mut charts, mut configs) = (Vec::new(), Vec::new());
@@ -312,7 +281,7 @@ fn balancers(params: &Params, kubectl: &Kubectl) -> Result<Vec<String>> {
     let Some(selector) = &params.balancer_selector else {
         return Ok(Vec::new());
     };
-    let selector = kubectl::Selector::parse(selector).map_err(anyhow::Error::msg)?;
+    let selector = cluster::Selector::parse(selector).map_err(anyhow::Error::msg)?;
     let services: Vec<Service> = kubectl.list(pages("/api/v1/services"))?;
     Ok(services
         .into_iter()

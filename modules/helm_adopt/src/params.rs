@@ -1,8 +1,8 @@
 //! What the user asks for.
 
 use crate::kind::{Kind, Wanted};
+use cluster::Kubectl;
 use host::Host;
-use kubectl::Kubectl;
 use serde::Deserialize;
 use std::fmt;
 use std::time::Duration;
@@ -134,7 +134,7 @@ impl TryFrom<Options> for Params {
             return Err("kubectl: an empty list cannot be run".to_owned());
         }
         if let Some(selector) = &options.balancer_selector {
-            kubectl::Selector::parse(selector).map_err(|fault| format!("balancer_selector: {fault}"))?;
+            cluster::Selector::parse(selector).map_err(|fault| format!("balancer_selector: {fault}"))?;
         }
         Ok(Self {
             vmid: options.vmid,

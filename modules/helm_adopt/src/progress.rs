@@ -1,12 +1,12 @@
 //! How far Helm is: its Job, and the newest revision of the release.
 
-use crate::job::{Job, Pod};
+use crate::job::{Job, restarts, runs};
 use crate::params::{Params, ReleaseId};
 use crate::release::{self, Release};
 use crate::state::{Chart, REVISIONS, RevisionLine, newest, revisions};
 use anyhow::{Context, Result, bail};
+use cluster::{Kubectl, List, Pod, Questions, unless_passing};
 use host::{Waited, wait_until};
-use kubectl::{Kubectl, List, Questions, unless_passing};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub(crate) fn read_job(kubectl: &Kubectl, chart: &Chart) -> Result<Option<Job>> 
     };
     let pods: Vec<&Pod> = pods.items.iter().filter(mine).collect();
     Ok(Some(Job {
-        restarts: pods.iter().map(|pod| pod.restarts()).sum(),
-        busy: pods.iter().any(|pod| pod.runs()),
+        restarts: pods.iter().map(|pod| restarts(pod)).sum(),
+        busy: pods.iter().any(|pod| runs(pod)),
         pod: pods
             .iter()
             .max_by_key(|pod| pod.metadata.creation_timestamp)
@@ -61,7 +61,7 @@ pub(crate) fn progress(
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
-    let told = answers.get(0).filter(kubectl::Answer::ok);
+    let told = answers.get(0).filter(cluster::Answer::ok);
     let lines = told.map(|told| revisions(&told.text())).unwrap_or_default();
     let release = newest(&lines, &params.release)
         .map(|line| read_release(kubectl, line))

@@ -4,8 +4,8 @@ use crate::kind::{Kind, Wanted};
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cluster::Meta;
 use flate2::read::GzDecoder;
-use kubectl::Meta;
 use serde::Deserialize;
 use std::io::Read as _;
 

@@ -1,8 +1,8 @@
 //! Requests of the steps for single objects.
 
 use anyhow::Result;
+use cluster::{Kubectl, List};
 use host::Command;
-use kubectl::{Kubectl, List};
 use serde_json::Value;
 
 /// An object by its name, or nothing where there is none.

@@ -4,7 +4,7 @@ use crate::job::Job;
 use crate::kind::{Kind, Wanted};
 use crate::params::ReleaseId;
 use crate::release::Release;
-use kubectl::{Meta, null_is_empty};
+use cluster::{Meta, null_is_empty};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

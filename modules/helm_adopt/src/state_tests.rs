@@ -21,7 +21,7 @@ fn revisions_are_lines_and_the_newest_counts() {
 #[test]
 fn charts_of_other_versions() {
     let charts = |list: &str| -> Vec<String> {
-        let charts: Vec<Chart> = serde_json::from_str::<kubectl::List<Chart>>(list).unwrap().items;
+        let charts: Vec<Chart> = serde_json::from_str::<cluster::List<Chart>>(list).unwrap().items;
         let told = |chart: &Chart| {
             let ChartSpec {
                 failure_policy,

@@ -10,6 +10,7 @@ pub use plan::Step;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
+use answers::Snapshot;
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, Output, run_ourselves};
 use k3s_node::NodeSettings;
@@ -32,10 +33,8 @@ pub struct Journal {
 #[derive(Serialize)]
 pub struct Returned {
     datastore: Datastore,
-    path: Option<String>,
-    bytes: Option<u64>,
-    sha256: Option<String>,
-    listed: Option<bool>,
+    #[serde(flatten)]
+    snapshot: Snapshot,
     removed: Vec<String>,
 }
 
@@ -113,10 +112,12 @@ impl Module for K3sBackup {
         let verified = journal.verified.as_ref();
         Returned {
             datastore: before.datastore,
-            path: journal.path.clone(),
-            bytes: verified.map(|verified| verified.bytes),
-            sha256: verified.map(|verified| verified.sha256.clone()),
-            listed: journal.listed,
+            snapshot: Snapshot {
+                path: journal.path.clone(),
+                bytes: verified.map(|verified| verified.bytes),
+                sha256: verified.map(|verified| verified.sha256.clone()),
+                listed: journal.listed,
+            },
             removed: journal.removed.clone(),
         }
     }

@@ -27,11 +27,10 @@ pub use state::{Datastore, State};
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
+use cluster::{ApiVersion, Kubectl, List, Object, Questions};
 use host::{Host, ask_ourselves, pct, stamp};
 use inside::{Looked, Request};
 use k3s_node::Facts;
-use kubectl::{Kubectl, List, Meta, Questions};
-use serde::Deserialize;
 use state::{Api, Places};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -132,15 +131,6 @@ fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
 
 /// Whatever goes wrong here is a reason to leave the server alone, and told as one.
 fn ask_api(host: &dyn Host, places: &Places) -> Api {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Version {
-        git_version: String,
-    }
-    #[derive(Deserialize)]
-    struct Node {
-        metadata: Meta,
-    }
     let program = [places.binary.clone(), "kubectl".to_owned()];
     let kubectl = Kubectl {
         host,
@@ -162,10 +152,12 @@ fn ask_api(host: &dyn Host, places: &Places) -> Api {
             };
         }
     };
-    let version = answers.get(1).and_then(|answer| answer.parse::<Version>().ok());
+    let version = answers
+        .get(1)
+        .and_then(|answer| answer.parse::<ApiVersion>().ok());
     let servers = answers
         .get(2)
-        .and_then(|answer| answer.parse::<List<Node>>().ok());
+        .and_then(|answer| answer.parse::<List<Object>>().ok());
     Api {
         ready: answers.get(0).is_some_and(|answer| answer.ok()),
         said: answers

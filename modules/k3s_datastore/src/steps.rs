@@ -9,8 +9,8 @@ use crate::report::{Journal, Phase};
 use crate::script;
 use crate::state::Places;
 use anyhow::{Result, bail};
+use cluster::unless_passing;
 use host::{Command, Host, ask_ourselves, stamp, wait_until};
-use kubectl::unless_passing;
 use std::time::{Duration, SystemTime};
 
 /// Walking through a large cluster, page by page, on a busy server.

@@ -61,18 +61,11 @@ pub struct Returned {
     drop_ins: Vec<String>,
     internal_ips: Vec<String>,
     staged: bool,
-    record: Option<RecordSeen>,
+    #[serde(flatten)]
+    install: answers::Install,
     refusals: Vec<Refusal>,
     proof: Proven,
     script_output: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct RecordSeen {
-    version: String,
-    run_id: Option<String>,
-    saved_at: u64,
-    proven: bool,
 }
 
 #[derive(Serialize)]
@@ -127,12 +120,14 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
             .collect(),
         staged: script::staged_for(&params.version, &after.binary.staged).is_some(),
         // After a failure the node was not looked at again.
-        record: journal
-            .record
-            .as_ref()
-            .filter(|_| !journal.dropped)
-            .or(after.record())
-            .map(seen),
+        install: answers::Install {
+            record: journal
+                .record
+                .as_ref()
+                .filter(|_| !journal.dropped)
+                .or(after.record())
+                .map(seen),
+        },
         refusals: plan::decide(params, before).1,
         proof: Proven {
             files: journal.proven,
@@ -144,8 +139,8 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
     }
 }
 
-fn seen(record: &Record) -> RecordSeen {
-    RecordSeen {
+fn seen(record: &Record) -> answers::Record {
+    answers::Record {
         version: record.version.clone(),
         run_id: record.run_id.clone(),
         saved_at: record.saved_at,

@@ -1,5 +1,7 @@
 //! What the user asks for.
 
+pub use answers::etcd::Member;
+
 use crate::server::Server;
 use host::Secret;
 use k3s_node::Role;
@@ -34,18 +36,6 @@ pub struct Joining {
     pub version: K3sVersion,
     pub members: Vec<Member>,
     pub discard: bool,
-}
-
-/// A member of etcd, as `etcd_member` tells it: whose it is, and whether it lives.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Member {
-    pub id: String,
-    pub name: Option<String>,
-    pub node: Option<String>,
-    pub peer_urls: Vec<String>,
-    pub healthy: bool,
-    pub learner: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -16,13 +16,14 @@ pub use params::Params;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
+use answers::Version;
 use anyhow::{Result, anyhow};
 use bad_hops::Knowledge;
 use host::Host;
+use k3s_types::K3sVersion;
 use k3s_types::builds::Build;
-use k3s_types::{Hop, K3sVersion};
 use params::Wanted;
-use plan::{Order, Refusal, Stop};
+use plan::{Order, Stop};
 use serde::Serialize;
 use state::{Evidence, ReadFrom};
 use std::convert::Infallible;
@@ -33,16 +34,12 @@ pub struct VersionCheck<C = Https>(PhantomData<C>);
 
 #[derive(Serialize)]
 pub struct Returned {
-    installed: Option<K3sVersion>,
-    running: Option<K3sVersion>,
-    running_reason: Option<String>,
+    #[serde(flatten)]
+    version: Version,
     node_name: String,
     data_dir: Option<String>,
     target: K3sVersion,
-    upgrade_required: bool,
-    hop: Option<Hop>,
     order: Order,
-    refusals: Vec<Refusal>,
     stops: Vec<Stop>,
     etcd_version: Option<String>,
     build: Option<Build>,
@@ -107,16 +104,18 @@ impl<C: Channels> Module for VersionCheck<C> {
         let state = state.clone();
         let build = state.known.builds.nearest(&state.target.version).cloned();
         Returned {
-            installed: state.node.installed,
-            running: state.node.running,
-            running_reason: state.node.silence,
+            version: Version {
+                installed: state.node.installed,
+                running: state.node.running,
+                running_reason: state.node.silence,
+                upgrade_required: decision.upgrade_required,
+                hop: decision.hop,
+                refusals: decision.refusals,
+            },
             node_name: state.node.name,
             data_dir: state.node.data_dir,
             target: state.target.version,
-            upgrade_required: decision.upgrade_required,
-            hop: decision.hop,
             order: decision.order,
-            refusals: decision.refusals,
             stops: decision.stops,
             etcd_version: state.node.etcd.version,
             build,

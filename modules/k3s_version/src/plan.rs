@@ -4,6 +4,7 @@ use crate::bad_hops::BadHop;
 use crate::node::Node;
 use crate::params::{Allow, Params, Wanted};
 use crate::state::State;
+pub(crate) use answers::Refused as Refusal;
 use k3s_types::builds::Component;
 use k3s_types::{Hop, K3sVersion};
 use serde::Serialize;
@@ -15,16 +16,6 @@ pub(crate) enum Order {
     WorkersFirst,
     ServersFirst,
     Either,
-}
-
-/// A hop that is not made unless the user lifts the rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Refusal {
-    pub rule: String,
-    pub evidence: String,
-    #[serde(rename = "override")]
-    pub lifted_by: String,
-    pub next: String,
 }
 
 /// A version on the way to the target.

@@ -1,6 +1,6 @@
 //! Takes the steps: the cordon, the drain's loop, and putting back what a failure left.
 
-use crate::cordon::{Change, CordonedBy, Record, Wish};
+use crate::cordon::{Change, CordonedBy, Record, Wish, cordoned_by};
 use crate::evict::{Drain, Stage, Target};
 use crate::observe;
 use crate::params::{OnFailure, Params, Pdb};
@@ -10,10 +10,9 @@ use crate::state::State;
 use crate::verdict::{judge_all, refuse};
 use crate::{Journal, whole};
 use anyhow::{Context, Result, bail};
+use cluster::{Kubectl, Node, unless_passing};
 use host::{Host, Waited, wait_until};
-use kubectl::{Kubectl, unless_passing};
 use std::time::Duration;
-use workloads::Node;
 
 /// Pods end within seconds, and a look costs the controller two processes.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -63,7 +62,7 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
         };
     journal.changed |= by_us;
     journal.cordoned &= by_us;
-    journal.left = Some(CordonedBy::of(&node));
+    journal.left = Some(cordoned_by(&node));
     Ok(())
 }
 
@@ -147,7 +146,7 @@ fn blocked(params: &Params, drain: &Drain) -> String {
 
 fn stuck(params: &Params, node: &Node, drain: &Drain, missing: &str, after: Duration) -> String {
     let terminating = drain.at(Stage::Terminating).next().is_some();
-    let advice = match &node.trouble {
+    let advice = match node.trouble() {
         _ if !terminating => String::new(),
         Some(trouble) => format!(
             ". The node is not Ready ({trouble}), so nothing confirms that its pods ended: start it, or give skip_wait_for_delete_timeout"
@@ -171,7 +170,7 @@ pub(crate) fn recover(
 ) -> Option<String> {
     let name = &params.node;
     if !journal.cordoned {
-        let ours = CordonedBy::of(&before.node) == CordonedBy::Ours && journal.left == Some(CordonedBy::Ours);
+        let ours = cordoned_by(&before.node) == CordonedBy::Ours && journal.left == Some(CordonedBy::Ours);
         return ours.then(|| {
             format!(
                 "{name} was found cordoned by an earlier run of ours, and stays so; running again takes it up"

@@ -4,30 +4,19 @@
 //! itself, so that no moment exists in which one is there without the other. What has no record is an
 //! operator's, and is never touched. So is what a cutover has left for good: from then on it is an operator's affair.
 
-use kubectl::Purpose;
-use serde::Serialize;
+use cluster::{Node, Purpose};
 use serde_json::{Value, json};
 use std::fmt;
-use workloads::Node;
 
-pub use kubectl::CordonRecord as Record;
+pub use answers::drain::CordonedBy;
+pub use cluster::CordonRecord as Record;
 
-/// Whose cordon a node has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CordonedBy {
-    None,
-    Ours,
-    Operator,
-}
-
-impl CordonedBy {
-    pub fn of(node: &Node) -> Self {
-        match (node.unschedulable, &node.record) {
-            (false, _) => Self::None,
-            (true, Some(record)) if record.purpose != Purpose::Retire => Self::Ours,
-            (true, _) => Self::Operator,
-        }
+/// Whose cordon a node has. What a cutover has left for good is an operator's.
+pub fn cordoned_by(node: &Node) -> CordonedBy {
+    match (node.unschedulable, &node.record) {
+        (false, _) => CordonedBy::None,
+        (true, Some(record)) if record.purpose != Purpose::Retire => CordonedBy::Ours,
+        (true, _) => CordonedBy::Operator,
     }
 }
 
@@ -52,7 +41,7 @@ pub enum Change {
 
 impl Wish {
     pub fn change(&self, node: &Node) -> Option<Change> {
-        match (self, CordonedBy::of(node)) {
+        match (self, cordoned_by(node)) {
             (Self::Cordoned(_), CordonedBy::None) => Some(Change::Cordon),
             (Self::Cordoned(wanted), CordonedBy::Ours) => {
                 let differs = |found: &Record| found.run != wanted.run || found.purpose != wanted.purpose;
@@ -207,7 +196,7 @@ mod tests {
     #[test]
     fn a_record_that_cannot_be_read_is_still_ours() {
         assert_eq!(
-            CordonedBy::of(&Node {
+            cordoned_by(&Node {
                 record: Some(Record::parse("")),
                 unschedulable: true,
                 ..Node::default()

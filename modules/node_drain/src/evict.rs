@@ -6,9 +6,8 @@
 use crate::params::Params;
 use crate::state::{Budget, State};
 use crate::verdict::{Leave, Verdict, budgets, judge_all};
-use kubectl::Meta;
+use cluster::{Meta, Pod, PodId, join};
 use std::time::Duration;
-use workloads::{Pod, PodId, join};
 
 /// As often as kubectl drain asks again: a budget opens when a replacement has become ready.
 const ASK_AGAIN: Duration = Duration::from_secs(5);

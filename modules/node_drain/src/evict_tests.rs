@@ -1,8 +1,8 @@
 use super::*;
+use cluster::{Node, Pinned};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
-use workloads::{Node, Pinned};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

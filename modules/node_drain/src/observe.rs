@@ -4,10 +4,9 @@ use crate::params::{Params, Wanted};
 use crate::state::State;
 use crate::verdict::{Verdict, judge};
 use anyhow::Result;
+use cluster::{Claim, Kubectl, Node, PersistentVolume, Pinned, Pod, owners, pages, pinned, split};
 use host::Host;
-use kubectl::{Claim, Kubectl, PersistentVolume, pages};
 use std::collections::BTreeSet;
-use workloads::{Node, Pinned, Pod, owners, pinned, split};
 
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
@@ -120,10 +119,7 @@ pub(crate) fn look(
 
 impl State {
     fn of(host: &dyn Host, node: Node, others: &[Node]) -> Self {
-        let other_nodes = others
-            .iter()
-            .filter(|other| !other.unschedulable && other.trouble.is_none())
-            .count();
+        let other_nodes = others.iter().filter(|other| other.takes_pods()).count();
         Self {
             now: host.now(),
             node,

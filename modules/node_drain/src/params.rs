@@ -1,7 +1,7 @@
 //! What the user asks for.
 
+use cluster::{Kubectl, Labels, Owner, Purpose, Selector};
 use host::Host;
-use kubectl::{Kubectl, Labels, Owner, Purpose, Selector};
 use serde::Deserialize;
 use std::time::Duration;
 

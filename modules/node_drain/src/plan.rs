@@ -1,16 +1,15 @@
 //! What to do about it: the steps. Pure.
 
-use crate::cordon::{self, Change, CordonedBy, Record, Wish};
+use crate::cordon::{self, Change, CordonedBy, Record, Wish, cordoned_by};
 use crate::params::{Params, Wanted};
 use crate::state::State;
 use crate::verdict::{Leave, Verdict, budgets, judge_all, pods, refuse, waits_for_the_node};
 use ansible_module::{Diff, Plan};
 use anyhow::Result;
-use kubectl::{Owner, Purpose};
+use cluster::{Owner, Pod, PodId, Purpose, join, owners};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use workloads::{Pod, PodId, join, owners};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -130,7 +129,7 @@ fn diff(state: &State, wish: &Wish) -> Diff {
 
 fn about_the_cordon(params: &Params, state: &State) -> Option<String> {
     let name = &params.node;
-    match (params.state, CordonedBy::of(&state.node), &state.node.record) {
+    match (params.state, cordoned_by(&state.node), &state.node.record) {
         (_, CordonedBy::None, Some(record)) => Some(format!(
             "{name} is schedulable but has our annotation of run {}: somebody uncordoned it by hand; the annotation is stale",
             record.run
@@ -200,7 +199,7 @@ fn about_going(params: &Params, state: &State, judged: &[(&Pod, Verdict)]) -> Ve
             params.node
         ));
     }
-    if let Some(trouble) = state.node.trouble.as_ref().filter(|_| going().next().is_some()) {
+    if let Some(trouble) = state.node.trouble().filter(|_| going().next().is_some()) {
         warnings.push(format!(
             "{} is not Ready ({trouble}): nothing may confirm that its pods ended",
             params.node

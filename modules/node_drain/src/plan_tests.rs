@@ -178,7 +178,8 @@ fn a_pod_with_several_budgets_is_told_beforehand_though_each_has_room() {
 #[test]
 fn a_node_that_is_not_ready_is_warned_about() {
     let mut state = state(node(false, None), &[pod("web", Some("ReplicaSet"))]);
-    state.node.trouble = Some("Ready is Unknown (NodeStatusUnknown)".to_owned());
+    let ready = &mut state.node.conditions[0];
+    (ready.status, ready.reason) = ("Unknown".to_owned(), "NodeStatusUnknown".to_owned());
     let warnings = plan(&params(json!({})), &state).unwrap().warnings;
     assert!(
         warnings[0].contains("n1 is not Ready (Ready is Unknown"),
@@ -218,7 +219,7 @@ fn a_run_that_takes_over_remembers_what_the_killed_one_knew() {
     };
     let mut state = state(node(true, Some("a")), &[]);
     state.node.record.as_mut().unwrap().owners = vec![owner(2)];
-    state.owners = vec![workloads::owners::Seen {
+    state.owners = vec![cluster::owners::Seen {
         owner: owner(1),
         now: None,
     }];
@@ -238,9 +239,9 @@ fn the_gate_waits_for_what_is_missing_or_was_just_given_back() {
         pinned: 1,
         task: false,
     };
-    let seen = |ready| workloads::owners::Seen {
+    let seen = |ready| cluster::owners::Seen {
         owner: owner.clone(),
-        now: Some(workloads::owners::Replicas {
+        now: Some(cluster::owners::Replicas {
             ready,
             wanted: Some(2),
         }),
@@ -267,7 +268,7 @@ fn a_drain_waits_for_workloads_only_when_asked() {
         task: false,
     };
     let mut state = state(node(true, None), &[pod("web", Some("ReplicaSet"))]);
-    state.owners = vec![workloads::owners::Seen { owner, now: None }];
+    state.owners = vec![cluster::owners::Seen { owner, now: None }];
     assert_eq!(sentences(&params(json!({})), &state).len(), 1);
     assert_eq!(
         sentences(&params(json!({"wait_for": true})), &state)[1],

@@ -1,68 +1,38 @@
 //! The return values.
 
 use crate::Journal;
-use crate::cordon::CordonedBy;
+use crate::cordon::cordoned_by;
 use crate::evict::{Drain, Stage, Target};
 use crate::params::Params;
 use crate::plan::concerned;
 use crate::state::{Budget, Headroom, State};
 use crate::verdict::{Verdict, budgets, judge_all, waits_for_the_node};
-use kubectl::Owner;
+use answers::drain::{BeforeAndAfter, Budgeted, Judged};
+use cluster::{Owner, Pod};
 use serde::Serialize;
-use workloads::{Pod, PodId};
 
 #[derive(Serialize)]
 pub struct Returned {
     node: String,
-    cordoned_by: BeforeAndAfter,
-    pods: Vec<Judged>,
-    evicted: Vec<PodId>,
-    bypassed: Vec<Budgeted>,
-    blocked: Vec<Budgeted>,
-    waiting: Vec<PodId>,
-    terminating: Vec<PodId>,
+    #[serde(flatten)]
+    drain: answers::drain::Drain,
     owners: Vec<Owner>,
     seconds: f64,
 }
 
-#[derive(Serialize)]
-struct BeforeAndAfter {
-    before: CordonedBy,
-    after: CordonedBy,
-}
-
-#[derive(Serialize)]
-struct Judged {
-    #[serde(flatten)]
-    pod: PodId,
-    owner: Option<String>,
-    verdict: &'static str,
-    reason: String,
-    budgets: Vec<Room>,
-}
-
-/// A pod with the budgets that were in its way.
-#[derive(Serialize)]
-struct Budgeted {
-    #[serde(flatten)]
-    pod: PodId,
-    budgets: Vec<Room>,
-    said: String,
-}
-
-#[derive(Serialize)]
-struct Room {
-    name: String,
-    #[serde(flatten)]
-    headroom: Headroom,
-}
-
-impl From<&Budget> for Room {
-    fn from(budget: &Budget) -> Self {
-        Self {
-            name: budget.name.clone(),
-            headroom: budget.headroom,
-        }
+fn room(budget: &Budget) -> answers::drain::Budget {
+    let Headroom {
+        disruptions_allowed,
+        current_healthy,
+        desired_healthy,
+        expected_pods,
+    } = budget.headroom;
+    answers::drain::Budget {
+        name: budget.name.clone(),
+        disruptions_allowed,
+        current_healthy,
+        desired_healthy,
+        expected_pods,
     }
 }
 
@@ -78,11 +48,10 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
         .map(|(pod, _)| pod.id())
         .collect();
     // A failure is reported with two equal looks; what was done since is in the journal.
-    let left = journal.left.unwrap_or_else(|| CordonedBy::of(&after.node));
-    Returned {
-        node: params.node.clone(),
+    let left = journal.left.unwrap_or_else(|| cordoned_by(&after.node));
+    let answer = answers::drain::Drain {
         cordoned_by: BeforeAndAfter {
-            before: CordonedBy::of(&before.node),
+            before: cordoned_by(&before.node),
             after: left,
         },
         pods: verdicts
@@ -103,6 +72,10 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
                     .collect()
             })
             .unwrap_or_default(),
+    };
+    Returned {
+        node: params.node.clone(),
+        drain: answer,
         owners: concerned(seen),
         seconds: (journal.took.as_secs_f64() * 10.0).round() / 10.0,
     }
@@ -116,19 +89,19 @@ fn judged(state: &State, pod: &Pod, verdict: &Verdict) -> Judged {
             .controller()
             .map(|owner| format!("{}/{}", owner.kind, owner.name)),
         verdict: match verdict {
-            Verdict::Evict(_) => "evict",
-            Verdict::Leave(_) => "leave",
-            Verdict::Refuse(_) => "refuse",
+            Verdict::Evict(_) => answers::drain::Verdict::Evict,
+            Verdict::Leave(_) => answers::drain::Verdict::Leave,
+            Verdict::Refuse(_) => answers::drain::Verdict::Refuse,
         },
         reason: verdict.to_string(),
-        budgets: budgets(state, pod).into_iter().map(Room::from).collect(),
+        budgets: budgets(state, pod).into_iter().map(room).collect(),
     }
 }
 
 fn budgeted(target: &Target) -> Budgeted {
     Budgeted {
         pod: target.pod.clone(),
-        budgets: target.budgets.iter().map(Room::from).collect(),
+        budgets: target.budgets.iter().map(room).collect(),
         said: target.said.clone(),
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::evict::{How, Request};
 use anyhow::Result;
-use kubectl::{Kubectl, quote};
+use cluster::{Kubectl, PodId, quote};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use workloads::PodId;
 
 /// Requests at a time: the containers have few cores, and each kubectl is a process.
 const ABREAST: usize = 6;

@@ -4,10 +4,10 @@ mod budget;
 
 pub use budget::{Budget, Headroom};
 
+use cluster::owners::Seen;
+use cluster::{Node, Pinned, Pod};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
-use workloads::owners::Seen;
-use workloads::{Node, Pinned, Pod};
 
 /// All that a plan is made of.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use crate::params::{LocalVolumes, Params, Rules};
 use crate::state::{Budget, State};
 use anyhow::{Result, bail};
+use cluster::{Pod, join};
 use std::fmt;
-use workloads::{Pod, join};
 
 /// What happens to a pod, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::samples::{node, params, pod, state, with};
-use kubectl::Selector;
+use cluster::Selector;
 use serde_json::{Value, json};
 
 fn verdict(options: Value, pod: Value) -> Verdict {

@@ -2,10 +2,10 @@
 
 use crate::params::Params;
 use anyhow::{Result, bail};
+use cluster::owners::now;
+use cluster::{Owner, unless_passing};
 use host::{Host, Waited, wait_until};
-use kubectl::{Owner, unless_passing};
 use std::time::Duration;
-use workloads::owners::now;
 
 /// A replica needs seconds to start; looking more often costs the API server more than it tells.
 const LOOK_EVERY: Duration = Duration::from_secs(3);

@@ -13,11 +13,10 @@ pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
+use cluster::{Kubectl, Object, quote};
 use host::{Host, wait_until};
-use kubectl::{Kubectl, quote};
 use serde::Serialize;
 use serde_json::json;
-use state::{Named, Node};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -82,8 +81,8 @@ impl Module for NodeRemove {
         let node = before.node.as_ref();
         Returned {
             node: params.node.clone(),
-            uid: node.map(|node| node.metadata.uid.clone()),
-            ready: node.and_then(Node::ready).map(str::to_owned),
+            uid: node.map(|node| node.uid.clone()),
+            ready: node.and_then(state::ready).map(str::to_owned),
             pods: before.own_pods(),
             password: before.password,
         }
@@ -119,7 +118,7 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
         node: documents.list()?.pop(),
         lease: documents.list()?.pop(),
         pods: documents.list()?,
-        password: !documents.list::<Named>()?.is_empty(),
+        password: !documents.list::<Object>()?.is_empty(),
         now: kubectl.host.now(),
     })
 }
@@ -132,8 +131,8 @@ fn delete(params: &Params, kubectl: &Kubectl, name: &str, uid: &str) -> Result<(
     let path = named("/api/v1/nodes", "metadata.name", name);
     let mut said = String::new();
     let waited = wait_until(kubectl.host, params.timeout, GONE_EVERY, || {
-        let nodes: Vec<Node> = kubectl.patiently("checking the node", || kubectl.list(path.clone()))?;
-        let Some(Node { metadata, .. }) = nodes.first() else {
+        let nodes: Vec<Object> = kubectl.patiently("checking the node", || kubectl.list(path.clone()))?;
+        let Some(Object { metadata }) = nodes.first() else {
             return Ok(Ok(()));
         };
         if metadata.uid != uid {

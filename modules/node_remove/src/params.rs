@@ -1,7 +1,9 @@
 //! What the user asks for.
 
+pub use answers::etcd::Member;
+
+use cluster::Kubectl;
 use host::Host;
-use kubectl::Kubectl;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -22,14 +24,6 @@ pub struct Params {
     pub timeout: Duration,
     pub kubectl: Vec<String>,
     pub lock_timeout: u64,
-}
-
-/// A member of etcd, as `etcd_member` tells it: what says whose it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Member {
-    pub id: String,
-    pub name: Option<String>,
-    pub node: Option<String>,
 }
 
 impl Params {

@@ -1,9 +1,10 @@
 //! What is to be deleted, or why not. Pure.
 
 use crate::params::Params;
-use crate::state::{Node, State};
+use crate::state::{State, is_etcd_server};
 use ansible_module::{Plan, Refusal};
 use anyhow::{Result, bail};
+use cluster::Node;
 use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         }
         steps.push(Step::DeleteNode {
             name: params.node.clone(),
-            uid: node.metadata.uid.clone(),
+            uid: node.uid.clone(),
         });
     }
     // k3s deletes it with the Node, though not every version does.
@@ -54,7 +55,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
 }
 
 fn another(params: &Params, node: &Node) -> Option<Refusal> {
-    let (wanted, is) = (params.uid.as_ref()?, &node.metadata.uid);
+    let (wanted, is) = (params.uid.as_ref()?, &node.uid);
     (wanted != is).then(|| {
         let evidence = format!("the node {} has the uid {is}, not {wanted}", params.node);
         let advice = "it was registered again: check it before it is deleted";
@@ -74,12 +75,10 @@ fn member(params: &Params, node: &Node) -> Option<Refusal> {
     let Some(members) = &params.members else {
         let advice = "give members, as etcd_member answers them now: k3s removes its member with the Node, whether the quorum allows it or not";
         let evidence = format!("{name} is a server with embedded etcd, and members is not set");
-        return node
-            .is_etcd_server()
-            .then(|| Refusal::new("members_unknown", evidence, advice));
+        return is_etcd_server(node).then(|| Refusal::new("members_unknown", evidence, advice));
     };
     let own = members.iter().find(|member| {
-        let by_name = member.name.is_some() && member.name.as_deref() == node.etcd_name();
+        let by_name = member.name.is_some() && member.name.as_deref() == node.etcd_member();
         by_name || member.node.as_ref() == Some(name)
     })?;
     let evidence = format!(

@@ -215,14 +215,14 @@ fn another_module_in_the_same_container_is_waited_for() {
 #[test]
 fn nodes_of_other_versions() {
     let told = |list: &str| -> Vec<String> {
-        let nodes: kubectl::List<Node> = serde_json::from_str(&testbed::recorded(list)).unwrap();
+        let nodes: cluster::List<Node> = serde_json::from_str(&testbed::recorded(list)).unwrap();
         let told = |node: &Node| {
-            let name = &node.metadata.name;
-            let kind = if node.is_etcd_server() { "server" } else { "other" };
+            let name = &node.name;
+            let kind = if is_etcd_server(node) { "server" } else { "other" };
             format!(
                 "{name}: {kind} {} {}",
-                node.etcd_name().unwrap_or("-"),
-                node.ready().unwrap_or("-")
+                node.etcd_member().unwrap_or("-"),
+                crate::state::ready(node).unwrap_or("-")
             )
         };
         nodes.items.iter().map(told).collect()
@@ -249,7 +249,7 @@ fn nodes_of_other_versions() {
 
 #[test]
 fn pods_of_a_newer_server_that_would_be_forgotten() {
-    let pods: kubectl::List<crate::state::Pod> =
+    let pods: cluster::List<cluster::Pod> =
         serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-pods.json")).unwrap();
     let state = State {
         pods: pods.items,

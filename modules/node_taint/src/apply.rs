@@ -2,9 +2,10 @@
 
 use crate::params::Params;
 use crate::plan::{Step, patch};
-use crate::state::{Node, node};
+use crate::state::node;
 use crate::stranded::is_as_wanted;
 use anyhow::{Result, bail};
+use cluster::Node;
 use host::Host;
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! What the user asks for.
 
+use cluster::{Kubectl, Taint};
 use host::Host;
-use kubectl::{Kubectl, Taint};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -62,6 +62,7 @@ impl Params {
             key: self.key.clone(),
             value: self.value.clone().unwrap_or_default(),
             effect: self.effect.word().to_owned(),
+            ..Taint::default()
         }
     }
 

@@ -1,11 +1,11 @@
 //! Which nodes to patch, and what speaks against it. Pure.
 
 use crate::params::{Params, Wanted};
-use crate::state::{Node, State};
+use crate::state::State;
 use crate::stranded::{Fate, Judged, is_as_wanted, is_new, judge};
 use ansible_module::{Diff, Plan};
 use anyhow::{Result, bail};
-use kubectl::Taint;
+use cluster::{Node, Taint};
 use serde_json::{Value, json};
 use std::fmt;
 
@@ -118,20 +118,14 @@ pub(crate) fn patch(params: &Params, node: &Node) -> Value {
     let taints = wanted(params, node);
     json!({
         "metadata": { "resourceVersion": node.resource_version },
-        "spec": { "taints": if taints.is_empty() { Value::Null } else { Value::Array(taints) } },
+        "spec": { "taints": (!taints.is_empty()).then_some(taints) },
     })
 }
 
-fn wanted(params: &Params, node: &Node) -> Vec<Value> {
-    let both = node.raw_taints.iter().zip(&node.taints);
-    let others = both.filter(|(_, taint)| !params.means(taint));
-    let Taint { key, value, effect } = params.taint();
-    let mut ours = json!({ "key": key, "effect": effect });
-    if !value.is_empty() {
-        ours["value"] = value.into();
-    }
-    let ours = (params.state == Wanted::Present).then_some(ours);
-    others.map(|(raw, _)| raw.clone()).chain(ours).collect()
+fn wanted(params: &Params, node: &Node) -> Vec<Taint> {
+    let others = node.taints.iter().filter(|taint| !params.means(taint)).cloned();
+    let ours = (params.state == Wanted::Present).then(|| params.taint());
+    others.chain(ours).collect()
 }
 
 fn diff(params: &Params, node: &Node) -> Diff {
@@ -141,14 +135,11 @@ fn diff(params: &Params, node: &Node) -> Diff {
             .flat_map(|taint| [taint.to_string(), "\n".to_owned()]);
         lines.collect()
     };
-    let after = wanted(params, node)
-        .into_iter()
-        .map(|taint| serde_json::from_value(taint).unwrap_or_default());
     Diff {
         before_header: node.name.clone(),
         after_header: node.name.clone(),
         before: lines(node.taints.clone()),
-        after: lines(after.collect()),
+        after: lines(wanted(params, node)),
     }
 }
 

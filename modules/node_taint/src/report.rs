@@ -1,8 +1,9 @@
 //! The documented return values, and the same for a person.
 
 use crate::params::{Params, Wanted};
-use crate::state::{Node, State};
+use crate::state::State;
 use crate::stranded::{Judged, Staying, is_as_wanted, judge};
+use cluster::Node;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::params::Params;
-use crate::state::{Node, Pod, State};
+use crate::state::State;
+use cluster::{Node, Pod};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

@@ -2,12 +2,8 @@
 
 use crate::params::Params;
 use anyhow::{Result, bail};
+use cluster::{Claim, Kubectl, Node, PersistentVolume, Pod, pages};
 use host::Host;
-use kubectl::{
-    Claim, Condition, Kubectl, Labels, Meta, PersistentVolume, Placement, Taint, null_is_empty, pages,
-};
-use serde::Deserialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub struct State {
@@ -17,123 +13,20 @@ pub struct State {
     pub(crate) volumes: BTreeMap<(String, String), PersistentVolume>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(from = "NodeObject")]
-pub(crate) struct Node {
-    pub(crate) name: String,
-    pub(crate) resource_version: String,
-    pub(crate) labels: Labels,
-    /// Why it takes no pods at the moment, apart from taints.
-    pub(crate) away: Option<String>,
-    pub(crate) taints: Vec<Taint>,
-    /// As the API wrote them: what is not ours goes back as it came.
-    pub(crate) raw_taints: Vec<Value>,
+/// A pod's workload, as a person names it; a pod that nothing makes again is its own.
+pub(crate) fn owner(pod: &Pod) -> String {
+    let meta = &pod.metadata;
+    let (kind, name) = meta.workload().unwrap_or(("Pod", &meta.name));
+    format!("{kind} {}/{name}", meta.namespace)
 }
 
-#[derive(Deserialize)]
-struct NodeObject {
-    metadata: Meta,
-    #[serde(default)]
-    spec: NodeSpec,
-    #[serde(default)]
-    status: NodeStatus,
+/// Whether a pod runs or is to run, and the scheduler has a say in it. A mirror pod is a file on its node.
+pub(crate) fn counts(pod: &Pod) -> bool {
+    !pod.is_finished() && !pod.is_mirror() && pod.metadata.deletion_timestamp.is_none()
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct NodeSpec {
-    unschedulable: bool,
-    #[serde(deserialize_with = "null_is_empty")]
-    taints: Vec<Value>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct NodeStatus {
-    #[serde(deserialize_with = "null_is_empty")]
-    conditions: Vec<Condition>,
-}
-
-impl From<NodeObject> for Node {
-    fn from(object: NodeObject) -> Self {
-        let NodeObject {
-            metadata,
-            spec,
-            status,
-        } = object;
-        let ready = status
-            .conditions
-            .iter()
-            .any(|condition| condition.r#type == "Ready" && condition.status == "True");
-        let away = match (spec.unschedulable, ready) {
-            (true, _) => Some("cordoned".to_owned()),
-            (false, false) => Some("not Ready".to_owned()),
-            (false, true) => None,
-        };
-        let read = |taint: &Value| serde_json::from_value(taint.clone()).unwrap_or_default();
-        Self {
-            name: metadata.name,
-            resource_version: metadata.resource_version,
-            labels: metadata.labels,
-            away,
-            taints: spec.taints.iter().map(read).collect(),
-            raw_taints: spec.taints,
-        }
-    }
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Pod {
-    pub(crate) metadata: Meta,
-    pub(crate) spec: PodSpec,
-    status: PodStatus,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct PodSpec {
-    /// Empty while it waits for a node.
-    pub(crate) node_name: String,
-    #[serde(flatten)]
-    pub(crate) placement: Placement,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct PodStatus {
-    phase: String,
-}
-
-impl Pod {
-    /// Its workload, as a person names it; a pod that nothing makes again is its own.
-    pub(crate) fn owner(&self) -> String {
-        let meta = &self.metadata;
-        let (kind, name) = meta.workload().unwrap_or(("Pod", &meta.name));
-        format!("{kind} {}/{name}", meta.namespace)
-    }
-
-    pub(crate) fn of_daemon_set(&self) -> bool {
-        self.metadata
-            .controller()
-            .is_some_and(|owner| owner.kind == "DaemonSet")
-    }
-
-    /// Whether it runs or is to run, and the scheduler has a say in it. A mirror pod is a file on its node.
-    pub(crate) fn counts(&self) -> bool {
-        let finished = matches!(self.status.phase.as_str(), "Succeeded" | "Failed");
-        let mirror = self
-            .metadata
-            .annotations
-            .contains_key("kubernetes.io/config.mirror");
-        !finished && !mirror && self.metadata.deletion_timestamp.is_none()
-    }
-
-    pub(crate) fn claims(&self) -> impl Iterator<Item = (String, String)> {
-        let namespace = &self.metadata.namespace;
-        let claims = self.spec.placement.claims();
-        claims.map(|claim| (namespace.clone(), claim.to_owned()))
-    }
+pub(crate) fn is_of_daemon_set(pod: &Pod) -> bool {
+    pod.is_controlled_by("DaemonSet")
 }
 
 impl State {
@@ -192,29 +85,28 @@ pub(crate) fn node(kubectl: &Kubectl, name: &str) -> Result<Node> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Node, Pod};
+    use super::{counts, owner};
     use crate::samples::{node, pod};
+    use cluster::{Node, Pod};
     use serde_json::json;
 
     #[test]
-    fn a_node_tells_why_it_takes_nothing() {
+    fn a_node_takes_pods_where_it_is_ready_and_not_cordoned() {
+        let unknown = json!([{"type": "Ready", "status": "Unknown"}]);
         let table = [
-            (json!({}), None),
-            (json!({"spec": {"unschedulable": true}}), Some("cordoned")),
-            (
-                json!({"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}),
-                Some("not Ready"),
-            ),
-            (json!({"status": {"conditions": null}}), Some("not Ready")),
+            (json!({}), true),
+            (json!({"spec": {"unschedulable": true}}), false),
+            (json!({"status": {"conditions": unknown}}), false),
+            (json!({"status": {"conditions": null}}), false),
         ];
-        for (more, away) in table {
-            assert_eq!(node("n1", more.clone()).away.as_deref(), away, "{more}");
+        for (more, takes) in table {
+            assert_eq!(node("n1", more.clone()).takes_pods(), takes, "{more}");
         }
     }
 
     #[test]
     fn nodes_and_pods_of_a_newer_server() {
-        let nodes: kubectl::List<Node> =
+        let nodes: cluster::List<Node> =
             serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-nodes.json")).unwrap();
         let told: Vec<String> = nodes
             .items
@@ -224,7 +116,7 @@ mod tests {
                 format!(
                     "{}: {} {}",
                     node.name,
-                    node.away.as_deref().unwrap_or("-"),
+                    if node.takes_pods() { "-" } else { "closed" },
                     taints.join(" ")
                 )
             })
@@ -235,20 +127,15 @@ mod tests {
                 "n1: - node-role.kubernetes.io/control-plane=true:NoSchedule",
                 "n2: - ",
                 "n3: - ",
-                "n4: cordoned node.kubernetes.io/unreachable:NoSchedule node.kubernetes.io/unreachable:NoExecute \
+                "n4: closed node.kubernetes.io/unreachable:NoSchedule node.kubernetes.io/unreachable:NoExecute \
                  node.kubernetes.io/unschedulable:NoSchedule",
             ]
         );
         // What is not ours goes back with all that it came with.
-        assert_eq!(nodes.items[3].raw_taints[0]["timeAdded"], "2026-09-01T11:40:45Z");
-        let pods: kubectl::List<Pod> =
+        assert_eq!(nodes.items[3].taints[0].more["timeAdded"], "2026-09-01T11:40:45Z");
+        let pods: cluster::List<Pod> =
             serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-pods.json")).unwrap();
-        let owners: Vec<String> = pods
-            .items
-            .iter()
-            .filter(|pod| pod.counts())
-            .map(Pod::owner)
-            .collect();
+        let owners: Vec<String> = pods.items.iter().filter(|pod| counts(pod)).map(owner).collect();
         assert_eq!(
             owners,
             [
@@ -279,8 +166,8 @@ mod tests {
                 false,
             ),
         ];
-        for (more, counts) in table {
-            assert_eq!(pod("web", "n1", more.clone()).counts(), counts, "{more}");
+        for (more, expected) in table {
+            assert_eq!(counts(&pod("web", "n1", more.clone())), expected, "{more}");
         }
     }
 }

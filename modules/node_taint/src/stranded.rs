@@ -3,8 +3,8 @@
 //! `NoSchedule` evicts nothing: what runs goes on. What counts is where its successor would find a place.
 
 use crate::params::{Params, Wanted};
-use crate::state::{Node, Pod, State};
-use kubectl::Taint;
+use crate::state::{State, counts, is_of_daemon_set, owner};
+use cluster::{Node, Pod, Taint};
 use std::collections::BTreeMap;
 
 /// Taints that come and go with the node's state. They are no reason why a pod should not have run there.
@@ -68,7 +68,7 @@ pub(crate) struct Judged {
 }
 
 pub(crate) fn judge(params: &Params, state: &State) -> Judged {
-    let pods = || state.pods.iter().filter(|pod| pod.counts());
+    let pods = || state.pods.iter().filter(|pod| counts(pod));
     let mut judged = Judged {
         open: open(params, state),
         ..Judged::default()
@@ -76,12 +76,12 @@ pub(crate) fn judge(params: &Params, state: &State) -> Judged {
     for pod in pods() {
         let lost = lost(params, state, pod);
         if !lost.is_empty() {
-            judged.stranded.insert(pod.owner(), lost);
+            judged.stranded.insert(owner(pod), lost);
         }
     }
     let mut staying: BTreeMap<(String, String), Staying> = BTreeMap::new();
-    for pod in pods().filter(|pod| params.nodes.contains(&pod.spec.node_name)) {
-        let (node, owner) = (pod.spec.node_name.clone(), pod.owner());
+    for pod in pods().filter(|pod| params.nodes.iter().any(|name| name == pod.node_name())) {
+        let (node, owner) = (pod.node_name().to_owned(), owner(pod));
         let fate = fate(params, &judged, pod);
         let entry = staying.entry((node.clone(), owner.clone()));
         let entry = entry.or_insert(Staying {
@@ -97,13 +97,13 @@ pub(crate) fn judge(params: &Params, state: &State) -> Judged {
 }
 
 fn fate(params: &Params, judged: &Judged, pod: &Pod) -> Fate {
-    if pod.spec.placement.tolerates(&params.taint()) {
+    if pod.tolerates(&params.taint()) {
         Fate::Tolerates
-    } else if pod.of_daemon_set() {
+    } else if is_of_daemon_set(pod) {
         Fate::LastHere
     } else if pod.metadata.controller().is_none() {
         Fate::Alone
-    } else if judged.stranded.contains_key(&pod.owner()) {
+    } else if judged.stranded.contains_key(&owner(pod)) {
         Fate::Stranded
     } else {
         Fate::Moves
@@ -112,13 +112,13 @@ fn fate(params: &Params, judged: &Judged, pod: &Pod) -> Fate {
 
 /// The nodes on which a pod like this one could run now and could not afterwards, where no other node takes it.
 fn lost(params: &Params, state: &State, pod: &Pod) -> Vec<String> {
-    let bound = !pod.spec.node_name.is_empty();
-    if pod.of_daemon_set() || bound && pod.metadata.controller().is_none() {
+    let bound = !pod.node_name().is_empty();
+    if is_of_daemon_set(pod) || bound && pod.metadata.controller().is_none() {
         return Vec::new();
     }
-    let tolerated = |taint: &Taint| !taint.keeps_off() || pod.spec.placement.tolerates(taint);
+    let tolerated = |taint: &Taint| !taint.keeps_off() || pod.tolerates(taint);
     let takes = |node: &Node| {
-        node.away.is_none() && after(params, node).iter().all(tolerated) && reaches(state, pod, node)
+        node.takes_pods() && after(params, node).iter().all(tolerated) && reaches(state, pod, node)
     };
     if tolerated(&params.taint()) || state.nodes.iter().any(takes) {
         return Vec::new();
@@ -139,14 +139,14 @@ fn lost(params: &Params, state: &State, pod: &Pod) -> Vec<String> {
 /// Whether the pod asks for such a node, and its volumes can be reached from there.
 fn reaches(state: &State, pod: &Pod, node: &Node) -> bool {
     let volumes = pod.claims().filter_map(|claim| state.volumes.get(&claim));
-    pod.spec.placement.fits(&node.name, &node.labels)
+    pod.asks_for(node)
         && volumes
             .into_iter()
             .all(|volume| volume.allows(&node.name, &node.labels))
 }
 
 fn open(params: &Params, state: &State) -> Vec<String> {
-    let takes = |node: &&Node| node.away.is_none() && !after(params, node).iter().any(Taint::keeps_off);
+    let takes = |node: &&Node| node.takes_pods() && !after(params, node).iter().any(Taint::keeps_off);
     let open = state.nodes.iter().filter(takes);
     open.map(|node| node.name.clone()).collect()
 }

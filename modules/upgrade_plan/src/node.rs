@@ -1,8 +1,9 @@
 //! One node as the preflight found it: what the inventory says of it, and the answers of the modules that
 //! looked at it. Those answers have many more keys; only what the plan turns on is read.
 
-use k3s_types::{Hop, K3sVersion};
-use per_node::Task;
+use answers::drain::Drain;
+use answers::{Answered, Install, Version};
+use k3s_types::Hop;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -23,13 +24,13 @@ pub struct Node {
     pub vmid: Option<Value>,
     /// The answer of `k3s_version`.
     #[serde(default, deserialize_with = "null_is_none")]
-    pub version: Version,
+    pub version: Answered<Version>,
     /// The answer of `k3s_install`.
     #[serde(default, deserialize_with = "null_is_none")]
-    pub install: Install,
+    pub install: Answered<Install>,
     /// The answer of `node_drain`.
     #[serde(default, deserialize_with = "null_is_none")]
-    pub drain: Drain,
+    pub drain: Answered<Drain>,
     /// When the drain began and when the node was given back, in seconds of one clock.
     #[serde(default)]
     pub drained_at: Option<Value>,
@@ -37,7 +38,7 @@ pub struct Node {
     pub returned_at: Option<Value>,
     /// What `k3s_version` answers after the upgrade.
     #[serde(default, deserialize_with = "null_is_none")]
-    pub after: Version,
+    pub after: Answered<Version>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -45,112 +46,6 @@ pub struct Node {
 pub enum Role {
     Server,
     Agent,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Version {
-    #[serde(flatten)]
-    pub task: Task,
-    pub installed: Option<K3sVersion>,
-    pub running: Option<K3sVersion>,
-    pub running_reason: Option<String>,
-    pub upgrade_required: bool,
-    pub hop: Option<Hop>,
-    pub refusals: Vec<Refused>,
-    /// What is no reason against the hop, but good to know.
-    pub warnings: Vec<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Install {
-    #[serde(flatten)]
-    pub task: Task,
-    /// What it would do, or did.
-    pub actions: Vec<String>,
-    /// The record of an installation that an earlier run began and did not finish.
-    pub record: Option<Value>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Drain {
-    #[serde(flatten)]
-    pub task: Task,
-    pub cordoned_by: CordonedBy,
-    pub pods: Vec<Pod>,
-    pub evicted: Vec<PodName>,
-    pub bypassed: Vec<PodName>,
-    pub waiting: Vec<PodName>,
-}
-
-/// A hop that `k3s_version` refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Refused {
-    pub rule: String,
-    pub evidence: String,
-    pub r#override: String,
-    pub next: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct CordonedBy {
-    pub before: Owner,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Owner {
-    #[default]
-    None,
-    Ours,
-    Operator,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct Pod {
-    #[serde(flatten)]
-    pub id: PodName,
-    pub verdict: String,
-    pub reason: String,
-    pub budgets: Vec<Budget>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default)]
-pub struct PodName {
-    pub namespace: String,
-    pub name: String,
-}
-
-impl std::fmt::Display for PodName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
-}
-
-/// A budget over a pod, with its headroom.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(default)]
-pub struct Budget {
-    pub name: String,
-    pub disruptions_allowed: i64,
-    pub current_healthy: i64,
-    pub desired_healthy: i64,
-}
-
-impl Version {
-    /// The oldest k3s that is at work here or about to be.
-    pub fn oldest(&self) -> Option<&K3sVersion> {
-        self.running.iter().chain(&self.installed).min()
-    }
-
-    pub fn newest(&self) -> Option<&K3sVersion> {
-        self.running.iter().chain(&self.installed).max()
-    }
 }
 
 impl Node {

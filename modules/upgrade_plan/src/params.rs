@@ -1,7 +1,7 @@
 //! What the user asks for, and what was found out about each node before.
 
-use crate::health::Health;
 use crate::node::Node;
+use answers::health::Health;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use serde_json::{Map, Value};

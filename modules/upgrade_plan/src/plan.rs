@@ -6,8 +6,9 @@ mod refusals;
 #[cfg(test)]
 mod tests;
 
-use crate::node::{Node, Owner, Role};
+use crate::node::{Node, Role};
 use crate::params::{Drain, Params};
+use answers::drain::CordonedBy;
 use order::Chosen;
 use per_node::{Refusal, once};
 use serde::Serialize;
@@ -99,7 +100,7 @@ fn turn(params: &Params, node: &Node) -> Option<Turn> {
         return None;
     }
     let install = !node.is_newer() && (node.version.upgrade_required || !node.install.actions.is_empty());
-    let ours = node.drain.cordoned_by.before == Owner::Ours;
+    let ours = node.drain.cordoned_by.before == CordonedBy::Ours;
     if !install && !ours {
         return None;
     }
@@ -176,7 +177,7 @@ fn skipped(params: &Params, node: &Node) -> Skipped {
 }
 
 fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
-    let health = params.health.notice().filter(|_| !turns.is_empty());
+    let health = crate::health::notice(&params.health).filter(|_| !turns.is_empty());
     outage(params, turns)
         .into_iter()
         .chain(of_versions(params, turns))

@@ -1,8 +1,10 @@
 //! The plan and the summary as lines for a person.
 
-use crate::node::{Budget, Drain, Node, Owner, Pod, PodName};
+use crate::node::Node;
 use crate::params::{Params, Pdb};
 use crate::plan::{Planned, Turn};
+use answers::drain::{Budget, CordonedBy, Drain, Judged, Verdict};
+use cluster::PodId;
 use per_node::Refusal;
 use std::collections::BTreeMap;
 
@@ -75,18 +77,18 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
     } else if turn.install {
         tell("not drained: its pods go on running while k3s restarts".to_owned());
     }
-    if node.drain.cordoned_by.before == Owner::Operator {
+    if node.drain.cordoned_by.before == CordonedBy::Operator {
         lines.push("   cordoned by an operator: it stays cordoned".to_owned());
     }
     lines
 }
 
 fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
-    let moved: Vec<&PodName> = drain
+    let moved: Vec<&PodId> = drain
         .pods
         .iter()
-        .filter(|pod| pod.verdict == "evict")
-        .map(|pod| &pod.id)
+        .filter(|pod| pod.verdict == Verdict::Evict)
+        .map(|pod| &pod.pod)
         .collect();
     if moved.is_empty() {
         return vec!["drained: no pod has to move".to_owned()];
@@ -96,7 +98,7 @@ fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
         count(moved.len()),
         names(&moved)
     )];
-    let waiting: Vec<&PodName> = drain.waiting.iter().collect();
+    let waiting: Vec<&PodId> = drain.waiting.iter().collect();
     if !waiting.is_empty() {
         lines.push(format!(
             "Pending until the uncordon, their volumes being here: {}",
@@ -130,17 +132,17 @@ fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
 
 /// The pods that more than one budget selects.
 fn several(drain: &Drain) -> Option<String> {
-    let several = |pod: &&Pod| pod.verdict == "evict" && pod.budgets.len() > 1;
-    let pods: Vec<&PodName> = drain.pods.iter().filter(several).map(|pod| &pod.id).collect();
+    let several = |pod: &&Judged| pod.verdict == Verdict::Evict && pod.budgets.len() > 1;
+    let pods: Vec<&PodId> = drain.pods.iter().filter(several).map(|pod| &pod.pod).collect();
     (!pods.is_empty()).then(|| names(&pods))
 }
 
 /// The budgets without headroom, with the pods that they hold.
-fn tight(drain: &Drain) -> BTreeMap<&Budget, Vec<&PodName>> {
-    let mut tight: BTreeMap<&Budget, Vec<&PodName>> = BTreeMap::new();
-    for pod in drain.pods.iter().filter(|pod| pod.verdict == "evict") {
+fn tight(drain: &Drain) -> BTreeMap<&Budget, Vec<&PodId>> {
+    let mut tight: BTreeMap<&Budget, Vec<&PodId>> = BTreeMap::new();
+    for pod in drain.pods.iter().filter(|pod| pod.verdict == Verdict::Evict) {
         for budget in pod.budgets.iter().filter(|budget| budget.disruptions_allowed < 1) {
-            tight.entry(budget).or_default().push(&pod.id);
+            tight.entry(budget).or_default().push(&pod.pod);
         }
     }
     tight
@@ -192,7 +194,7 @@ fn drained(node: &Node) -> String {
         ));
     }
     if !node.drain.bypassed.is_empty() {
-        let bypassed: Vec<&PodName> = node.drain.bypassed.iter().collect();
+        let bypassed: Vec<&PodId> = node.drain.bypassed.iter().map(|bypassed| &bypassed.pod).collect();
         told.push(format!(", budgets bypassed for {}", names(&bypassed)));
     }
     told.concat()
@@ -206,7 +208,7 @@ fn count(pods: usize) -> String {
     }
 }
 
-fn names(pods: &[&PodName]) -> String {
+fn names(pods: &[&PodId]) -> String {
     let mut named: Vec<String> = pods.iter().take(NAMED).map(ToString::to_string).collect();
     if pods.len() > NAMED {
         named.push(format!("{} more", pods.len() - NAMED));

@@ -4,7 +4,7 @@ use crate::params::Params;
 use crate::place::{Move, obstacle, others};
 use crate::plan::steered;
 use crate::state::State;
-use workloads::Node;
+use cluster::Node;
 
 /// The nodes by what happens to them.
 pub(crate) struct Gates {

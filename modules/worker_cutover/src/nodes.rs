@@ -3,10 +3,9 @@
 use crate::params::{Accepted, Params};
 use crate::state::State;
 use ansible_module::Refusal;
+use cluster::{Node, Purpose, join};
 use k3s_types::K3sVersion;
-use kubectl::Purpose;
 use std::time::{Duration, SystemTime};
-use workloads::{Node, join};
 
 /// A Lease is renewed every ten seconds; a dead node is called Ready for forty.
 const SILENT: Duration = Duration::from_secs(20);
@@ -61,7 +60,7 @@ fn server(which: &str, node: &Node) -> Option<Refusal> {
 fn may_take_over(state: &State, new: &Node) -> Vec<Refusal> {
     let name = &new.name;
     let mut refusals = Vec::new();
-    if let Some(trouble) = &new.trouble {
+    if let Some(trouble) = new.trouble() {
         let advice =
             format!("see there what `journalctl -u k3s-agent` says, and `kubectl describe node {name}`");
         refusals.push(Refusal::new(
@@ -160,7 +159,7 @@ pub(crate) fn warnings(params: &Params, state: &State) -> Vec<String> {
         return Vec::new();
     };
     let mut warnings = Vec::new();
-    if let Some(trouble) = &old.trouble {
+    if let Some(trouble) = old.trouble() {
         warnings.push(format!(
             "{} is not Ready ({trouble}): nothing may confirm that its pods ended",
             old.name
@@ -178,7 +177,7 @@ pub(crate) fn warnings(params: &Params, state: &State) -> Vec<String> {
             old.name, old.architecture, new.name, new.architecture
         ));
     }
-    let another = crate::place::others(params, state).any(|node| !node.is_server() && node.trouble.is_none());
+    let another = crate::place::others(params, state).any(|node| !node.is_server() && node.is_ready());
     if !another {
         warnings.push(format!(
             "{} is then the only worker: nothing takes over from it",

@@ -1,15 +1,14 @@
 //! Looks at the cluster; changes nothing.
 
 use crate::params::{Params, Wanted};
-use crate::state::{Lease, State, moves};
+use crate::state::{State, moves};
 use crate::verified;
 use anyhow::Result;
+use cluster::owners::{self, Workloads};
+use cluster::{Kubectl, Lease, Node, Owner, Pod, pages, unless_passing};
 use host::{Host, wait_until};
-use kubectl::{Kubectl, Owner, pages, unless_passing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use workloads::owners::{self, Workloads};
-use workloads::{Node, Pod};
 
 /// A pod needs seconds to start; looking more often costs the API server more than it tells.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -49,11 +48,11 @@ fn look(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
     let mut documents = kubectl.read(&paths)?;
     let nodes: Vec<Node> = documents.list()?;
     let leases: Vec<Lease> = documents.list()?;
-    let heard = |lease: Lease| Some((lease.metadata.name, lease.spec.renew_time?));
+    let by_node = |lease: Lease| (lease.node.clone(), lease);
     let mut state = State {
         now: host.now(),
         nodes,
-        heard: leases.into_iter().filter_map(heard).collect(),
+        leases: leases.into_iter().map(by_node).collect(),
         pods: documents.list()?,
         claims: documents.list()?,
         volumes: documents.list()?,

@@ -1,7 +1,7 @@
 //! What the user asks for.
 
+use cluster::{Kubectl, Owner};
 use host::Host;
-use kubectl::{Kubectl, Owner};
 use serde::Deserialize;
 use std::time::Duration;
 

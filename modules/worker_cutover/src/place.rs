@@ -5,8 +5,8 @@
 
 use crate::params::Params;
 use crate::state::{State, moves};
+use cluster::{Amounts, Node, Pod, join};
 use std::collections::BTreeMap;
-use workloads::{Amounts, Node, Pod, join};
 
 /// One pod that has to move.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ fn foreign_volume(state: &State, pod: &Pod, node: &Node) -> Option<String> {
 /// The nodes that may take pods: the new one first, and where pods are not steered the other open ones too.
 fn candidates<'s>(params: &'s Params, state: &'s State) -> Vec<&'s Node> {
     let new = state.node(&params.new).into_iter();
-    let others = others(params, state).filter(|node| !params.steer && node.trouble.is_none());
+    let others = others(params, state).filter(|node| !params.steer && node.is_ready());
     new.chain(others).collect()
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn others<'s>(params: &'s Params, state: &'s State) -> impl Iterator<
     state.nodes.iter().filter(|node| {
         node.name != params.old
             && node.name != params.new
-            && (!node.unschedulable || node.cordoned_for() == Some(kubectl::Purpose::Steer))
+            && (!node.unschedulable || node.cordoned_for() == Some(cluster::Purpose::Steer))
     })
 }
 

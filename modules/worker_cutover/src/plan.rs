@@ -7,9 +7,8 @@ use crate::state::{State, has_to_go};
 use crate::verified;
 use ansible_module::{Plan, Refusal};
 use anyhow::{Result, bail};
-use kubectl::Purpose;
+use cluster::{Node, Purpose};
 use std::convert::Infallible;
-use workloads::Node;
 
 /// Pods that a message names; all of them are in the answer.
 const NAMED: usize = 10;
@@ -56,7 +55,7 @@ fn homeless(params: &Params, moves: &[Move]) -> Vec<Refusal> {
         let staying = moves.iter().filter_map(|moved| Some((moved, stays(moved)?)));
         staying
             .filter(|(_, refused)| self::rule(refused) == rule)
-            .map(|(moved, refused)| format!("{} ({})", moved.pod.id(), workloads::join(refused)))
+            .map(|(moved, refused)| format!("{} ({})", moved.pod.id(), cluster::join(refused)))
             .collect()
     };
     let elsewhere = if params.steer {

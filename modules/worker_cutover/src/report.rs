@@ -7,9 +7,8 @@ use crate::plan::{is_done, refusals};
 use crate::state::State;
 use crate::{text, verified};
 use ansible_module::Refusal;
-use kubectl::Owner;
+use cluster::{Owner, PodId};
 use serde::Serialize;
-use workloads::PodId;
 
 #[derive(Serialize)]
 pub struct Returned {
@@ -67,7 +66,7 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
 fn moved(moved: &Move) -> Moved {
     let (to, why) = match &moved.fate {
         Fate::Goes(node) => (Some(node.clone()), String::new()),
-        Fate::Stays(refused) => (None, workloads::join(refused)),
+        Fate::Stays(refused) => (None, cluster::join(refused)),
     };
     Moved {
         pod: moved.pod.id(),

@@ -3,11 +3,11 @@
 
 use crate::params::Params;
 use crate::state::{Lease, State};
-use kubectl::{Owner, Time};
+use cluster::owners::{Replicas, Seen};
+use cluster::{Owner, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::SystemTime;
-use workloads::owners::{Replicas, Seen};
 
 pub(crate) const NOW: &str = "2026-01-01T12:00:00Z";
 
@@ -82,11 +82,11 @@ pub(crate) fn state(nodes: Vec<Value>, pods: Vec<Value>) -> State {
         let lease =
             json!({"metadata": node["metadata"], "spec": {"renewTime": "2026-01-01T11:59:55.000000Z"}});
         let lease: Lease = serde_json::from_value(lease).unwrap();
-        (lease.metadata.name, lease.spec.renew_time.unwrap())
+        (lease.node.clone(), lease)
     };
     State {
         now: SystemTime::from(Time::try_from(NOW.to_owned()).unwrap()),
-        heard: nodes.iter().map(heard).collect(),
+        leases: nodes.iter().map(heard).collect(),
         nodes: serde_json::from_value(nodes.into()).unwrap(),
         pods: serde_json::from_value(pods.into()).unwrap(),
         claims: Vec::new(),

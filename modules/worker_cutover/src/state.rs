@@ -1,19 +1,17 @@
 //! What the API server says, and what the judgement is made of.
 
-use kubectl::{Claim, Meta, Owner, PersistentVolume, Time};
-use serde::Deserialize;
+use cluster::owners::Seen;
+use cluster::{Claim, Lease, Node, Owner, PersistentVolume, Pod};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
-use workloads::owners::Seen;
-use workloads::{Node, Pod};
 
 /// All that a judgement is made of.
 #[derive(Debug)]
 pub struct State {
     pub now: SystemTime,
     pub nodes: Vec<Node>,
-    /// When each node was last heard of.
-    pub heard: BTreeMap<String, Time>,
+    /// By the node's name.
+    pub leases: BTreeMap<String, Lease>,
     /// All pods of the cluster.
     pub pods: Vec<Pod>,
     pub claims: Vec<Claim>,
@@ -35,7 +33,7 @@ impl State {
 
     /// How long a node has not been heard of.
     pub fn silent(&self, node: &str) -> Option<Duration> {
-        self.heard.get(node).map(|heard| heard.until(self.now))
+        self.leases.get(node)?.silence(self.now)
     }
 
     /// The pods of a workload, wherever they are.
@@ -59,18 +57,4 @@ pub fn has_to_go(pod: &Pod) -> bool {
 /// Whether another one is started for it elsewhere.
 pub fn moves(pod: &Pod) -> bool {
     has_to_go(pod) && pod.metadata.controller().is_some() && pod.metadata.deletion_timestamp.is_none()
-}
-
-/// What a kubelet renews every ten seconds.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Lease {
-    pub metadata: Meta,
-    #[serde(default)]
-    pub spec: LeaseSpec,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(crate) struct LeaseSpec {
-    pub renew_time: Option<Time>,
 }

@@ -5,8 +5,8 @@ use crate::params::{Params, Wanted};
 use crate::place::{Fate, Move};
 use crate::plan::{is_done, named};
 use crate::state::{State, has_to_go};
+use cluster::{Amounts, PodId};
 use std::collections::BTreeMap;
-use workloads::{Amounts, PodId};
 
 pub(crate) fn lines(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec<String> {
     match params.state {
@@ -42,7 +42,7 @@ fn planned(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec
                 lines.push(format!(
                     "stays Pending: {}, since {}",
                     moved.pod.id(),
-                    workloads::join(refused)
+                    cluster::join(refused)
                 ));
             }
         }
@@ -93,8 +93,8 @@ fn room(params: &Params, state: &State, moves: &[Move]) -> String {
         let left = (has.of(resource) - used.of(resource)).max(0);
         format!(
             "{} of {} left",
-            workloads::told(resource, asked.of(resource)),
-            workloads::told(resource, left)
+            cluster::told(resource, asked.of(resource)),
+            cluster::told(resource, left)
         )
     };
     format!(
@@ -132,5 +132,5 @@ fn alone<'s>(params: &'s Params, state: &'s State) -> impl Iterator<Item = PodId
     let alone = state
         .pods_on(&params.old)
         .filter(|pod| has_to_go(pod) && pod.metadata.controller().is_none());
-    alone.map(workloads::Pod::id)
+    alone.map(cluster::Pod::id)
 }

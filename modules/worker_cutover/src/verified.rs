@@ -3,7 +3,7 @@
 use crate::params::Params;
 use crate::place::obstacle;
 use crate::state::State;
-use workloads::Pod;
+use cluster::Pod;
 
 /// What is still missing; nothing: the new node has taken over.
 pub(crate) fn missing(params: &Params, state: &State) -> Vec<String> {

@@ -2,8 +2,9 @@
 
 use super::{about, age};
 use crate::params::Params;
-use crate::state::{Api, Node, Seen};
+use crate::state::{Api, Seen};
 use crate::verdict::{Finding, Kind, Reason, Trouble};
+use cluster::Node;
 use host::Kind as FailureKind;
 
 pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {

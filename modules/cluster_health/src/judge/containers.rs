@@ -2,8 +2,9 @@
 
 use super::span;
 use crate::params::Params;
-use crate::state::{Container, Pod, Seen, Terminated};
+use crate::state::Seen;
 use crate::verdict::{Reason, Trouble};
+use cluster::{ContainerStatus, Pod, Terminated};
 use std::time::{Duration, SystemTime};
 
 /// A container that crashed must have run this long before it counts as back.
@@ -28,8 +29,8 @@ pub(super) fn judge(params: &Params, seen: &Seen, pod: &Pod) -> Option<Trouble> 
     })
 }
 
-fn of_container(params: &Params, seen: &Seen, pod: &Pod, container: &Container) -> Option<Trouble> {
-    let Container {
+fn of_container(params: &Params, seen: &Seen, pod: &Pod, container: &ContainerStatus) -> Option<Trouble> {
+    let ContainerStatus {
         name,
         state,
         last_state,
@@ -64,7 +65,7 @@ fn of_container(params: &Params, seen: &Seen, pod: &Pod, container: &Container) 
 }
 
 /// A container that crashed a while ago, and runs now or is about to.
-fn crashed(params: &Params, seen: &Seen, pod: &Pod, container: &Container) -> Option<Trouble> {
+fn crashed(params: &Params, seen: &Seen, pod: &Pod, container: &ContainerStatus) -> Option<Trouble> {
     let last = last_crash(params, seen.now, pod, container)?;
     if container.restart_count >= 2 && is_unproven(params, seen.now, container, last) {
         return Some(crash(container, Some(last), seen.now));
@@ -82,7 +83,7 @@ fn crashed(params: &Params, seen: &Seen, pod: &Pod, container: &Container) -> Op
 
 /// That it has crashed, once or again, and has not shown yet that it can run: the next look may find a crash loop.
 pub(super) fn first_sign(params: &Params, seen: &Seen, pod: &Pod) -> Option<Trouble> {
-    let unproven = |container: &&Container| {
+    let unproven = |container: &&ContainerStatus| {
         let last = last_crash(params, seen.now, pod, container);
         last.is_some_and(|last| is_unproven(params, seen.now, container, last))
     };
@@ -95,9 +96,9 @@ fn last_crash<'c>(
     params: &Params,
     now: SystemTime,
     pod: &Pod,
-    container: &'c Container,
+    container: &'c ContainerStatus,
 ) -> Option<&'c Terminated> {
-    let Container {
+    let ContainerStatus {
         state, last_state, ..
     } = container;
     let last = state.terminated.as_ref().or(last_state.terminated.as_ref())?;
@@ -115,7 +116,7 @@ fn last_crash<'c>(
 
 /// Whether it only runs because it is between two crashes: the last came soon after its start, and it has not run longer
 /// since then.
-fn is_unproven(params: &Params, now: SystemTime, container: &Container, last: &Terminated) -> bool {
+fn is_unproven(params: &Params, now: SystemTime, container: &ContainerStatus, last: &Terminated) -> bool {
     let lived = last.started_at.zip(last.finished_at);
     let lived = lived.map_or(Duration::ZERO, |(started, finished)| {
         started.until(finished.into())
@@ -129,7 +130,7 @@ fn is_unproven(params: &Params, now: SystemTime, container: &Container, last: &T
     lived < params.limits.restart_window && runs_for < (lived * 2).max(PROVEN)
 }
 
-fn crash(container: &Container, last: Option<&Terminated>, now: SystemTime) -> Trouble {
+fn crash(container: &ContainerStatus, last: Option<&Terminated>, now: SystemTime) -> Trouble {
     let out_of_memory = last.is_some_and(|last| last.reason == "OOMKilled");
     let (reason, what) = if out_of_memory {
         (
@@ -146,7 +147,7 @@ fn crash(container: &Container, last: Option<&Terminated>, now: SystemTime) -> T
         .began(None)
 }
 
-fn ended(last: &Terminated, container: &Container, now: SystemTime) -> String {
+fn ended(last: &Terminated, container: &ContainerStatus, now: SystemTime) -> String {
     let ago = last
         .finished_at
         .map(|at| format!(" {} ago", span(at.until(now))))

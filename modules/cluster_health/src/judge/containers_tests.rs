@@ -3,8 +3,8 @@
 //! started waits without a reason.
 
 use crate::samples::{bare, node, not_ready, now, pod, with};
-use crate::state::Pod;
-use kubectl::List;
+use cluster::List;
+use cluster::Pod;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 

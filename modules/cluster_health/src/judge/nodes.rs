@@ -1,9 +1,9 @@
 //! Nodes: Ready, alive, without pressure, and whose cordon they have.
 
 use super::{about, span};
-use crate::state::{Node, Seen};
+use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Reason, Severity, Trouble};
-use kubectl::{Condition, CordonRecord};
+use cluster::{Condition, CordonRecord, Node};
 use std::time::SystemTime;
 
 const PRESSURES: [(&str, Reason); 4] = [
@@ -87,9 +87,8 @@ fn stale(seen: &Seen, node: &Node) -> Option<Trouble> {
             "it has no Lease, so whether its kubelet lives is not known",
         ));
     };
-    let renewed = lease.renewed?;
-    let age = renewed.until(seen.now);
-    (age > lease.duration).then(|| {
+    let (renewed, age) = (lease.renewed?, lease.silence(seen.now)?);
+    (!lease.is_alive(seen.now)).then(|| {
         let message = format!(
             "it is called Ready, but its kubelet has not renewed its Lease for {}",
             span(age)
@@ -101,9 +100,7 @@ fn stale(seen: &Seen, node: &Node) -> Option<Trouble> {
 /// A node that is not heard of says nothing about pressure either.
 fn pressures(node: &Node) -> impl Iterator<Item = Trouble> {
     PRESSURES.iter().filter_map(|(kind, reason)| {
-        let condition = node
-            .condition(kind)
-            .filter(|condition| condition.status == "True")?;
+        let condition = node.condition(kind).filter(|condition| condition.is_true())?;
         Some(Trouble::error(*reason, condition.message.clone()).since(since(condition)))
     })
 }

@@ -2,9 +2,9 @@
 
 use super::{age, containers, span};
 use crate::params::Params;
-use crate::state::{Pod, Seen};
+use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Owner, Reason, Severity, Stage, Trouble};
-use kubectl::{Condition, Time};
+use cluster::{Condition, Pod, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
@@ -58,7 +58,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> (Vec<Finding>, StandingIn) 
 impl<'s> World<'s> {
     fn of(params: &'s Params, seen: &'s Seen) -> Self {
         let lost = seen.nodes.iter().filter(|node| !node.is_ready());
-        let ours = seen.nodes.iter().filter(|node| node.is_ours());
+        let ours = seen.nodes.iter().filter(|node| node.is_cordoned_by_us());
         let pinned = ours.flat_map(|node| {
             let owners = node.record.iter().flat_map(|record| &record.owners);
             owners.filter(|owner| owner.pinned > 0).map(|owner| {
@@ -102,7 +102,7 @@ impl<'s> World<'s> {
     }
 
     fn trouble(&self, pod: &Pod, owner: &Owner) -> Option<Trouble> {
-        let lost = self.lost.contains(pod.spec.node_name.as_str());
+        let lost = self.lost.contains(pod.node_name());
         let of_job = is_of_job(owner);
         if let Some(deleted) = pod.metadata.deletion_timestamp {
             return self.terminating(pod, deleted, lost);
@@ -156,8 +156,8 @@ impl<'s> World<'s> {
             return on_lost_node(pod);
         }
         let mut message = format!("it should have been gone {} ago", span(age));
-        if !pod.spec.node_name.is_empty() {
-            message = format!("{message}, on {}", pod.spec.node_name);
+        if !pod.node_name().is_empty() {
+            message = format!("{message}, on {}", pod.node_name());
         }
         if !pod.metadata.finalizers.is_empty() {
             message = format!(
@@ -247,7 +247,7 @@ fn on_lost_node(pod: &Pod) -> Option<Trouble> {
     if ready.is_some() {
         return None;
     }
-    let message = format!("its node {} is not Ready", pod.spec.node_name);
+    let message = format!("its node {} is not Ready", pod.node_name());
     let since = pod
         .condition("Ready")
         .and_then(|ready| ready.last_transition_time);
@@ -256,7 +256,7 @@ fn on_lost_node(pod: &Pod) -> Option<Trouble> {
 
 /// On its node, but not running: what each container waits for.
 fn not_started(pod: &Pod) -> Trouble {
-    let waits = |container: &crate::state::Container| {
+    let waits = |container: &cluster::ContainerStatus| {
         let waiting = container.state.waiting.as_ref()?;
         let message = if waiting.message.is_empty() {
             String::new()
@@ -279,7 +279,7 @@ fn not_started(pod: &Pod) -> Trouble {
         .unwrap_or_else(|| "its kubelet has not begun with it".to_owned());
     Trouble::error(
         Reason::Pending,
-        format!("it does not start on {}: {what}", pod.spec.node_name),
+        format!("it does not start on {}: {what}", pod.node_name()),
     )
 }
 

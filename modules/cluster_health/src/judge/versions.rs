@@ -2,8 +2,9 @@
 
 use super::about;
 use crate::params::Params;
-use crate::state::{Node, Seen};
+use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Reason, Severity, Trouble};
+use cluster::Node;
 use k3s_types::K3sVersion;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +23,14 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     }
     let mut findings = missing(params, seen);
     if let Some(wanted) = &params.expect.version {
-        let runs_it = |node: &&Node| node.kubelet.parse().is_ok_and(|runs: K3sVersion| runs == *wanted);
+        let runs_it = |node: &&Node| {
+            node.kubelet_version
+                .parse()
+                .is_ok_and(|runs: K3sVersion| runs == *wanted)
+        };
         let other = seen.nodes.iter().filter(|node| !runs_it(node));
         findings.extend(other.map(|node| {
-            let message = format!("{} runs, {wanted} is expected", or_none(&node.kubelet));
+            let message = format!("{} runs, {wanted} is expected", or_none(&node.kubelet_version));
             about(
                 Kind::Node,
                 "",
@@ -66,7 +71,7 @@ fn mixed(params: &Params, seen: &Seen) -> Option<Finding> {
     let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for node in &seen.nodes {
         versions
-            .entry(or_none(&node.kubelet))
+            .entry(or_none(&node.kubelet_version))
             .or_default()
             .push(&node.name);
     }
@@ -93,7 +98,7 @@ fn mixed(params: &Params, seen: &Seen) -> Option<Finding> {
 /// A kubelet may not be newer in minor than any API server, nor much older. A controller's kubelet and API server are
 /// one program, so its version stands for both.
 fn skew(seen: &Seen) -> Vec<Finding> {
-    let version = |node: &Node| node.kubelet.parse::<K3sVersion>().ok();
+    let version = |node: &Node| node.kubelet_version.parse::<K3sVersion>().ok();
     let controllers = seen
         .nodes
         .iter()

@@ -1,9 +1,9 @@
 //! The lists, page by page: of a big cluster only a page of each is in memory at a time, and of its pods only those
 //! that may be in trouble are kept.
 
-use crate::state::{Addon, Chart, Job, Lease, Node, Pod, Seen, WorkloadKind, WorkloadObject};
+use crate::state::{Chart, Job, Seen, WorkloadKind, WorkloadObject};
 use anyhow::Result;
-use kubectl::{Answer, Kubectl, Questions, next_page, pages};
+use cluster::{Answer, Kubectl, Lease, Node, Object, Pod, Questions, next_page, pages};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl List {
     /// Adds a page to what was seen; gives the token of the next one, which is empty after the last.
     fn add(self, page: &Answer, restart_window: Duration, seen: &mut Seen) -> Result<String> {
         fn items<T: DeserializeOwned>(page: &Answer, add: impl FnOnce(Vec<T>)) -> Result<String> {
-            let list: kubectl::List<T> = page.parse()?;
+            let list: cluster::List<T> = page.parse()?;
             add(list.items);
             Ok(list.metadata.next)
         }
@@ -79,7 +79,7 @@ impl List {
                     .extend(workloads.into_iter().map(|workload| workload.of_kind(kind)));
             }),
             Self::Jobs => items(page, |jobs: Vec<Job>| seen.jobs.extend(jobs)),
-            Self::Addons => items(page, |addons: Vec<Addon>| seen.addons.extend(addons)),
+            Self::Addons => items(page, |addons: Vec<Object>| seen.addons.extend(addons)),
             Self::Charts => items(page, |charts: Vec<Chart>| seen.charts.extend(charts)),
         }
     }

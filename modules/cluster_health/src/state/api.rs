@@ -43,17 +43,10 @@ pub(crate) fn checks(text: &str) -> Vec<Check> {
     lines.lines().filter_map(check).collect()
 }
 
-/// `/version`
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Version {
-    pub(crate) git_version: String,
-}
-
 /// `/apis`
 #[derive(Debug, Deserialize)]
 pub(crate) struct Groups {
-    #[serde(deserialize_with = "kubectl::null_is_empty")]
+    #[serde(deserialize_with = "cluster::null_is_empty")]
     groups: Vec<Group>,
 }
 

@@ -1,6 +1,6 @@
 //! Jobs, and the add-ons and charts that k3s installs by them.
 
-use kubectl::{Condition, Labels, Meta, Time, null_is_empty};
+use cluster::{Condition, Labels, Meta, Time, null_is_empty};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -58,12 +58,6 @@ impl Job {
             .iter()
             .find(|condition| condition.r#type == kind && condition.status == "True")
     }
-}
-
-/// A manifest that k3s has applied.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Addon {
-    pub metadata: Meta,
 }
 
 /// Until 1.33 every field may be null: a manifest that names a key and says nothing is kept so.

@@ -2,7 +2,7 @@
 //! own documentation, and named so.
 
 use super::*;
-use kubectl::List;
+use cluster::{List, Pod};
 use serde_json::Value;
 
 macro_rules! recorded {
@@ -16,7 +16,7 @@ macro_rules! recorded {
 fn a_node_of_a_real_server() {
     let node: Node = serde_json::from_str(recorded!("k3s-v1.36.2-node.json")).unwrap();
     assert_eq!(
-        (node.name.as_str(), node.kubelet.as_str()),
+        (node.name.as_str(), node.kubelet_version.as_str()),
         ("k3s-controller-1", "v1.36.2+k3s1")
     );
     assert!(node.is_ready() && node.is_controller() && node.has_etcd());
@@ -54,7 +54,7 @@ fn nodes(list: &str) -> Vec<String> {
             .filter(|(is, _)| *is)
             .map(|(_, word)| word.to_owned());
         let words: Vec<String> = words.chain(odd).collect();
-        format!("{} {}: {}", node.name, node.kubelet, words.join(", "))
+        format!("{} {}: {}", node.name, node.kubelet_version, words.join(", "))
     };
     nodes.iter().map(told).collect()
 }

@@ -1,6 +1,6 @@
 //! Workloads: how many replicas are wanted, how many there are.
 
-use kubectl::{Condition, Labels, Meta, Time, null_is_empty};
+use cluster::{Condition, Labels, Meta, Time, null_is_empty};
 use serde::Deserialize;
 use std::fmt;
 

@@ -1,41 +1,16 @@
 //! The cluster's Nodes, as far as they tell of members.
 
 use crate::state::{Node, Nodes, Says};
+use cluster::{Kubectl, pages};
 use host::LocalHost;
-use kubectl::{Condition, Kubectl, Meta, null_is_empty, pages};
-use serde::Deserialize;
 use std::time::Duration;
 
 /// Where the API server is away the comparison has to do without it, and must not be kept waiting.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const MEMBER: &str = "etcd.k3s.cattle.io/node-name";
 const ADDRESS: &str = "etcd.k3s.cattle.io/node-address";
-const ROLE: &str = "node-role.kubernetes.io/etcd";
 const VOTER: &str = "EtcdIsVoter";
 /// Enough of a fault to act on.
 const SAID: usize = 300;
-
-#[derive(Deserialize)]
-struct Object {
-    metadata: Meta,
-    #[serde(default)]
-    status: Status,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Status {
-    #[serde(deserialize_with = "null_is_empty")]
-    addresses: Vec<Address>,
-    #[serde(deserialize_with = "null_is_empty")]
-    conditions: Vec<Condition>,
-}
-
-#[derive(Deserialize)]
-struct Address {
-    r#type: String,
-    address: String,
-}
 
 pub(super) fn read(program: &[String]) -> Nodes {
     let kubectl = Kubectl {
@@ -43,37 +18,24 @@ pub(super) fn read(program: &[String]) -> Nodes {
         program,
         request_timeout: REQUEST_TIMEOUT,
     };
-    match kubectl.list::<Object>(pages("/api/v1/nodes")) {
-        Ok(nodes) => Nodes::Known(nodes.into_iter().map(Node::from).collect()),
+    match kubectl.list(pages("/api/v1/nodes")) {
+        Ok(nodes) => Nodes::Known(nodes.into_iter().map(told).collect()),
         Err(error) => Nodes::Unknown(format!("{error:#}").chars().take(SAID).collect()),
     }
 }
 
-impl From<Object> for Node {
-    fn from(object: Object) -> Self {
-        let Meta {
-            name,
-            labels,
-            mut annotations,
-            ..
-        } = object.metadata;
-        let addresses = object.status.addresses.into_iter();
-        let internal = addresses.filter(|address| address.r#type == "InternalIP");
-        let mut conditions = object.status.conditions.into_iter();
-        let voter = conditions.find(|condition| condition.r#type == VOTER);
-        Self {
-            says: voter.map(|voter| Says {
-                votes: voter.status == "True",
-                reason: voter.reason,
-            }),
-            name,
-            etcd: labels.get(ROLE).is_some_and(|value| value == "true"),
-            member: annotations.remove(MEMBER).unwrap_or_default(),
-            addresses: internal
-                .map(|address| address.address)
-                .chain(annotations.remove(ADDRESS))
-                .collect(),
-        }
+fn told(node: cluster::Node) -> Node {
+    let voter = node.condition(VOTER);
+    let internal = node.internal_ips().map(str::to_owned);
+    Node {
+        says: voter.map(|voter| Says {
+            votes: voter.is_true(),
+            reason: voter.reason.clone(),
+        }),
+        etcd: node.has_etcd(),
+        member: node.etcd_member().unwrap_or_default().to_owned(),
+        addresses: internal.chain(node.annotations.get(ADDRESS).cloned()).collect(),
+        name: node.name,
     }
 }
 

@@ -1,8 +1,7 @@
 //! Budgets, and which pods they select.
 
-use kubectl::{LabelSelector, Meta};
+use cluster::{LabelSelector, Meta, Pod};
 use serde::{Deserialize, Serialize};
-use workloads::Pod;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,8 +1,7 @@
 //! The parsers on what was recorded, or written by hand after a modern server.
 
 use super::*;
-use kubectl::{Claim, List, PersistentVolume};
-use workloads::{Node, Pod, pinned};
+use cluster::{Claim, List, Node, PersistentVolume, Pod, pinned};
 
 macro_rules! recorded {
     ($name:literal) => {
@@ -27,7 +26,7 @@ fn nodes() -> (Node, Vec<Node>) {
 #[test]
 fn a_cordoned_node_with_our_record() {
     let (node, others) = nodes();
-    assert!(node.unschedulable && node.trouble.is_none());
+    assert!(node.unschedulable && node.is_ready());
     assert_eq!(node.record.as_ref().unwrap().run, "r1");
     let owners: Vec<String> = node.former_owners().iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -50,7 +49,7 @@ fn a_node_whose_kubelet_is_gone() {
     let nodes: Vec<Node> = list_of("by-hand-k3s-v1.36-nodes.json");
     let gone = nodes.iter().find(|node| node.name == "n4").unwrap();
     assert_eq!(
-        gone.trouble.as_deref(),
+        gone.trouble().as_deref(),
         Some("Ready is Unknown (NodeStatusUnknown)")
     );
 }

@@ -124,7 +124,7 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         .refusals
         .iter()
         .map(|refused| Refusal {
-            lifted_by: Some(variable_for(&refused.r#override)),
+            lifted_by: Some(variable_for(&refused.lifted_by)),
             next: Some(refused.next.clone()),
             ..Refusal::new(&node.host, &refused.rule, refused.evidence.clone())
         })

@@ -1,12 +1,15 @@
 //! Nodes.
 
-use crate::Amounts;
+use crate::amounts::Amounts;
+use crate::cordon::{CordonRecord, Owner, Purpose};
+use crate::object::{Condition, Labels, Meta, Time, null_is_empty};
+use crate::placement::Taint;
 use anyhow::{Result, bail};
-use kubectl::{Condition, CordonRecord, Labels, Meta, Owner, Purpose, Taint, Time, null_is_empty};
 use serde::Deserialize;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Deserialize)]
 struct NodeObject {
+    #[serde(default)]
     metadata: Meta,
     #[serde(default)]
     spec: NodeSpec,
@@ -14,7 +17,7 @@ struct NodeObject {
     status: NodeStatus,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct NodeSpec {
     unschedulable: bool,
@@ -22,20 +25,30 @@ struct NodeSpec {
     taints: Vec<Taint>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct NodeStatus {
     #[serde(deserialize_with = "null_is_empty")]
     conditions: Vec<Condition>,
+    #[serde(deserialize_with = "null_is_empty")]
+    addresses: Vec<Address>,
     allocatable: Amounts,
     node_info: NodeInfo,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct NodeInfo {
     kubelet_version: String,
     architecture: String,
+    #[serde(rename = "machineID")]
+    machine_id: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Address {
+    pub r#type: String,
+    pub address: String,
 }
 
 /// A node, its cordon and whose it is.
@@ -43,64 +56,116 @@ struct NodeInfo {
 #[serde(from = "NodeObject")]
 pub struct Node {
     pub name: String,
+    pub uid: String,
     pub resource_version: String,
     pub labels: Labels,
+    pub annotations: Labels,
     pub unschedulable: bool,
     /// What we wrote when we cordoned it.
     pub record: Option<CordonRecord>,
-    /// Why it is not Ready.
-    pub trouble: Option<String>,
+    pub conditions: Vec<Condition>,
     /// When it registered.
     pub created: Option<Time>,
     pub taints: Vec<Taint>,
     pub allocatable: Amounts,
     pub kubelet_version: String,
     pub architecture: String,
+    /// The machine that last spoke for it; empty where it does not say.
+    pub machine_id: String,
+    pub addresses: Vec<Address>,
 }
 
 impl From<NodeObject> for Node {
     fn from(object: NodeObject) -> Self {
-        let record = object
-            .metadata
-            .annotations
-            .get(CordonRecord::ANNOTATION)
-            .map(|text| CordonRecord::parse(text));
-        let ready = object
-            .status
-            .conditions
-            .iter()
-            .find(|condition| condition.r#type == "Ready");
-        let trouble = match ready {
-            Some(condition) if condition.status == "True" => None,
-            Some(condition) => Some(format!("Ready is {} ({})", condition.status, condition.reason)),
-            None => Some("it has no Ready condition".to_owned()),
-        };
+        let NodeObject {
+            metadata,
+            spec,
+            status,
+        } = object;
+        let record = metadata.annotations.get(CordonRecord::ANNOTATION);
         Self {
-            name: object.metadata.name,
-            resource_version: object.metadata.resource_version,
-            labels: object.metadata.labels,
-            unschedulable: object.spec.unschedulable,
-            record,
-            trouble,
-            created: object.metadata.creation_timestamp,
-            taints: object.spec.taints,
-            allocatable: object.status.allocatable,
-            kubelet_version: object.status.node_info.kubelet_version,
-            architecture: object.status.node_info.architecture,
+            record: record.map(|text| CordonRecord::parse(text)),
+            name: metadata.name,
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            labels: metadata.labels,
+            annotations: metadata.annotations,
+            created: metadata.creation_timestamp,
+            unschedulable: spec.unschedulable,
+            taints: spec.taints,
+            conditions: status.conditions,
+            addresses: status.addresses,
+            allocatable: status.allocatable,
+            kubelet_version: status.node_info.kubelet_version,
+            architecture: status.node_info.architecture,
+            machine_id: status.node_info.machine_id,
         }
     }
 }
 
-/// The labels of servers: of one that serves the API, and of one that runs etcd alone.
-const SERVERS: [&str; 2] = ["control-plane", "etcd"];
+const CONTROL_PLANE: &str = "control-plane";
+const ETCD: &str = "etcd";
+/// k3s writes there what the node's member of etcd is called.
+const MEMBER: &str = "etcd.k3s.cattle.io/node-name";
 
 impl Node {
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        Condition::find(&self.conditions, kind)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(Condition::is_true)
+    }
+
+    /// Why it is not Ready.
+    pub fn trouble(&self) -> Option<String> {
+        match self.condition("Ready") {
+            Some(ready) if ready.is_true() => None,
+            Some(ready) => Some(format!("Ready is {} ({})", ready.status, ready.reason)),
+            None => Some("it has no Ready condition".to_owned()),
+        }
+    }
+
+    /// Whether new pods may come to it, apart from what its taints say.
+    pub fn takes_pods(&self) -> bool {
+        !self.unschedulable && self.is_ready()
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.labels
+            .contains_key(&format!("node-role.kubernetes.io/{role}"))
+    }
+
+    /// Whether it serves the API.
+    pub fn is_controller(&self) -> bool {
+        self.has_role(CONTROL_PLANE)
+    }
+
+    pub fn has_etcd(&self) -> bool {
+        self.has_role(ETCD)
+    }
+
+    /// Whether k3s runs there as a server: one that serves the API, or one that runs etcd alone.
     pub fn is_server(&self) -> bool {
-        let has = |role: &str| {
-            self.labels
-                .contains_key(&format!("node-role.kubernetes.io/{role}"))
-        };
-        SERVERS.into_iter().any(has)
+        self.is_controller() || self.has_etcd()
+    }
+
+    /// The name of its member of etcd.
+    pub fn etcd_member(&self) -> Option<&str> {
+        self.annotations.get(MEMBER).map(String::as_str)
+    }
+
+    pub fn internal_ips(&self) -> impl Iterator<Item = &str> {
+        let internal = self
+            .addresses
+            .iter()
+            .filter(|address| address.r#type == "InternalIP");
+        internal.map(|address| address.address.as_str())
+    }
+
+    /// Whether a run of ours holds it cordoned.
+    pub fn is_cordoned_by_us(&self) -> bool {
+        self.unschedulable && self.record.is_some()
     }
 
     /// What our cordon is for, where it is ours.
@@ -135,7 +200,7 @@ pub fn split(nodes: Vec<Node>, wanted: &str) -> Result<(Node, Vec<Node>)> {
 #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
-    use kubectl::List;
+    use crate::List;
     use serde_json::json;
     use testbed::recorded;
 
@@ -195,15 +260,26 @@ mod tests {
                 "n4 agent v1.36.3+k3s1 amd64 7812 MiB, 110 pods",
             ]
         );
-        let troubles: Vec<Option<&str>> = new.iter().map(|node| node.trouble.as_deref()).collect();
+        let troubles: Vec<Option<String>> = new.iter().map(Node::trouble).collect();
         assert_eq!(
             troubles,
-            [None, None, None, Some("Ready is Unknown (NodeStatusUnknown)")]
+            [
+                None,
+                None,
+                None,
+                Some("Ready is Unknown (NodeStatusUnknown)".to_owned())
+            ]
         );
         assert_eq!(
             new[0].taints[0].to_string(),
             "node-role.kubernetes.io/control-plane=true:NoSchedule"
         );
+        let internal: Vec<&str> = new[0].internal_ips().collect();
+        assert_eq!(
+            (internal, new[0].etcd_member()),
+            (vec!["10.0.0.1", "fd00::1"], Some("n1-00000001"))
+        );
+        assert!(new[0].takes_pods() && !new[3].takes_pods());
         assert!(new[3].unschedulable && new[3].taints.iter().all(Taint::keeps_off));
     }
 }

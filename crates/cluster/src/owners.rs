@@ -1,8 +1,10 @@
 //! The workloads whose pods are moved, and how whole they are.
 
-use crate::Pod;
+use crate::client::{Kubectl, pages};
+use crate::cordon::Owner;
+use crate::object::{Meta, null_is_empty};
+use crate::pod::Pod;
 use anyhow::Result;
-use kubectl::{Kubectl, Meta, Owner, null_is_empty, pages};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,10 +1,7 @@
 //! Label selectors: of pods (`app=web,tier in (a,b)`), of budgets, and of the nodes that a volume allows.
 
-use crate::object::null_is_empty;
+use crate::object::{Labels, null_is_empty};
 use serde::Deserialize;
-use std::collections::BTreeMap;
-
-pub type Labels = BTreeMap<String, String>;
 
 /// One condition; a selector is met when all of its conditions are.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -23,6 +20,9 @@ pub enum Operator {
     DoesNotExist,
     Gt,
     Lt,
+    /// Of a newer Kubernetes: it is met by nothing.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Requirement {
@@ -34,6 +34,7 @@ impl Requirement {
             Operator::NotIn => !listed(),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
+            Operator::Unknown => false,
             Operator::Gt => self.compared(value).is_some_and(|(value, bound)| value > bound),
             Operator::Lt => self.compared(value).is_some_and(|(value, bound)| value < bound),
         }

@@ -1,8 +1,10 @@
 //! Pods: what decides whether they may go, and where to.
 
-use crate::Amounts;
+use crate::amounts::Amounts;
 use crate::node::Node;
-use kubectl::{Condition, Meta, Placement, Taint, null_is_empty};
+use crate::object::{Condition, Labels, Meta, null_is_empty};
+use crate::placement::{Affinity, Placement, Taint, Toleration, Volume};
+use crate::status::{ContainerStatus, PodStatus, RestartRule};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -10,45 +12,77 @@ use serde::{Deserialize, Serialize};
 pub struct Pod {
     pub metadata: Meta,
     spec: PodSpec,
-    status: PodStatus,
+    pub status: PodStatus,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(from = "PodSpecObject")]
 struct PodSpec {
     node_name: String,
-    #[serde(deserialize_with = "null_is_empty")]
     containers: Vec<Container>,
-    #[serde(deserialize_with = "null_is_empty")]
     init_containers: Vec<Container>,
     /// Of the pod as a whole, since 1.32: they go before those of its containers.
     resources: Resources,
     overhead: Amounts,
     restart_policy: String,
-    #[serde(flatten)]
     placement: Placement,
+}
+
+/// As the API has it.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PodSpecObject {
+    node_name: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    containers: Vec<Container>,
+    #[serde(deserialize_with = "null_is_empty")]
+    init_containers: Vec<Container>,
+    resources: Resources,
+    overhead: Amounts,
+    restart_policy: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    node_selector: Labels,
+    affinity: Option<Affinity>,
+    #[serde(deserialize_with = "null_is_empty")]
+    tolerations: Vec<Toleration>,
+    #[serde(deserialize_with = "null_is_empty")]
+    volumes: Vec<Volume>,
+}
+
+impl From<PodSpecObject> for PodSpec {
+    fn from(object: PodSpecObject) -> Self {
+        Self {
+            node_name: object.node_name,
+            containers: object.containers,
+            init_containers: object.init_containers,
+            resources: object.resources,
+            overhead: object.overhead,
+            restart_policy: object.restart_policy,
+            placement: Placement {
+                node_selector: object.node_selector,
+                affinity: object.affinity,
+                tolerations: object.tolerations,
+                volumes: object.volumes,
+            },
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Container {
+    name: String,
     resources: Resources,
     /// `Always` makes an init container run on beside the others.
     restart_policy: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    restart_policy_rules: Vec<RestartRule>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 struct Resources {
     requests: Amounts,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct PodStatus {
-    phase: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    conditions: Vec<Condition>,
 }
 
 impl Pod {
@@ -83,11 +117,60 @@ impl Pod {
         matches!(self.spec.restart_policy.as_str(), "Never" | "OnFailure")
     }
 
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        Condition::find(&self.status.conditions, kind)
+    }
+
     pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(Condition::is_true)
+    }
+
+    /// Whether it is an init container that runs on beside the others.
+    pub fn is_sidecar(&self, container: &str) -> bool {
+        let mut init = self.spec.init_containers.iter();
+        init.any(|own| own.name == container && own.restart_policy == "Always")
+    }
+
+    /// Whether a container that has ended so is started once more. It may say so itself; else the pod does.
+    pub fn starts_again(&self, container: &str, exit_code: i32) -> bool {
+        let PodSpec {
+            init_containers,
+            containers,
+            restart_policy,
+            ..
+        } = &self.spec;
+        let mut all = init_containers.iter().chain(containers);
+        let own = all.find(|own| own.name == container);
+        if own.is_some_and(|own| {
+            own.restart_policy_rules
+                .iter()
+                .any(|rule| rule.applies(exit_code))
+        }) {
+            return true;
+        }
+        let own = own
+            .map(|own| own.restart_policy.as_str())
+            .filter(|own| !own.is_empty());
+        if exit_code == 0 && own.is_none() && init_containers.iter().any(|init| init.name == container) {
+            return false;
+        }
+        match own.unwrap_or(restart_policy) {
+            "Never" => false,
+            "OnFailure" => exit_code != 0,
+            _ => true,
+        }
+    }
+
+    /// Init containers first: while one fails, the others wait.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerStatus> {
         self.status
-            .conditions
+            .init_container_statuses
             .iter()
-            .any(|condition| condition.r#type == "Ready" && condition.status == "True")
+            .chain(&self.status.container_statuses)
+    }
+
+    pub fn tolerates(&self, taint: &Taint) -> bool {
+        self.spec.placement.tolerates(taint)
     }
 
     pub fn has_empty_dir(&self) -> bool {
@@ -108,7 +191,7 @@ impl Pod {
     pub fn untolerated<'n>(&self, node: &'n Node) -> Option<&'n Taint> {
         let of_cordon = |taint: &Taint| taint.key == "node.kubernetes.io/unschedulable";
         let mut taints = node.taints.iter();
-        taints.find(|taint| taint.keeps_off() && !of_cordon(taint) && !self.spec.placement.tolerates(taint))
+        taints.find(|taint| taint.keeps_off() && !of_cordon(taint) && !self.tolerates(taint))
     }
 
     /// Whether one of the two must not be where the other is, and `together` says that they would be, by a key of nodes'
@@ -159,11 +242,8 @@ impl Pod {
 
     /// Whether the scheduler has said that there is no node for it.
     pub fn is_unschedulable(&self) -> bool {
-        self.status.conditions.iter().any(|condition| {
-            condition.r#type == "PodScheduled"
-                && condition.status == "False"
-                && condition.reason == "Unschedulable"
-        })
+        self.condition("PodScheduled")
+            .is_some_and(|condition| condition.status == "False" && condition.reason == "Unschedulable")
     }
 
     /// The claims that the pod uses, with its namespace.
@@ -175,7 +255,8 @@ impl Pod {
 }
 
 /// One pod, not the next one of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PodId {
     pub namespace: String,
     pub name: String,
@@ -282,7 +363,7 @@ mod tests {
 
     /// What each pod of a list is, in words.
     fn told(list: &str) -> Vec<String> {
-        let pods = serde_json::from_str::<kubectl::List<Pod>>(list).unwrap().items;
+        let pods = serde_json::from_str::<crate::List<Pod>>(list).unwrap().items;
         let told = |pod: &Pod| {
             let name = pod.metadata.name.split('-').next().unwrap();
             let words = [

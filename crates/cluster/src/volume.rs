@@ -1,7 +1,7 @@
 //! Volumes that exist on one node only.
 
 use crate::node::Node;
-use kubectl::{Claim, PersistentVolume};
+use crate::placement::{Claim, PersistentVolume};
 use std::collections::BTreeMap;
 
 /// Claims (namespace, name) whose volume exists on one node only, and that volume.

@@ -1,10 +1,12 @@
 //! What all objects of the API have in common.
 
-use crate::selector::Labels;
 use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub type Labels = BTreeMap<String, String>;
 
 /// Go writes an empty list as null at times.
 pub fn null_is_empty<'de, D: Deserializer<'de>, T: Default + serde::Deserialize<'de>>(
@@ -99,7 +101,7 @@ impl Time {
     }
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Condition {
     pub r#type: String,
@@ -107,4 +109,28 @@ pub struct Condition {
     pub reason: String,
     pub message: String,
     pub last_transition_time: Option<Time>,
+}
+
+impl Condition {
+    pub fn find<'c>(conditions: &'c [Self], kind: &str) -> Option<&'c Self> {
+        conditions.iter().find(|condition| condition.r#type == kind)
+    }
+
+    pub fn is_true(&self) -> bool {
+        self.status == "True"
+    }
+}
+
+/// Of an object, only what all objects have.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Object {
+    pub metadata: Meta,
+}
+
+/// What the API server tells of itself at `/version`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiVersion {
+    pub git_version: String,
 }

@@ -2,27 +2,28 @@
 //!
 //! Room (CPU, memory) is left to others, and preferences to the scheduler.
 
-use crate::object::{Meta, null_is_empty};
-use crate::selector::{LabelSelector, Labels, Requirement};
-use serde::Deserialize;
+use crate::object::{Labels, Meta, null_is_empty};
+use crate::selector::{LabelSelector, Requirement};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// The part of a pod's `spec` that chooses nodes.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Placement {
-    #[serde(deserialize_with = "null_is_empty")]
-    node_selector: Labels,
-    affinity: Option<Affinity>,
-    #[serde(deserialize_with = "null_is_empty")]
-    tolerations: Vec<Toleration>,
-    #[serde(deserialize_with = "null_is_empty")]
-    volumes: Vec<Volume>,
+/// The part of a pod's `spec` that chooses nodes. `PodSpec` reads it: to flatten it there would read every spec twice.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(Deserialize), serde(default, rename_all = "camelCase"))]
+pub(crate) struct Placement {
+    #[cfg_attr(test, serde(deserialize_with = "null_is_empty"))]
+    pub(crate) node_selector: Labels,
+    pub(crate) affinity: Option<Affinity>,
+    #[cfg_attr(test, serde(deserialize_with = "null_is_empty"))]
+    pub(crate) tolerations: Vec<Toleration>,
+    #[cfg_attr(test, serde(deserialize_with = "null_is_empty"))]
+    pub(crate) volumes: Vec<Volume>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Volume {
+pub(crate) struct Volume {
     empty_dir: Option<IgnoredAny>,
     host_path: Option<HostPath>,
     persistent_volume_claim: Option<ClaimName>,
@@ -42,7 +43,7 @@ struct ClaimName {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Affinity {
+pub(crate) struct Affinity {
     node_affinity: Option<NodeAffinity>,
     pod_anti_affinity: Option<PodAntiAffinity>,
 }
@@ -93,18 +94,21 @@ struct NodeTerm {
 }
 
 /// A taint of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Taint {
     pub key: String,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
     pub value: String,
     pub effect: String,
+    /// What the API has beside these, such as when it was added: it goes back as it came.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-struct Toleration {
+pub(crate) struct Toleration {
     #[serde(deserialize_with = "null_is_empty")]
     key: String,
     #[serde(deserialize_with = "null_is_empty")]
@@ -117,12 +121,12 @@ struct Toleration {
 
 impl Placement {
     /// Whether it asks for certain nodes at all.
-    pub fn is_choosy(&self) -> bool {
+    pub(crate) fn is_choosy(&self) -> bool {
         self.terms().is_some() || !self.node_selector.is_empty()
     }
 
     /// Whether a node of this name, with these labels, is what it asks for.
-    pub fn fits(&self, name: &str, labels: &Labels) -> bool {
+    pub(crate) fn fits(&self, name: &str, labels: &Labels) -> bool {
         let selected = self
             .node_selector
             .iter()
@@ -130,12 +134,12 @@ impl Placement {
         selected && self.terms().is_none_or(|terms| terms.allow(name, labels))
     }
 
-    pub fn tolerates(&self, taint: &Taint) -> bool {
+    pub(crate) fn tolerates(&self, taint: &Taint) -> bool {
         self.tolerations.iter().any(|toleration| toleration.covers(taint))
     }
 
     /// The names of the claims whose volumes it uses.
-    pub fn claims(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &str> {
         let claims = self
             .volumes
             .iter()
@@ -144,18 +148,18 @@ impl Placement {
     }
 
     /// The folders of its node that it uses.
-    pub fn host_paths(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn host_paths(&self) -> impl Iterator<Item = &str> {
         let paths = self.volumes.iter().filter_map(|volume| volume.host_path.as_ref());
         paths.map(|host_path| host_path.path.as_str())
     }
 
-    pub fn has_empty_dir(&self) -> bool {
+    pub(crate) fn has_empty_dir(&self) -> bool {
         self.volumes.iter().any(|volume| volume.empty_dir.is_some())
     }
 
     /// Whether the pod `own`, which asks for this, must not be where `other` is, and `together` says that they would be, by
     /// a key of nodes' labels.
-    pub fn shuns(&self, own: &Meta, other: &Meta, together: impl Fn(&str) -> bool) -> bool {
+    pub(crate) fn shuns(&self, own: &Meta, other: &Meta, together: impl Fn(&str) -> bool) -> bool {
         let affinity = self.affinity.as_ref();
         let parted = affinity.and_then(|affinity| affinity.pod_anti_affinity.as_ref());
         let mut terms = parted.into_iter().flat_map(|parted| &parted.required);
@@ -322,6 +326,7 @@ mod tests {
             key: "role".to_owned(),
             value: "true".to_owned(),
             effect: "NoSchedule".to_owned(),
+            ..Taint::default()
         };
         let table = [
             (json!({"key": "role", "operator": "Exists"}), true),
@@ -374,6 +379,7 @@ mod tests {
             key: "a/b".to_owned(),
             value: value.to_owned(),
             effect: "NoSchedule".to_owned(),
+            ..Taint::default()
         };
         assert_eq!(
             [taint("").to_string(), taint("x").to_string()],

@@ -1,0 +1,39 @@
+//! The cluster through its API server: nodes and pods, what a pod asks of a node, the workloads above the pods, and the
+//! record of our cordons. Of each object only the fields that some module uses.
+
+mod amounts;
+mod answers;
+mod client;
+mod cordon;
+mod lease;
+mod node;
+mod object;
+pub mod owners;
+mod placement;
+mod pod;
+#[cfg(test)]
+mod samples;
+mod selector;
+mod status;
+mod volume;
+
+pub use amounts::{Amounts, told};
+pub use answers::{Answer, Answers, Questions};
+pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
+pub use cordon::{CordonRecord, Owner, Purpose};
+pub use lease::Lease;
+pub use node::{Address, Node, split};
+pub use object::{
+    ApiVersion, Condition, Labels, List, ListMeta, Meta, Object, OwnerReference, Time, null_is_empty,
+};
+pub use placement::{Claim, PersistentVolume, Taint};
+pub use pod::{Pod, PodId};
+pub use selector::{LabelSelector, Operator, Requirement, Selector};
+pub use status::{ContainerState, ContainerStatus, PodStatus, Running, Terminated, Waiting};
+pub use volume::{Pinned, pinned};
+
+/// The words of several things, with commas between.
+pub fn join<T: std::fmt::Display>(things: &[T]) -> String {
+    let words: Vec<String> = things.iter().map(ToString::to_string).collect();
+    words.join(", ")
+}
