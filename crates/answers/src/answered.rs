@@ -5,7 +5,11 @@ use serde::Deserialize;
 use std::ops::Deref;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default, bound = "T: Deserialize<'de> + Default")]
+#[serde(
+    default,
+    expecting = "the answer of a module",
+    bound = "T: Deserialize<'de> + Default"
+)]
 pub struct Answered<T> {
     #[serde(flatten)]
     pub task: Task,

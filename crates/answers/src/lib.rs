@@ -6,6 +6,7 @@
 mod answered;
 pub mod drain;
 pub mod etcd;
+pub mod given;
 pub mod health;
 mod install;
 mod snapshot;

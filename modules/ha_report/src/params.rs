@@ -1,6 +1,7 @@
 //! What the user asks for, and what every server has answered before.
 
 use crate::seen::{Server, Snapshot};
+use answers::given;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -42,9 +43,7 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let servers: Result<Vec<Server>, String> =
-            options.servers.into_iter().enumerate().map(server).collect();
-        let servers = servers?;
+        let servers: Vec<Server> = given::list("servers", options.servers)?;
         if servers.is_empty() {
             return Err("servers: there is none".to_owned());
         }
@@ -66,12 +65,6 @@ impl TryFrom<Options> for Params {
     }
 }
 
-fn server((index, value): (usize, Value)) -> Result<Server, String> {
-    let host = value.get("host").and_then(Value::as_str).unwrap_or_default();
-    let place = format!("servers: number {} ({host})", index + 1);
-    serde_json::from_value(value).map_err(|error| format!("{place}: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,9 +77,17 @@ mod tests {
             (json!({"servers": []}), "servers: there is none"),
             (
                 json!({"servers": [good, {"node_name": "c2"}]}),
-                "servers: number 2 (): ",
+                "servers: number 2: missing field `host`",
             ),
             (json!({"servers": [{"host": "c1"}]}), "servers: number 1 (c1): "),
+            (
+                json!({"servers": [good, ["c2", "c2"]]}),
+                "servers: number 2: a dictionary was expected, a list was given",
+            ),
+            (
+                json!({"servers": [{"host": "c1", "node_name": "c1", "etcd": {"quorum": "two"}}]}),
+                "servers: number 1 (c1): etcd: invalid type",
+            ),
             (
                 json!({"servers": [good], "snapshot": {"bytes": "x"}}),
                 "snapshot: ",

@@ -3,6 +3,7 @@
 pub use answers::etcd::Member;
 
 use crate::server::Server;
+use answers::given;
 use host::Secret;
 use k3s_node::Role;
 use k3s_types::K3sVersion;
@@ -118,19 +119,13 @@ fn joining(options: Options) -> Result<Joining, String> {
     let version = needed("version", options.version)?;
     let server = needed("server", options.server)?;
     url(Some(server.url.clone()))?;
-    let members = options.members.into_iter().enumerate().map(|(index, value)| {
-        serde_json::from_value(value).map_err(|error| {
-            let number = index + 1;
-            format!("members: number {number} is none that etcd_member has answered: {error}")
-        })
-    });
     Ok(Joining {
         node_name: needed("node_name", options.node_name.filter(|name| !name.is_empty()))?,
         server,
         token: needed("token", token)?,
         agent_token: options.agent_token.filter(|token| !token.expose().is_empty()),
         version: version.parse().map_err(|error| format!("version: {error}"))?,
-        members: members.collect::<Result<_, String>>()?,
+        members: given::list("members", options.members)?,
         discard: options.discard,
     })
 }

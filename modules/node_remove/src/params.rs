@@ -2,6 +2,7 @@
 
 pub use answers::etcd::Member;
 
+use answers::given;
 use cluster::Kubectl;
 use host::Host;
 use serde::Deserialize;
@@ -88,7 +89,10 @@ impl TryFrom<Options> for Params {
             vmid: options.vmid,
             node: options.node,
             uid: options.uid.filter(|uid| !uid.is_empty()),
-            members: options.members.map(members).transpose()?,
+            members: options
+                .members
+                .map(|given| given::list("members", given))
+                .transpose()?,
             with_pods: options.with_pods,
             wait: seconds(options.wait),
             timeout: seconds(options.timeout),
@@ -96,14 +100,4 @@ impl TryFrom<Options> for Params {
             lock_timeout: options.lock_timeout,
         })
     }
-}
-
-fn members(values: Vec<Value>) -> Result<Vec<Member>, String> {
-    let read = |(index, value)| {
-        serde_json::from_value(value).map_err(|error| {
-            let number = index + 1;
-            format!("members: number {number} is none that etcd_member has answered: {error}")
-        })
-    };
-    values.into_iter().enumerate().map(read).collect()
 }

@@ -202,7 +202,16 @@ fn options_that_cannot_be_are_told() {
         assert!(read(json!({"node": name})).starts_with("node: "), "{name}");
     }
     assert!(read(json!({"node": "n2", "kubectl": []})).starts_with("kubectl: "));
-    assert!(read(json!({"node": "n2", "members": ["n1"]})).starts_with("members: number 1"));
+    // A list of members that are none must not pass for one that lacks the node's.
+    for member in [
+        json!("n1"),
+        json!(["1", "n1", "n1"]),
+        json!({"name": "n1"}),
+        json!({}),
+    ] {
+        let error = read(json!({"node": "n2", "members": [member]}));
+        assert!(error.starts_with("members: number 1: "), "{error}");
+    }
 }
 
 #[test]

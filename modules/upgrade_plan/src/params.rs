@@ -1,6 +1,7 @@
 //! What the user asks for, and what was found out about each node before.
 
 use crate::node::Node;
+use answers::given;
 use answers::health::Health;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
@@ -109,8 +110,7 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let nodes: Result<Vec<Node>, String> = options.nodes.into_iter().enumerate().map(node).collect();
-        let nodes = nodes?;
+        let nodes: Vec<Node> = given::list("nodes", options.nodes)?;
         if nodes.is_empty() {
             return Err("nodes: there is none".to_owned());
         }
@@ -141,15 +141,6 @@ fn with_reasons(skip: BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
         )),
         None => Ok(skip),
     }
-}
-
-fn node((index, value): (usize, Value)) -> Result<Node, String> {
-    let host = value
-        .get("host")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned();
-    serde_json::from_value(value).map_err(|error| format!("nodes: number {} ({host}): {error}", index + 1))
 }
 
 fn health(answer: Map<String, Value>) -> Result<Health, String> {
