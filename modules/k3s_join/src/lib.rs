@@ -123,7 +123,16 @@ fn journal(params: &Params, host: &dyn Host) -> Result<String> {
         |_| params.role.unit().to_owned(),
         |node| node.units[&params.role].name.clone(),
     );
-    let argv = ["journalctl", "-u", &unit, "-n", JOURNAL, "--no-pager", "-o", "cat"];
+    let argv = [
+        "journalctl",
+        "-u",
+        &unit,
+        "-n",
+        JOURNAL,
+        "--no-pager",
+        "-o",
+        "cat",
+    ];
     let output = host.run(&Command::new(argv))?;
     let output = output
         .succeed(&host.place(), "reading the journal of k3s")
