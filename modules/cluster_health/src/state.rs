@@ -3,12 +3,15 @@
 mod api;
 mod job;
 mod pod;
+mod release;
 mod workload;
 
 pub use api::{Api, Check, Etcd, Service};
 pub(crate) use api::{Groups, checks};
 pub use job::{Chart, Job};
 pub use pod::Pods;
+pub(crate) use release::{RELEASES, releases};
+pub use release::{Release, Releases};
 pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
@@ -40,6 +43,8 @@ pub struct Seen {
     /// What k3s has been told to bring along.
     pub addons: Vec<Object>,
     pub charts: Vec<Chart>,
+    /// What Helm has deployed.
+    pub releases: Releases,
     /// The member of etcd on this node; none where there is no etcd.
     pub etcd: Option<Etcd>,
     /// The certificates of this node.
@@ -61,6 +66,7 @@ impl Seen {
             jobs: Vec::new(),
             addons: Vec::new(),
             charts: Vec::new(),
+            releases: Releases::new(),
             etcd: None,
             certificates: All::default(),
             unread: BTreeMap::new(),

@@ -123,12 +123,12 @@ fn an_old_node_that_joined_after_the_new_one_looks_swapped() {
 fn a_node_that_was_not_heard_of_is_not_trusted() {
     let mut state = cluster(Vec::new());
     let long_ago = "2026-01-01T11:59:39.000000Z".to_owned();
-    state.heard.insert("w3".to_owned(), long_ago.try_into().unwrap());
+    state.leases.get_mut("w3").unwrap().renewed = Some(long_ago.try_into().unwrap());
     assert!(
         refused(json!({}), &state)
             .contains("w3 is called Ready, but has not been heard of for 21 s (silent)")
     );
-    state.heard.remove("w3");
+    state.leases.remove("w3");
     assert!(refused(json!({}), &state).contains("has not been heard of ever"));
 }
 

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::params::Params;
-use crate::state::{Lease, State};
+use crate::state::State;
 use cluster::owners::{Replicas, Seen};
-use cluster::{Owner, Time};
+use cluster::{Lease, Owner, Time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::SystemTime;

@@ -98,9 +98,43 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
                 .failing(job.failures > 0)
                 .settling(young)
         }
-        _ => return None,
+        (None, Some(job)) => not_deployed(seen, chart, job)?,
+        (None, None) => return None,
     };
     Some(about(Kind::Addon, &chart.namespace, &chart.name, trouble))
+}
+
+/// Since mid-2026 the Job ends well without having done anything where the release is not at the revision that k3s expects.
+/// So the release tells, which has the hash of the Job that deployed it for a label.
+fn not_deployed(seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
+    if seen.unread.contains_key("releases") {
+        return None;
+    }
+    let id = (chart.target_namespace.clone(), chart.name.clone());
+    let what = match seen.releases.get(&id) {
+        None => "Helm has no release of it".to_owned(),
+        Some(release) if release.status != "deployed" => {
+            format!(
+                "revision {} of its release is {}",
+                release.revision, release.status
+            )
+        }
+        Some(release) if !job.config_hash.is_empty() && job.config_hash != release.config_hash => {
+            format!(
+                "revision {} of its release is not that Job's work",
+                release.revision
+            )
+        }
+        Some(_) => return None,
+    };
+    let message = format!(
+        "its chart is not installed: the Job {} ended well, but {what}",
+        job.name
+    );
+    let ended = job
+        .is("Complete")
+        .and_then(|complete| complete.last_transition_time);
+    Some(Trouble::error(Reason::NotInstalled, message).since(ended.map(SystemTime::from)))
 }
 
 #[cfg(test)]

@@ -57,6 +57,74 @@ fn chart(name: &str, conditions: Value) -> crate::state::Chart {
     }))
 }
 
+fn release(status: &str, config_hash: &str) -> crate::state::Release {
+    crate::state::Release {
+        revision: 3,
+        status: status.to_owned(),
+        config_hash: config_hash.to_owned(),
+    }
+}
+
+#[test]
+fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
+    let installs = |hash: &str| {
+        let env = json!([{"name": "NAME", "value": "app"}, {"name": "CONFIG_HASH", "value": hash}]);
+        let spec = json!({"template": {"spec": {"containers": [{"name": "helm", "env": env}]}}});
+        crate::samples::with(
+            job("helm-install-app", None, 9000, Some("Complete")),
+            json!({"spec": spec}),
+        )
+    };
+    let told = "the Job helm-install-app ended well, but ";
+    // (hash of the Job, release, what is told)
+    let table = [
+        ("", Some(release("deployed", "")), None),
+        ("A1", Some(release("deployed", "A1")), None),
+        (
+            "A1",
+            Some(release("deployed", "B2")),
+            Some("revision 3 of its release is not that Job's work"),
+        ),
+        (
+            "A1",
+            Some(release("deployed", "")),
+            Some("revision 3 of its release is not that Job's work"),
+        ),
+        (
+            "",
+            Some(release("pending-upgrade", "")),
+            Some("revision 3 of its release is pending-upgrade"),
+        ),
+        (
+            "A1",
+            Some(release("failed", "A1")),
+            Some("revision 3 of its release is failed"),
+        ),
+        ("A1", None, Some("Helm has no release of it")),
+    ];
+    for (hash, release, expected) in table {
+        let mut seen = cluster().job(installs(hash));
+        seen.charts.push(chart("app", json!([])));
+        let id = ("demo".to_owned(), "app".to_owned());
+        seen.releases.extend(release.clone().map(|release| (id, release)));
+        let found = seen.judged(json!({})).verdicts;
+        let messages: Vec<&str> = found.iter().map(|verdict| verdict.message.as_str()).collect();
+        let expected = expected.map(|what| format!("its chart is not installed: {told}{what}"));
+        assert_eq!(
+            messages,
+            Vec::from_iter(expected.as_deref()),
+            "{hash} {release:?}"
+        );
+        // What cannot be read is told by itself, and proves nothing about the chart.
+        seen.unread.insert("releases".to_owned(), "forbidden".to_owned());
+        let names: Vec<String> = seen.verdicts(json!({}));
+        assert!(
+            !names.iter().any(|name| name.contains("NotInstalled")),
+            "{names:?}"
+        );
+    }
+}
+
 #[test]
 fn a_chart_is_installed_when_its_job_is_done() {
     let table: Vec<(&str, Option<Value>, Value, &[&str])> = vec![
@@ -96,6 +164,8 @@ fn a_chart_is_installed_when_its_job_is_done() {
     for (case, job, conditions, expected) in table {
         let mut seen = job.into_iter().fold(cluster(), crate::state::Seen::job);
         seen.charts.push(chart("app", conditions));
+        seen.releases
+            .insert(("demo".to_owned(), "app".to_owned()), release("deployed", ""));
         assert_eq!(seen.verdicts(json!({})), expected, "{case}");
     }
 }

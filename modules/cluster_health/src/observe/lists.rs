@@ -1,7 +1,7 @@
 //! The lists, page by page: of a big cluster only a page of each is in memory at a time, and of its pods only those
 //! that may be in trouble are kept.
 
-use crate::state::{Chart, Job, Seen, WorkloadKind, WorkloadObject};
+use crate::state::{Chart, Job, RELEASES, Seen, WorkloadKind, WorkloadObject, releases};
 use anyhow::Result;
 use cluster::{Answer, Kubectl, Lease, Node, Object, Pod, Questions, next_page, pages};
 use serde::de::DeserializeOwned;
@@ -16,6 +16,8 @@ pub(super) enum List {
     Jobs,
     Addons,
     Charts,
+    /// Of Helm, which has no objects of its own.
+    Releases,
 }
 
 impl List {
@@ -29,12 +31,12 @@ impl List {
         Self::Jobs,
     ];
     /// Kinds that k3s brings along, unless it was told not to.
-    pub(super) const WHERE_SERVED: [Self; 2] = [Self::Addons, Self::Charts];
+    pub(super) const WHERE_SERVED: [Self; 3] = [Self::Addons, Self::Charts, Self::Releases];
 
     pub(super) fn group(self) -> &'static str {
         match self {
             Self::Addons => "k3s.cattle.io",
-            Self::Charts => "helm.cattle.io",
+            Self::Charts | Self::Releases => "helm.cattle.io",
             Self::Jobs => "batch",
             Self::Workloads(_) => "apps",
             Self::Leases => "coordination.k8s.io",
@@ -51,11 +53,19 @@ impl List {
             Self::Jobs => "/apis/batch/v1/jobs",
             Self::Addons => "/apis/k3s.cattle.io/v1/namespaces/kube-system/addons",
             Self::Charts => "/apis/helm.cattle.io/v1/helmcharts",
+            Self::Releases => "releases",
         }
     }
 
     pub(super) fn name(self) -> &'static str {
         self.path().rsplit('/').next().unwrap_or_default()
+    }
+
+    fn question<'k, 'a>(self, questions: Questions<'k, 'a>, path: &str) -> Questions<'k, 'a> {
+        match self {
+            Self::Releases => questions.command(self.name(), RELEASES),
+            _ => questions.path(path),
+        }
     }
 
     /// Adds a page to what was seen; gives the token of the next one, which is empty after the last.
@@ -81,6 +91,11 @@ impl List {
             Self::Jobs => items(page, |jobs: Vec<Job>| seen.jobs.extend(jobs)),
             Self::Addons => items(page, |addons: Vec<Object>| seen.addons.extend(addons)),
             Self::Charts => items(page, |charts: Vec<Chart>| seen.charts.extend(charts)),
+            Self::Releases => {
+                anyhow::ensure!(page.ok(), "asking for the releases of Helm: {}", page.said);
+                seen.releases = releases(&page.text())?;
+                Ok(String::new())
+            }
         }
     }
 }
@@ -89,9 +104,11 @@ impl List {
 pub(super) fn read(kubectl: &Kubectl, lists: Vec<List>, restart_window: Duration, seen: &mut Seen) {
     let mut open: Vec<(List, String)> = lists.into_iter().map(|list| (list, pages(list.path()))).collect();
     while !open.is_empty() {
-        let questions = open.iter().fold(Questions::new(kubectl), |questions, (_, path)| {
-            questions.path(path)
-        });
+        let questions = open
+            .iter()
+            .fold(Questions::new(kubectl), |questions, (list, path)| {
+                list.question(questions, path)
+            });
         let answers = match questions.ask("reading from the API server") {
             Ok(answers) => answers,
             Err(error) => {

@@ -7,7 +7,54 @@ use serde::Deserialize;
 struct JobObject {
     metadata: Meta,
     #[serde(default)]
+    spec: JobSpec,
+    #[serde(default)]
     status: JobStatus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct JobSpec {
+    template: Template,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Template {
+    spec: TemplateSpec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct TemplateSpec {
+    #[serde(deserialize_with = "null_is_empty")]
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Container {
+    #[serde(deserialize_with = "null_is_empty")]
+    env: Vec<Variable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Variable {
+    name: String,
+    value: String,
+}
+
+/// What k3s writes into the Job of a chart, and on the release that the Job deploys.
+const CONFIG_HASH: &str = "CONFIG_HASH";
+
+impl JobSpec {
+    fn config_hash(self) -> String {
+        let containers = self.template.spec.containers.into_iter();
+        let mut variables = containers.flat_map(|container| container.env);
+        let found = variables.find(|variable| variable.name == CONFIG_HASH);
+        found.map(|variable| variable.value).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -31,6 +78,8 @@ pub struct Job {
     /// How many of its pods have failed.
     pub failures: u32,
     pub conditions: Vec<Condition>,
+    /// Of the Job of a chart, what it is made of; empty before mid-2026.
+    pub config_hash: String,
 }
 
 impl From<JobObject> for Job {
@@ -47,6 +96,7 @@ impl From<JobObject> for Job {
             started: object.status.start_time.or(object.metadata.creation_timestamp),
             failures: object.status.failed,
             conditions: object.status.conditions,
+            config_hash: object.spec.config_hash(),
         }
     }
 }

@@ -3,7 +3,10 @@
 
 mod fake;
 
-use fake::{Cluster, NODES, PODS, REFUSED, Said, VERSION, crashing, first, list, node, pod, verdicts};
+use fake::{
+    Cluster, NODES, PODS, Phases, REFUSED, RELEASES, Said, VERSION, crashing, first, list, node, pod,
+    verdicts,
+};
 use host::Kind;
 use serde_json::{Value, json};
 
@@ -247,9 +250,40 @@ fn what_k3s_brings_along_is_asked_for_where_it_is_served() {
             )],
         )
         .phases(&first(addons), vec![(0, list(&[addon]))])
-        .phases(&first(charts), vec![(0, list(&[chart]))]);
+        .phases(&first(charts), vec![(0, list(&[chart]))])
+        .phases(RELEASES, vec![(0, Said::Document(json!("")))]);
     assert_eq!(
         verdicts(&cluster.run(json!({}))),
         ["coredns Missing", "traefik Missing"]
     );
+}
+
+#[test]
+fn a_chart_is_installed_once_its_release_is_deployed() {
+    let chart = json!({"metadata": {"name": "app", "namespace": "demo"}});
+    let complete = json!([{"type": "Complete", "status": "True"}]);
+    let job = json!({"metadata": {"name": "helm-install-app", "namespace": "demo"}, "status": {"conditions": complete}});
+    let release = |status: &str| {
+        let row = "demo  sh.helm.release.v1.app.v2  helm.sh/release.v1  1  4d  app  2";
+        Said::Document(json!(format!("{row}  {status}\n")))
+    };
+    let served = json!({"groups": [{"name": "helm.cattle.io"}]});
+    let cluster = |releases: Phases| {
+        Cluster::new()
+            .phases("/apis", vec![(0, Said::Document(served.clone()))])
+            .phases(&first("/apis/batch/v1/jobs"), vec![(0, list(&[job.clone()]))])
+            .phases(
+                &first("/apis/helm.cattle.io/v1/helmcharts"),
+                vec![(0, list(&[chart.clone()]))],
+            )
+            .phases(RELEASES, releases)
+    };
+    assert!(verdicts(&cluster(vec![(0, release("deployed"))]).run(json!({}))).is_empty());
+    let failed = cluster(vec![(0, release("failed"))]);
+    assert_eq!(verdicts(&failed.run(json!({}))), ["app NotInstalled"]);
+    // It is waited for, as anything else that is wrong.
+    let late = cluster(vec![(0, release("pending-upgrade")), (20, release("deployed"))]);
+    assert!(verdicts(&late.run(json!({"wait": 60}))).is_empty());
+    let forbidden = cluster(vec![(0, Said::Refused("secrets is forbidden"))]);
+    assert_eq!(verdicts(&forbidden.run(json!({}))), ["releases CannotBeRead"]);
 }
