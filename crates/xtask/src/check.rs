@@ -3,7 +3,7 @@
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{docs, usage, variables};
+use crate::{circles, docs, usage, variables};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -22,6 +22,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     faults.extend(version(repo)?);
     faults.extend(stubs(repo, &sidecars)?);
     faults.extend(uses(repo, &sidecars)?);
+    faults.extend(circles::faults(repo)?);
     if docs::expected(repo)? != repo.read("README.md")? {
         faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
     }

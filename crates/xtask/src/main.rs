@@ -9,6 +9,7 @@
 mod build;
 mod builds;
 mod check;
+mod circles;
 mod docs;
 mod install;
 mod literal;
@@ -52,7 +53,8 @@ enum Task {
         #[arg(value_name = "FOLDER")]
         folder: PathBuf,
     },
-    /// Compare sidecars, stubs, action plugins, version, README, playbooks and scenarios with each other
+    /// Compare sidecars, stubs, action plugins, version, README, playbooks and scenarios with each other, and find
+    /// files of a crate that use each other
     Check,
 }
 

@@ -40,6 +40,19 @@ impl Repo {
         Ok(names)
     }
 
+    /// The folders of all crates, as paths relative to the root.
+    pub(crate) fn crates(&self) -> Vec<String> {
+        let parents = ["", "crates", "modules", "lab"].map(|parent| self.path(parent));
+        let entries = parents.iter().flat_map(fs::read_dir).flatten().flatten();
+        let folders = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.join("Cargo.toml").is_file());
+        let relative = |path: PathBuf| path.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned);
+        let mut found: Vec<String> = folders.filter_map(relative).collect();
+        found.sort();
+        found
+    }
+
     /// The YAML files below some folders, as paths relative to the root.
     pub(crate) fn yaml_files(&self, folders: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
