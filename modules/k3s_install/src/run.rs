@@ -1,4 +1,4 @@
-//! Running what [`crate::script`] and [`crate::airgap`] hand to the node.
+//! Running a program on the node.
 
 use anyhow::Result;
 use host::{Command, Host};

@@ -1,4 +1,4 @@
-//! What a node has from before, as the cluster and its own disk have it. Pure.
+//! What is left on a node and in its cluster from before: data of another cluster, members of etcd that it was. Pure.
 
 use crate::node::Node;
 use crate::params::{Joining, Member};
