@@ -104,7 +104,7 @@ fn named(text: &dyn Fn(&[String]) -> Result<String>) -> Result<Named> {
     while let Some(module) = open.pop() {
         let tokens: TokenStream = text(&module)?
             .parse()
-            .map_err(|error| anyhow!("{} is not a Rust: {error}", module.join("::")))?;
+            .map_err(|error| anyhow!("{} is not Rust: {error}", module.join("::")))?;
         let mut file = File::default();
         file.read(tokens, &module);
         open.extend(file.children);
