@@ -98,7 +98,7 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
                 .failing(job.failures > 0)
                 .settling(young)
         }
-        (None, Some(job)) => not_deployed(seen, chart, job)?,
+        (None, Some(job)) => not_deployed(params, seen, chart, job)?,
         (None, None) => return None,
     };
     Some(about(Kind::Addon, &chart.namespace, &chart.name, trouble))
@@ -106,8 +106,8 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
 
 /// Since mid-2026 the Job ends well without having done anything where the release is not at the revision that k3s expects.
 /// So the release tells, which has the hash of the Job that deployed it for a label.
-fn not_deployed(seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
-    if seen.unread.contains_key("releases") {
+fn not_deployed(params: &Params, seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
+    if seen.unread.contains_key("releases") || !chart.keeps_secrets {
         return None;
     }
     let id = (chart.target_namespace.clone(), chart.name.clone());
@@ -134,7 +134,13 @@ fn not_deployed(seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
     let ended = job
         .is("Complete")
         .and_then(|complete| complete.last_transition_time);
-    Some(Trouble::error(Reason::NotInstalled, message).since(ended.map(SystemTime::from)))
+    // k3s makes such a Job again by itself.
+    let young = age(ended, seen.now).is_some_and(|age| age <= params.limits.pending);
+    Some(
+        Trouble::error(Reason::NotInstalled, message)
+            .since(ended.map(SystemTime::from))
+            .settling(young),
+    )
 }
 
 #[cfg(test)]

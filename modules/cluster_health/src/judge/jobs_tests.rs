@@ -126,6 +126,31 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
 }
 
 #[test]
+fn a_chart_that_keeps_its_releases_elsewhere_is_judged_by_its_job() {
+    for (driver, told) in [("", true), ("secret", true), ("configmap", false)] {
+        let mut seen = cluster().job(job("helm-install-app", None, 9000, Some("Complete")));
+        seen.charts.push(typed(json!({
+            "metadata": {"name": "app", "namespace": "demo"}, "spec": {"driver": driver},
+        })));
+        assert_eq!(!seen.verdicts(json!({})).is_empty(), told, "{driver:?}");
+    }
+}
+
+#[test]
+fn a_chart_whose_job_has_just_ended_may_still_get_another_one() {
+    for (ended, settling) in [(30, true), (9000, false)] {
+        let complete = json!([{"type": "Complete", "status": "True", "lastTransitionTime": ago(ended)}]);
+        let mut seen = cluster().job(crate::samples::with(
+            job("helm-install-app", None, 9000, None),
+            json!({"status": {"conditions": complete}}),
+        ));
+        seen.charts.push(chart("app", json!([])));
+        let found = seen.judged(json!({})).verdicts;
+        assert_eq!(found[0].settling, settling, "{found:?}");
+    }
+}
+
+#[test]
 fn a_chart_is_installed_when_its_job_is_done() {
     let table: Vec<(&str, Option<Value>, Value, &[&str])> = vec![
         (

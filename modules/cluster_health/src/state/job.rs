@@ -125,6 +125,8 @@ struct ChartObject {
 struct ChartSpec {
     #[serde(deserialize_with = "null_is_empty")]
     target_namespace: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    driver: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,6 +145,8 @@ pub struct Chart {
     pub namespace: String,
     pub name: String,
     pub target_namespace: String,
+    /// Whether Helm keeps its revisions in Secrets, as it does unless the chart names another driver.
+    pub keeps_secrets: bool,
     pub job: String,
     pub conditions: Vec<Condition>,
 }
@@ -153,6 +157,7 @@ impl From<ChartObject> for Chart {
         let or = |text: String, otherwise: String| if text.is_empty() { otherwise } else { text };
         Self {
             target_namespace: or(object.spec.target_namespace, namespace.clone()),
+            keeps_secrets: matches!(object.spec.driver.as_str(), "" | "secret"),
             job: or(object.status.job_name, format!("helm-install-{name}")),
             conditions: object.status.conditions,
             namespace,
