@@ -12,7 +12,9 @@ import tarfile
 
 from conftest import BIN, ROOT, run
 
-USERS_NEED = {"CHANGELOG.md", "FILES.json", "MANIFEST.json", "README.md", "inventory", "k3s", "meta", "playbooks", "plugins", "roles"}
+USERS_NEED = {
+    "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "inventory", "k3s", "meta", "playbooks", "plugins", "roles",
+}
 
 
 def test_only_what_users_need_is_packed(tmp_path):

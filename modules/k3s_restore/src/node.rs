@@ -13,7 +13,7 @@ const RESTART: &str = include_str!("programs/restart-agent.sh");
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// A kubelet renews its Lease every 10 s, and is given up after 40.
 const FRESH: u64 = 40;
-/// For another module's program that is still at work there.
+/// For another module's program that is still running there.
 const TURN: u64 = 60;
 
 /// What is missing, where anything is.

@@ -14,7 +14,7 @@ die() {
 take_turn() {
     exec 9>/run/homelab-k3s.lock
     command -v flock >/dev/null 2>&1 || return 0
-    flock -w 60 9 || die "another script of ours is still at work there after 60 s: let it end, then run this again"
+    flock -w 60 9 || die "another script of ours is still running there after 60 s: let it end, then run this again"
 }
 
 begin() {

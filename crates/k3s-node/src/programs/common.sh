@@ -17,7 +17,7 @@ die() {
 take_turn() {
     exec 9>/run/homelab-k3s.lock
     command -v flock >/dev/null 2>&1 || return 0
-    flock -w "$patience" 9 || die "an earlier run is still at work there after $patience s: let it end, then run this again"
+    flock -w "$patience" 9 || die "an earlier run is still running there after $patience s: let it end, then run this again"
 }
 
 # To the disk: a machine that loses power must not find half of it.

@@ -271,10 +271,13 @@ fn a_chart_is_installed_once_its_release_is_deployed() {
     let cluster = |releases: Phases| {
         Cluster::new()
             .phases("/apis", vec![(0, Said::Document(served.clone()))])
-            .phases(&first("/apis/batch/v1/jobs"), vec![(0, list(&[job.clone()]))])
+            .phases(
+                &first("/apis/batch/v1/jobs"),
+                vec![(0, list(std::slice::from_ref(&job)))],
+            )
             .phases(
                 &first("/apis/helm.cattle.io/v1/helmcharts"),
-                vec![(0, list(&[chart.clone()]))],
+                vec![(0, list(std::slice::from_ref(&chart)))],
             )
             .phases(RELEASES, releases)
     };

@@ -270,7 +270,7 @@ fn what_a_killed_run_left_at_work_is_waited_for() {
     let answer = call(&server, &json!({"lock_timeout": 0}), false);
     let msg = answer["msg"].as_str().unwrap();
     assert!(
-        msg.contains("an earlier run is still at work there after 0 s"),
+        msg.contains("an earlier run is still running there after 0 s"),
         "{msg}"
     );
     assert_eq!((server.history(), server.has(RECORD)), (Vec::new(), false));

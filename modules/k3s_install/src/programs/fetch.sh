@@ -41,7 +41,7 @@ finish() {
 check_script() {
     case $(head -n 1 "$1") in
     '#!'*) ;;
-    *) die "$source is no shell script; it begins with: $(head -n 1 "$1" | cut -c 1-120)" ;;
+    *) die "$source is not a shell script; it begins with: $(head -n 1 "$1" | cut -c 1-120)" ;;
     esac
     [ -n "$script_sha256" ] || return 0
     sum=$(sha256sum <"$1")

@@ -256,7 +256,7 @@ fn what_a_killed_run_left_at_work_is_waited_for() {
     refused(
         &node,
         &json!({"lock_timeout": 0}),
-        &["an earlier run is still at work there"],
+        &["an earlier run is still running there"],
     );
     drop(lock);
     assert_eq!(call(&node, &json!({"lock_timeout": 0}), false)["failed"], false);

@@ -39,7 +39,7 @@ if [ "$status" != 0 ]; then
 fi
 if [ ! -d "$server/db/etcd/member/wal" ]; then
     tail -n 20 "$kept/said" >&2
-    die "k3s server --cluster-reset ended well, and left no etcd in $server/db"
+    die "k3s server --cluster-reset succeeded, and left no etcd in $server/db"
 fi
 rmdir "$old" 2>/dev/null
 settle "$server/db"
