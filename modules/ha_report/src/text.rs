@@ -154,7 +154,7 @@ fn snapshot(params: &Params) -> Option<String> {
         snapshot.sha256.as_ref()?,
     );
     let listed = if snapshot.listed == Some(true) {
-        "in k3s's list"
+        "listed by k3s"
     } else {
         "this k3s has no list"
     };
@@ -208,7 +208,7 @@ mod tests {
                 "c1 (container 101 on pve1): v1.31.4+k3s1, ready, also at 10.0.0.1:6443; leads, etcd 3.5.16, 1.2 MB of 2.1 GB, 912.3 kB in use, 0 behind",
                 "c2 (container 102 on pve1): v1.31.4+k3s1, ready, also at 10.0.0.2:6443; votes, etcd 3.5.16, 1.2 MB of 2.1 GB, 912.3 kB in use, 0 behind",
                 "c3 (container 103 on pve1): v1.31.4+k3s1, ready, also at 10.0.0.3:6443; votes, etcd 3.5.16, 1.2 MB of 2.1 GB, 912.3 kB in use, 0 behind",
-                "snapshot on c1: /s/validated-c1-1, 1.2 MB, its hash is right (0123456789ab…), in k3s's list",
+                "snapshot on c1: /s/validated-c1-1, 1.2 MB, its hash is right (0123456789ab…), listed by k3s",
             ]
         );
     }
