@@ -181,9 +181,7 @@ fn wrapped(words: &[String]) -> Option<Role> {
 
 /// Every assignment that a script has written, from 2019 on: a node whose binary alone was replaced has the unit of the day on which it was
 /// installed. The command, the type and the environment file differ by node and are looked at one by one.
-const THE_SCRIPTS: [(&str, &str, &str); 24] = [
-    ("Unit", "Description", "Lightweight Kubernetes"),
-    ("Unit", "Documentation", "https://k3s.io"),
+const THE_SCRIPTS: [(&str, &str, &str); 22] = [
     ("Unit", "Wants", "network-online.target"),
     ("Unit", "After", "network-online.target"),
     ("Unit", "After", "network.target"),
@@ -222,6 +220,8 @@ impl Line {
         match (section, key) {
             // INSTALL_K3S_TYPE chooses it.
             ("Service", "Type" | "ExecStart") => true,
+            // Words for a person, by which nothing runs: another playbook has others.
+            ("Unit", "Description" | "Documentation") => true,
             ("Service", "EnvironmentFile") if value.strip_prefix('-').unwrap_or(value) == env_path(name) => {
                 true
             }
@@ -348,6 +348,8 @@ mod tests {
             Unit::parse(&text).operators_lines("k3s.service"),
             ["[Service] Environment=GOGC=50", "[Service] LimitNOFILE=65536"]
         );
+        let described = SERVER.replace("Description=Lightweight Kubernetes", "Description=k3s node");
+        assert_eq!(Unit::parse(&described).operators_lines("k3s.service"), [""; 0]);
         let other_file = SERVER.replace("k3s.service.env", "mine.env");
         assert_eq!(Unit::parse(&other_file).operators_lines("k3s.service").len(), 1);
     }
