@@ -81,7 +81,7 @@ def test_a_limit_selects_the_nodes_of_the_prerequisites(lab: Lab, limit: str, wo
 
 def test_prerequisites_refuse_a_limit_without_their_nodes(lab: Lab) -> None:
     refused = lab.play("ensure-worker-prereqs", "--limit", "k3s-controller-1")
-    refused.assert_failed_with("--limit k3s-controller-1 leaves none of k3s-worker-1, k3s-worker-2, which k3s_prereqs_hosts names")
+    refused.assert_failed_with("--limit k3s-controller-1 excludes all of k3s-worker-1, k3s-worker-2, the nodes of k3s_prereqs_hosts")
 
 
 def test_skips_a_node_and_lists_it_in_the_summary(lab: Lab) -> None:
