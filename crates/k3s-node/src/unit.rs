@@ -218,10 +218,8 @@ impl Line {
     fn is_the_scripts(&self, name: &str) -> bool {
         let (section, key, value) = (self.section.as_str(), self.key.as_str(), self.value.as_str());
         match (section, key) {
-            // INSTALL_K3S_TYPE chooses it.
-            ("Service", "Type" | "ExecStart") => true,
-            // Words for a person, by which nothing runs: another playbook has others.
-            ("Unit", "Description" | "Documentation") => true,
+            // INSTALL_K3S_TYPE chooses the type. The words for a person are another playbook's, and nothing runs by them.
+            ("Service", "Type" | "ExecStart") | ("Unit", "Description" | "Documentation") => true,
             ("Service", "EnvironmentFile") if value.strip_prefix('-').unwrap_or(value) == env_path(name) => {
                 true
             }
