@@ -95,7 +95,7 @@ def test_never_reinstalls_a_failed_release(lab: Lab) -> None:
     # The next upgrade fails half-way; k3s's own answer would delete every route.
     lab.kubectl("annotate", "helmchart", "-n", "kube-system", "traefik-crd", "lab/helm-fails=1")
     run = reconcile(lab)
-    run.assert_failed_with("is failed, and its Job was told to leave it so", "keeps our failurePolicy", "helm rollback")
+    run.assert_failed_with("is failed, and its Job was set to leave it", "keeps our failurePolicy", "helm rollback")
     assert guards(lab) == ["traefik-crd"]
     assert DEFINITION in lab.kubectl("get", "crd", "-o", "name")
     # What an operator would do with Helm.
