@@ -1,5 +1,5 @@
-//! Options that hold what other modules have answered: what is no such thing is refused by the option, the number and the
-//! name of the host.
+//! Options that take the results of other modules. A value of another shape is refused by the option, its number in the list and the
+//! host that it names.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};

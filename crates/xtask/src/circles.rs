@@ -273,7 +273,7 @@ mod tests {
             ("a", "use crate::b::B; use crate::c::C;"),
             ("b", "use crate::a::A;"),
             ("c", "use crate::d::D;"),
-            ("d", "fn f() -> crate::c::C { todo!() }"),
+            ("d", "fn f() -> crate::c::C { crate::c::C }"),
             ("e", "use crate::a::A; use crate::d::D;"),
         ]);
         assert_eq!(found, ["a <-> b", "c <-> d"]);
