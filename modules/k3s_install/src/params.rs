@@ -83,7 +83,7 @@ pub struct Params {
     pub allow_downgrade: bool,
     pub min_free_mb: u64,
     pub timeout: u64,
-    pub settle: u64,
+    pub settle: Option<u64>,
     pub lock_timeout: u64,
     pub run_id: Option<String>,
 }
@@ -140,8 +140,7 @@ struct Options {
     min_free_mb: u64,
     #[serde(default = "slowest_good_start")]
     timeout: u64,
-    #[serde(default = "five_seconds")]
-    settle: u64,
+    settle: Option<u64>,
     #[serde(default = "ten_minutes")]
     lock_timeout: u64,
     run_id: Option<String>,
@@ -161,10 +160,6 @@ fn ten_minutes() -> u64 {
 /// join. The Node is Ready long before the unit is active, and then the wait ends.
 fn slowest_good_start() -> u64 {
     600
-}
-
-fn five_seconds() -> u64 {
-    5
 }
 
 fn half_a_gigabyte() -> u64 {

@@ -210,7 +210,7 @@ pub(crate) fn wait(
     let since = wanted.since.or(journal.restarted_at).unwrap_or(0);
     let (limit, settle) = (
         Duration::from_secs(params.timeout),
-        Duration::from_secs(params.settle),
+        params.settle.map(Duration::from_secs),
     );
     journal.ready = Some(readiness::wait(host, wanted, since, limit, settle)?);
     journal.phase = Phase::Ready;

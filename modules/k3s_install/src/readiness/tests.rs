@@ -159,39 +159,97 @@ fn demands_that_the_unit_of_a_server_is_active() {
     assert_missing(Role::Server, [(activating(|_| ()), "k3s.service is activating")]);
 }
 
-/// Looks at an agent, each so many seconds after the first: `Some` once it counts as ready, else what is missing.
-fn settle(looks: &[(u64, Look)]) -> Result<Vec<Option<String>>> {
-    let (agent, mut good) = (wanted(Role::Agent), None);
+/// Looks at an agent of v1.36.3, each so many seconds after the first: `Some` once it counts as ready, else what is missing.
+fn settle(given: Option<u64>, looks: &[(u64, Look)]) -> Result<Vec<Option<String>>> {
+    settle_as(&wanted(Role::Agent), given, looks)
+}
+
+fn settle_as(wanted: &Readiness, given: Option<u64>, looks: &[(u64, Look)]) -> Result<Vec<Option<String>>> {
+    let mut good = None;
     let looks = looks.iter().map(|(at, look)| {
-        let (settle, now) = (Duration::from_secs(5), Duration::from_secs(*at));
-        Ok(settled(look, &agent, STARTED, settle, now, &mut good)?.err())
+        let (given, now) = (given.map(Duration::from_secs), Duration::from_secs(*at));
+        Ok(settled(look, wanted, STARTED, given, now, &mut good)?.err())
     });
     looks.collect()
 }
 
+fn stay(seconds: u64) -> Option<String> {
+    Some(format!("it must stay so for {seconds} s"))
+}
+
 #[test]
 fn an_activating_unit_must_stay_so_longer_than_an_active_one() {
-    let stay = |seconds| Some(format!("it must stay so for {seconds} s"));
     let active = [(0, ready_look()), (4, ready_look()), (6, ready_look())];
-    assert_eq!(settle(&active).unwrap(), [stay(5), stay(5), None]);
+    assert_eq!(settle(Some(5), &active).unwrap(), [stay(5), stay(5), None]);
     let late = [0, 6, 14, 15].map(|at| (at, activating(|_| ())));
-    assert_eq!(settle(&late).unwrap(), [stay(15), stay(15), stay(15), None]);
+    assert_eq!(
+        settle(Some(5), &late).unwrap(),
+        [stay(15), stay(15), stay(15), None]
+    );
+    let late = [0, 15].map(|at| (at, activating(|_| ())));
+    assert_eq!(settle(None, &late).unwrap(), [stay(15), None]);
+    assert_eq!(settle(Some(16), &late).unwrap(), [stay(16), stay(16)]);
     let becomes_active = [(0, activating(|_| ())), (6, ready_look())];
-    assert_eq!(settle(&becomes_active).unwrap(), [stay(15), None]);
+    assert_eq!(settle(Some(5), &becomes_active).unwrap(), [stay(15), None]);
+}
+
+#[test]
+fn an_active_agent_need_not_settle_where_ready_comes_last() {
+    let looks = [(0, ready_look())];
+    for (version, first) in [
+        ("v1.30.14+k3s1", stay(5)),
+        ("v1.31.13+k3s1", stay(5)),
+        ("v1.31.14+k3s1", None),
+        ("v1.32.9+k3s1", stay(5)),
+        ("v1.32.10+k3s1", None),
+        ("v1.33.5+k3s1", stay(5)),
+        ("v1.33.6+k3s1", None),
+        ("v1.34.1+k3s1", stay(5)),
+        ("v1.34.2+k3s1", None),
+        ("v1.35.0+k3s1", None),
+        ("v1.37.1+k3s1", None),
+    ] {
+        let mut agent = wanted(Role::Agent);
+        agent.version = version.parse().unwrap();
+        let mut look = ready_look();
+        node(&mut look).running = Some(agent.version.clone());
+        assert_eq!(
+            settle_as(&agent, None, &[(0, look)]).unwrap(),
+            [first],
+            "{version}"
+        );
+    }
+    assert_eq!(
+        settle(Some(5), &looks).unwrap(),
+        [stay(5)],
+        "what the operator says holds"
+    );
+}
+
+#[test]
+fn a_server_settles_for_five_seconds_by_default() {
+    let server = wanted(Role::Server);
+    let look = || with(|look| look.readyz = Some("ok".to_owned()));
+    let looks = [(0, look()), (4, look()), (5, look())];
+    assert_eq!(
+        settle_as(&server, None, &looks).unwrap(),
+        [stay(5), stay(5), None]
+    );
+    assert_eq!(settle_as(&server, Some(0), &looks[..1]).unwrap(), [None]);
 }
 
 #[test]
 fn detects_a_restart_loop_behind_an_activating_unit() {
     let other = activating(|look| look.show.main_pid = 8);
     let loops = [(0, activating(|_| ())), (16, other.clone()), (18, other)];
-    let seen = settle(&loops).unwrap();
+    let seen = settle(Some(5), &loops).unwrap();
     assert_eq!(
         seen[1].as_deref(),
         Some("k3s-agent.service was restarted once more")
     );
     assert!(seen[2].as_deref().unwrap().contains("must stay"), "{seen:?}");
     let failed = with(|look| look.show.active = "failed".to_owned());
-    let error = settle(&[(0, failed)]).unwrap_err().to_string();
+    let error = settle(Some(5), &[(0, failed)]).unwrap_err().to_string();
     assert!(error.contains("has failed"), "{error}");
 }
 
