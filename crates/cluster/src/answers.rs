@@ -1,6 +1,7 @@
 //! Questions that travel in one script, like [`Kubectl::read`], but are answered each for itself: where one thing
 //! cannot be had, the others are told all the same.
 
+use crate::abreast;
 use crate::client::{Kubectl, quote};
 use anyhow::{Context, Result};
 use host::Command;
@@ -17,6 +18,8 @@ pub struct Questions<'k, 'a> {
     script: String,
     mark: String,
     asked: Vec<String>,
+    /// Not in the script yet: they are asked side by side.
+    waiting: Vec<String>,
 }
 
 /// What came of the questions, in their order.
@@ -46,21 +49,24 @@ impl<'k, 'a> Questions<'k, 'a> {
     pub fn new(kubectl: &'k Kubectl<'a>) -> Self {
         let mark = kubectl.host.unique();
         let mut script = kubectl.prelude();
+        // What is said stands before the status, since those who are asked side by side would all speak at once.
         let _ = writeln!(
             script,
-            r#"a() {{ "$@" </dev/null; s=$?; printf '\n%s %s\n' {mark} "$s"; printf '\n%s\n' {mark} >&2; return "$s"; }}"#
+            r#"a() {{ exec 9>&1; w=$("$@" 2>&1 >&9 9>&- </dev/null); s=$?; [ -z "$w" ] || printf '\n%s said\n%s' {mark} "$w"; printf '\n%s %s\n' {mark} "$s"; return "$s"; }}"#
         );
         Self {
             kubectl,
             script,
             mark,
             asked: Vec::new(),
+            waiting: Vec::new(),
         }
     }
 
     /// Defines something that later questions use.
     #[must_use]
     pub fn with(mut self, definition: &str) -> Self {
+        self.flush();
         self.script.push_str(definition);
         self
     }
@@ -75,28 +81,37 @@ impl<'k, 'a> Questions<'k, 'a> {
     /// Asks a command; `k` is kubectl.
     #[must_use]
     pub fn command(mut self, name: &str, command: &str) -> Self {
-        let _ = writeln!(self.script, "a {command}");
+        self.waiting.push(format!("a {command}"));
         self.asked.push(name.to_owned());
         self
+    }
+
+    fn flush(&mut self) {
+        let lines = abreast::lines(&std::mem::take(&mut self.waiting));
+        self.script.push_str(&lines);
     }
 
     /// Asks nothing more where the last answer was a failure: it would be the same again, each after its timeout.
     #[must_use]
     pub fn or_end(mut self) -> Self {
-        // The script itself has done what it was for.
-        self.script.truncate(self.script.trim_end().len());
-        self.script.push_str(" || exit 0\n");
+        let last = self.waiting.pop();
+        self.flush();
+        if let Some(last) = last {
+            // The script itself has done what it was for.
+            let _ = writeln!(self.script, "{last} || exit 0");
+        }
         self
     }
 
     /// An error is a script that could not be run, or not to its end.
     pub fn ask(mut self, doing: &str) -> Result<Answers> {
+        self.flush();
         self.script.push_str("exit 0\n");
         let limit = self.kubectl.limit(self.asked.len());
         let host = self.kubectl.host;
         let output = host.run(&Command::script(self.script).within(limit))?;
         let output = output.succeed(&host.place(), doing)?;
-        let answers = Answers::split(output.stdout, &output.stderr, &self.mark, self.asked);
+        let answers = Answers::split(output.stdout, &self.mark, self.asked);
         for part in &answers.parts {
             self.kubectl.runs(part.status, doing, &part.said)?;
         }
@@ -105,21 +120,18 @@ impl<'k, 'a> Questions<'k, 'a> {
 }
 
 impl Answers {
-    fn split(stdout: Vec<u8>, stderr: &[u8], mark: &str, asked: Vec<String>) -> Self {
-        let mut said = sections(stderr, mark).into_iter();
-        let parts = asked
-            .into_iter()
-            .zip(sections(&stdout, mark))
-            .map(|(asked, section)| {
-                let said = said.next().map_or(&[][..], |section| &stderr[section.text]);
-                let said = String::from_utf8_lossy(&said[..said.len().min(SAID)]);
-                Part {
-                    asked,
-                    status: section.status,
-                    document: section.text,
-                    said: said.trim().to_owned(),
-                }
-            });
+    fn split(stdout: Vec<u8>, mark: &str, asked: Vec<String>) -> Self {
+        let parts = asked.into_iter().zip(sections(&stdout, mark));
+        let parts = parts.map(|(asked, section)| {
+            let said = &stdout[section.said];
+            let said = String::from_utf8_lossy(&said[..said.len().min(SAID)]);
+            Part {
+                asked,
+                status: section.status,
+                document: section.document,
+                said: said.trim().to_owned(),
+            }
+        });
         let parts = parts.collect();
         Self { stdout, parts }
     }
@@ -154,23 +166,30 @@ impl Answer<'_> {
 }
 
 struct Section {
-    text: Range<usize>,
+    document: Range<usize>,
+    said: Range<usize>,
     status: i32,
 }
 
 /// Splits at the lines that begin with the mark; what follows the last one belongs to nobody.
 fn sections(text: &[u8], mark: &str) -> Vec<Section> {
     let mut sections = Vec::new();
-    let (mut from, mut at) = (0, 0);
+    let (mut from, mut at, mut said) = (0, 0, None);
     for line in text.split_inclusive(|byte| *byte == b'\n') {
         let end = at + line.len();
-        if let Some(status) = line.strip_prefix(mark.as_bytes()) {
-            let status = std::str::from_utf8(status).map_or("", str::trim);
-            sections.push(Section {
-                text: from..at,
-                status: status.parse().unwrap_or_default(),
-            });
-            from = end;
+        match line.strip_prefix(mark.as_bytes()).map(<[u8]>::trim_ascii) {
+            None => {}
+            Some(b"said") => said = Some((at, end)),
+            Some(status) => {
+                let status = std::str::from_utf8(status).unwrap_or_default();
+                let (document_end, said_from) = said.take().unwrap_or((at, at));
+                sections.push(Section {
+                    document: from..document_end,
+                    said: said_from..at,
+                    status: status.parse().unwrap_or_default(),
+                });
+                from = end;
+            }
         }
         at = end;
     }

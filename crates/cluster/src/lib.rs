@@ -1,6 +1,7 @@
 //! The cluster through its API server: nodes and pods, what a pod asks of a node, the workloads above the pods, and the
 //! record of our cordons. Of each object only the fields that some module uses.
 
+mod abreast;
 mod amounts;
 mod answers;
 mod client;

@@ -115,7 +115,7 @@ impl Cluster {
             .split(' ')
             .next()
             .unwrap();
-        let (mut stdout, mut stderr) = (String::new(), String::new());
+        let mut stdout = String::new();
         for line in script.lines() {
             let Some(question) = line.strip_prefix("a ") else {
                 continue;
@@ -130,15 +130,13 @@ impl Cluster {
                     Said::Refused(said) => (1, String::new(), said.to_owned()),
                 },
             };
-            writeln!(stdout, "{document}\n{mark} {status}").unwrap();
-            writeln!(stderr, "{said}\n{mark}").unwrap();
+            writeln!(stdout, "{document}\n{mark} said\n{said}\n{mark} {status}").unwrap();
             if status != 0 && line.ends_with("|| exit 0") {
                 break;
             }
         }
         Output {
             stdout: stdout.into_bytes(),
-            stderr: stderr.into_bytes(),
             ..Output::default()
         }
     }

@@ -216,7 +216,7 @@ impl Cluster {
     fn script(&self, text: &str) -> String {
         let mut printed = String::new();
         for line in text.lines() {
-            if line.starts_with("k get --raw") {
+            if line.starts_with("g '") {
                 printed += &self.inner.borrow().get(&quoted(line)[0]).to_string();
             } else if line.starts_with("r ") {
                 let place = line.split(' ').nth(1).unwrap();
