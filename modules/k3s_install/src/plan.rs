@@ -136,15 +136,7 @@ pub(crate) fn decide(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>)
         return (Vec::new(), refusals);
     }
     if params.state == Wanted::Prefetched {
-        let steps = prefetch(params, state);
-        if !steps.is_empty() {
-            refusals = refusals::of_download(params, state);
-        }
-        return if refusals.is_empty() {
-            (steps, refusals)
-        } else {
-            (Vec::new(), refusals)
-        };
+        return prefetch(params, state);
     }
     let before = state.before().ok().flatten();
     if before.is_none() {
@@ -164,7 +156,27 @@ pub(crate) fn decide(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>)
     }
 }
 
-fn prefetch(params: &Params, state: &State) -> Vec<Act> {
+/// The downloads. Where k3s is installed, what the installation would refuse is refused now: the node is not drained yet.
+fn prefetch(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>) {
+    let steps = downloads(params, state);
+    let aim = state
+        .before()
+        .ok()
+        .flatten()
+        .and_then(|before| aim(params, Some(before)));
+    let refusals = match aim {
+        Some(aim) if !install(params, state, &aim).is_empty() => refusals::of_install(params, state, &aim),
+        _ if !steps.is_empty() => refusals::of_download(params, state),
+        _ => Vec::new(),
+    };
+    if refusals.is_empty() {
+        (steps, refusals)
+    } else {
+        (Vec::new(), refusals)
+    }
+}
+
+fn downloads(params: &Params, state: &State) -> Vec<Act> {
     let mut steps: Vec<Act> = images(params, state, &state.places.binary).into_iter().collect();
     let binary =
         !has_binary(params, state) && script::staged_for(&params.version, &state.binary.staged).is_none();

@@ -251,6 +251,24 @@ fn prefetched_touches_nothing_else() {
 }
 
 #[test]
+fn prefetched_refuses_what_the_installation_would_refuse() {
+    let older = json!({"state": "prefetched", "version": "v1.31.3+k3s1"});
+    assert_eq!(agent_rules(older.clone(), &[]), ["downgrade"]);
+    let mut allowed = older;
+    allowed["allow_downgrade"] = true.into();
+    assert_eq!(agent_rules(allowed, &[]), [""; 0]);
+    // Also where nothing is left to download.
+    assert_eq!(
+        agent_rules(
+            json!({"state": "prefetched", "args": ["--node-label", "x=y"]}),
+            &[STAGED]
+        ),
+        agent_rules(json!({"args": ["--node-label", "x=y"]}), &[STAGED]),
+    );
+    assert!(!agent_rules(json!({"args": ["--node-label", "x=y"]}), &[STAGED]).is_empty());
+}
+
+#[test]
 fn downloads_use_the_nodes_own_proxies() {
     let env = "K3S_URL=https://a:6443\nHTTPS_PROXY=http://proxy:3128\n";
     let (acts, _) = decide(
