@@ -15,12 +15,12 @@ use host::{Host, Waited, wait_until};
 use std::time::Duration;
 
 /// Pods end within seconds, and a look costs the controller two processes.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
     let started = *journal.started.get_or_insert_with(|| host.elapsed());
     let done = match step {
-        Step::SetCordon { wish, .. } => set_cordon(params, host, wish, journal),
+        Step::SetCordon { wish, node, .. } => set_cordon(params, host, wish, Some(node), journal),
         Step::Evict { .. } => evict(params, host, journal),
         Step::WaitFor {
             owners,
@@ -31,13 +31,18 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
     done
 }
 
-/// Looks, decides, patches; and looks again where the patch did not go through: somebody else may have written
-/// to the node (its kubelet does all the time), or the answer was lost on its way.
-fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journal) -> Result<()> {
+/// Decides and patches; and looks again where the patch did not go through: somebody else may have written to the node (its
+/// kubelet does all the time), or the answer was lost on its way. `seen` is the node as it was seen a moment ago.
+fn set_cordon(
+    params: &Params,
+    host: &dyn Host,
+    wish: &Wish,
+    mut seen: Option<&Node>,
+    journal: &mut Journal,
+) -> Result<()> {
     let kubectl = params.kubectl(host);
     let mut tried = None;
-    let node = kubectl.patiently(&format!("changing the cordon of {}", params.node), || {
-        let node = observe::node(params, &kubectl)?;
+    let mut change = |node: Node| {
         let Some(change) = wish.change(&node) else {
             return Ok(node);
         };
@@ -45,6 +50,14 @@ fn set_cordon(params: &Params, host: &dyn Host, wish: &Wish, journal: &mut Journ
         // Until its answer is there, the patch may have gone through or not.
         journal.cordoned |= change == Change::Cordon;
         kubectl.patch_node(&params.node, &wish.patch(&node))
+    };
+    let node = kubectl.patiently(&format!("changing the cordon of {}", params.node), || {
+        if let Some(seen) = seen.take()
+            && let Ok(node) = unless_passing(change(seen.clone()))?
+        {
+            return Ok(node);
+        }
+        change(observe::node(params, &kubectl)?)
     })?;
     if let Some(change) = wish.change(&node) {
         bail!(
@@ -77,10 +90,12 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
         return Ok(());
     };
     let started = host.elapsed();
+    let mut is_fresh = true;
     let waited = wait_until(host, params.timeout, LOOK_EVERY, || {
         let budgets_matter = drain.at(Stage::Here).next().is_some();
-        // An API server that is away for a while is no reason to stop.
-        if let Err(away) = unless_passing(observe::look(params, host, &kubectl, &mut state, budgets_matter))?
+        if !std::mem::take(&mut is_fresh)
+            // An API server that is away for a while is no reason to stop.
+            && let Err(away) = unless_passing(observe::look(params, host, &kubectl, &mut state, budgets_matter))?
         {
             return Ok(Err(format!("{}; {away}", drain.left())));
         }
@@ -186,7 +201,7 @@ pub(crate) fn recover(
             "{name} stays cordoned by us, as on_failure: keep says; {undo}"
         ));
     }
-    let undone = set_cordon(params, host, &Wish::Uncordoned { force: false }, journal);
+    let undone = set_cordon(params, host, &Wish::Uncordoned { force: false }, None, journal);
     match (undone, journal.left) {
         (Ok(()), Some(CordonedBy::Operator)) => Some(format!(
             "{name} stays cordoned: meanwhile somebody else cordoned it"

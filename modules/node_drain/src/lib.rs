@@ -75,8 +75,11 @@ impl Module for NodeDrain {
         apply::step(params, host, step, journal)
     }
 
-    fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
-        report::report(params, before, after, journal)
+    /// What was done, and what was seen after the cordon, is in the journal.
+    const OBSERVE_AGAIN: bool = false;
+
+    fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
+        report::report(params, before, journal)
     }
 
     /// A wait for workloads changes nothing.

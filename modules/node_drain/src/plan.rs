@@ -6,7 +6,7 @@ use crate::state::State;
 use crate::verdict::{Leave, Verdict, budgets, judge_all, pods, refuse, waits_for_the_node};
 use ansible_module::{Diff, Plan};
 use anyhow::Result;
-use cluster::{Owner, Pod, PodId, Purpose, join, owners};
+use cluster::{Node, Owner, Pod, PodId, Purpose, join, owners};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,7 +15,8 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     SetCordon {
-        node: String,
+        /// As it was seen.
+        node: Box<Node>,
         wish: Wish,
         change: Change,
     },
@@ -33,7 +34,7 @@ pub enum Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetCordon { node, change, .. } => write!(f, "{change} {node}"),
+            Self::SetCordon { node, change, .. } => write!(f, "{change} {}", node.name),
             Self::Evict { going, leaving, .. } if going.is_empty() => {
                 write!(
                     f,
@@ -69,7 +70,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     if let Some(change) = change {
         plan.diff.push(diff(state, &wish));
         plan.steps.push(Step::SetCordon {
-            node: params.node.clone(),
+            node: Box::new(state.node.clone()),
             wish,
             change,
         });

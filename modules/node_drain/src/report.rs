@@ -36,7 +36,7 @@ fn room(budget: &Budget) -> answers::drain::Budget {
     }
 }
 
-pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {
+pub(crate) fn report(params: &Params, before: &State, journal: &Journal) -> Returned {
     // What the drain acted on is the look after the cordon, if it came to that.
     let seen = journal.looked.as_ref().unwrap_or(before);
     let drain = journal.drain.as_ref();
@@ -47,8 +47,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
         .filter(|(_, verdict)| waits_for_the_node(verdict))
         .map(|(pod, _)| pod.id())
         .collect();
-    // A failure is reported with two equal looks; what was done since is in the journal.
-    let left = journal.left.unwrap_or_else(|| cordoned_by(&after.node));
+    let left = journal.left.unwrap_or_else(|| cordoned_by(&seen.node));
     let answer = answers::drain::Drain {
         cordoned_by: BeforeAndAfter {
             before: cordoned_by(&before.node),
