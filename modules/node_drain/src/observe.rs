@@ -52,35 +52,29 @@ fn without_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<S
 }
 
 fn with_pods(params: &Params, host: &dyn Host, kubectl: &Kubectl) -> Result<State> {
-    let paths = [pages("/api/v1/nodes"), pods_on(&params.node)];
+    // The budgets matter only where a pod may go. Asked for at once they take no time; asked for later, half a second.
+    let paths = [pages("/api/v1/nodes"), pods_on(&params.node), budgets()];
     let mut documents = kubectl.read(&paths)?;
     let Some((node, others)) = find(params, documents.list()?)? else {
         return Ok(State::gone(host));
     };
     let mut state = State::of(host, node, &others);
     state.pods = documents.list()?;
+    state.budgets = documents.list()?;
     look_closer(params, kubectl, &mut state, &others)?;
     Ok(state)
 }
 
-/// What only matters where there is a pod that could go: budgets, volumes and workloads.
+/// What only matters where there is a pod that could go: volumes and workloads.
 fn look_closer(params: &Params, kubectl: &Kubectl, state: &mut State, others: &[Node]) -> Result<()> {
     let may_go = |pod: &&Pod| !matches!(judge(&params.rules, state, pod), Verdict::Leave(_));
     let going: Vec<Pod> = state.pods.iter().filter(may_go).cloned().collect();
     if going.is_empty() {
         return Ok(());
     }
-    let claims = going.iter().any(|pod| pod.claims().next().is_some());
-    let mut paths = vec![budgets()];
-    if claims {
-        paths.extend([
-            pages("/api/v1/persistentvolumeclaims"),
-            pages("/api/v1/persistentvolumes"),
-        ]);
-    }
-    let mut documents = kubectl.read(&paths)?;
-    state.budgets = documents.list()?;
-    if claims {
+    if going.iter().any(|pod| pod.claims().next().is_some()) {
+        let paths = ["/api/v1/persistentvolumeclaims", "/api/v1/persistentvolumes"].map(pages);
+        let mut documents = kubectl.read(&paths)?;
         let (claims, volumes): (Vec<Claim>, Vec<PersistentVolume>) = (documents.list()?, documents.list()?);
         state.pinned = pinned(&claims, &volumes, &state.node, others);
     }
