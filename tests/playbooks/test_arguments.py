@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -79,3 +82,21 @@ def test_every_installation_uses_the_shared_arguments() -> None:
     shared = SHARED["k3s_install"]["homelab.k3s.k3s_install"]
     for option in ("script_path", "binary_path", "images_path", "download_url"):
         assert re.fullmatch(r"\{\{ k3s_(install_)?" + option + r" \| default\(omit, true\) \}\}", shared[option])
+
+
+@pytest.mark.parametrize("value", [0, 7])
+def test_zero_is_a_value_and_not_a_missing_one(tmp_path: Path, value: int) -> None:
+    """`default(omit, true)` alone would leave out a 0 of the inventory: pods would get their own grace period."""
+    options = {"k3s_drain_grace_period": ("node_drain", "grace_period"), "k3s_install_settle": ("k3s_install", "settle")}
+    texts = [
+        f"{{{{ k3s_arguments_{module}['homelab.k3s.{module}'].{option} | default('left out') }}}}"
+        for module, option in options.values()
+    ]
+    task = {"ansible.builtin.copy": {"content": " ".join(texts), "dest": str(tmp_path / "given")}}
+    play = {"hosts": "localhost", "gather_facts": False, "roles": ["homelab.k3s.k3s"], "tasks": [task]}
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    variables = json.dumps(dict.fromkeys(options, value) | {"pct_id": 101, "node_name": "n1"})
+    command = ["ansible-playbook", "-i", "/dev/null", str(tmp_path / "play.yml"), "-e", variables]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "given").read_text().split() == [str(value)] * 2
