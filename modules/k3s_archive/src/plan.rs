@@ -37,6 +37,8 @@ pub enum Step {
     Pack {
         path: String,
         about: Box<About>,
+        /// Those that the server's settings name.
+        files: Vec<String>,
         binary: String,
         most: u64,
     },
@@ -195,6 +197,7 @@ fn archive(wanted: &Archive, found: &Dest, server: &Server) -> Result<Vec<Step>>
         Step::Pack {
             path: format!("{dest}/{}{SUFFIX}", about.name),
             about: Box::new(about),
+            files: server.files.clone(),
             binary: server.at.binary.clone(),
             most,
         },

@@ -24,6 +24,7 @@ fn dest() -> Dest {
 fn server() -> Server {
     Server {
         at: Places::of("/data"),
+        files: vec!["/etc/attic/k3s.yaml".to_owned()],
         stale: None,
         datastore: Datastore::Etcd,
         version: Some("v1.31.4+k3s1".parse().unwrap()),
@@ -84,13 +85,18 @@ fn copy_pack_tidy_in_this_order() {
 fn the_manifest_tells_what_and_when() {
     let steps = planned(json!({"name": "nightly", "max_mb": 200}), server()).unwrap();
     let Step::Pack {
-        about, most, path, ..
+        about,
+        most,
+        path,
+        files,
+        ..
     } = &steps[1]
     else {
         panic!("{steps:?}")
     };
     assert_eq!(about.name, "nightly-n1-20260101T000000Z");
     assert_eq!(*path, format!("/b/{}.tar.gz", about.name));
+    assert_eq!(*files, ["/etc/attic/k3s.yaml"]);
     assert_eq!(
         (about.taken_at.as_str(), about.k3s_version.as_str(), *most),
         ("2026-01-01T00:00:00Z", "v1.31.4+k3s1", 200 * MIB)

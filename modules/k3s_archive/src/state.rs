@@ -3,7 +3,7 @@
 use crate::params::{Backup, Kind, SNAPSHOT};
 use anyhow::{Context, Result};
 use host::stamp;
-use k3s_node::{FOLDER, NodeSettings};
+use k3s_node::{FOLDER, NodeSettings, Role};
 use k3s_types::K3sVersion;
 use server_archive::{Checked, DATABASES, Databases, Datastore, Places};
 use std::time::SystemTime;
@@ -37,6 +37,8 @@ impl State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
     pub at: Places,
+    /// The files of the machine that its settings name.
+    pub files: Vec<String>,
     pub datastore: Datastore,
     /// What to say of a database that is not in use.
     pub stale: Option<String>,
@@ -153,6 +155,7 @@ pub(crate) fn parse_inside(
         free: free(text)?,
         left: left(text, backup, &at),
         old: old(text, backup, node),
+        files: node.files(Role::Server),
         at,
         dest,
         now,
@@ -256,6 +259,11 @@ mod tests {
     }
 
     fn read(kind: Kind, name: &str, text: &str) -> Result<Server> {
+        let facts = k3s_node::Facts::parse(b"@hostname 2\nN1\n@end 0\n\n")?;
+        read_on(&NodeSettings::read(&facts, "/c.yaml")?, kind, name, text)
+    }
+
+    fn read_on(node: &NodeSettings, kind: Kind, name: &str, text: &str) -> Result<Server> {
         let backup = Backup {
             kind,
             series: Series {
@@ -264,10 +272,8 @@ mod tests {
             },
             data_dir: None,
         };
-        let node = k3s_node::Facts::parse(b"@hostname 2\nN1\n@end 0\n\n")?;
-        let node = NodeSettings::read(&node, "/c.yaml")?;
         let epoch = SystemTime::UNIX_EPOCH;
-        parse_inside(text, &backup, &node, Places::of("/d"), None, epoch)
+        parse_inside(text, &backup, node, Places::of("/d"), None, epoch)
     }
 
     fn archive() -> Kind {
@@ -304,6 +310,31 @@ mod tests {
         );
         let error = read(archive(), "k3s-n1", "free 7\n").unwrap_err();
         assert!(error.to_string().contains("no k3s server here"));
+    }
+
+    #[test]
+    fn the_files_of_a_server_are_those_of_its_own_unit() {
+        let unit = "[Service]\nEnvironmentFile=/etc/attic/node.env\n\
+                    ExecStart=/usr/local/bin/k3s server --config /etc/attic/k3s.yaml\n";
+        let other = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
+        let frames = [
+            ("hostname", "n1"),
+            ("unit:k3s-node.service", unit),
+            ("unit:k3s-shutdown.service", other),
+            ("end", ""),
+        ];
+        let frames = frames.map(|(name, content)| format!("@{name} {}\n{content}\n", content.len()));
+        let facts = k3s_node::Facts::parse(frames.concat().as_bytes()).unwrap();
+        let node = NodeSettings::read(&facts, "/etc/attic/k3s.yaml").unwrap();
+        let server = read_on(&node, archive(), "k3s-n1", "server\nwal\nfree 7\n").unwrap();
+        for path in [
+            "/etc/attic/k3s.yaml",
+            "/etc/attic/node.env",
+            "/etc/systemd/system/k3s-node.service",
+        ] {
+            assert!(server.files.contains(&path.to_owned()), "{path}");
+        }
+        assert!(!server.files.iter().any(|path| path.contains("shutdown")));
     }
 
     #[test]

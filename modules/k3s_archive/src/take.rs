@@ -31,9 +31,18 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, limit: Duration, journal: &mut
         Step::Pack {
             path,
             about,
+            files,
             binary,
             most,
-        } => pack(host, path, &counted(host, about, binary), *most, limit, journal),
+        } => {
+            let about = counted(host, about, binary);
+            let packed = Packed {
+                about: &about,
+                files,
+                most: *most,
+            };
+            pack(host, path, &packed, limit, journal)
+        }
         Step::Tidy => {
             remove(host, journal.work.as_slice())?;
             journal.work = None;
@@ -153,15 +162,16 @@ fn note(host: &dyn Host, output: Output, doing: &str, copy: String, journal: &mu
     Ok(())
 }
 
-/// The archive passes from the program inside straight into the file: neither an answer nor a list of processes sees it.
-fn pack(
-    host: &dyn Host,
-    path: &str,
-    about: &About,
+struct Packed<'a> {
+    about: &'a About,
+    /// The files of the machine that its settings name.
+    files: &'a [String],
     most: u64,
-    limit: Duration,
-    journal: &mut Journal,
-) -> Result<()> {
+}
+
+/// The archive passes from the program inside straight into the file: neither an answer nor a list of processes sees it.
+fn pack(host: &dyn Host, path: &str, packed: &Packed, limit: Duration, journal: &mut Journal) -> Result<()> {
+    let Packed { about, files, most } = *packed;
     let copy = journal
         .copy
         .clone()
@@ -169,7 +179,8 @@ fn pack(
     let part = format!("{path}.part");
     journal.part = Some(part.clone());
     let described = serde_json::to_string(about)?;
-    let packing = ourselves(host, &[PACK, &copy, &described])?.save(&part, most);
+    let files = serde_json::to_string(files)?;
+    let packing = ourselves(host, &[PACK, &copy, &described, &files])?.save(&part, most);
     let output = host.run(&packing.within(limit))?;
     let output = output.succeed(&host.place(), "packing the backup")?;
     let saved = output.saved.context("packing the backup: nothing has come")?;
