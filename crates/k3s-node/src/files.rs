@@ -2,15 +2,47 @@
 
 use crate::node_settings::NodeSettings;
 use crate::role::Role;
+use crate::shared::Said;
 use crate::unit::{self, Unit};
 use crate::units::UnitFiles;
 
 /// The settings that name a file which k3s reads, by flag and variable.
-const NAME_A_FILE: [(&str, &str); 4] = [
+const NAME_A_FILE: [(&str, &str); 6] = [
     ("token-file", "K3S_TOKEN_FILE"),
     ("agent-token-file", "K3S_AGENT_TOKEN_FILE"),
     ("private-registry", ""),
     ("vpn-auth-file", "K3S_VPN_AUTH_FILE"),
+    ("image-credential-provider-config", ""),
+    ("etcd-s3-endpoint-ca", ""),
+];
+
+/// The flags that pass an argument on to a component of Kubernetes.
+const COMPONENTS: [&str; 6] = [
+    "kube-apiserver-arg",
+    "kube-controller-manager-arg",
+    "kube-scheduler-arg",
+    "kube-cloud-controller-manager-arg",
+    "kubelet-arg",
+    "kube-proxy-arg",
+];
+
+/// The arguments of components that name a file (of the kubelet, a folder too) without which they do not start. Those
+/// that name a log or a certificate of k3s's own are not among them.
+const CONFIGURE: [&str; 14] = [
+    "admission-control-config-file",
+    "audit-policy-file",
+    "audit-webhook-config-file",
+    "authentication-config",
+    "authentication-token-webhook-config-file",
+    "authorization-config",
+    "authorization-policy-file",
+    "authorization-webhook-config-file",
+    "config",
+    "config-dir",
+    "encryption-provider-config",
+    "oidc-ca-file",
+    "token-auth-file",
+    "tracing-config-file",
 ];
 
 impl NodeSettings {
@@ -21,6 +53,11 @@ impl NodeSettings {
         let settings = self.settings();
         let named = NAME_A_FILE.iter();
         files.extend(named.filter_map(|(flag, variable)| Some(settings.given(&[flag], variable)?.value)));
+        let said = Said {
+            args: settings.args,
+            config: settings.config,
+        };
+        files.extend(COMPONENTS.iter().flat_map(|flag| of_component(&said.every(flag))));
         let mut once = Vec::new();
         for file in files {
             // A relative one is meant from a folder that only the running k3s has.
@@ -34,6 +71,18 @@ impl NodeSettings {
 
 fn of_config(path: &str) -> Vec<String> {
     vec![path.to_owned(), format!("{path}.d")]
+}
+
+/// As k3s takes such an argument apart: with hyphens before its name or without, and with a sign after it that adds to what
+/// k3s itself would pass.
+fn of_component(arguments: &[String]) -> Vec<String> {
+    let named = arguments.iter().filter_map(|argument| {
+        let (name, path) = argument.strip_prefix("--").unwrap_or(argument).split_once('=')?;
+        CONFIGURE
+            .contains(&name.trim_end_matches(['-', '+']))
+            .then_some(path)
+    });
+    named.map(str::to_owned).collect()
 }
 
 /// Itself, its drop-ins and its variables, wherever they are.
@@ -118,6 +167,25 @@ mod tests {
         assert_eq!(
             found[7..],
             ["/srv/token", "/srv/agent-token", "/srv/registries.yaml"]
+        );
+    }
+
+    #[test]
+    fn files_that_components_are_started_with_are_followed_and_their_logs_are_not() {
+        let unit = "[Service]\nExecStart=/usr/local/bin/k3s server --kube-apiserver-arg=audit-policy-file=/srv/audit.yaml \
+                    --kube-apiserver-arg audit-log-path=/srv/audit.log\n";
+        let config = "kube-apiserver-arg: [--admission-control-config-file+=/srv/psa.yaml]\n\
+                      kubelet-arg: [config=/srv/kubelet.yaml, v=2]\n";
+        let found = files(
+            USUAL,
+            &[
+                ("unit:k3s.service", unit),
+                ("config:/etc/rancher/k3s/config.yaml", config),
+            ],
+        );
+        assert_eq!(
+            found[7..],
+            ["/srv/psa.yaml", "/srv/audit.yaml", "/srv/kubelet.yaml"]
         );
     }
 
