@@ -170,7 +170,7 @@ fn what_the_settings_name_goes_along_wherever_it_is() {
 }
 
 #[test]
-fn a_named_file_that_is_too_large_is_told_by_its_path() {
+fn refuses_a_named_file_that_is_too_large_by_its_path() {
     let folder = server();
     std::fs::write(folder.path().join("etc/huge"), vec![0; 5 << 20]).unwrap();
     let error = packed_with(folder.path(), &["/etc/huge"])
@@ -179,7 +179,7 @@ fn a_named_file_that_is_too_large_is_told_by_its_path() {
     assert!(error.contains("etc/huge has 5242880 bytes"), "{error}");
 }
 
-/// Written by the first version of the collection.
+/// Written before files outside `/etc` had a place in it.
 #[test]
 fn an_archive_of_an_earlier_version_is_read() {
     let archive = include_bytes!("../tests/recorded/collection-0.1.0.tar.gz");

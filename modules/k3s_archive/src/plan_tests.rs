@@ -297,7 +297,7 @@ fn an_external_datastore_is_not_copied_and_an_unused_database_is_named() {
 
 #[test]
 fn a_copy_and_a_snapshot_that_do_not_fit_are_refused() {
-    for (arguments, told) in [
+    for (arguments, part) in [
         (json!({"state": "copied", "dest": "/c"}), "for the copy in /c"),
         (
             json!({"state": "snapshot"}),
@@ -311,7 +311,7 @@ fn a_copy_and_a_snapshot_that_do_not_fit_are_refused() {
         let error = steps(arguments, full).unwrap_err().to_string();
         assert!(
             error.starts_with(&format!(
-                "163 MiB are free in the container, {told}, where 164 MiB"
+                "163 MiB are free in the container, {part}, where 164 MiB"
             )),
             "{error}"
         );

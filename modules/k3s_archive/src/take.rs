@@ -9,7 +9,7 @@ use server_archive::{
 };
 use std::time::Duration;
 
-/// Counting the objects asks the API for all of them; a backup does not wait longer for what is only told.
+/// Counting the objects asks the API for all of them; a backup does not wait longer for what is only reported.
 const COUNTING: Duration = Duration::from_mins(2);
 
 pub(crate) fn apply(host: &dyn Host, step: &Step, limit: Duration, journal: &mut Journal) -> Result<()> {
@@ -139,7 +139,7 @@ fn remove(host: &dyn Host, paths: &[String]) -> Result<()> {
         .map(|_| ())
 }
 
-/// A new folder for the copy; its name is told, should it be left behind.
+/// A new folder for the copy. It is noted, so that a failure removes it or names it.
 fn make_work(host: &dyn Host, folder: &str, journal: &mut Journal) -> Result<()> {
     let make = "umask 077; mkdir -p -- \"${1%/*}\" && mkdir -- \"$1\"";
     script(host, "making a folder for the copy", make, &[folder])?;

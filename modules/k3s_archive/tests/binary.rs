@@ -429,14 +429,14 @@ fn a_copied_snapshot_leaves_the_folder_of_k3s_and_the_oldest_copy_goes() {
 #[test]
 fn a_copy_that_fails_leaves_nothing_and_removes_nothing() {
     let damaged = "head -c 51232 /dev/zero >$snapshots/homelab-archive-n1-17";
-    for (save, told) in [(damaged, "damaged"), ("true", "left no new file")] {
+    for (save, part) in [(damaged, "damaged"), ("true", "left no new file")] {
         let server = Server::etcd(save);
         let old = "pre-upgrade-20200101T000000Z";
         std::fs::create_dir_all(server.dest().join(old)).unwrap();
         let answer = copied(&server, 1);
         let msg = answer["msg"].as_str().unwrap();
         assert!(
-            msg.contains(told) && msg.contains("no older one was removed"),
+            msg.contains(part) && msg.contains("no older one was removed"),
             "{msg}"
         );
         assert_eq!(server.files(), [old]);
