@@ -1,4 +1,4 @@
-//! Of the answer of `k3s_backup`.
+//! Of the answer of `k3s_archive`: a backup and, of a snapshot of k3s's own, whether k3s lists it.
 
 use serde::{Deserialize, Serialize};
 

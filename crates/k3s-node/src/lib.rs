@@ -4,6 +4,7 @@
 pub mod config;
 pub mod env_file;
 pub mod facts;
+mod files;
 pub mod flags;
 mod node_settings;
 pub mod program;

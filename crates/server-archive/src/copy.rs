@@ -1,5 +1,6 @@
 //! What runs next to the datastore: copying `SQLite` by its backup interface, and checking snapshots.
 
+use crate::sqlite;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ const HASH: usize = 32;
 /// The pages of the database in it; a snapshot's size is a multiple of this, and the hash.
 const SECTOR: u64 = 512;
 
+/// A copy that is complete: its size, and its SHA-256 in hex.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verified {
     pub bytes: u64,
@@ -26,11 +28,7 @@ pub fn copy_sqlite(arguments: &[String]) -> Result<()> {
     let [source, target] = arguments else {
         bail!("copying SQLite takes two paths")
     };
-    let copied = sqlite_backup::backup(Path::new(source), Path::new(target))?;
-    crate::tell(&Verified {
-        bytes: copied.bytes,
-        sha256: copied.sha256,
-    })
+    crate::tell(&sqlite::backup(Path::new(source), Path::new(target))?)
 }
 
 /// `path`

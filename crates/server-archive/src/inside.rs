@@ -41,21 +41,29 @@ pub fn tell(answer: &impl Serialize) -> Result<()> {
     io::stdout().write_all(&line).context("answering")
 }
 
-/// `datastore` (the copy) and `about` (JSON): the archive goes to standard output.
+/// `datastore` (the copy), `about` and the files that the settings name (both JSON): the archive goes to standard output.
 pub fn pack(arguments: &[String]) -> Result<()> {
-    let [datastore, about] = arguments else {
-        bail!("packing takes a path and a description")
+    let [datastore, about, named] = arguments else {
+        bail!("packing takes a path, a description and a list of files")
     };
     let about: About = serde_json::from_str(about).context("reading what is to be packed")?;
+    let named: Vec<String> = serde_json::from_str(named).context("reading which files are to be packed")?;
+    let packing = write::Packing {
+        root: Path::new(ROOT),
+        about,
+        named: &named,
+        datastore: Path::new(datastore),
+    };
     let out = BufWriter::new(io::stdout().lock());
-    packed(Path::new(ROOT), about, Path::new(datastore), out).map(|_| ())
+    write::write(packing, out).map(|_| ())
 }
 
-/// Writes an archive of the server whose `/etc` is below `root`.
+/// Writes an archive of a server whose `/etc` is below `root`, and whose settings name no other files.
 pub fn packed(root: &Path, about: About, datastore: &Path, out: impl Write) -> Result<Manifest> {
     let packing = write::Packing {
         root,
         about,
+        named: &[],
         datastore,
     };
     write::write(packing, out)

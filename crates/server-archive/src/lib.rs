@@ -14,6 +14,7 @@ mod manifest;
 mod objects;
 mod read;
 mod sources;
+pub mod sqlite;
 mod write;
 
 pub use copy::{CHECK_SNAPSHOT, COPY_SQLITE, Verified, check_snapshot, copy_sqlite};

@@ -1,5 +1,6 @@
 //! What an archive says of itself.
 
+use crate::sources::ELSEWHERE;
 use crate::{Datastore, Objects};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ pub const MANIFEST: &str = "manifest.json";
 const MOST_FILES: usize = 10_000;
 
 /// Where the files of an archive belong.
-const PLACES: [&str; 3] = ["datastore", "server", "etc"];
+const PLACES: [&str; 4] = ["datastore", "server", "etc", ELSEWHERE];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -56,8 +57,8 @@ pub struct About {
     pub nodes: Vec<String>,
 }
 
-/// A file of the archive: `server/tls/client-ca.crt` of the data folder, `etc/rancher/k3s/config.yaml` of the machine,
-/// or the copy of the datastore.
+/// A file of the archive: `server/tls/client-ca.crt` of the data folder, `etc/rancher/k3s/config.yaml` and
+/// `machine/opt/k3s/node.env` of the machine, or the copy of the datastore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub path: String,
@@ -141,6 +142,7 @@ mod tests {
         for path in [
             "server/token",
             "etc/rancher/k3s/config.yaml.d/10.yaml",
+            "machine/opt/k3s/node.env",
             "datastore/snapshot",
         ] {
             assert!(is_plain(path), "{path}");

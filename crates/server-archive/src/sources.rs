@@ -1,12 +1,10 @@
 //! Which files of a server belong in an archive: what the datastore is encrypted with, the authorities, and all that
-//! its service was told.
+//! its service is started with.
 
 use anyhow::{Context, Result, ensure};
-use k3s_node::Role;
-use k3s_node::unit::{Runs, Unit};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Keys, certificates and configuration are a few KiB each.
 const LARGEST: u64 = 4 << 20;
@@ -22,20 +20,21 @@ pub(crate) struct Source {
 /// Relative to the data folder. `node-token` is a link to the token, and `agent-token` where it is no file of its own.
 const OF_THE_SERVER: [&str; 4] = ["server/token", "server/agent-token", "server/tls", "server/cred"];
 
-/// Relative to `/`.
+/// On every machine, whatever its settings name.
 const OF_THE_MACHINE: [&str; 5] = [
-    "etc/rancher/k3s/config.yaml",
-    "etc/rancher/k3s/config.yaml.d",
-    "etc/rancher/k3s/registries.yaml",
-    "etc/rancher/node/password",
-    "etc/rancher/node/id",
+    "/etc/rancher/k3s/config.yaml",
+    "/etc/rancher/k3s/config.yaml.d",
+    "/etc/rancher/k3s/registries.yaml",
+    "/etc/rancher/node/password",
+    "/etc/rancher/node/id",
 ];
 
-const UNITS: &str = "etc/systemd/system";
+/// Where files of the machine are in the archive that are not below `/etc`.
+pub(crate) const ELSEWHERE: &str = "machine";
 
-/// Reads them all, in order. Those that are not there are nobody's loss, except the token: without it nothing in the
-/// copy of the datastore can be read.
-pub(crate) fn gather(root: &Path, data_dir: &Path) -> Result<Vec<Source>> {
+/// Reads them all, in order: those of every server and those in `named`, which this server's settings name. Those that
+/// are not there are nobody's loss, except the token: without it nothing in the copy of the datastore can be read.
+pub(crate) fn gather(root: &Path, data_dir: &Path, named: &[String]) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     let token = data_dir.join("server/token");
     ensure!(
@@ -50,45 +49,41 @@ pub(crate) fn gather(root: &Path, data_dir: &Path) -> Result<Vec<Source>> {
         }
         take(&at, path, 0, &mut found)?;
     }
-    for path in OF_THE_MACHINE {
-        take(&root.join(path), path, 0, &mut found)?;
-    }
-    for path in of_units(root)? {
-        take(&root.join(&path), &path, 0, &mut found)?;
+    let named = named.iter().map(String::as_str);
+    for path in OF_THE_MACHINE.into_iter().chain(named) {
+        if let Some(below) = below_root(root, path) {
+            take(&root.join(&below), &name(&below), 0, &mut found)?;
+        }
     }
     Ok(found)
 }
 
-/// Of each unit that starts a server, under whatever name: itself, its variables and its drop-ins.
-fn of_units(root: &Path) -> Result<Vec<String>> {
-    let folder = root.join(UNITS);
-    if !folder.is_dir() {
-        return Ok(Vec::new());
+/// A full path as one below `root`, in the one spelling that an archive may have; none where it is not there.
+fn below_root(root: &Path, path: &str) -> Option<PathBuf> {
+    let parts = Path::new(path).components().skip(1);
+    let plain: PathBuf = parts.clone().collect();
+    if parts.clone().all(|part| matches!(part, Component::Normal(_))) {
+        return Some(plain);
     }
-    let mut paths = Vec::new();
-    for file in children(&folder)? {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let Some(stem) = name.strip_suffix(".service").filter(|_| starts_a_server(&file)) else {
-            continue;
-        };
-        let own = ["", ".env", ".d"].map(|ending| format!("{UNITS}/{name}{ending}"));
-        paths.extend(own);
-        paths.extend([format!("etc/default/{stem}"), format!("etc/sysconfig/{stem}")]);
-    }
-    Ok(paths)
+    // What `..` leads out of may be a link.
+    let real = fs::canonicalize(root.join(plain)).ok()?;
+    let below = real.strip_prefix(fs::canonicalize(root).ok()?).ok()?;
+    Some(below.to_owned())
 }
 
-fn starts_a_server(file: &Path) -> bool {
-    let text = fs::read(file).unwrap_or_default();
-    let runs = Unit::parse(&String::from_utf8_lossy(&text)).runs();
-    runs == Runs::K3s(Role::Server) || runs == Runs::Wrapped(Role::Server)
+fn name(below: &Path) -> String {
+    let path = below.display();
+    if below.starts_with("etc") {
+        path.to_string()
+    } else {
+        format!("{ELSEWHERE}/{path}")
+    }
 }
 
 fn take(at: &Path, name: &str, depth: usize, found: &mut Vec<Source>) -> Result<()> {
+    if found.iter().any(|source| source.path == name) {
+        return Ok(());
+    }
     // Links are followed: what a certificate's link points to is what k3s reads.
     let Ok(about) = fs::metadata(at) else {
         return Ok(());
@@ -110,7 +105,7 @@ fn take(at: &Path, name: &str, depth: usize, found: &mut Vec<Source>) -> Result<
     }
     ensure!(
         about.len() <= LARGEST,
-        "{} has {} bytes, more than a file of keys or configuration: it is none of k3s's",
+        "{} has {} bytes, more than a file of keys or configuration has: it is none of k3s's",
         at.display(),
         about.len()
     );

@@ -52,10 +52,17 @@ fn about(folder: &Path) -> About {
 }
 
 fn packed(folder: &Path) -> anyhow::Result<(Vec<u8>, Manifest)> {
+    packed_with(folder, &["/etc/systemd/system/k3s.service"])
+}
+
+/// With the files that the server's settings name.
+fn packed_with(folder: &Path, named: &[&str]) -> anyhow::Result<(Vec<u8>, Manifest)> {
     let mut archive = Vec::new();
+    let named: Vec<String> = named.iter().map(|path| (*path).to_owned()).collect();
     let packing = Packing {
         root: folder,
         about: about(folder),
+        named: &named,
         datastore: &folder.join("work/snapshot"),
     };
     let manifest = write(packing, &mut archive)?;
@@ -114,30 +121,71 @@ fn all_that_a_restore_needs_is_there_and_nothing_else() {
 }
 
 #[test]
-fn a_unit_of_another_name_goes_along_with_all_that_is_its_own() {
+fn what_the_settings_name_goes_along_wherever_it_is() {
     let folder = server();
-    let units = folder.path().join("etc/systemd/system");
-    std::fs::rename(units.join("k3s.service"), units.join("k3s-server.service")).unwrap();
-    let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
-    std::fs::create_dir_all(units.join("k3s-server.service.d")).unwrap();
-    for (name, text) in [
-        ("k3s-shutdown.service", shutdown),
-        ("k3s-server.service.env", "GOGC=50\n"),
-        ("k3s-server.service.d/10.conf", "[Service]\n"),
+    let put = |path: &str, content: &str| {
+        let at = folder.path().join(path);
+        std::fs::create_dir_all(at.parent().unwrap()).unwrap();
+        std::fs::write(at, content).unwrap();
+    };
+    for path in [
+        "etc/attic/k3s.yaml",
+        "etc/attic/k3s.yaml.d/10.yaml",
+        "etc/attic/not-named.yaml",
+        "etc/systemd/system/k3s-node.service",
+        "etc/systemd/system/k3s-node.service.d/10.conf",
+        "etc/systemd/system/k3s-shutdown.service",
+        "opt/k3s/node.env",
     ] {
-        std::fs::write(units.join(name), text).unwrap();
+        put(path, path);
     }
-    let (_, manifest) = packed(folder.path()).unwrap();
-    let paths = manifest.files.iter().map(|entry| entry.path.as_str());
-    let of_units: Vec<&str> = paths
-        .filter_map(|path| path.strip_prefix("etc/systemd/system/"))
-        .collect();
-    let expected = [
-        "k3s-server.service",
-        "k3s-server.service.env",
-        "k3s-server.service.d/10.conf",
+    let named = [
+        "/etc/attic/k3s.yaml",
+        "/etc/attic/k3s.yaml.d",
+        "/etc/systemd/system/k3s-node.service",
+        "/etc/systemd/system/k3s-node.service.env",
+        "/etc/systemd/system/k3s-node.service.d",
+        // In the archive already, and one file in two spellings.
+        "/etc/rancher/k3s/config.yaml",
+        "/opt//k3s/./node.env",
+        "/etc/attic/../../opt/k3s/node.env",
+        "/no/such/../file",
     ];
-    assert_eq!(of_units, expected);
+    let (archive, manifest) = packed_with(folder.path(), &named).unwrap();
+    let paths: Vec<&str> = manifest.files.iter().map(|entry| entry.path.as_str()).collect();
+    let expected = [
+        "etc/rancher/node/password",
+        "etc/attic/k3s.yaml",
+        "etc/attic/k3s.yaml.d/10.yaml",
+        "etc/systemd/system/k3s-node.service",
+        "etc/systemd/system/k3s-node.service.d/10.conf",
+        "machine/opt/k3s/node.env",
+        "datastore/snapshot",
+    ];
+    assert_eq!(paths[6..], expected);
+    let to = folder.path().join("restored");
+    unpack(archive.as_slice(), &to).unwrap();
+    let text = std::fs::read_to_string(to.join("machine/opt/k3s/node.env")).unwrap();
+    assert_eq!(text, "opt/k3s/node.env");
+}
+
+#[test]
+fn refuses_a_named_file_that_is_too_large_by_its_path() {
+    let folder = server();
+    std::fs::write(folder.path().join("etc/huge"), vec![0; 5 << 20]).unwrap();
+    let error = packed_with(folder.path(), &["/etc/huge"])
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("etc/huge has 5242880 bytes"), "{error}");
+}
+
+/// Written before files outside `/etc` had a place in it.
+#[test]
+fn an_archive_of_an_earlier_version_is_read() {
+    let archive = include_bytes!("../tests/recorded/collection-0.1.0.tar.gz");
+    let manifest = check(archive).unwrap();
+    assert_eq!(manifest.about.name, "k3s-n1-20260101T000000Z");
+    assert!(manifest.has("etc/systemd/system/k3s.service") && manifest.has("datastore/snapshot"));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use std::path::Path;
 pub(crate) struct Packing<'a> {
     pub(crate) root: &'a Path,
     pub(crate) about: About,
+    /// The files of the machine that the server's settings name.
+    pub(crate) named: &'a [String],
     /// The copy of the datastore: nobody writes to it any more.
     pub(crate) datastore: &'a Path,
 }
@@ -23,9 +25,10 @@ pub(crate) fn write(packing: Packing<'_>, out: impl Write) -> Result<Manifest> {
     let Packing {
         root,
         about,
+        named,
         datastore,
     } = packing;
-    let small = sources::gather(root, Path::new(&about.data_dir))?;
+    let small = sources::gather(root, Path::new(&about.data_dir), named)?;
     let mut files: Vec<Entry> = small
         .iter()
         .map(|source| Entry {

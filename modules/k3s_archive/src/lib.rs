@@ -1,20 +1,23 @@
-//! `k3s_archive`: back up a k3s server into one file on the Proxmox host.
+//! `k3s_archive`: back up a k3s server - into one file on the Proxmox host, into a folder of its container, or as a
+//! snapshot of k3s's own.
 
+mod in_place;
 mod params;
 mod plan;
 mod state;
 mod take;
 
-pub use params::{Params, Taking, Wanted};
+pub use params::{Backup, Kind, Params, Series, Wanted};
 pub use plan::Step;
 pub use state::{Dest, Server, State};
 
 use ansible_module::{Module, Plan, Target};
+use answers::Snapshot;
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, run_ourselves};
 use k3s_node::NodeSettings;
 use serde::Serialize;
-use server_archive::{CHECK, Checked, Datastore, Objects, Places};
+use server_archive::{CHECK, Checked, Datastore, Objects, Places, Verified};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -23,22 +26,41 @@ pub struct K3sArchive;
 /// What was made and removed.
 #[derive(Default)]
 pub struct Journal {
-    /// The folder in the container that holds the copy, and the copy.
+    /// The folder in the container that is not complete yet, and the copy in it.
     work: Option<String>,
     copy: Option<String>,
+    /// Of the copy.
+    verified: Option<Verified>,
     /// The archive in the making.
     part: Option<String>,
     path: Option<String>,
     checked: Option<Checked>,
+    listed: Option<bool>,
     removed: Vec<String>,
+}
+
+impl Journal {
+    /// The copy or the snapshot that stays in the container.
+    pub fn snapshot(&self) -> Snapshot {
+        let verified = self.verified.as_ref();
+        Snapshot {
+            path: self.path.clone(),
+            bytes: verified.map(|verified| verified.bytes),
+            sha256: verified.map(|verified| verified.sha256.clone()),
+            listed: self.listed,
+        }
+    }
+
+    pub fn removed(&self) -> &[String] {
+        &self.removed
+    }
 }
 
 #[derive(Serialize)]
 pub struct Returned {
-    path: Option<String>,
+    #[serde(flatten)]
+    backup: Snapshot,
     name: Option<String>,
-    bytes: Option<u64>,
-    sha256: Option<String>,
     datastore: Option<Datastore>,
     node: Option<String>,
     k3s_version: Option<String>,
@@ -70,8 +92,8 @@ impl Module for K3sArchive {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         match &params.wanted {
-            Wanted::Taken(taking) => look(taking, host).map(|server| State::Server(Box::new(server))),
-            Wanted::Pruned(taking) => look_at_folder(taking, host).map(State::Folder),
+            Wanted::Made(backup) => look(backup, host).map(|server| State::Server(Box::new(server))),
+            Wanted::Pruned { dest, series } => look_at_folder(dest, series, host).map(State::Folder),
             Wanted::Verified { path, .. } => {
                 check(host, path, Duration::from_secs(params.timeout)).map(|it| State::Archive(Box::new(it)))
             }
@@ -87,39 +109,21 @@ impl Module for K3sArchive {
     }
 
     fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
-        let path = match &params.wanted {
-            Wanted::Taken(_) | Wanted::Pruned(_) => journal.path.clone(),
-            Wanted::Verified { path, .. } => Some(path.clone()),
-        };
         let archive = match before {
             State::Archive(archive) => Some(archive.as_ref()),
             State::Server(_) | State::Folder(_) => journal.checked.as_ref(),
         };
         let about = archive.map(|archive| &archive.manifest.about);
-        let datastore = match before {
-            State::Server(server) => Some(server.datastore),
-            State::Archive(_) | State::Folder(_) => about.map(|about| about.datastore),
-        };
+        let files = archive.map_or_else(Default::default, |archive| &*archive.manifest.files);
         Returned {
-            path,
+            backup: backup(&params.wanted, archive, journal),
             name: about.map(|about| about.name.clone()),
-            bytes: archive.map(|archive| archive.bytes),
-            sha256: archive.map(|archive| archive.sha256.clone()),
-            datastore,
+            datastore: before.datastore().or(about.map(|about| about.datastore)),
             node: about.map(|about| about.node.clone()),
             k3s_version: about.map(|about| about.k3s_version.clone()),
             taken_at: about.map(|about| about.taken_at.clone()),
             objects: about.map(|about| about.objects.clone()).unwrap_or_default(),
-            files: archive
-                .map(|archive| {
-                    archive
-                        .manifest
-                        .files
-                        .iter()
-                        .map(|file| file.path.clone())
-                        .collect()
-                })
-                .unwrap_or_default(),
+            files: files.iter().map(|file| file.path.clone()).collect(),
             removed: journal.removed.clone(),
         }
     }
@@ -140,26 +144,46 @@ impl Module for K3sArchive {
     }
 }
 
-fn look_at_folder(taking: &Taking, host: &dyn Host) -> Result<Dest> {
+fn backup(wanted: &Wanted, archive: Option<&Checked>, journal: &Journal) -> Snapshot {
+    let path = match wanted {
+        Wanted::Verified { path, .. } => Some(path.clone()),
+        Wanted::Made(Backup {
+            kind: Kind::Copy { .. } | Kind::Snapshot,
+            ..
+        }) => return journal.snapshot(),
+        Wanted::Made(_) | Wanted::Pruned { .. } => journal.path.clone(),
+    };
+    Snapshot {
+        path,
+        bytes: archive.map(|archive| archive.bytes),
+        sha256: archive.map(|archive| archive.sha256.clone()),
+        listed: None,
+    }
+}
+
+fn look_at_folder(dest: &str, series: &Series, host: &dyn Host) -> Result<Dest> {
     let outside = host.outside();
-    let argv = ["/bin/sh", "-c", &state::look_outside(), "sh", &taking.dest];
-    let looking = format!("checking the folder {}", taking.dest);
+    let argv = ["/bin/sh", "-c", &state::look_outside(), "sh", dest];
+    let looking = format!("checking the folder {dest}");
     let output = outside
         .run(&Command::new(argv))?
         .succeed(&outside.place(), &looking)?;
-    state::parse_outside(&output.text(), taking).with_context(|| outside.place())
+    state::parse_outside(&output.text(), &series.name).with_context(|| outside.place())
 }
 
-fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
-    let dest = look_at_folder(taking, host)?;
+fn look(backup: &Backup, host: &dyn Host) -> Result<Server> {
+    let dest = match &backup.kind {
+        Kind::Archive { dest, .. } => Some(look_at_folder(dest, &backup.series, host)?),
+        Kind::Copy { .. } | Kind::Snapshot => None,
+    };
     let node = NodeSettings::look(host)?;
     if let Some(why) = node.unreadable() {
         bail!("{}: {why}", host.place());
     }
     // As the operator says, else as the server itself is told.
-    let at = Places::of_node(&node, taking.data_dir.as_deref());
+    let at = Places::of_node(&node, backup.data_dir.as_deref());
     let script = state::look_inside();
-    let ours = format!("{}/{}", at.snapshots, state::SNAPSHOT);
+    let copies = state::folder_of_copies(&backup.kind, &at);
     let argv = [
         "/bin/sh",
         "-c",
@@ -167,13 +191,13 @@ fn look(taking: &Taking, host: &dyn Host) -> Result<Server> {
         "sh",
         &at.data_dir,
         &at.binary,
-        state::WORK,
-        &ours,
+        copies,
+        &at.snapshots,
     ];
     let output = host
         .run(&Command::new(argv))?
         .succeed(&host.place(), "looking for the datastore")?;
-    state::parse_inside(&output.text(), &node, at, dest, host.now()).with_context(|| host.place())
+    state::parse_inside(&output.text(), backup, &node, at, dest, host.now()).with_context(|| host.place())
 }
 
 /// Has our own binary read every byte of an archive, on the machine that we run on.

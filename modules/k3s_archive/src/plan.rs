@@ -1,10 +1,11 @@
-//! What to copy, where it goes, and which old archives make room. Pure.
+//! What to copy, where it goes, and which old backups make room. Pure.
 
-use crate::params::{Params, Taking, Wanted};
-use crate::state::{Dest, SUFFIX, Server, State, WORK};
+use crate::params::{Backup, Kind, Params, Series, Wanted};
+use crate::state::{Dest, SUFFIX, Server, State, UNFINISHED, WORK};
 use ansible_module::Plan;
 use anyhow::{Context, Result, bail};
 use host::stamp;
+use k3s_node::FOLDER;
 use server_archive::{About, Datastore, Objects, Places};
 use std::fmt;
 use time::OffsetDateTime;
@@ -23,23 +24,50 @@ pub enum Step {
     MakeFolder {
         folder: String,
     },
+    /// Into a new folder of the container.
     CopySqlite {
         source: String,
+        folder: String,
     },
     SaveSnapshot {
+        folder: String,
         at: Places,
     },
     /// Into a file beside its place, checked there, then put in its place.
     Pack {
         path: String,
         about: Box<About>,
+        /// Those that the server's settings name.
+        files: Vec<String>,
         binary: String,
         most: u64,
     },
     /// The copy in the container.
     Tidy,
+    /// Without it nobody can read what is encrypted in the datastore.
+    CopyToken {
+        source: String,
+        folder: String,
+    },
+    /// The folder of a copy that is complete gets its name.
+    Name {
+        unfinished: String,
+        folder: String,
+    },
+    /// And see it in k3s's own list.
+    SaveInPlace {
+        name: String,
+        at: Places,
+    },
     Remove {
         path: String,
+        /// In the container, where the copies are; else on the Proxmox host.
+        inside: bool,
+    },
+    /// So that k3s forgets it too.
+    Delete {
+        snapshot: String,
+        at: Places,
     },
 }
 
@@ -51,24 +79,32 @@ impl fmt::Display for Step {
                 write!(f, "remove what an unfinished backup left: {}", all.join(", "))
             }
             Self::MakeFolder { folder } => write!(f, "make the folder {folder}, for root only"),
-            Self::CopySqlite { .. } => write!(f, "copy the SQLite datastore to {WORK}"),
-            Self::SaveSnapshot { .. } => write!(f, "save an etcd snapshot to {WORK}"),
+            Self::CopySqlite { folder, .. } => write!(f, "copy the SQLite datastore to {folder}"),
+            Self::SaveSnapshot { folder, .. } => write!(f, "save an etcd snapshot to {folder}"),
             Self::Pack { path, .. } => write!(
                 f,
                 "pack it with token, certificates and configuration into {path}, and check that"
             ),
             Self::Tidy => write!(f, "remove the copy in the container"),
-            Self::Remove { path } => write!(f, "remove the old backup {path}"),
+            Self::CopyToken { folder, .. } => write!(f, "copy the server's token to {folder}"),
+            Self::Name { folder, .. } => write!(f, "name the backup {folder}"),
+            Self::SaveInPlace { name, at } => write!(
+                f,
+                "save an etcd snapshot {name}-… in {}, and see it in k3s's list",
+                at.snapshots
+            ),
+            Self::Remove { path, .. } => write!(f, "remove the old backup {path}"),
+            Self::Delete { snapshot, .. } => write!(f, "remove the old snapshot {snapshot}"),
         }
     }
 }
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     match (&params.wanted, state) {
-        (Wanted::Taken(taking), State::Server(server)) => take(taking, server).map(Plan::of),
-        (Wanted::Pruned(taking), State::Folder(dest)) => {
-            let surplus = dest.archives.len().saturating_sub(taking.keep);
-            Ok(Plan::of(removals(taking, &dest.archives[..surplus])))
+        (Wanted::Made(backup), State::Server(server)) => make(backup, server),
+        (Wanted::Pruned { dest, series }, State::Folder(found)) => {
+            let old = series.surplus(&found.archives, 0);
+            Ok(Plan::of(removals(dest, old, false)))
         }
         (Wanted::Verified { path, sha256 }, State::Archive(archive)) => match sha256 {
             Some(wanted) if *wanted != archive.sha256 => bail!(
@@ -81,69 +117,160 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     }
 }
 
-fn take(taking: &Taking, server: &Server) -> Result<Vec<Step>> {
-    let Dest { archives, parts, .. } = &server.dest;
-    if server.datastore == Datastore::External {
-        let stale = server
-            .stale
-            .as_ref()
-            .map_or_else(String::new, |stale| format!(" ({stale})"));
-        bail!(
-            "the datastore is external: back it up where it runs, with its own tools; nothing was backed up here{stale}"
-        );
+fn make(backup: &Backup, server: &Server) -> Result<Plan<Step>> {
+    if let Some(left_alone) = other_datastore(backup, server)? {
+        return Ok(left_alone);
     }
-    refuse_wide_folders(taking, server)?;
-    refuse_full_disks(taking, server)?;
+    refuse_full_disk(backup, server)?;
+    Ok(Plan::of(match &backup.kind {
+        Kind::Archive { dest, node, most } => {
+            let found = server
+                .dest
+                .as_ref()
+                .context("this is a fault in the module: it did not read dest")?;
+            refuse_wide_folder(dest, found)?;
+            refuse_full_dest(dest, found, server)?;
+            refuse_large(*most, server)?;
+            archive(
+                &Archive {
+                    dest,
+                    node,
+                    most: *most,
+                    series: &backup.series,
+                },
+                found,
+                server,
+            )?
+        }
+        Kind::Copy { dest } => copy(dest, &backup.series, server)?,
+        Kind::Snapshot => snapshot(&backup.series, server),
+    }))
+}
 
-    let mut steps = Vec::new();
-    let at = |name: &String| format!("{}/{name}", taking.dest);
-    if !server.left.is_empty() || !parts.is_empty() {
-        steps.push(Step::Sweep {
-            inside: server.left.clone(),
-            outside: parts.iter().map(at).collect(),
-        });
+/// What is done where the datastore is of a kind that is not backed up so; `None`: it is backed up.
+fn other_datastore(backup: &Backup, server: &Server) -> Result<Option<Plan<Step>>> {
+    match (&backup.kind, server.datastore) {
+        (Kind::Snapshot, Datastore::Sqlite | Datastore::External) => bail!(
+            "only embedded etcd has snapshots of its own, and the datastore here is {}",
+            server.datastore
+        ),
+        (Kind::Archive { .. }, Datastore::External) => {
+            let stale = server.stale.as_ref();
+            let stale = stale.map_or_else(String::new, |stale| format!(" ({stale})"));
+            bail!(
+                "the datastore is external: back it up where it runs, with its own tools; nothing was backed up here{stale}"
+            )
+        }
+        // What follows a copy, as an upgrade does, goes on without.
+        (Kind::Copy { .. }, Datastore::External) => {
+            let warning = "the datastore is external: it is backed up where it runs, not here".to_owned();
+            Ok(Some(Plan {
+                warnings: [warning].into_iter().chain(server.stale.clone()).collect(),
+                ..Plan::default()
+            }))
+        }
+        _ => Ok(None),
     }
-    if server.dest.folder.is_none() {
+}
+
+struct Archive<'a> {
+    dest: &'a str,
+    node: &'a str,
+    most: u64,
+    series: &'a Series,
+}
+
+fn archive(wanted: &Archive, found: &Dest, server: &Server) -> Result<Vec<Step>> {
+    let Archive {
+        dest, most, series, ..
+    } = *wanted;
+    let parts = found.parts.iter().map(|part| format!("{dest}/{part}")).collect();
+    let mut steps: Vec<Step> = sweep(server, parts).into_iter().collect();
+    if found.folder.is_none() {
         steps.push(Step::MakeFolder {
-            folder: taking.dest.clone(),
+            folder: dest.to_owned(),
         });
     }
-    steps.push(if server.datastore == Datastore::Etcd {
-        Step::SaveSnapshot {
-            at: server.at.clone(),
-        }
-    } else {
-        Step::CopySqlite {
-            source: format!("{}/server/db/state.db", server.at.data_dir),
-        }
-    });
-    let about = about(taking, server)?;
-    steps.push(Step::Pack {
-        path: format!("{}/{}{SUFFIX}", taking.dest, about.name),
-        about: Box::new(about),
-        binary: server.at.binary.clone(),
-        most: taking.most,
-    });
-    steps.push(Step::Tidy);
-    let surplus = (archives.len() + 1).saturating_sub(taking.keep);
-    steps.extend(removals(taking, &archives[..surplus]));
+    let about = about(wanted, server)?;
+    steps.extend([
+        copy_of_datastore(server, &format!("{FOLDER}/{WORK}{}", about.name)),
+        Step::Pack {
+            path: format!("{dest}/{}{SUFFIX}", about.name),
+            about: Box::new(about),
+            files: server.files.clone(),
+            binary: server.at.binary.clone(),
+            most,
+        },
+        Step::Tidy,
+    ]);
+    steps.extend(removals(dest, series.surplus(&found.archives, 1), false));
     Ok(steps)
 }
 
-fn removals(taking: &Taking, old: &[String]) -> Vec<Step> {
-    let path = |name| format!("{}/{name}", taking.dest);
-    old.iter().map(|name| Step::Remove { path: path(name) }).collect()
+fn copy(dest: &str, series: &Series, server: &Server) -> Result<Vec<Step>> {
+    let folder = format!("{dest}/{}", stamp::stamped(&series.name, server.now)?);
+    let unfinished = format!("{folder}{UNFINISHED}");
+    let mut steps: Vec<Step> = sweep(server, Vec::new()).into_iter().collect();
+    steps.extend([
+        copy_of_datastore(server, &unfinished),
+        Step::CopyToken {
+            source: format!("{}/server/token", server.at.data_dir),
+            folder: unfinished.clone(),
+        },
+        Step::Name { unfinished, folder },
+    ]);
+    steps.extend(removals(dest, series.surplus(&server.old, 1), true));
+    Ok(steps)
 }
 
-fn about(taking: &Taking, server: &Server) -> Result<About> {
+fn snapshot(series: &Series, server: &Server) -> Vec<Step> {
+    let at = &server.at;
+    let save = Step::SaveInPlace {
+        name: series.name.clone(),
+        at: at.clone(),
+    };
+    let delete = |snapshot: &String| Step::Delete {
+        snapshot: snapshot.clone(),
+        at: at.clone(),
+    };
+    let old = series.surplus(&server.old, 1).iter().map(delete);
+    let swept = sweep(server, Vec::new()).into_iter();
+    swept.chain([save]).chain(old).collect()
+}
+
+fn sweep(server: &Server, outside: Vec<String>) -> Option<Step> {
+    let inside = server.left.clone();
+    (!inside.is_empty() || !outside.is_empty()).then_some(Step::Sweep { inside, outside })
+}
+
+fn copy_of_datastore(server: &Server, folder: &str) -> Step {
+    let folder = folder.to_owned();
+    if server.datastore == Datastore::Etcd {
+        let at = server.at.clone();
+        return Step::SaveSnapshot { folder, at };
+    }
+    let source = format!("{}/server/db/state.db", server.at.data_dir);
+    Step::CopySqlite { source, folder }
+}
+
+fn removals(dest: &str, old: &[String], inside: bool) -> Vec<Step> {
+    let path = |name| format!("{dest}/{name}");
+    let remove = |name| Step::Remove {
+        path: path(name),
+        inside,
+    };
+    old.iter().map(remove).collect()
+}
+
+fn about(wanted: &Archive, server: &Server) -> Result<About> {
     let version = server.version.as_ref().context(
         "asking k3s for its version: it reported none. A restore has to know the version of the backup",
     )?;
     let now = OffsetDateTime::from(server.now).replace_nanosecond(0)?;
     Ok(About {
-        name: stamp::stamped(&format!("{}-{}", taking.name, taking.node_name), server.now)?,
+        name: stamp::stamped(&wanted.series.name, server.now)?,
         taken_at: now.format(&Rfc3339)?,
-        node: taking.node_name.clone(),
+        node: wanted.node.to_owned(),
         k3s_version: version.to_string(),
         datastore: server.datastore,
         data_dir: server.at.data_dir.clone(),
@@ -153,11 +280,10 @@ fn about(taking: &Taking, server: &Server) -> Result<About> {
 }
 
 /// A backup holds every secret of the cluster. A folder that others use is not made private behind their backs.
-fn refuse_wide_folders(taking: &Taking, server: &Server) -> Result<()> {
-    let Some((owner, mode)) = server.dest.folder else {
+fn refuse_wide_folder(dest: &str, found: &Dest) -> Result<()> {
+    let Some((owner, mode)) = found.folder else {
         return Ok(());
     };
-    let dest = &taking.dest;
     if owner != 0 {
         bail!(
             "the folder {dest} belongs to user {owner}: backups hold every secret of the cluster; give a folder that root owns"
@@ -171,30 +297,44 @@ fn refuse_wide_folders(taking: &Taking, server: &Server) -> Result<()> {
     Ok(())
 }
 
-fn refuse_full_disks(taking: &Taking, server: &Server) -> Result<()> {
+fn refuse_full_disk(backup: &Backup, server: &Server) -> Result<()> {
+    let whereto = match &backup.kind {
+        Kind::Archive { .. } => format!("for the copy in {FOLDER}"),
+        Kind::Copy { dest } => format!("for the copy in {dest}"),
+        Kind::Snapshot => format!("for the snapshot in {}", server.at.snapshots),
+    };
+    refuse_full(server, server.free, &format!("in the container, {whereto}"))
+}
+
+fn refuse_full_dest(dest: &str, found: &Dest, server: &Server) -> Result<()> {
+    refuse_full(server, found.free, &format!("for the archive in {dest}"))
+}
+
+fn refuse_full(server: &Server, free: u64, whereto: &str) -> Result<()> {
     let needed = server.bytes.saturating_add(MARGIN);
-    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
-    let places = [
-        (format!("in the container, for the copy in {WORK}"), server.free),
-        (format!("for the archive in {}", taking.dest), server.dest.free),
-    ];
-    for (place, free) in places {
-        if free < needed {
-            bail!(
-                "{} MiB are free {place}, where {} MiB are needed: make room, or have fewer backups kept",
-                free >> 20,
-                mib(needed)
-            );
-        }
+    if free >= needed {
+        return Ok(());
     }
-    if server.bytes > taking.most {
-        bail!(
-            "the datastore has {} MiB, more than max_mb allows ({} MiB): raise max_mb if that is right",
-            mib(server.bytes),
-            mib(taking.most)
-        );
+    bail!(
+        "{} MiB are free {whereto}, where {} MiB are needed: make room, or have fewer backups kept",
+        free >> 20,
+        mib(needed)
+    );
+}
+
+fn refuse_large(most: u64, server: &Server) -> Result<()> {
+    if server.bytes <= most {
+        return Ok(());
     }
-    Ok(())
+    bail!(
+        "the datastore has {} MiB, more than max_mb allows ({} MiB): raise max_mb if that is right",
+        mib(server.bytes),
+        mib(most)
+    );
+}
+
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! Taking the steps.
 
-use crate::{Journal, Step, check, state};
+use crate::params::SNAPSHOT;
+use crate::{Journal, Step, check, in_place};
 use anyhow::{Context, Result, ensure};
 use host::{Command, Host, Output, ourselves, run_ourselves};
-use server_archive::{About, CHECK_SNAPSHOT, COPY_SQLITE, PACK, count, save_snapshot};
+use server_archive::{
+    About, CHECK_SNAPSHOT, COPY_SQLITE, PACK, Places, Verified, count, save_snapshot, save_snapshot_in_place,
+};
 use std::time::Duration;
 
-/// Counting the objects asks the API for all of them; a backup does not wait longer for what is only told.
+/// Counting the objects asks the API for all of them; a backup does not wait longer for what is only reported.
 const COUNTING: Duration = Duration::from_mins(2);
 
 pub(crate) fn apply(host: &dyn Host, step: &Step, limit: Duration, journal: &mut Journal) -> Result<()> {
@@ -17,65 +20,110 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, limit: Duration, journal: &mut
         }
         Step::MakeFolder { folder } => {
             let make = "umask 077; mkdir -p -m 0700 -- \"$1\"";
-            script(
-                host.outside(),
-                "making the folder for backups",
-                make,
-                &[folder],
-                limit,
-            )
-            .map(|_| ())
+            script(host.outside(), "making the folder for backups", make, &[folder])
         }
-        Step::CopySqlite { source } => {
-            let target = format!("{}/state.db", make_work(host, journal)?);
-            let output = run_ourselves(host, &[COPY_SQLITE, source, &target], limit)?;
-            output.succeed(&host.place(), "copying the SQLite datastore")?;
-            journal.copy = Some(target);
-            Ok(())
-        }
-        Step::SaveSnapshot { at } => {
-            let work = make_work(host, journal)?;
-            let copy = save_snapshot(host, at, state::SNAPSHOT, &work, limit)?;
-            let output = run_ourselves(host, &[CHECK_SNAPSHOT, &copy], limit)?;
-            output.succeed(&host.place(), "checking the etcd snapshot")?;
-            journal.copy = Some(copy);
-            Ok(())
+        Step::CopySqlite { source, folder } => copy_sqlite(host, source, folder, limit, journal),
+        Step::SaveSnapshot { at, folder } => {
+            make_work(host, folder, journal)?;
+            let path = save_snapshot(host, at, SNAPSHOT, folder, limit)?;
+            check_snapshot(host, path, limit, journal)
         }
         Step::Pack {
             path,
             about,
+            files,
             binary,
             most,
         } => {
-            // An API that does not answer is no reason to have no backup.
-            let counted = count(host, binary, COUNTING).ok().flatten();
-            let (objects, nodes) = counted.unwrap_or_default();
-            let about = About {
-                objects,
-                nodes,
-                ..about.as_ref().clone()
+            let about = counted(host, about, binary);
+            let packed = Packed {
+                about: &about,
+                files,
+                most: *most,
             };
-            pack(host, path, &about, *most, limit, journal)
+            pack(host, path, &packed, limit, journal)
         }
         Step::Tidy => {
             remove(host, journal.work.as_slice())?;
             journal.work = None;
             Ok(())
         }
-        Step::Remove { path } => {
-            remove(host.outside(), std::slice::from_ref(path))?;
+        Step::CopyToken { source, folder } => {
+            let copy = "umask 077; cp -- \"$1\" \"$2/token\" && chmod 600 \"$2/token\" && sync";
+            script(host, "copying the server's token", copy, &[source, folder])
+        }
+        Step::Name { unfinished, folder } => name_copy(host, unfinished, folder, journal),
+        Step::SaveInPlace { name, at } => save_in_place(host, at, name, limit, journal),
+        Step::Remove { path, inside } => {
+            let there = if *inside { host } else { host.outside() };
+            remove(there, std::slice::from_ref(path))?;
             journal.removed.push(path.clone());
+            Ok(())
+        }
+        Step::Delete { snapshot, at } => {
+            in_place::delete(host, at, snapshot)?;
+            journal.removed.push(snapshot.clone());
             Ok(())
         }
     }
 }
 
-fn script(host: &dyn Host, doing: &str, text: &str, arguments: &[&str], limit: Duration) -> Result<Output> {
+fn copy_sqlite(
+    host: &dyn Host,
+    source: &str,
+    folder: &str,
+    limit: Duration,
+    journal: &mut Journal,
+) -> Result<()> {
+    make_work(host, folder, journal)?;
+    let target = format!("{folder}/state.db");
+    let output = run_ourselves(host, &[COPY_SQLITE, source, &target], limit)?;
+    note(host, output, "copying the SQLite datastore", target, journal)
+}
+
+fn name_copy(host: &dyn Host, unfinished: &str, folder: &str, journal: &mut Journal) -> Result<()> {
+    name(host, unfinished, folder)?;
+    journal.work = None;
+    let file = journal
+        .copy
+        .as_ref()
+        .and_then(|copy| copy.strip_prefix(unfinished));
+    journal.path = file.map(|file| format!("{folder}{file}"));
+    Ok(())
+}
+
+fn save_in_place(
+    host: &dyn Host,
+    at: &Places,
+    name: &str,
+    limit: Duration,
+    journal: &mut Journal,
+) -> Result<()> {
+    let path = save_snapshot_in_place(host, at, name, limit)?;
+    check_snapshot(host, path.clone(), limit, journal)?;
+    journal.path = Some(path.clone());
+    in_place::see(host, at, &path)?;
+    journal.listed = Some(true);
+    Ok(())
+}
+
+/// With what the API has. One that does not answer is no reason to have no backup.
+fn counted(host: &dyn Host, about: &About, binary: &str) -> About {
+    let counted = count(host, binary, COUNTING).ok().flatten();
+    let (objects, nodes) = counted.unwrap_or_default();
+    About {
+        objects,
+        nodes,
+        ..about.clone()
+    }
+}
+
+fn script(host: &dyn Host, doing: &str, text: &str, arguments: &[&str]) -> Result<()> {
     let argv = ["/bin/sh", "-c", text, "sh"]
         .into_iter()
         .chain(arguments.iter().copied());
-    host.run(&Command::new(argv).within(limit))?
-        .succeed(&host.place(), doing)
+    let output = host.run(&Command::new(argv))?;
+    output.succeed(&host.place(), doing).map(|_| ())
 }
 
 fn remove(host: &dyn Host, paths: &[String]) -> Result<()> {
@@ -91,30 +139,39 @@ fn remove(host: &dyn Host, paths: &[String]) -> Result<()> {
         .map(|_| ())
 }
 
-/// A fresh folder for the copy; its name is told, should it be left behind.
-fn make_work(host: &dyn Host, journal: &mut Journal) -> Result<String> {
-    let work = format!("{}.{}", state::WORK, host.unique());
-    journal.work = Some(work.clone());
+/// A new folder for the copy. It is noted, so that a failure removes it or names it.
+fn make_work(host: &dyn Host, folder: &str, journal: &mut Journal) -> Result<()> {
     let make = "umask 077; mkdir -p -- \"${1%/*}\" && mkdir -- \"$1\"";
-    script(
-        host,
-        "making a folder for the copy",
-        make,
-        &[&work],
-        Command::USUAL_LIMIT,
-    )?;
-    Ok(work)
+    script(host, "making a folder for the copy", make, &[folder])?;
+    journal.work = Some(folder.to_owned());
+    Ok(())
+}
+
+fn check_snapshot(host: &dyn Host, path: String, limit: Duration, journal: &mut Journal) -> Result<()> {
+    let output = run_ourselves(host, &[CHECK_SNAPSHOT, &path], limit)?;
+    note(host, output, "checking the etcd snapshot", path, journal)
+}
+
+/// A copy that was made, as the one who made or checked it measured it.
+fn note(host: &dyn Host, output: Output, doing: &str, copy: String, journal: &mut Journal) -> Result<()> {
+    let output = output.succeed(&host.place(), doing)?;
+    let verified: Verified = serde_json::from_slice(&output.stdout)
+        .with_context(|| format!("{}: {doing}: reading its size and SHA-256", host.place()))?;
+    journal.verified = Some(verified);
+    journal.copy = Some(copy);
+    Ok(())
+}
+
+struct Packed<'a> {
+    about: &'a About,
+    /// The files of the machine that its settings name.
+    files: &'a [String],
+    most: u64,
 }
 
 /// The archive passes from the program inside straight into the file: neither an answer nor a list of processes sees it.
-fn pack(
-    host: &dyn Host,
-    path: &str,
-    about: &About,
-    most: u64,
-    limit: Duration,
-    journal: &mut Journal,
-) -> Result<()> {
+fn pack(host: &dyn Host, path: &str, packed: &Packed, limit: Duration, journal: &mut Journal) -> Result<()> {
+    let Packed { about, files, most } = *packed;
     let copy = journal
         .copy
         .clone()
@@ -122,7 +179,8 @@ fn pack(
     let part = format!("{path}.part");
     journal.part = Some(part.clone());
     let described = serde_json::to_string(about)?;
-    let packing = ourselves(host, &[PACK, &copy, &described])?.save(&part, most);
+    let files = serde_json::to_string(files)?;
+    let packing = ourselves(host, &[PACK, &copy, &described, &files])?.save(&part, most);
     let output = host.run(&packing.within(limit))?;
     let output = output.succeed(&host.place(), "packing the backup")?;
     let saved = output.saved.context("packing the backup: nothing has come")?;
@@ -133,7 +191,7 @@ fn pack(
         "{}: {part} is not what the container has sent: is the disk sound?",
         host.outside().place()
     );
-    settle(host.outside(), &part, path)?;
+    name(host.outside(), &part, path)?;
     journal.part = None;
     journal.path = Some(path.to_owned());
     journal.checked = Some(checked);
@@ -141,13 +199,17 @@ fn pack(
 }
 
 /// Under its own name only now, and on disk with it. One of that name is never replaced.
-fn settle(outside: &dyn Host, part: &str, path: &str) -> Result<()> {
-    let name = "[ ! -e \"$2\" ] && mv -- \"$1\" \"$2\" && sync -- \"${2%/*}\"";
-    let doing = format!("naming the backup {path}");
-    script(outside, &doing, name, &[part, path], Command::USUAL_LIMIT).map(|_| ())
+fn name(host: &dyn Host, unfinished: &str, path: &str) -> Result<()> {
+    let name = "[ ! -e \"$2\" ] && mv -- \"$1\" \"$2\" && { sync -- \"${2%/*}\" 2>/dev/null || sync; }";
+    script(
+        host,
+        &format!("naming the backup {path}"),
+        name,
+        &[unfinished, path],
+    )
 }
 
-/// After a failure: what is whole, and that nothing unfinished is left, or where.
+/// After a failure: what is complete, and that nothing unfinished is left, or where.
 pub(crate) fn give_up(host: &dyn Host, journal: &mut Journal) -> Option<String> {
     let (work, part) = (journal.work.take(), journal.part.take());
     let begun = work.is_some() || part.is_some();
@@ -159,17 +221,17 @@ pub(crate) fn give_up(host: &dyn Host, journal: &mut Journal) -> Option<String> 
         .into_iter()
         .filter_map(|removed| removed.err().map(|error| format!("{error:#}")))
         .collect();
-    let whole = journal
+    let complete = journal
         .path
         .as_ref()
         .map(|path| format!("The backup itself is complete: {path}"));
     if !faults.is_empty() {
         let left = faults.join("; ");
-        let whole = whole.map_or_else(String::new, |whole| format!("{whole}. "));
+        let complete = complete.map_or_else(String::new, |complete| format!("{complete}. "));
         return Some(format!(
-            "{whole}Something is left behind, and is removed by the next run: {left}"
+            "{complete}Something is left behind, and is removed by the next run: {left}"
         ));
     }
     let nothing = "Nothing of the unfinished backup is left, and no older one was removed".to_owned();
-    whole.or_else(|| begun.then_some(nothing))
+    complete.or_else(|| begun.then_some(nothing))
 }

@@ -348,3 +348,155 @@ fn check_mode_touches_nothing() {
     assert!(!Path::new(&server.dest()).exists());
     nothing_is_left(&server);
 }
+
+/// With a state whose backup stays in the container.
+fn stay(server: &Server, arguments: Value) -> Value {
+    let mut all = json!({"vmid": 101, "data_dir": server.data()});
+    let more = arguments.as_object().unwrap().clone();
+    all.as_object_mut().unwrap().extend(more);
+    server.answer(&all)
+}
+
+fn copied(server: &Server, keep: usize) -> Value {
+    stay(
+        server,
+        json!({"state": "copied", "dest": server.dest(), "name": "pre-upgrade", "keep": keep}),
+    )
+}
+
+#[test]
+fn a_copy_is_a_private_folder_with_the_datastore_and_the_token() {
+    let server = Server::new("exit 9");
+    let sql = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE kine (name); INSERT INTO kine VALUES ('here');\n.system echo in\n";
+    let mut writer = Command::new("sqlite3")
+        .arg(server.data().join("server/db/state.db"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(writer.stdin.as_mut().unwrap(), sql.as_bytes()).unwrap();
+    // It stays open until the end of its input.
+    std::io::Read::read_exact(writer.stdout.as_mut().unwrap(), &mut [0; 3]).unwrap();
+    let answer = copied(&server, 5);
+    assert_eq!(answer["failed"], false, "{answer}");
+    let path = answer["path"].as_str().unwrap();
+    let rows = Command::new("sqlite3")
+        .args(["-readonly", path, "SELECT name FROM kine"])
+        .output()
+        .unwrap();
+    assert_eq!(rows.stdout, b"here\n");
+    let content = std::fs::read(path).unwrap();
+    assert_eq!(answer["bytes"], content.len());
+    assert_eq!(answer["sha256"], format!("{:x}", Sha256::digest(&content)));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+    let path = Path::new(path);
+    let token = path.with_file_name("token");
+    assert_eq!(std::fs::read(&token).unwrap(), b"K10abc::server:s3cr3t\n");
+    assert_eq!((mode(path), mode(&token)), (0o600, 0o600));
+    assert_eq!(
+        (mode(&server.dest()), mode(path.parent().unwrap())),
+        (0o700, 0o700)
+    );
+    writer.wait().unwrap();
+    assert!(!answer.to_string().contains("s3cr3t"));
+    nothing_is_left(&server);
+}
+
+#[test]
+fn a_copied_snapshot_leaves_the_folder_of_k3s_and_the_oldest_copy_goes() {
+    let server = Server::etcd(SAVE);
+    for name in [
+        "pre-upgrade-20200101T000000Z",
+        "pre-upgrade-20200102T000000Z.part",
+        "nightly-20200101T000000Z",
+    ] {
+        std::fs::create_dir_all(server.dest().join(name)).unwrap();
+    }
+    let answer = copied(&server, 1);
+    assert_eq!(answer["failed"], false, "{answer}");
+    let path = Path::new(answer["path"].as_str().unwrap());
+    assert_eq!(path.file_name().unwrap(), "snapshot");
+    assert_eq!(answer["bytes"], 51_232);
+    let name = path.parent().unwrap().file_name().unwrap().to_string_lossy();
+    assert_eq!(server.files(), ["nightly-20200101T000000Z", &name]);
+    assert_eq!(
+        answer["removed"],
+        json!([server.dest().join("pre-upgrade-20200101T000000Z")])
+    );
+    nothing_is_left(&server);
+}
+
+#[test]
+fn a_copy_that_fails_leaves_nothing_and_removes_nothing() {
+    let damaged = "head -c 51232 /dev/zero >$snapshots/homelab-archive-n1-17";
+    for (save, part) in [(damaged, "damaged"), ("true", "left no new file")] {
+        let server = Server::etcd(save);
+        let old = "pre-upgrade-20200101T000000Z";
+        std::fs::create_dir_all(server.dest().join(old)).unwrap();
+        let answer = copied(&server, 1);
+        let msg = answer["msg"].as_str().unwrap();
+        assert!(
+            msg.contains(part) && msg.contains("no older one was removed"),
+            "{msg}"
+        );
+        assert_eq!(server.files(), [old]);
+        nothing_is_left(&server);
+    }
+}
+
+#[test]
+fn a_copy_without_the_token_is_none() {
+    let server = Server::etcd(SAVE);
+    std::fs::remove_file(server.data().join("server/token")).unwrap();
+    let answer = copied(&server, 5);
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(msg.contains("copying the server's token"), "{msg}");
+    assert_eq!(server.files(), [""; 0]);
+    nothing_is_left(&server);
+}
+
+/// Saves, lists and deletes in the folder of snapshots; a snapshot is complete.
+const IN_PLACE: &str = r#"cd $snapshots || exit 1
+case "$2" in
+save) n=17; while [ -e "$4-$(uname -n)-$n" ]; do n=$((n + 1)); done; cp ../../new "$4-$(uname -n)-$n";;
+ls) echo '{"items": ['; for name in *; do
+    printf '%s{"spec": {"snapshotName": "%s", "location": "file:///s/%s"}}\n' "$comma" "$name" "$name"; comma=,; done; echo ']}';;
+delete) for name; do :; done; rm -f -- "$name";;
+esac"#;
+
+#[test]
+fn a_snapshot_is_listed_and_the_oldest_goes_through_k3s() {
+    let server = Server::etcd(IN_PLACE);
+    let snapshot = || {
+        stay(
+            &server,
+            json!({"state": "snapshot", "name": "validated", "keep": 1}),
+        )
+    };
+    let (first, second) = (snapshot(), snapshot());
+    assert_eq!(first["failed"], false, "{first}");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .unwrap()
+        .trim()
+        .to_lowercase();
+    let snapshots = server.data().join("server/db/snapshots");
+    assert_eq!(
+        first["path"],
+        json!(snapshots.join(format!("validated-{host}-17")))
+    );
+    assert_eq!(
+        (&first["bytes"], &first["listed"]),
+        (&json!(51_232), &json!(true))
+    );
+    assert_eq!(
+        second["removed"],
+        json!([format!("validated-{host}-17")]),
+        "{second}"
+    );
+    let left: Vec<_> = std::fs::read_dir(&snapshots)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, [format!("validated-{host}-18").as_str()]);
+    assert_eq!(server.files(), [""; 0]);
+}

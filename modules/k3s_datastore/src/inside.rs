@@ -122,7 +122,7 @@ fn copy(database: &Path, token: &Path, folder: &Path) -> Result<Copied> {
     // Where that is whole, the copy that an earlier run has left is of no more use.
     look(database)?;
     remove(&target)?;
-    let copied = sqlite_backup::backup(database, &target)?;
+    let copied = server_archive::sqlite::backup(database, &target)?;
     copy_token(token, &folder.join("token"))?;
     // Counted in the copy: it is what etcd will be held against.
     let objects = Kine::open_copy(&target)?.objects()?;

@@ -150,7 +150,7 @@ async fn a_killed_server_loses_nothing_it_had_confirmed_and_a_backup_meanwhile_i
         });
     let before = confirmed.nth(50).unwrap();
     let copy = folder.path().join("copy.db");
-    sqlite_backup::backup(&path, &copy).unwrap();
+    server_archive::sqlite::backup(&path, &copy).unwrap();
     let after = confirmed.nth(50).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,11 +1,9 @@
 //! A consistent copy of a `SQLite` database that somebody is writing to. `cp` of the live file misses what is
 //! still in the write-ahead log, or takes half of it; the library's own backup interface does neither.
 //!
-//! The copy stands under its name only when it is whole, checked and on disk: until then it is `DST.part`.
+//! The copy has its name only once it is complete, checked and on disk: until then it is `DST.part`.
 
-// This runs inside a container, where no `Host` of ours is: it is the far end of one.
-#![allow(clippy::disallowed_methods)]
-
+use crate::Verified;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -24,21 +22,13 @@ use sha2::{Digest, Sha256};
 const BUSY_LIMIT: Duration = Duration::from_secs(30);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What was copied.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Copied {
-    pub bytes: u64,
-    /// Of the copy, in hex.
-    pub sha256: String,
-}
-
 /// Copies the database `source` to the new file `target`, mode 0600, checked by `PRAGMA integrity_check`.
-pub fn backup(source: &Path, target: &Path) -> anyhow::Result<Copied> {
+pub fn backup(source: &Path, target: &Path) -> anyhow::Result<Verified> {
     backup_within(source, target, BUSY_LIMIT)
 }
 
 /// As [`backup`], waiting no longer than `limit` for a database that others hold.
-pub fn backup_within(source: &Path, target: &Path, limit: Duration) -> anyhow::Result<Copied> {
+pub fn backup_within(source: &Path, target: &Path, limit: Duration) -> anyhow::Result<Verified> {
     ensure!(
         target.symlink_metadata().is_err(),
         "copying {} to {}: the target exists already, and a backup is never overwritten",
@@ -125,12 +115,12 @@ fn check(copy: &Connection) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn measure(mut file: &File, part: &Path) -> anyhow::Result<Copied> {
+fn measure(mut file: &File, part: &Path) -> anyhow::Result<Verified> {
     file.sync_all()
         .with_context(|| format!("writing {} to disk", part.display()))?;
     let mut hasher = Sha256::new();
     let bytes = io::copy(&mut file, &mut hasher).with_context(|| format!("reading {}", part.display()))?;
-    Ok(Copied {
+    Ok(Verified {
         bytes,
         sha256: format!("{:x}", hasher.finalize()),
     })

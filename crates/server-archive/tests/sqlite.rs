@@ -11,11 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use server_archive::sqlite::{backup, backup_within};
 use sha2::{Digest, Sha256};
-use sqlite_backup::{backup, backup_within};
 use tempfile::TempDir;
 
-const WRITER: &str = "SQLITE_BACKUP_TEST_WRITER";
+const WRITER: &str = "SERVER_ARCHIVE_TEST_WRITER";
 
 fn open(path: &Path) -> Connection {
     let db = Connection::open(path).unwrap();
@@ -168,23 +168,14 @@ fn the_log_of_a_dead_writer_is_copied_and_stays() {
 }
 
 #[test]
-fn the_program_answers_one_line_and_leaves_one_private_file() {
+fn the_copy_is_one_private_file_of_the_size_and_sum_that_are_returned() {
     let (folder, source) = folder();
     let _db = make(&source, "wal");
     let target = folder.path().join("copy");
-    let run = assert_cmd::Command::cargo_bin("sqlite-backup")
-        .unwrap()
-        .arg(&source)
-        .arg(&target)
-        .assert()
-        .success();
-    let out = String::from_utf8(run.get_output().stdout.clone()).unwrap();
-    assert_eq!(out.lines().count(), 1);
-    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let copied = backup(&source, &target).unwrap();
     let copy = fs::read(&target).unwrap();
-    assert_eq!(answer["bytes"], copy.len());
-    assert_eq!(answer["sha256"], format!("{:x}", Sha256::digest(&copy)));
-    assert_eq!(answer["integrity"], "ok");
+    assert_eq!(copied.bytes, copy.len() as u64);
+    assert_eq!(copied.sha256, format!("{:x}", Sha256::digest(&copy)));
     assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(
         names(folder.path()),
@@ -193,10 +184,7 @@ fn the_program_answers_one_line_and_leaves_one_private_file() {
 }
 
 fn refused(source: &Path, target: &Path) -> String {
-    let mut command = assert_cmd::Command::cargo_bin("sqlite-backup").unwrap();
-    let run = command.arg(source).arg(target).assert().code(1);
-    assert!(run.get_output().stdout.is_empty());
-    String::from_utf8(run.get_output().stderr.clone()).unwrap()
+    format!("{:#}", backup(source, target).unwrap_err())
 }
 
 #[test]
@@ -215,12 +203,6 @@ fn what_cannot_be_copied_is_said_and_leaves_nothing() {
     assert_eq!(names(folder.path()), ["state.db"]);
     let missing = folder.path().join("no-such-folder/copy");
     assert!(refused(&source, &missing).contains("creating"));
-    let usage = assert_cmd::Command::cargo_bin("sqlite-backup")
-        .unwrap()
-        .arg("one")
-        .assert()
-        .code(1);
-    assert_eq!(usage.get_output().stderr, b"usage: sqlite-backup SRC DST\n");
 }
 
 #[test]
