@@ -6,7 +6,7 @@ pub(crate) const MODULES: [Program; 27] = [
     Program::of::<cluster_health::ClusterHealth>(),
     Program::of::<cluster_lock::ClusterLock>(),
     Program::of::<etcd_member::EtcdMember>(),
-    Program::of::<ha_report::HaReport>(),
+    Program::of::<cluster_health::HaReport>(),
     Program::of::<helm_adopt::HelmAdopt>(),
     Program::of::<k3s_archive::K3sArchive>(),
     Program::of::<k3s_backup::K3sBackup>(),

@@ -15,6 +15,7 @@ pub use release::{Release, Releases};
 pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
+use crate::servers::Apis;
 use cluster::{Lease, Node, Object};
 use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
@@ -49,6 +50,8 @@ pub struct Seen {
     pub etcd: Option<Etcd>,
     /// The certificates of this node.
     pub certificates: All,
+    /// The servers' APIs at their own addresses, if the servers are compared.
+    pub servers: Option<Apis>,
     /// What could not be read, and why.
     pub unread: BTreeMap<String, String>,
 }
@@ -69,6 +72,7 @@ impl Seen {
             releases: Releases::new(),
             etcd: None,
             certificates: All::default(),
+            servers: None,
             unread: BTreeMap::new(),
         }
     }
