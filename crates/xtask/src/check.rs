@@ -75,36 +75,29 @@ fn names(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// Ansible warns of a deprecated module by meta/runtime.yml, and its pages by the sidecar. It looks for the action plugin first.
+/// Ansible warns of a deprecated module by meta/runtime.yml, and its pages by the sidecar.
 fn deprecations(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
     let runtime: Value =
         serde_yaml_ng::from_str(&repo.read("meta/runtime.yml")?).context("reading meta/runtime.yml")?;
-    let deprecated: Vec<&str> = sidecars
-        .iter()
-        .filter(|(_, sidecar)| sidecar.is_deprecated())
-        .map(|(module, _)| module.as_str())
+    let routed = runtime
+        .get("plugin_routing")
+        .and_then(|routing| routing.get("modules"));
+    let routed = routed.and_then(Value::as_mapping).into_iter().flatten();
+    let mut named: Vec<&str> = routed
+        .filter(|(_, entry)| entry.get("deprecation").is_some())
+        .filter_map(|(name, _)| name.as_str())
         .collect();
-    let mut faults = Vec::new();
-    for kind in ["modules", "action"] {
-        let routed = runtime
-            .get("plugin_routing")
-            .and_then(|routing| routing.get(kind));
-        let named: Vec<&str> = routed
-            .and_then(Value::as_mapping)
-            .map(|routed| {
-                let warns = routed
-                    .iter()
-                    .filter(|(_, entry)| entry.get("deprecation").is_some());
-                warns.filter_map(|(name, _)| name.as_str()).collect()
-            })
-            .unwrap_or_default();
-        if named != deprecated {
-            faults.push(format!(
-                "meta/runtime.yml: plugin_routing.{kind} deprecates {named:?}, the sidecars {deprecated:?}"
-            ));
-        }
-    }
-    Ok(faults)
+    named.sort_unstable();
+    let deprecated = sidecars.iter().filter(|(_, sidecar)| sidecar.is_deprecated());
+    let deprecated: Vec<&str> = deprecated.map(|(module, _)| module.as_str()).collect();
+    let fault = format!(
+        "meta/runtime.yml: plugin_routing.modules deprecates {named:?}, the sidecars deprecate {deprecated:?}"
+    );
+    Ok(if named == deprecated {
+        Vec::new()
+    } else {
+        vec![fault]
+    })
 }
 
 fn action_plugins(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
