@@ -1,14 +1,14 @@
 //! What was seen: only the fields that are used, and of the pods only those that are worth a look.
 
 mod api;
-mod job;
+mod chart;
 mod pod;
 mod release;
 mod workload;
 
 pub use api::{Api, Check, Etcd, Service};
 pub(crate) use api::{Groups, checks};
-pub use job::{Chart, Job};
+pub use chart::Chart;
 pub use pod::Pods;
 pub(crate) use release::{RELEASES, releases};
 pub use release::{Release, Releases};
@@ -16,7 +16,7 @@ pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
 use crate::servers::Apis;
-use cluster::{Lease, Node, Object};
+use cluster::{Job, Lease, Node, Object};
 use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
