@@ -85,7 +85,7 @@ def test_reports_all_problems_at_once(two_hosts: Lab, tmp_path: Path) -> None:
         lab.wait_until("the first server being ready", lambda: lab.api_is_ready(101))
         run = validate(lab, "-e", "k3s_ha_take_snapshot=true")
         says(
-            run, "NOT HEALTHY", "k3s-controller-2: its API is not ready: failing: etcd", "k3s-controller-3: its API is not ready",
+            run, "NOT HEALTHY", "Api k3s-controller-2: NotReady: its API is not ready: failing: etcd", "Api k3s-controller-3: NotReady: its API is not ready",
             "etcd does not answer here", "is not healthy", "snapshot on k3s-controller-1", failed=True,
         )
     finally:
@@ -110,7 +110,7 @@ def test_reports_an_unreachable_proxmox_host(two_hosts: Lab) -> None:
     two_hosts("fault", "ssh-down", "pve2", "--how", "refuse")
     try:
         run = validate(two_hosts)
-        says(run, "NOT HEALTHY", "error: k3s-controller-2: ", "3 members, 3 vote, 3 of them healthy", failed=True)
+        says(run, "NOT HEALTHY", "error: Etcd k3s-controller-2: Unanswered: ", "3 members, 3 vote, 3 of them healthy", failed=True)
     finally:
         two_hosts("fault", "ssh-up", "pve2")
 

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 pub struct Call {
     pub check_mode: bool,
     pub diff: bool,
-    pub verbosity: u64,
     pub arguments: Map<String, Value>,
 }
 
@@ -24,7 +23,6 @@ impl Call {
             match key.as_str() {
                 "_ansible_check_mode" => call.check_mode = value == Value::Bool(true),
                 "_ansible_diff" => call.diff = value == Value::Bool(true),
-                "_ansible_verbosity" => call.verbosity = value.as_u64().unwrap_or(0),
                 key if key.starts_with("_ansible_") => {}
                 // An option that is null was left out, or is a variable that is none.
                 _ if value.is_null() => {}

@@ -57,6 +57,19 @@ pub enum Reason {
     // etcd
     NotVoter,
     Unhealthy,
+    NoQuorum,
+    NoLeader,
+    Alarm,
+    Disagreement,
+    WithoutNode,
+    WithoutMember,
+    NotInInventory,
+    NotEmbeddedEtcd,
+    NumberOfVoters,
+    ConditionBehind,
+    Lagging,
+    NearlyFull,
+    SnapshotFailed,
     // Nodes
     NotReady,
     StaleHeartbeat,
@@ -71,6 +84,7 @@ pub enum Reason {
     TooOld,
     // The cluster
     MixedVersions,
+    DifferentSettings,
     // Pods
     CrashLoopBackOff,
     OOMKilled,

@@ -5,9 +5,6 @@ use crate::object::{Meta, Time};
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
 
-/// What k3s writes; a Lease that does not say has it too.
-const USUAL_DURATION: u32 = 40;
-
 #[derive(Deserialize)]
 struct LeaseObject {
     #[serde(default)]
@@ -35,7 +32,7 @@ pub struct Lease {
 
 impl From<LeaseObject> for Lease {
     fn from(object: LeaseObject) -> Self {
-        let seconds = object.spec.lease_duration_seconds.unwrap_or(USUAL_DURATION);
+        let seconds = object.spec.lease_duration_seconds.unwrap_or(Lease::SECONDS);
         Self {
             node: object.metadata.name,
             renewed: object.spec.renew_time,
@@ -45,6 +42,9 @@ impl From<LeaseObject> for Lease {
 }
 
 impl Lease {
+    /// The seconds that a kubelet of k3s asks for; also the default.
+    pub const SECONDS: u32 = 40;
+
     /// How long the kubelet has not been heard of; none: it never was.
     pub fn silence(&self, now: SystemTime) -> Option<Duration> {
         self.renewed.map(|renewed| renewed.until(now))

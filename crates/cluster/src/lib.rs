@@ -6,12 +6,14 @@ mod amounts;
 mod answers;
 mod client;
 mod cordon;
+mod job;
 mod lease;
 mod node;
 mod object;
 pub mod owners;
 mod placement;
 mod pod;
+mod reported;
 #[cfg(test)]
 mod samples;
 mod selector;
@@ -22,6 +24,7 @@ pub use amounts::{Amounts, told};
 pub use answers::{Answer, Answers, Questions};
 pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
 pub use cordon::{CordonRecord, Owner, Purpose};
+pub use job::Job;
 pub use lease::Lease;
 pub use node::{Address, Node, split};
 pub use object::{
@@ -29,6 +32,7 @@ pub use object::{
 };
 pub use placement::{Claim, PersistentVolume, Taint};
 pub use pod::{Pod, PodId};
+pub use reported::{Reported, api_version};
 pub use selector::{LabelSelector, Operator, Requirement, Selector};
 pub use status::{ContainerState, ContainerStatus, PodStatus, Running, Terminated, Waiting};
 pub use volume::{Pinned, pinned};

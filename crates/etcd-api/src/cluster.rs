@@ -24,18 +24,9 @@ impl Client {
 
     /// Adds a member that listens but does not vote yet.
     pub async fn add_learner(&self, peer_url: &str) -> Result<Member, Error> {
-        self.member_add(peer_url, true).await
-    }
-
-    /// Adds a member that votes from its first day on.
-    pub async fn add_voter(&self, peer_url: &str) -> Result<Member, Error> {
-        self.member_add(peer_url, false).await
-    }
-
-    async fn member_add(&self, peer_url: &str, is_learner: bool) -> Result<Member, Error> {
         let request = MemberAddRequest {
             peer_urls: vec![peer_url.to_owned()],
-            is_learner,
+            is_learner: true,
         };
         let answer: MemberAddResponse = self.call("/etcdserverpb.Cluster/MemberAdd", request).await?;
         answer

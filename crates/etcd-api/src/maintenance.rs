@@ -61,16 +61,10 @@ impl Client {
         self.alarm(AlarmAction::Get, 0, AlarmType::None).await
     }
 
+    /// What etcd does itself at the limit of its database.
+    #[cfg(feature = "test-cluster")]
     pub async fn raise_alarm(&self, member_id: u64, kind: AlarmType) -> Result<Vec<Alarm>, Error> {
         self.alarm(AlarmAction::Activate, member_id, kind).await
-    }
-
-    pub async fn disarm(&self, alarm: Alarm) -> Result<(), Error> {
-        let kind = alarm
-            .kind
-            .ok_or_else(|| Error::Malformed("an alarm of unknown kind".to_owned()))?;
-        self.alarm(AlarmAction::Deactivate, alarm.member_id, kind).await?;
-        Ok(())
     }
 
     async fn alarm(&self, action: AlarmAction, member_id: u64, kind: AlarmType) -> Result<Vec<Alarm>, Error> {

@@ -251,12 +251,6 @@ async fn a_member_that_never_came_is_removed_by_its_id() {
         .await
         .unwrap();
     assert!(left.len() == 1 && left[0].name == "m0", "{left:?}");
-    // Another address: within the same second the old one would get the removed id again.
-    let (_, peer_url) = cluster.prepare_another();
-    let voter = persistently(async |etcd| etcd.add_voter(&peer_url).await, &cluster)
-        .await
-        .unwrap();
-    assert!(!voter.is_learner && voter.peer_urls == [peer_url.as_str()]);
 }
 
 #[tokio::test]
@@ -288,7 +282,7 @@ async fn a_member_tells_its_state() {
 }
 
 #[tokio::test]
-async fn alarms_are_seen_and_disarmed() {
+async fn lists_alarms() {
     let cluster = Cluster::start(1).await;
     let etcd = cluster.client(0);
     assert_eq!(etcd.alarms().await.unwrap(), []);
@@ -301,9 +295,6 @@ async fn alarms_are_seen_and_disarmed() {
     assert_eq!(etcd.alarms().await.unwrap(), [alarm]);
     let full = etcd.put("/a", "1").await.unwrap_err();
     assert_eq!(etcd_said(full), "etcdserver: mvcc: database space exceeded");
-    etcd.disarm(alarm).await.unwrap();
-    assert_eq!(etcd.alarms().await.unwrap(), []);
-    etcd.put("/a", "1").await.unwrap();
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ pub(crate) const MODULES: [Program; 27] = [
     Program::of::<cluster_health::ClusterHealth>(),
     Program::of::<cluster_lock::ClusterLock>(),
     Program::of::<etcd_member::EtcdMember>(),
-    Program::of::<ha_report::HaReport>(),
+    Program::of::<cluster_health::HaReport>(),
     Program::of::<helm_adopt::HelmAdopt>(),
     Program::of::<k3s_archive::K3sArchive>(),
     Program::of::<k3s_backup::K3sBackup>(),
@@ -37,16 +37,23 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    /// A folder has one sidecar for its module, and one for each deprecated name of it.
     #[test]
-    fn every_folder_of_modules_is_in_the_table() {
+    fn every_sidecar_is_in_the_table() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../modules");
-        let mut folders: Vec<String> = std::fs::read_dir(folder)
+        let folders = std::fs::read_dir(folder)
             .unwrap()
-            .map(|entry| entry.unwrap())
-            .filter(|entry| entry.path().join("Cargo.toml").is_file())
-            .map(|entry| entry.file_name().into_string().unwrap())
+            .map(|entry| entry.unwrap().path());
+        let files = folders
+            .filter(|folder| folder.join("Cargo.toml").is_file())
+            .flat_map(|folder| std::fs::read_dir(folder).unwrap());
+        let sidecars = files
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end == "yml"));
+        let mut names: Vec<String> = sidecars
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
-        folders.sort();
-        assert_eq!(MODULES.map(|module| module.name), *folders);
+        names.sort();
+        assert_eq!(MODULES.map(|module| module.name), *names);
     }
 }

@@ -6,10 +6,18 @@ use crate::setup::DEFAULT_BINARY;
 use anyhow::{Context, Result, bail};
 use host::Host;
 use std::collections::BTreeMap;
+use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-#[derive(Debug, Default)]
+/// The names of the answers only: an answer may hold a token.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.frames.keys()).finish()
+    }
+}
+
+#[derive(Default)]
 pub struct Facts {
     frames: BTreeMap<String, Vec<u8>>,
 }

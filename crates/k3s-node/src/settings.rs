@@ -6,7 +6,6 @@
 use crate::config::{Config, Given};
 use crate::env_file::Variables;
 use crate::shared::Said;
-use std::net::IpAddr;
 
 pub const DEFAULT_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub const DEFAULT_DATA: &str = "/var/lib/rancher/k3s";
@@ -172,17 +171,6 @@ impl Settings<'_> {
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    /// The addresses that the node is to have, of both families (`node-ip`); empty: k3s chooses.
-    pub fn node_ips(&self) -> Vec<IpAddr> {
-        let said = Said {
-            args: self.args,
-            config: self.config,
-        };
-        let every = said.every("node-ip");
-        let parts = every.iter().flat_map(|value| value.split(','));
-        parts.filter_map(|part| part.trim().parse().ok()).collect()
-    }
-
     /// A server that runs no kubelet has no Node object.
     pub fn has_agent(&self) -> bool {
         !self.is_on("disable-agent")
@@ -345,9 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn folders_parts_and_addresses_follow_what_is_set() {
-        let file =
-            "data-dir: /srv/k3s\ndisable: [traefik, servicelb]\nnode-ip: [fd00::1, 10.0.0.1]\netcd-s3: on\n";
+    fn folders_and_disabled_parts_follow_what_is_set() {
+        let file = "data-dir: /srv/k3s\ndisable: [traefik, servicelb]\netcd-s3: on\n";
         settings_of(
             "--disable metrics-server,coredns --disable-apiserver",
             file,
@@ -357,8 +344,6 @@ mod tests {
                     it.disabled(),
                     ["traefik", "servicelb", "metrics-server", "coredns"]
                 );
-                let addresses: Vec<String> = it.node_ips().iter().map(ToString::to_string).collect();
-                assert_eq!(addresses, ["fd00::1", "10.0.0.1"]);
                 assert_eq!(it.split_roles(), ["disable-apiserver"]);
                 assert!(it.has_s3());
                 assert_eq!(it.kubeconfig(), DEFAULT_KUBECONFIG);

@@ -8,10 +8,11 @@ use crate::unit::{self, ExecStart, Runs, Unit};
 use crate::words;
 use anyhow::Result;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Index;
 
-/// One unit with its files.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// One unit with its files. Any of them may hold the token, so none is shown.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct UnitFiles {
     pub name: String,
     pub text: Option<String>,
@@ -187,9 +188,25 @@ impl Index<&Role> for Units {
     }
 }
 
-impl std::fmt::Debug for Told {
+impl fmt::Debug for UnitFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = |files: &[(String, String)]| -> Vec<String> {
+            files.iter().map(|(path, _)| path.clone()).collect()
+        };
+        f.debug_struct("UnitFiles")
+            .field("name", &self.name)
+            .field("has_unit", &self.text.is_some())
+            .field("has_env", &self.env.is_some())
+            .field("drop_ins", &paths(&self.drop_ins))
+            .field("variables", &paths(&self.variables))
+            .field("show", &self.show)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Told {
     /// Both may hold a token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", k3s_types::mask::arguments(&self.args))
     }
 }
@@ -296,5 +313,33 @@ mod tests {
             "[Service]\nEnvironmentFile=/etc/systemd/system/k3s-node.service.env\n",
         );
         assert_eq!(with(&[file, own, drop_in])["K3S_DATA_DIR"], "/three");
+    }
+
+    #[test]
+    fn shows_no_file_of_a_unit() {
+        let units = read(&[
+            (
+                "unit:k3s-node.service",
+                &format!("{NODE}EnvironmentFile=/etc/k3s/vars\n"),
+            ),
+            (
+                "dropin:k3s-node.service:/x.conf",
+                "[Service]\nEnvironment=K3S_TOKEN=s3cr3t\n",
+            ),
+            ("variables:/etc/k3s/vars", "K3S_TOKEN=s3cr3t\n"),
+            (
+                "variables:/etc/systemd/system/k3s-node.service.env",
+                "K3S_TOKEN=s3cr3t\n",
+            ),
+        ]);
+        let shown = format!("{units:?}");
+        assert!(
+            shown.contains("/etc/k3s/vars") && shown.contains("/x.conf"),
+            "{shown}"
+        );
+        assert!(
+            !shown.contains("s3cr3t") && !shown.contains("ExecStart"),
+            "{shown}"
+        );
     }
 }

@@ -19,6 +19,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     faults.extend(names(repo, &sidecars)?);
     faults.extend(action_plugins(repo, &sidecars)?);
     faults.extend(action_group(repo, &sidecars)?);
+    faults.extend(deprecations(repo, &sidecars)?);
     faults.extend(version(repo)?);
     faults.extend(stubs(repo, &sidecars)?);
     faults.extend(uses(repo, &sidecars)?);
@@ -37,10 +38,10 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
 
 type Sidecars = BTreeMap<String, Sidecar>;
 
-/// Folder name = crate name = sidecar name = module name.
+/// Folder name = crate name = sidecar name = module name. A further sidecar in the folder is that of a deprecated name.
 fn names(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
     let mut faults = Vec::new();
-    for (module, sidecar) in sidecars {
+    for module in repo.module_crates()? {
         let manifest = repo.read(&format!("modules/{module}/Cargo.toml"))?;
         if !manifest
             .lines()
@@ -50,19 +51,53 @@ fn names(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
                 "modules/{module}/Cargo.toml: the crate's name is not {module}"
             ));
         }
+        if !sidecars.contains_key(&module) {
+            faults.push(format!("modules/{module}/{module}.yml: there is no such sidecar"));
+        }
+    }
+    for (module, sidecar) in sidecars {
+        let path = &sidecar.path;
         let author = sidecar.documentation.get("author").and_then(Value::as_str);
         if !author.is_some_and(|author| author.contains("(@")) {
             faults.push(format!(
-                "modules/{module}/{module}.yml: author needs a handle, as in `Name (@handle)`: validate-modules asks for it"
+                "{path}: author needs a handle, as in `Name (@handle)`: validate-modules asks for it"
             ));
         }
         if sidecar.documentation.get("module").and_then(Value::as_str) != Some(module) {
+            faults.push(format!("{path}: the module's name in it is not {module}"));
+        }
+        if *path != format!("modules/{module}/{module}.yml") && !sidecar.is_deprecated() {
             faults.push(format!(
-                "modules/{module}/{module}.yml: the module's name in it is not {module}"
+                "{path}: a second sidecar is for a deprecated name, and has no `deprecated`"
             ));
         }
     }
     Ok(faults)
+}
+
+/// Ansible warns of a deprecated module by meta/runtime.yml, and its pages by the sidecar.
+fn deprecations(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
+    let runtime: Value =
+        serde_yaml_ng::from_str(&repo.read("meta/runtime.yml")?).context("reading meta/runtime.yml")?;
+    let routed = runtime
+        .get("plugin_routing")
+        .and_then(|routing| routing.get("modules"));
+    let routed = routed.and_then(Value::as_mapping).into_iter().flatten();
+    let mut named: Vec<&str> = routed
+        .filter(|(_, entry)| entry.get("deprecation").is_some())
+        .filter_map(|(name, _)| name.as_str())
+        .collect();
+    named.sort_unstable();
+    let deprecated = sidecars.iter().filter(|(_, sidecar)| sidecar.is_deprecated());
+    let deprecated: Vec<&str> = deprecated.map(|(module, _)| module.as_str()).collect();
+    let fault = format!(
+        "meta/runtime.yml: plugin_routing.modules deprecates {named:?}, the sidecars deprecate {deprecated:?}"
+    );
+    Ok(if named == deprecated {
+        Vec::new()
+    } else {
+        vec![fault]
+    })
 }
 
 fn action_plugins(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
@@ -154,8 +189,8 @@ fn uses(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
         known.insert(module.clone(), sidecar.option_names()?);
     }
     let mut faults = Vec::new();
-    for (module, sidecar) in sidecars {
-        let place = format!("modules/{module}/{module}.yml, EXAMPLES");
+    for sidecar in sidecars.values() {
+        let place = format!("{}, EXAMPLES", sidecar.path);
         faults.extend(usage::faults(&place, &sidecar.examples, &known));
     }
     for path in repo.yaml_files(&YAML_FOLDERS) {

@@ -23,9 +23,13 @@ pub(crate) fn expected(repo: &Repo) -> Result<String> {
 fn modules(repo: &Repo) -> Result<String> {
     let mut table = "| module | what it does |\n|---|---|\n".to_owned();
     for (name, sidecar) in sidecar::all(repo)? {
+        if sidecar.is_deprecated() {
+            continue;
+        }
         writeln!(
             table,
-            "| [{name}](modules/{name}/{name}.yml) | {} |",
+            "| [{name}]({}) | {} |",
+            sidecar.path,
             sidecar.short_description()
         )?;
     }

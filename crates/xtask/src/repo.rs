@@ -1,6 +1,7 @@
 //! Where things lie.
 
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +29,13 @@ impl Repo {
         fs::read_to_string(self.path(relative)).with_context(|| format!("reading {relative}"))
     }
 
-    /// The names of the modules: the folders of `modules/`.
+    /// The names of the modules, deprecated ones included.
     pub(crate) fn modules(&self) -> Result<Vec<String>> {
+        Ok(self.sidecars()?.into_keys().collect())
+    }
+
+    /// The folders of the modules, as names of crates.
+    pub(crate) fn module_crates(&self) -> Result<Vec<String>> {
         let mut names: Vec<String> = fs::read_dir(self.path("modules"))
             .context("listing modules/")?
             .filter_map(Result::ok)
@@ -38,6 +44,22 @@ impl Repo {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// The path of each module's sidecar. A folder has further ones for the deprecated names of its module.
+    pub(crate) fn sidecars(&self) -> Result<BTreeMap<String, String>> {
+        let mut found = BTreeMap::new();
+        for folder in self.module_crates()? {
+            let folder = format!("modules/{folder}");
+            let entries = fs::read_dir(self.path(&folder)).with_context(|| format!("listing {folder}/"))?;
+            for path in entries.filter_map(Result::ok).map(|entry| entry.path()) {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                if path.extension().is_some_and(|end| end == "yml") {
+                    found.insert(name.to_string(), format!("{folder}/{name}.yml"));
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The folders of all crates, as paths relative to the root.

@@ -1,4 +1,4 @@
-//! A module's documentation: `modules/<name>/<name>.yml`.
+//! A module's documentation: `modules/<name>/<name>.yml`, and beside it that of a deprecated name.
 
 use crate::repo::Repo;
 use anyhow::{Context, Result};
@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
 pub(crate) struct Sidecar {
+    /// Relative to the root.
+    #[serde(skip)]
+    pub path: String,
     #[serde(rename = "DOCUMENTATION")]
     pub documentation: Mapping,
     #[serde(rename = "EXAMPLES")]
@@ -32,8 +35,22 @@ pub(crate) struct DocumentedOption {
 
 impl Sidecar {
     pub(crate) fn of(repo: &Repo, module: &str) -> Result<Self> {
-        let path = format!("modules/{module}/{module}.yml");
-        serde_yaml_ng::from_str(&repo.read(&path)?).with_context(|| format!("reading {path}"))
+        let sidecars = repo.sidecars()?;
+        let path = sidecars.get(module);
+        let path = path.with_context(|| format!("modules/*/{module}.yml: there is no such sidecar"))?;
+        Self::read(repo, path)
+    }
+
+    fn read(repo: &Repo, path: &str) -> Result<Self> {
+        let mut sidecar: Self =
+            serde_yaml_ng::from_str(&repo.read(path)?).with_context(|| format!("reading {path}"))?;
+        path.clone_into(&mut sidecar.path);
+        Ok(sidecar)
+    }
+
+    /// Whether the module is an old name, kept for tasks that still use it.
+    pub(crate) fn is_deprecated(&self) -> bool {
+        self.documentation.contains_key("deprecated")
     }
 
     pub(crate) fn short_description(&self) -> &str {
@@ -83,8 +100,8 @@ pub(crate) fn typed_options(options: &Mapping) -> Result<Vec<(String, Documented
 
 /// All sidecars, by module.
 pub(crate) fn all(repo: &Repo) -> Result<BTreeMap<String, Sidecar>> {
-    let modules = repo.modules()?.into_iter();
-    modules
-        .map(|name| Sidecar::of(repo, &name).map(|sidecar| (name, sidecar)))
+    let sidecars = repo.sidecars()?.into_iter();
+    sidecars
+        .map(|(name, path)| Sidecar::read(repo, &path).map(|sidecar| (name, sidecar)))
         .collect()
 }

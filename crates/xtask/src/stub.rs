@@ -22,11 +22,12 @@ pub(crate) struct OptionSpec {
 }
 
 pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<String> {
+    let path = &sidecar.path;
     let mut text = format!(
         "#!/usr/bin/python\n\
          # Copyright: the homelab.k3s authors\n\
          # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)\n\
-         # Made by `cargo xtask install` from modules/{module}/{module}.yml; what is changed here is lost.\n\
+         # Made by `cargo xtask install` from {path}; what is changed here is lost.\n\
          \n\
          from __future__ import annotations\n"
     );

@@ -6,14 +6,16 @@ mod containers;
 mod jobs;
 mod nodes;
 mod pods;
+mod servers;
 mod versions;
 mod workloads;
 
 use crate::group::group;
-use crate::params::{FailOn, Params};
+use crate::params::{FailOn, Params, Scope};
 use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Owner, Severity, Stage, Suspect, Trouble, Verdict, suspects};
 use cluster::{Labels, Pod, Time};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 /// All verdicts of one look.
@@ -72,14 +74,12 @@ impl Health {
 }
 
 pub fn judge(params: &Params, seen: &Seen) -> Health {
-    let mut findings = api::judge(params, seen);
-    findings.extend(certificates::judge(params, seen));
-    findings.extend(nodes::judge(seen));
-    findings.extend(versions::judge(params, seen));
-    let (pods, standing_in) = pods::judge(params, seen);
-    findings.extend(pods);
-    findings.extend(workloads::judge(params, seen, &standing_in));
-    findings.extend(jobs::judge(params, seen));
+    let mut findings = servers::judge(params, seen);
+    if params.scope == Scope::Cluster {
+        let known: BTreeSet<_> = findings.iter().map(Finding::identity).collect();
+        let cluster = cluster(params, seen).into_iter();
+        findings.extend(cluster.filter(|finding| !known.contains(&finding.identity())));
+    }
     findings.retain(|finding| is_asked_for(params, seen, finding));
     let (ignored, findings): (Vec<Finding>, Vec<Finding>) = findings
         .into_iter()
@@ -93,6 +93,18 @@ pub fn judge(params: &Params, seen: &Seen) -> Health {
         verdicts: group(findings, &params.baseline),
         fail_on: params.fail_on,
     }
+}
+
+fn cluster(params: &Params, seen: &Seen) -> Vec<Finding> {
+    let mut findings = api::judge(params, seen);
+    findings.extend(certificates::judge(params, seen));
+    findings.extend(nodes::judge(seen));
+    findings.extend(versions::judge(params, seen));
+    let (pods, standing_in) = pods::judge(params, seen);
+    findings.extend(pods);
+    findings.extend(workloads::judge(params, seen, &standing_in));
+    findings.extend(jobs::judge(params, seen));
+    findings
 }
 
 /// Of a look at some nodes: what is about them or about a pod on one of them; and without an API nothing is known of them.

@@ -1,12 +1,13 @@
 //! `cluster_health`: check the health of a k3s cluster.
 //!
-//! It changes nothing. A server that is down, or a kind that cannot be listed, is an answer and no failure of the
+//! With the answers of the servers it also compares these with each other. It changes nothing. A server that is down, or a kind that cannot be listed, is an answer and no failure of the
 //! module; whether an unhealthy cluster fails the task is the caller's choice.
 
 mod baseline;
 mod counts;
 mod diagnose;
 mod group;
+mod ha_report;
 mod ignore;
 pub mod judge;
 mod observe;
@@ -16,10 +17,12 @@ mod prometheus;
 mod report;
 #[cfg(test)]
 mod samples;
+pub mod servers;
 pub mod state;
 mod summary;
 pub mod verdict;
 
+pub use ha_report::HaReport;
 pub use params::Params;
 pub use report::Returned;
 pub use state::State;

@@ -2,7 +2,8 @@
 
 mod lists;
 
-use crate::params::Params;
+use crate::params::{Params, Scope};
+use crate::servers::{self, Apis, Given};
 use crate::state::{Etcd, Groups, Seen, State, checks};
 use crate::{diagnose, judge};
 use anyhow::Result;
@@ -50,24 +51,43 @@ fn look(params: &Params, host: &dyn Host) -> Seen {
             None
         }
     };
-    if seen.api.version.is_none() {
-        return seen;
+    if seen.api.version.is_some() {
+        let lists = lists(params, groups);
+        read(&kubectl, lists, params.limits.restart_window, &mut seen);
     }
-    let mut lists = List::ALWAYS.to_vec();
-    if let Some(groups) = groups {
-        lists.extend(
-            List::WHERE_SERVED
-                .iter()
-                .filter(|list| groups.serve(list.group())),
-        );
+    if let Some(given) = &params.servers {
+        seen.servers = Some(ask_servers(given, &kubectl, &seen));
     }
-    read(&kubectl, lists, params.limits.restart_window, &mut seen);
     seen
+}
+
+fn lists(params: &Params, groups: Option<Groups>) -> Vec<List> {
+    if params.scope == Scope::Servers {
+        return vec![List::Nodes];
+    }
+    let served = |list: &&List| groups.as_ref().is_some_and(|groups| groups.serve(list.group()));
+    let mut lists = List::ALWAYS.to_vec();
+    lists.extend(List::WHERE_SERVED.iter().filter(served));
+    lists
+}
+
+/// Each server's API at the address of its Node. Without the Nodes, no address is known.
+fn ask_servers(given: &Given, kubectl: &Kubectl, seen: &Seen) -> Apis {
+    let unread = seen.unread.get("nodes").cloned();
+    let unread = unread.or_else(|| seen.api.version.is_none().then(|| seen.api.said.clone()));
+    let asked = unread.map_or_else(
+        || servers::ask(given, kubectl, &seen.nodes).map_err(|error| format!("{error:#}")),
+        Err,
+    );
+    asked.unwrap_or_else(|why| Apis::unknown(&seen.place, why))
 }
 
 /// What no wait changes: the node's certificates, and why an API does not answer in the end. They may be just that.
 fn look_at_the_node(params: &Params, host: &dyn Host, seen: &mut Seen) {
-    // The place itself may be out of reach.
+    if params.scope == Scope::Servers {
+        return;
+    }
+    // The container itself may be out of reach.
     let in_reach = |kind: Kind| matches!(kind, Kind::CommandFailed | Kind::CommandNotFound);
     if !seen.api.failure.is_none_or(in_reach) {
         return;

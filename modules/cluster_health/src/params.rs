@@ -2,11 +2,13 @@
 
 use crate::baseline::Baseline;
 use crate::ignore::{Ignore, Rule};
+use crate::servers::Given;
 use cluster::Kubectl;
 use host::Host;
 use k3s_certs::rotation::Places;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use std::time::Duration;
 
 const DAY: u32 = 24 * 60 * 60;
@@ -25,6 +27,9 @@ pub struct Params {
     pub interval: Duration,
     pub limits: Limits,
     pub expect: Expected,
+    pub scope: Scope,
+    /// What the servers have answered, to be compared.
+    pub servers: Option<Given>,
     /// The nodes that are judged, with the pods on them; none: the cluster.
     pub only_nodes: Vec<String>,
     pub request_timeout: Duration,
@@ -60,6 +65,16 @@ pub enum FailOn {
     Error,
     Warning,
     Never,
+}
+
+/// What is checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    #[default]
+    Cluster,
+    /// Only the servers, compared with each other.
+    Servers,
 }
 
 impl Params {
@@ -106,6 +121,12 @@ struct Options {
     expect_version: Option<K3sVersion>,
     #[serde(default)]
     same_version: bool,
+    #[serde(default)]
+    scope: Scope,
+    #[serde(default)]
+    servers: Vec<Value>,
+    #[serde(default)]
+    snapshot: Map<String, Value>,
     #[serde(default)]
     only_nodes: Vec<String>,
     #[serde(default)]
@@ -176,6 +197,10 @@ impl TryFrom<Options> for Params {
                 same_version: options.same_version,
                 unanswered: options.unanswered,
             },
+            scope: options.scope,
+            servers: (!options.servers.is_empty())
+                .then(|| Given::read(options.servers, options.snapshot))
+                .transpose()?,
             only_nodes: options.only_nodes,
             request_timeout: seconds(options.request_timeout),
             data_dir: options.data_dir,
@@ -199,6 +224,7 @@ fn check(options: &Options) -> Result<(), String> {
             options.data_dir
         ));
     }
+    check_servers(options)?;
     let limits = [
         ("interval", options.interval),
         ("request_timeout", options.request_timeout),
@@ -209,10 +235,30 @@ fn check(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+fn check_servers(options: &Options) -> Result<(), String> {
+    let are_given = !options.servers.is_empty();
+    let refusal = match options.scope {
+        Scope::Servers if !are_given => {
+            "scope: servers are to be checked, and `servers` is empty: give it their answers"
+        }
+        _ if !are_given && !options.snapshot.is_empty() => {
+            "snapshot: it is checked with the servers, and `servers` is empty"
+        }
+        _ if are_given && options.wait > 0 => {
+            "wait: the answers in `servers` do not change by waiting: leave out one of the two"
+        }
+        _ if are_given && !options.only_nodes.is_empty() => {
+            "only_nodes: `servers` are compared with each other, all of them: leave out one of the two"
+        }
+        _ => return Ok(()),
+    };
+    Err(refusal.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn read(options: Value) -> Result<Params, String> {
         serde_json::from_value(options).map_err(|error| error.to_string())
@@ -240,6 +286,24 @@ mod tests {
             (
                 json!({"ignore": [{"namespaces": "demo"}]}),
                 "unknown field `namespaces`",
+            ),
+            (json!({"scope": "servers"}), "scope: "),
+            (json!({"snapshot": {"from": "c1"}}), "snapshot: "),
+            (
+                json!({"servers": [{"host": "c1", "node_name": "n1"}], "wait": 5}),
+                "wait: ",
+            ),
+            (
+                json!({"servers": [{"host": "c1", "node_name": "n1"}], "only_nodes": ["n1"]}),
+                "only_nodes: ",
+            ),
+            (
+                json!({"servers": [{"host": "c1"}]}),
+                "servers: number 1 (c1): missing field `node_name`",
+            ),
+            (
+                json!({"servers": [{"host": "c1", "node_name": "n1"}], "snapshot": {"bytes": "x"}}),
+                "snapshot: ",
             ),
             (json!({"baseline": 5}), "baseline: "),
             (json!({"baseline": {"changed": false}}), "baseline: "),

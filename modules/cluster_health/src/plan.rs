@@ -1,7 +1,7 @@
 //! Whether the answer is a failure. There is nothing to do but to say so. Pure.
 
 use crate::judge::judge;
-use crate::params::{FailOn, Params};
+use crate::params::{FailOn, Params, Scope};
 use crate::state::State;
 use crate::verdict::folded;
 use ansible_module::Plan;
@@ -32,13 +32,19 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         0 => String::new(),
         more => format!("; and {more} more"),
     };
-    let next = if state.seen.api.version.is_some() {
+    let checked = match params.scope {
+        Scope::Cluster => "the cluster's health",
+        Scope::Servers => "the servers",
+    };
+    let next = if params.scope == Scope::Servers {
+        "repair what is named, then check the servers again"
+    } else if state.seen.api.version.is_some() {
         "run `kubectl describe` on what is named, and repair it; add what you accept to `ignore` (the playbooks: k3s_health_ignore)"
     } else {
         "see there what `systemctl status` and `journalctl -u` say of k3s; nothing else is known of the cluster"
     };
     bail!(
-        "{}: checking the cluster's health found {what}{waited}: {named}{more}. Next: {next}",
+        "{}: checking {checked} found {what}{waited}: {named}{more}. Next: {next}",
         state.seen.place
     )
 }

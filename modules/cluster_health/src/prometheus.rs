@@ -2,6 +2,7 @@
 
 use crate::counts::Counts;
 use crate::judge::Health;
+use crate::params::{Params, Scope};
 use crate::state::Seen;
 use crate::verdict::{Severity, Verdict};
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ impl Page {
     }
 }
 
-pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
+pub(crate) fn text(params: &Params, seen: &Seen, health: &Health, counts: &Counts) -> String {
     let mut page = Page::default();
     let at = seen
         .now
@@ -68,7 +69,10 @@ pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
     page.metric("verdicts", "Troubles by severity.", by_severity);
     // Nothing seen is not the same as none there.
     if seen.api.version.is_some() {
-        numbers(&mut page, counts);
+        nodes(&mut page, counts);
+    }
+    if seen.api.version.is_some() && params.scope == Scope::Cluster {
+        workloads(&mut page, counts);
     }
     let told = health
         .verdicts
@@ -83,9 +87,12 @@ pub(crate) fn text(seen: &Seen, health: &Health, counts: &Counts) -> String {
     page.0
 }
 
-fn numbers(page: &mut Page, counts: &Counts) {
+fn nodes(page: &mut Page, counts: &Counts) {
     page.number("nodes", "Nodes of the cluster.", counts.nodes);
     page.number("nodes_ready", "Nodes that are Ready.", counts.nodes_ready);
+}
+
+fn workloads(page: &mut Page, counts: &Counts) {
     let phases = counts.pods_in_phase.iter();
     page.metric(
         "pods",
@@ -130,12 +137,12 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{bare, cluster, node, not_ready, pod, with};
+    use crate::samples::{bare, cluster, node, not_ready, params, pod, with};
     use serde_json::json;
 
     fn of(seen: &Seen) -> String {
         let health = seen.judged(json!({}));
-        text(seen, &health, &Counts::of(seen, &health))
+        text(&params(json!({})), seen, &health, &Counts::of(seen, &health))
     }
 
     #[test]

@@ -58,8 +58,8 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
             .collect(),
         suspects: health.suspects.clone(),
         ignored: health.ignored,
-        summary: summary::lines(seen, &health, &counts),
-        prometheus: prometheus::text(seen, &health, &counts),
+        summary: summary::lines(params, seen, &health, &counts),
+        prometheus: prometheus::text(params, seen, &health, &counts),
         counts,
         api: ApiSaid {
             version: api.version.clone(),

@@ -1,21 +1,22 @@
 //! What was seen: only the fields that are used, and of the pods only those that are worth a look.
 
 mod api;
-mod job;
+mod chart;
 mod pod;
 mod release;
 mod workload;
 
 pub use api::{Api, Check, Etcd, Service};
 pub(crate) use api::{Groups, checks};
-pub use job::{Chart, Job};
+pub use chart::Chart;
 pub use pod::Pods;
 pub(crate) use release::{RELEASES, releases};
 pub use release::{Release, Releases};
 pub(crate) use workload::WorkloadObject;
 pub use workload::{Workload, WorkloadKind};
 
-use cluster::{Lease, Node, Object};
+use crate::servers::Apis;
+use cluster::{Job, Lease, Node, Object};
 use k3s_certs::{All, Certificate};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -49,6 +50,8 @@ pub struct Seen {
     pub etcd: Option<Etcd>,
     /// The certificates of this node.
     pub certificates: All,
+    /// The servers' APIs at their own addresses, if the servers are compared.
+    pub servers: Option<Apis>,
     /// What could not be read, and why.
     pub unread: BTreeMap<String, String>,
 }
@@ -69,6 +72,7 @@ impl Seen {
             releases: Releases::new(),
             etcd: None,
             certificates: All::default(),
+            servers: None,
             unread: BTreeMap::new(),
         }
     }

@@ -2,6 +2,8 @@
 
 use crate::counts::Counts;
 use crate::judge::{Health, span};
+use crate::params::{Params, Scope};
+use crate::servers;
 use crate::state::Seen;
 use crate::verdict::{Folded, Severity, Verdict, folded};
 use k3s_certs::rfc3339;
@@ -14,12 +16,15 @@ const LOG_LINES: usize = 5;
 /// A line that does not fit is read by nobody.
 const LONGEST: usize = 200;
 
-pub(crate) fn lines(seen: &Seen, health: &Health, counts: &Counts) -> Vec<String> {
+pub(crate) fn lines(params: &Params, seen: &Seen, health: &Health, counts: &Counts) -> Vec<String> {
     let mut lines = vec![headline(seen, health, counts)];
-    if seen.api.version.is_some() {
-        lines.extend(numbers(seen, counts));
-    } else {
+    if seen.api.version.is_none() {
         lines.extend(service(seen));
+    } else if params.scope == Scope::Cluster {
+        lines.extend(numbers(seen, counts));
+    }
+    if let (Some(given), Some(apis)) = (&params.servers, &seen.servers) {
+        lines.extend(servers::lines(given, apis));
     }
     // An old trouble and a passing one take no room from what is wrong now.
     let mut told: Vec<&Verdict> = health
@@ -173,12 +178,12 @@ fn objects(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{ago, bare, node, not_ready, pod, with};
+    use crate::samples::{ago, bare, node, not_ready, params, pod, with};
     use serde_json::json;
 
     fn of(seen: &Seen, options: serde_json::Value) -> Vec<String> {
-        let health = seen.judged(options);
-        lines(seen, &health, &Counts::of(seen, &health))
+        let health = seen.judged(options.clone());
+        lines(&params(options), seen, &health, &Counts::of(seen, &health))
     }
 
     #[test]

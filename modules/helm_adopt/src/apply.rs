@@ -2,7 +2,7 @@
 
 use crate::export;
 use crate::guard::{SETTLES, chart_of, follows, guard, policy, unguard};
-use crate::job::Job;
+use crate::job::HelmJob;
 use crate::journal::Journal;
 use crate::kind::Wanted;
 use crate::observe;
@@ -98,7 +98,7 @@ fn retrigger(params: &Params, kubectl: &Kubectl, chart: &ReleaseId, journal: &mu
     // Without a policy the pods of a Job stay.
     let body = json!({
         "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
-        "preconditions": {"uid": job.metadata.uid},
+        "preconditions": {"uid": job.job.uid},
     });
     let namespace = &chart.metadata.namespace;
     let path = format!("/apis/batch/v1/namespaces/{namespace}/jobs/{}", chart.job_name());
@@ -134,7 +134,7 @@ fn deployed(
             return Ok(Ok(()));
         }
         let failed = release.as_ref().is_some_and(|release| release.status == "failed");
-        let ended = |job: &Job| job.is_complete() || job.is_failing();
+        let ended = |job: &HelmJob| job.is_complete() || job.is_failing();
         if failed
             && job
                 .as_ref()
@@ -176,13 +176,13 @@ fn deployed(
     Ok(())
 }
 
-fn so_far(job: Option<&Job>, release: Option<&Release>) -> String {
+fn so_far(job: Option<&HelmJob>, release: Option<&Release>) -> String {
     let seen = format!(
         "the Job is {}, the release is {}",
-        job.map_or("not there", Job::word),
+        job.map_or("not there", HelmJob::word),
         release.map_or("not there", |release| &release.status)
     );
-    let both_done = job.is_some_and(Job::is_complete) && release.is_some_and(Release::is_deployed);
+    let both_done = job.is_some_and(HelmJob::is_complete) && release.is_some_and(Release::is_deployed);
     if both_done {
         format!("{seen}, and not by this Job: its configuration hash is another one")
     } else {

@@ -1,72 +1,23 @@
 //! The Job that runs Helm, and its pods.
 
 use crate::release::Release;
-use cluster::{Condition, Meta, Pod, null_is_empty};
-use serde::Deserialize;
+use cluster::{Job, Pod};
 
 /// The Job that runs Helm.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Job {
-    pub metadata: Meta,
-    #[serde(default)]
-    pub spec: JobSpec,
-    #[serde(default)]
-    pub status: JobStatus,
+#[derive(Clone, Debug, Default)]
+pub struct HelmJob {
+    pub job: Job,
     /// How often its container was started anew.
-    #[serde(skip)]
     pub restarts: u64,
-    /// Whether Helm is at work right now: ended half-way, it leaves a release that nobody finishes.
-    #[serde(skip)]
+    /// Whether Helm is running now. Stopped halfway, it leaves a release that nobody finishes.
     pub busy: bool,
     /// Its youngest pod.
-    #[serde(skip)]
     pub pod: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct JobSpec {
-    template: Template,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Template {
-    spec: TemplateSpec,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct TemplateSpec {
-    #[serde(deserialize_with = "null_is_empty")]
-    containers: Vec<Container>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Container {
-    #[serde(deserialize_with = "null_is_empty")]
-    env: Vec<Variable>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct Variable {
-    name: String,
-    value: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct JobStatus {
-    failed: u64,
-    #[serde(deserialize_with = "null_is_empty")]
-    conditions: Vec<Condition>,
-}
-
-impl Job {
+impl HelmJob {
     fn is(&self, condition: &str) -> bool {
-        Condition::find(&self.status.conditions, condition).is_some_and(Condition::is_true)
+        self.job.is(condition).is_some()
     }
 
     pub fn is_complete(&self) -> bool {
@@ -75,29 +26,20 @@ impl Job {
 
     /// It has not succeeded, and not for want of trying.
     pub fn is_failing(&self) -> bool {
-        !self.is_complete() && (self.is("Failed") || self.status.failed > 0 || self.restarts > 0)
+        !self.is_complete() && (self.is("Failed") || self.job.failures > 0 || self.restarts > 0)
     }
 
     /// What it does about a release that has failed.
     pub fn policy(&self) -> &str {
-        self.variable("FAILURE_POLICY")
+        self.job.variable("FAILURE_POLICY")
     }
 
     /// Whether this Job has brought the release to where it is. A Job whose `EXPECTED_RELEASE_REVISION` is not the newest one (k3s of
     /// July 2026 on) completes without having done anything; what it does deploy carries its `CONFIG_HASH` as a label.
     pub fn has_deployed(&self, release: &Release) -> bool {
-        let hash = self.variable("CONFIG_HASH");
+        let hash = self.job.config_hash();
         let is_its_own = hash.is_empty() || hash == release.config_hash;
         self.is_complete() && release.is_deployed() && is_its_own
-    }
-
-    fn variable(&self, name: &str) -> &str {
-        let containers = &self.spec.template.spec.containers;
-        containers
-            .iter()
-            .flat_map(|container| &container.env)
-            .find(|variable| variable.name == name)
-            .map_or("", |variable| &variable.value)
     }
 
     /// In one word, for the answer.
@@ -129,13 +71,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn job(status: serde_json::Value, restarts: u64) -> Job {
-        let env = json!([{"name": "NAME", "value": "traefik"}, {"name": "FAILURE_POLICY", "value": "abort"}]);
+    fn job(status: serde_json::Value, restarts: u64) -> HelmJob {
+        with_hash(status, restarts, None)
+    }
+
+    fn with_hash(status: serde_json::Value, restarts: u64, hash: Option<&str>) -> HelmJob {
+        let mut env = vec![
+            json!({"name": "NAME", "value": "traefik"}),
+            json!({"name": "FAILURE_POLICY", "value": "abort"}),
+        ];
+        env.extend(hash.map(|hash| json!({"name": "CONFIG_HASH", "value": hash})));
         let spec = json!({"template": {"spec": {"containers": [{"env": env}]}}});
-        let read = serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status}));
-        Job {
+        HelmJob {
+            job: serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status})).unwrap(),
             restarts,
-            ..read.unwrap()
+            ..HelmJob::default()
+        }
+    }
+
+    fn helm(job: &Job) -> HelmJob {
+        HelmJob {
+            job: job.clone(),
+            ..HelmJob::default()
         }
     }
 
@@ -167,12 +124,12 @@ mod tests {
             config_hash: hash.to_owned(),
             made: Vec::new(),
         };
-        let mut own = job(complete, 0);
-        assert!(own.has_deployed(&release("deployed", "")), "of before July 2026");
-        own.spec.template.spec.containers[0].env.push(Variable {
-            name: "CONFIG_HASH".to_owned(),
-            value: "A1".to_owned(),
-        });
+        let older = job(complete.clone(), 0);
+        assert!(
+            older.has_deployed(&release("deployed", "")),
+            "of before July 2026"
+        );
+        let own = with_hash(complete, 0, Some("A1"));
         let cases = [
             (release("deployed", "A1"), true),
             (release("deployed", "B2"), false),
@@ -182,8 +139,8 @@ mod tests {
         for (release, deployed) in cases {
             assert_eq!(own.has_deployed(&release), deployed, "{release:?}");
         }
-        own.status = JobStatus::default();
-        assert!(!own.has_deployed(&release("deployed", "A1")));
+        let running = with_hash(json!({}), 0, Some("A1"));
+        assert!(!running.has_deployed(&release("deployed", "A1")));
     }
 
     #[test]
@@ -202,7 +159,7 @@ mod tests {
             made: Vec::new(),
         };
         assert_eq!(jobs.len(), 2);
-        for (job, hash) in jobs.iter().zip(hashes) {
+        for (job, hash) in jobs.iter().map(helm).zip(hashes) {
             assert_eq!((job.word(), job.policy()), ("complete", "retry"));
             assert!(job.has_deployed(&release(hash)) && !job.has_deployed(&release("")));
         }
@@ -212,6 +169,7 @@ mod tests {
     fn jobs_of_a_modern_controller() {
         let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
         let jobs = serde_json::from_str::<cluster::List<Job>>(&list).unwrap().items;
+        let jobs: Vec<HelmJob> = jobs.iter().map(helm).collect();
         let told: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
         let expected = [
             // A pod of it has failed before.

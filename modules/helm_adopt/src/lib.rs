@@ -96,7 +96,7 @@ impl Module for HelmAdopt {
                 .collect(),
             release_status: release.map(|release| release.status.clone()),
             release_revision: release.map(|release| release.revision),
-            job: after.job.as_ref().map(job::Job::word),
+            job: after.job.as_ref().map(job::HelmJob::word),
             failure_policy: after.chart.as_ref().map(|_| after.policy().to_owned()),
             counts: after.counts.clone(),
             export: journal.export.as_ref().map(|export| export.folder.clone()),
@@ -157,7 +157,7 @@ fn told(params: &Params, before: &State, after: &State, journal: &Journal) -> Ve
         .release
         .as_ref()
         .map_or("not there", |release| release.status.as_str());
-    let job = after.job.as_ref().map_or("not there", job::Job::word);
+    let job = after.job.as_ref().map_or("not there", job::HelmJob::word);
     told.push(format!("the release is {status}, its Job is {job}"));
     if let Some(export) = &journal.export {
         told.push(format!(

@@ -1,7 +1,7 @@
 //! What is done in which standing, and in which order.
 
 use super::*;
-use crate::job::Job;
+use crate::job::HelmJob;
 use crate::kind::Kind;
 use crate::release::Release;
 use crate::state::{Chart, Config, RevisionLine};
@@ -50,7 +50,7 @@ fn config(annotations: Value, spec: Value) -> Config {
     serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
 }
 
-fn job(word: &str) -> Job {
+fn job(word: &str) -> HelmJob {
     let condition = |kind: &str| json!({"conditions": [{"type": kind, "status": "True"}]});
     let status = match word {
         "complete" => condition("Complete"),
@@ -59,7 +59,10 @@ fn job(word: &str) -> Job {
     };
     let env = json!([{"name": "FAILURE_POLICY", "value": "reinstall"}]);
     let spec = json!({"template": {"spec": {"containers": [{"env": env}]}}});
-    serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status})).unwrap()
+    HelmJob {
+        job: serde_json::from_value(json!({"metadata": {}, "spec": spec, "status": status})).unwrap(),
+        ..HelmJob::default()
+    }
 }
 
 fn release(status: &str) -> Release {

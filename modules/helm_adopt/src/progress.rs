@@ -1,11 +1,11 @@
 //! How far Helm is: its Job, and the newest revision of the release.
 
-use crate::job::{Job, restarts, runs};
+use crate::job::{HelmJob, restarts, runs};
 use crate::params::{Params, ReleaseId};
 use crate::release::{self, Release};
 use crate::state::{Chart, REVISIONS, RevisionLine, newest, revisions};
 use anyhow::{Context, Result, bail};
-use cluster::{Kubectl, List, Pod, Questions, unless_passing};
+use cluster::{Job, Kubectl, List, Pod, Questions, unless_passing};
 use host::{Waited, wait_until};
 use serde_json::Value;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) fn read_release(kubectl: &Kubectl, line: &RevisionLine) -> Result<Rel
 }
 
 /// The Job with what its pods tell; Helm's container is started anew in the same pod when it has failed.
-pub(crate) fn read_job(kubectl: &Kubectl, chart: &Chart) -> Result<Option<Job>> {
+pub(crate) fn read_job(kubectl: &Kubectl, chart: &Chart) -> Result<Option<HelmJob>> {
     let namespace = &chart.metadata.namespace;
     let own = chart.job_name();
     let paths = [
@@ -40,14 +40,14 @@ pub(crate) fn read_job(kubectl: &Kubectl, chart: &Chart) -> Result<Option<Job>> 
         pod.metadata.deletion_timestamp.is_none() && owner.is_some_and(|owner| owner.name == own)
     };
     let pods: Vec<&Pod> = pods.items.iter().filter(mine).collect();
-    Ok(Some(Job {
+    Ok(Some(HelmJob {
         restarts: pods.iter().map(|pod| restarts(pod)).sum(),
         busy: pods.iter().any(|pod| runs(pod)),
         pod: pods
             .iter()
             .max_by_key(|pod| pod.metadata.creation_timestamp)
             .map(|pod| pod.metadata.name.clone()),
-        ..job
+        job,
     }))
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn progress(
     params: &Params,
     kubectl: &Kubectl,
     chart: &Chart,
-) -> Result<(Option<Job>, Option<Release>)> {
+) -> Result<(Option<HelmJob>, Option<Release>)> {
     let job = read_job(kubectl, chart)?;
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
@@ -70,7 +70,7 @@ pub(crate) fn progress(
 }
 
 /// The Job at a moment when Helm is not at work in it. Nothing that is failing works for long.
-pub(crate) fn idle(kubectl: &Kubectl, chart: &Chart, limit: Duration) -> Result<Option<Job>> {
+pub(crate) fn idle(kubectl: &Kubectl, chart: &Chart, limit: Duration) -> Result<Option<HelmJob>> {
     let waited = wait_until(kubectl.host, limit, LOOK_EVERY, || {
         Ok(match unless_passing(read_job(kubectl, chart))? {
             Ok(Some(job)) if job.busy && !job.is_complete() => Err("Helm is running".to_owned()),

@@ -1,6 +1,6 @@
 //! What is true of the release, of what it is to own, and of the Job that installs it.
 
-use crate::job::Job;
+use crate::job::HelmJob;
 use crate::kind::{Kind, Wanted};
 use crate::params::ReleaseId;
 use crate::release::Release;
@@ -26,7 +26,7 @@ pub struct State {
     pub revisions: Vec<RevisionLine>,
     /// The newest revision of ours.
     pub release: Option<Release>,
-    pub job: Option<Job>,
+    pub job: Option<HelmJob>,
     /// What is to be the release's, as far as it is there.
     pub found: Vec<Found>,
     /// Definitions that are the release's by the version of one server, and not by that of another.

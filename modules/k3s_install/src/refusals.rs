@@ -5,11 +5,9 @@ use crate::params::Params;
 use crate::record;
 use crate::state::{Recorded, State};
 use ansible_module::Refusal;
+use cluster::Lease;
 use k3s_node::unit::{self, Unit};
 use k3s_node::{Role, Show};
-
-/// A kubelet renews its Lease every 10 s; Kubernetes gives it 40 s.
-const LEASE_LASTS: u64 = 40;
 
 /// Whether this is the node that is meant, and one that can be read: asked at every run, also where there is
 /// nothing to do.
@@ -187,7 +185,7 @@ fn internal_ip(state: &State) -> Option<Refusal> {
     let same_machine = node.machine_id.is_some() && node.machine_id == state.machine_id;
     let alive = node
         .renewed
-        .is_some_and(|renewed| renewed + LEASE_LASTS > state.now);
+        .is_some_and(|renewed| renewed + u64::from(Lease::SECONDS) > state.now);
     if same_machine && !alive {
         return None;
     }

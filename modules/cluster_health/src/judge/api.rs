@@ -1,6 +1,6 @@
 //! The API server, what it would not tell, and etcd.
 
-use super::{about, age};
+use super::{about, age, servers};
 use crate::params::Params;
 use crate::state::{Api, Seen};
 use crate::verdict::{Finding, Kind, Reason, Trouble};
@@ -13,6 +13,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
         .expect
         .unanswered
         .iter()
+        .filter(|name| !servers::includes(params, name))
         .map(|name| unanswered(name))
         .collect();
     if api.version.is_none() {
@@ -31,6 +32,9 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
         )
     });
     findings.extend(unread);
+    if servers::has_asked_etcd(params) {
+        return findings;
+    }
     findings.extend(local_etcd(seen));
     let members = seen.nodes.iter().filter(|node| node.has_etcd());
     findings.extend(members.filter_map(|node| voter(params, seen, node)));

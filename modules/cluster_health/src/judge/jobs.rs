@@ -2,8 +2,9 @@
 
 use super::{about, age, span};
 use crate::params::Params;
-use crate::state::{Chart, Job, Seen};
+use crate::state::{Chart, Seen};
 use crate::verdict::{Finding, Kind, Owner, Reason, Trouble};
+use cluster::Job;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -119,7 +120,7 @@ fn not_deployed(params: &Params, seen: &Seen, chart: &Chart, job: &Job) -> Optio
                 release.revision, release.status
             )
         }
-        Some(release) if !job.config_hash.is_empty() && job.config_hash != release.config_hash => {
+        Some(release) if !job.config_hash().is_empty() && job.config_hash() != release.config_hash => {
             format!(
                 "revision {} of its release is not that Job's work",
                 release.revision

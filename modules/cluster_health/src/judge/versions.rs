@@ -2,11 +2,12 @@
 
 use super::about;
 use crate::params::Params;
+use crate::servers::differing;
 use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Reason, Severity, Trouble};
 use cluster::Node;
 use k3s_types::K3sVersion;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// API servers may be this many minors apart.
 const SERVERS_APART: u32 = 1;
@@ -68,17 +69,9 @@ fn missing(params: &Params, seen: &Seen) -> Vec<Finding> {
 
 /// As it is in the middle of an upgrade; otherwise somebody has forgotten a node.
 fn mixed(params: &Params, seen: &Seen) -> Option<Finding> {
-    let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for node in &seen.nodes {
-        versions
-            .entry(or_none(&node.kubelet_version))
-            .or_default()
-            .push(&node.name);
-    }
-    if versions.len() < 2 {
-        return None;
-    }
-    let told: Vec<String> = versions
+    let nodes = seen.nodes.iter();
+    let versions = differing(nodes.map(|node| (node.name.as_str(), or_none(&node.kubelet_version))))?;
+    let versions: Vec<String> = versions
         .iter()
         .map(|(version, nodes)| format!("{version}: {}", nodes.join(", ")))
         .collect();
@@ -90,7 +83,7 @@ fn mixed(params: &Params, seen: &Seen) -> Option<Finding> {
     let trouble = Trouble::new(
         Reason::MixedVersions,
         severity,
-        format!("the nodes do not run one version: {}", told.join("; ")),
+        format!("the nodes do not run one version: {}", versions.join("; ")),
     );
     Some(about(Kind::Cluster, "", "versions", trouble))
 }

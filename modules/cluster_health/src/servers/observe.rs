@@ -1,41 +1,32 @@
-//! Looks, from inside one server, at all of them; changes nothing.
+//! Asks each server's API at the address of its Node; changes nothing.
 
-use crate::params::Params;
-use crate::state::{Api, ServerNode, State};
+use super::given::Given;
+use super::state::{Api, Apis, ServerNode};
 use anyhow::Result;
 use cluster::{ApiVersion, Kubectl, Node, Questions, pages, quote, unless_passing};
-use host::Host;
 
-/// Where no API answers, that is told, with the rest.
-pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
-    let kubectl = Kubectl {
-        host,
-        program: &params.kubectl,
-        request_timeout: params.request_timeout,
-    };
-    let mut state = State {
-        place: host.place(),
-        ..State::default()
-    };
+/// Reads the Nodes first. If no API answers, that is part of the result.
+pub(crate) fn state(given: &Given, kubectl: &Kubectl) -> Result<Apis> {
     match unless_passing(kubectl.list::<Node>(pages("/api/v1/nodes")))? {
-        Ok(nodes) => {
-            let nodes: Vec<ServerNode> = nodes.into_iter().map(ServerNode::from).collect();
-            ask(params, &kubectl, &nodes, &mut state)?;
-        }
-        Err(why) => state.nodes_unknown = Some(why),
+        Ok(nodes) => ask(given, kubectl, &nodes),
+        Err(why) => Ok(Apis::unknown(&kubectl.host.place(), why)),
     }
-    Ok(state)
 }
 
-/// Each server at its own address. The certificate it shows there must be good for that address.
-fn ask(params: &Params, kubectl: &Kubectl, nodes: &[ServerNode], state: &mut State) -> Result<()> {
-    let found = params.servers.iter().filter_map(|server| {
+/// Sends the requests for all servers at once. The certificate that a server shows must be valid for its address.
+pub(crate) fn ask(given: &Given, kubectl: &Kubectl, nodes: &[Node]) -> Result<Apis> {
+    let mut apis = Apis {
+        asked_from: kubectl.host.place(),
+        ..Apis::default()
+    };
+    let nodes: Vec<ServerNode> = nodes.iter().map(ServerNode::from).collect();
+    let found = given.servers.iter().filter_map(|server| {
         let node = nodes.iter().find(|node| server.is_node(&node.name))?;
         Some((&server.host, node, node.address.as_ref()?))
     });
     let found: Vec<_> = found.collect();
     if found.is_empty() {
-        return Ok(());
+        return Ok(apis);
     }
     let mut questions = Questions::new(kubectl);
     for (_, _, address) in &found {
@@ -59,7 +50,7 @@ fn ask(params: &Params, kubectl: &Kubectl, nodes: &[ServerNode], state: &mut Sta
             quota: node.quota,
             settings: node.settings.clone(),
         };
-        state.servers.insert(host.clone(), api);
+        apis.servers.insert(host.clone(), api);
     }
-    Ok(())
+    Ok(apis)
 }

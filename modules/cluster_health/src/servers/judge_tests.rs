@@ -1,22 +1,24 @@
-//! What is found of servers that are not whole.
+//! What is found of servers that are not healthy.
 
 use super::*;
-use crate::samples::{apis, params, servers, with};
+use crate::servers::samples::{apis, given, servers, with};
 use serde_json::{Value, json};
 
 /// Of three servers, with each laid over by what the function gives for its number.
-fn told(more: impl Fn(usize) -> Value, state: &State) -> Vec<String> {
+fn told(more: impl Fn(usize) -> Value, state: &Apis) -> Vec<String> {
     let servers: Vec<Value> = servers(3)
         .into_iter()
         .enumerate()
         .map(|(at, server)| with(server, more(at + 1)))
         .collect();
-    words(&params(json!({"servers": servers})), state)
+    words(&given(json!({"servers": servers})), state)
 }
 
-fn words(params: &Params, state: &State) -> Vec<String> {
-    let word = |finding: Finding| format!("{:?} {finding}", finding.severity).to_lowercase();
-    judge(params, state).into_iter().map(word).collect()
+fn words(given: &Given, state: &Apis) -> Vec<String> {
+    let word = |problem: Problem| {
+        format!("{:?} {}: {}", problem.severity, problem.about, problem.what).to_lowercase()
+    };
+    judge(given, state).into_iter().map(word).collect()
 }
 
 fn everywhere(etcd: Value) -> Vec<String> {
@@ -37,7 +39,7 @@ fn second(more: Value) -> Vec<Value> {
 }
 
 #[test]
-fn servers_that_are_whole_have_no_findings() {
+fn healthy_servers_have_no_problem() {
     assert_eq!(everywhere(json!({})), [""; 0]);
 }
 
@@ -144,7 +146,7 @@ fn a_server_without_embedded_etcd_is_told_what_to_do() {
     let one = |datastore: &str| {
         let etcd = json!({"changed": false, "datastore": datastore});
         let server = json!({"host": "c1", "node_name": "n1", "etcd": etcd, "ready": {"rc": 0}});
-        words(&params(json!({"servers": [server]})), &apis(1))
+        words(&given(json!({"servers": [server]})), &apis(1))
     };
     let sqlite = one("sqlite");
     assert!(
@@ -153,13 +155,13 @@ fn a_server_without_embedded_etcd_is_told_what_to_do() {
     );
     assert!(one("external")[0].contains("an external datastore"));
     let not_asked = json!({"host": "c1", "node_name": "n1", "ready": {"rc": 0}});
-    let not_asked = words(&params(json!({"servers": [not_asked]})), &apis(1));
+    let not_asked = words(&given(json!({"servers": [not_asked]})), &apis(1));
     assert_eq!(not_asked, ["error c1: it was not asked for its members of etcd"]);
 }
 
 #[test]
 fn few_and_even_voters_are_a_warning() {
-    let of = |count: usize| words(&params(json!({"servers": servers(count)})), &apis(count));
+    let of = |count: usize| words(&given(json!({"servers": servers(count)})), &apis(count));
     assert_eq!(
         of(1),
         ["warning etcd: one voter tolerates no failure: two more servers can join"]
@@ -239,10 +241,10 @@ fn each_api_has_to_be_ready_inside_and_at_its_address() {
         told(|_| json!({}), &state),
         ["error c2: the cluster has no node n2 with an address"]
     );
-    let unknown = State {
-        place: "container 101 on pve1".to_owned(),
+    let unknown = Apis {
+        asked_from: "container 101 on pve1".to_owned(),
         nodes_unknown: Some("refused".to_owned()),
-        ..State::default()
+        ..Apis::default()
     };
     assert_eq!(
         told(|_| json!({}), &unknown),
@@ -264,7 +266,7 @@ fn one_version_is_enough() {
 }
 
 #[test]
-fn settings_that_all_must_share_are_held_against_each_other() {
+fn settings_that_all_servers_must_share_are_compared() {
     let mut state = apis(3);
     for (host, disabled) in [("c1", ""), ("c2", "traefik"), ("c3", "traefik")] {
         let disabled = disabled.split_terminator(',').map(str::to_owned).collect();
@@ -286,7 +288,7 @@ fn settings_that_all_must_share_are_held_against_each_other() {
 fn a_snapshot_that_was_not_taken_is_an_error() {
     let of = |snapshot: Value| {
         words(
-            &params(json!({"servers": servers(3), "snapshot": snapshot})),
+            &given(json!({"servers": servers(3), "snapshot": snapshot})),
             &apis(3),
         )
     };

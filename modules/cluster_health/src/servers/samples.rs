@@ -1,27 +1,16 @@
 //! Servers in a few words, for the tables of tests.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::params::Params;
-use crate::state::{Api, State};
+use super::{Api, Apis, Given};
 use serde_json::{Value, json};
 
-pub(crate) fn params(options: Value) -> Params {
-    serde_json::from_value(options).unwrap()
+/// The options `servers` and `snapshot`.
+pub(crate) fn given(options: Value) -> Given {
+    let list = |value: &Value| value.as_array().unwrap().clone();
+    let snapshot = options.get("snapshot").and_then(Value::as_object).cloned();
+    Given::read(list(&options["servers"]), snapshot.unwrap_or_default()).unwrap()
 }
 
-/// One object with another laid over it.
-pub(crate) fn with(mut under: Value, over: Value) -> Value {
-    match (&mut under, over) {
-        (Value::Object(fields), Value::Object(more)) => {
-            for (key, value) in more {
-                let old = fields.remove(&key).unwrap_or_default();
-                fields.insert(key, with(old, value));
-            }
-            under
-        }
-        (_, over) => over,
-    }
-}
+pub(crate) use crate::samples::with;
 
 /// `c1` to `c<count>`, all well, with `n1` to `n<count>` for Nodes; the first one leads.
 pub(crate) fn servers(count: usize) -> Vec<Value> {
@@ -54,7 +43,7 @@ pub(crate) fn unanswered(count: usize) -> Vec<Value> {
 }
 
 /// What the servers answer at their own addresses.
-pub(crate) fn apis(count: usize) -> State {
+pub(crate) fn apis(count: usize) -> Apis {
     let api = |number: usize| {
         let api = Api {
             address: format!("10.0.0.{number}:6443"),
@@ -65,8 +54,8 @@ pub(crate) fn apis(count: usize) -> State {
         };
         (format!("c{number}"), api)
     };
-    State {
-        place: "container 101 on pve1".to_owned(),
+    Apis {
+        asked_from: "container 101 on pve1".to_owned(),
         nodes_unknown: None,
         servers: (1..=count).map(api).collect(),
     }

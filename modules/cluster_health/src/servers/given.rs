@@ -1,10 +1,29 @@
 //! What each server has answered before: the registered answers of other modules. They have many more keys; only what
-//! the report turns on is read.
+//! is judged is read.
 
-use answers::Answered;
 use answers::etcd::{Datastore, Etcd, Member};
+use answers::{Answered, given};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+/// The answers of all servers of the inventory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    pub servers: Vec<Server>,
+    pub snapshot: Option<Snapshot>,
+}
+
+impl Given {
+    /// Reads the options `servers` and `snapshot`.
+    pub(crate) fn read(servers: Vec<Value>, snapshot: Map<String, Value>) -> Result<Self, String> {
+        let snapshot = (!snapshot.is_empty()).then_some(Value::Object(snapshot));
+        let snapshot = snapshot.map(serde_json::from_value).transpose();
+        Ok(Self {
+            servers: given::list("servers", servers)?,
+            snapshot: snapshot.map_err(|error| format!("snapshot: {error}"))?,
+        })
+    }
+}
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Server {
@@ -24,6 +43,7 @@ pub struct Server {
     pub ready: Ready,
 }
 
+/// The name of a datastore in a sentence.
 pub(crate) fn words(datastore: Datastore) -> &'static str {
     match datastore {
         Datastore::Etcd => "embedded etcd",

@@ -1,7 +1,6 @@
-//! What the user asks for, and what every server has answered before.
+//! The options of the deprecated module.
 
-use crate::seen::{Server, Snapshot};
-use answers::given;
+use crate::servers::Given;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -11,8 +10,7 @@ use std::time::Duration;
 #[serde(try_from = "Options")]
 pub struct Params {
     pub vmid: Option<u32>,
-    pub servers: Vec<Server>,
-    pub snapshot: Option<Snapshot>,
+    pub given: Given,
     pub kubectl: Vec<String>,
     pub request_timeout: Duration,
 }
@@ -43,22 +41,19 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let servers: Vec<Server> = given::list("servers", options.servers)?;
-        if servers.is_empty() {
+        let given = Given::read(options.servers, options.snapshot)?;
+        if given.servers.is_empty() {
             return Err("servers: there is none".to_owned());
         }
         if options.kubectl.is_empty() {
             return Err("kubectl: an empty list cannot be run".to_owned());
         }
         if options.request_timeout == 0 {
-            return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+            return Err("request_timeout: must be at least 1 second".to_owned());
         }
-        let snapshot = (!options.snapshot.is_empty()).then_some(Value::Object(options.snapshot));
-        let snapshot = snapshot.map(serde_json::from_value).transpose();
         Ok(Self {
             vmid: options.vmid,
-            servers,
-            snapshot: snapshot.map_err(|error| format!("snapshot: {error}"))?,
+            given,
             kubectl: options.kubectl,
             request_timeout: Duration::from_secs(options.request_timeout.into()),
         })

@@ -1,35 +1,46 @@
-//! What is asked here: the cluster's Nodes, and each server's API at its own address.
+//! What the module asks itself: each server's API at the address of its Node.
 
 use cluster::Node;
 use k3s_node::Config;
 use k3s_node::shared::{Said, Shared};
 use std::collections::BTreeMap;
 
-/// What etcd takes where nobody says.
+/// etcd's default.
 const USUAL_QUOTA: u64 = 2 * 1024 * 1024 * 1024;
 const USUAL_PORT: &str = "6443";
 const ARGS: &str = "k3s.io/node-args";
 
+/// The servers' APIs, each asked at the address of its Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// Where was asked.
-    pub(crate) place: String,
-    /// Why the Nodes are not known.
+pub struct Apis {
+    /// Where the requests were sent from.
+    pub(crate) asked_from: String,
+    /// Why the Nodes could not be read.
     pub(crate) nodes_unknown: Option<String>,
-    /// By the server's name in the inventory; none where its Node is not known.
+    /// By the server's name in the inventory; none where its Node has no address.
     pub(crate) servers: BTreeMap<String, Api>,
 }
 
-/// A server's API, as it is at the address of its Node.
+impl Apis {
+    pub(crate) fn unknown(asked_from: &str, why: String) -> Self {
+        Self {
+            asked_from: asked_from.to_owned(),
+            nodes_unknown: Some(why),
+            servers: BTreeMap::new(),
+        }
+    }
+}
+
+/// What a server's API answered at the address of its Node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Api {
     pub(crate) address: String,
-    /// Why it does not say that it is ready, where it does not.
+    /// Why it is not ready; none if it is.
     pub(crate) not_ready: Option<String>,
     pub(crate) version: Option<String>,
-    /// Bytes that etcd's database may have there; none: no limit.
+    /// The limit of etcd's database there in bytes; none: no limit.
     pub(crate) quota: Option<u64>,
-    /// What has to be the same on all servers, as it runs; none where its Node does not tell.
+    /// The settings that all servers must share, as k3s runs with them; none if its Node has no arguments.
     pub(crate) settings: Option<Shared>,
 }
 
@@ -43,8 +54,8 @@ pub(crate) struct ServerNode {
     pub(crate) settings: Option<Shared>,
 }
 
-impl From<Node> for ServerNode {
-    fn from(node: Node) -> Self {
+impl From<&Node> for ServerNode {
+    fn from(node: &Node) -> Self {
         // k3s notes there what it was started with, its configuration files included.
         let args = node.annotations.get(ARGS);
         let args: Vec<String> = args
@@ -116,7 +127,7 @@ mod tests {
     fn node(args: Value, addresses: Value) -> ServerNode {
         let annotations = json!({ARGS: args.to_string()});
         let node = json!({"metadata": {"name": "n1", "annotations": annotations}, "status": {"addresses": addresses}});
-        serde_json::from_value::<Node>(node).unwrap().into()
+        (&serde_json::from_value::<Node>(node).unwrap()).into()
     }
 
     #[test]

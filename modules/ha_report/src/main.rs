@@ -1,5 +1,0 @@
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    ansible_module::main::<ha_report::HaReport>()
-}
