@@ -541,6 +541,34 @@ fn a_reset_that_leaves_no_etcd_has_failed_whatever_its_status() {
 }
 
 #[test]
+fn a_reset_that_does_not_end_has_failed() {
+    let node = Node::new(Datastore::Etcd, "");
+    node.put("state/reset-times-out", "");
+    let answer = node.restore().unwrap_err();
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("k3s server --cluster-reset did not end within 30 s"),
+        "{msg}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_stop_is_named() {
+    let node = Node::new(Datastore::Etcd, "");
+    node.put("state/never-stops", "");
+    let answer = node.ask("stopped", json!({"first": true}));
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("stopping k3s: k3s.service is active after it was stopped"),
+        "{msg}"
+    );
+    // Nothing was touched: the server is given back as it was.
+    node.must("given_back", json!({}));
+    assert!(node.is_started("k3s.service"));
+    assert_eq!(node.names("var/lib/homelab-k3s"), ["backups"]);
+}
+
+#[test]
 fn an_api_that_does_not_come_up_is_told_with_the_journal_less_its_secrets() {
     let node = Node::new(Datastore::Etcd, "");
     node.put("state/never-ready", "");

@@ -24,7 +24,7 @@ case $command in
 enable) touch "$SANDBOX/state/$unit.enabled" ;;
 disable) rm -f "$SANDBOX/state/$unit.enabled" ;;
 start) touch "$SANDBOX/state/$unit.started" ;;
-stop) rm -f "$SANDBOX/state/$unit.started" ;;
+stop) [ -f "$SANDBOX/state/never-stops" ] || rm -f "$SANDBOX/state/$unit.started" ;;
 esac
 
 ## k3s
@@ -65,6 +65,7 @@ case "$*" in
         echo 'level=fatal msg="server/token does not exist, please pass --token to complete the restoration"' >&2
         exit 1
     fi
+    [ ! -f "$state/reset-times-out" ] || exit 124
     [ ! -d "$db/etcd" ] || mv "$db/etcd" "$db/etcd-old-$(now)"
     [ ! -f "$state/reset-does-nothing" ] || exit 0
     for word; do :; done
