@@ -22,33 +22,33 @@ pub enum Wanted {
         count: bool,
     },
     Planned(Planning),
-    Stopped {
+    /// One of the states that a server passes through, in their order.
+    Restored {
         backup: String,
-        first: bool,
+        goal: Goal,
     },
-    Reset {
-        backup: String,
-        archive: String,
-    },
-    Aside {
-        backup: String,
-        identity: BTreeMap<String, String>,
-    },
-    Started {
-        backup: String,
-    },
-    Admitted {
-        nodes: Vec<String>,
-    },
-    NodeBack {
+    NodeReady {
         node: String,
         wait: u64,
     },
-    Finished {
-        backup: String,
+}
+
+/// How far the restore of a server is to come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Goal {
+    /// `first`: whether this server gets the backup.
+    Stopped {
+        first: bool,
     },
+    Replaced {
+        archive: String,
+        identity: BTreeMap<String, String>,
+    },
+    Started {
+        admit: Vec<String>,
+    },
+    Finished,
     GivenBack {
-        backup: String,
         touched: bool,
     },
 }
@@ -66,17 +66,15 @@ pub struct Planning {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Goal {
+enum StateName {
     Inspected,
     Planned,
     Stopped,
-    Reset,
-    Aside,
+    Replaced,
     Started,
-    Admitted,
-    NodeBack,
     Finished,
     GivenBack,
+    NodeReady,
 }
 
 #[allow(
@@ -88,7 +86,7 @@ enum Goal {
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
-    state: Goal,
+    state: StateName,
     backup: Option<String>,
     archive: Option<String>,
     #[serde(default)]
@@ -108,7 +106,7 @@ struct Options {
     target: Option<String>,
     node_name: Option<String>,
     #[serde(default)]
-    nodes: Vec<String>,
+    admit: Vec<String>,
     #[serde(default = "ninety_seconds")]
     wait: u64,
     #[serde(default = "ten_minutes")]
@@ -140,46 +138,49 @@ impl TryFrom<Options> for Params {
     }
 }
 
-fn wanted(options: Options) -> Result<Wanted, String> {
-    let needed = |name: &str, value: Option<String>| {
-        let value = value.filter(|value| !value.is_empty());
-        value.ok_or_else(|| format!("{name}: is needed with this state"))
-    };
-    let archive = |value| match needed("archive", value)? {
+fn needed(name: &str, value: Option<&String>) -> Result<String, String> {
+    let value = value.filter(|value| !value.is_empty()).cloned();
+    value.ok_or_else(|| format!("{name}: is needed with this state"))
+}
+
+fn archive(options: &Options) -> Result<String, String> {
+    match needed("archive", options.archive.as_ref())? {
         path if path.starts_with('/') => Ok(path),
         path => Err(format!("archive: {path} is not an absolute path")),
-    };
-    let backup = needed("backup", options.backup.clone());
-    Ok(match options.state {
-        Goal::Inspected => Wanted::Inspected {
-            archive: archive(options.archive)?,
-            count: options.count,
-        },
-        Goal::Planned => Wanted::Planned(planning(backup?, options)?),
-        Goal::Stopped => Wanted::Stopped {
-            backup: backup?,
-            first: options.first,
-        },
-        Goal::Reset => Wanted::Reset {
-            backup: backup?,
-            archive: archive(options.archive)?,
-        },
-        Goal::Aside => Wanted::Aside {
-            backup: backup?,
+    }
+}
+
+fn wanted(options: Options) -> Result<Wanted, String> {
+    let goal = match options.state {
+        StateName::Inspected => {
+            return Ok(Wanted::Inspected {
+                archive: archive(&options)?,
+                count: options.count,
+            });
+        }
+        StateName::Planned => {
+            let backup = needed("backup", options.backup.as_ref())?;
+            return planning(backup, options).map(Wanted::Planned);
+        }
+        StateName::NodeReady => {
+            return Ok(Wanted::NodeReady {
+                node: needed("node_name", options.node_name.as_ref())?,
+                wait: options.wait,
+            });
+        }
+        StateName::Stopped => Goal::Stopped { first: options.first },
+        StateName::Replaced => Goal::Replaced {
+            archive: archive(&options)?,
             identity: options.identity,
         },
-        Goal::Started => Wanted::Started { backup: backup? },
-        Goal::Admitted => Wanted::Admitted { nodes: options.nodes },
-        Goal::NodeBack => Wanted::NodeBack {
-            node: needed("node_name", options.node_name)?,
-            wait: options.wait,
-        },
-        Goal::Finished => Wanted::Finished { backup: backup? },
-        Goal::GivenBack => Wanted::GivenBack {
-            backup: backup?,
+        StateName::Started => Goal::Started { admit: options.admit },
+        StateName::Finished => Goal::Finished,
+        StateName::GivenBack => Goal::GivenBack {
             touched: options.touched,
         },
-    })
+    };
+    let backup = needed("backup", options.backup.as_ref())?;
+    Ok(Wanted::Restored { backup, goal })
 }
 
 fn planning(backup: String, options: Options) -> Result<Planning, String> {

@@ -3,8 +3,8 @@
 use crate::params::{Params, Wanted};
 use crate::record::Stage;
 use crate::seen::{ArchiveSeen, NodeSeen, Same, Seen};
-use crate::state::{Server, identity_of};
-use crate::{State, View, cluster, text};
+use crate::state::{Server, State, View, identity_of};
+use crate::{cluster, text};
 use k3s_node::facts::rfc3339;
 use serde::Serialize;
 use server_archive::{Checked, Objects};
@@ -103,7 +103,7 @@ fn seen(server: &Server, archive: Option<&Checked>) -> Seen {
             same(server.has_identity_of(&identity_of(archive)))
         }),
         free: server.free,
-        enabled: server.show.enabled == "enabled",
+        enabled: server.is_enabled(),
         active: server.show.is_alive(),
         ready: server.ready,
         record: server.record.clone(),

@@ -1,14 +1,20 @@
-//! A server as it is: how it is installed, what it holds, how far a restore of it has come. Secrets stay in here.
+//! What is observed: a server as it is installed, what it holds, how far a restore of it has come; the backup; the
+//! cluster where it answers. Secrets stay in here.
 
-use crate::record::{Done, Record};
+use crate::params::{Goal, Params, Wanted};
+use crate::record::{Done, Record, Stage};
+use crate::seen::NodeSeen;
+use crate::{api, api::Node};
 use anyhow::{Context, Result, bail};
-use host::{Host, Secret};
+use host::{Command, Host, Secret, ourselves};
 use k3s_node::config::Given;
 use k3s_node::facts::Facts;
-use k3s_node::{NodeSettings, Program, Role, Settings, Show, Told};
+use k3s_node::{FOLDER, NodeSettings, Program, Role, Settings, Show, Told, words};
 use k3s_types::K3sVersion;
-use server_archive::{Checked, Datastore, password};
+use server_archive::{CHECK, Checked, Datastore, Objects, count, password};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime};
 
 const LOOK: &str = include_str!("programs/look.sh");
 
@@ -30,8 +36,29 @@ pub(crate) const IDENTITY: [&str; 13] = [
     "cred/ipsec.psk",
 ];
 
+/// Counting all objects of a large cluster, on a busy server.
+const COUNTING: Duration = Duration::from_mins(2);
+
 /// What the port 6443 answers with: kept in the cluster too, and written anew whenever an address is added.
 const LISTENER: &str = "tls/dynamic-cert.json";
+
+pub enum State {
+    /// `state=planned`: all that is needed is in the arguments.
+    Planning,
+    Server(Box<View>),
+    Node(Node),
+}
+
+/// A server, the backup where it was looked at, and the cluster where it answers.
+pub struct View {
+    pub(crate) server: Server,
+    pub(crate) archive: Option<Checked>,
+    pub(crate) objects: Objects,
+    pub(crate) nodes: Vec<NodeSeen>,
+    /// The nodes whose passwords the cluster has; `None`: its API is not ready.
+    pub(crate) with_password: Option<Vec<String>>,
+    pub(crate) now: SystemTime,
+}
 
 #[expect(clippy::struct_excessive_bools, reason = "what was seen, each for itself")]
 pub(crate) struct Server {
@@ -51,6 +78,9 @@ pub(crate) struct Server {
     pub(crate) s3: bool,
     pub(crate) datastore: Option<Datastore>,
     pub(crate) token: Option<Token>,
+    /// Whether it has a token in a file of its own, and the password by which the cluster recognises its node.
+    pub(crate) own_token: bool,
+    pub(crate) node_password: bool,
     /// The hashes of all that is below `tls` and `cred`.
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) free: u64,
@@ -69,24 +99,121 @@ pub(crate) struct Token {
     pub(crate) place: Option<String>,
 }
 
+impl State {
+    pub(crate) fn observe(params: &Params, host: &dyn Host) -> Result<Self> {
+        match &params.wanted {
+            Wanted::Planned(_) => Ok(Self::Planning),
+            Wanted::NodeReady { node, wait } => {
+                Node::look(host, node, Duration::from_secs(*wait)).map(Self::Node)
+            }
+            wanted => {
+                let view = View::look(host, wanted, Duration::from_secs(params.timeout))?;
+                Ok(Self::Server(Box::new(view)))
+            }
+        }
+    }
+}
+
+impl View {
+    fn look(host: &dyn Host, wanted: &Wanted, limit: Duration) -> Result<Self> {
+        let server = Server::look(host)?;
+        let archive = match backup_to_check(wanted, &server) {
+            Some(path) => check(host, path, &server, limit)?,
+            None => None,
+        };
+        let counts = matches!(wanted, Wanted::Inspected { count: true, .. }) && server.ready;
+        let (objects, nodes) = if counts {
+            (objects(host, &server), api::nodes(host, &server.binary)?)
+        } else {
+            Default::default()
+        };
+        let with_password = match admitted(wanted) {
+            [] => None,
+            nodes if server.ready => Some(api::with_password(host, &server.binary, nodes)?),
+            _ => None,
+        };
+        Ok(Self {
+            server,
+            archive,
+            objects,
+            nodes,
+            with_password,
+            now: host.now(),
+        })
+    }
+}
+
+/// Where the datastore is replaced already, no backup is needed any more.
+fn backup_to_check<'a>(wanted: &'a Wanted, server: &Server) -> Option<&'a str> {
+    match wanted {
+        Wanted::Inspected { archive, .. } => Some(archive),
+        Wanted::Restored {
+            goal: Goal::Replaced { archive, .. },
+            ..
+        } => {
+            let record = server.record.as_ref()?;
+            (record.first && record.stage < Stage::Replaced).then_some(archive)
+        }
+        _ => None,
+    }
+}
+
+fn admitted(wanted: &Wanted) -> &[String] {
+    match wanted {
+        Wanted::Restored {
+            goal: Goal::Started { admit },
+            ..
+        } => admit,
+        _ => &[],
+    }
+}
+
+/// Has our own binary read every byte of the backup, on the Proxmox host, and compare the token. `None`: it is not there.
+fn check(host: &dyn Host, archive: &str, server: &Server, limit: Duration) -> Result<Option<Checked>> {
+    let outside = host.outside();
+    let exists = outside.run(&Command::script(format!("[ -e {} ]\n", words::shell(archive))))?;
+    if !exists.ok() {
+        return Ok(None);
+    }
+    let token = server.token.as_ref().map_or("", |token| token.password.expose());
+    let command = ourselves(outside, &[CHECK, archive, "tokens"])?
+        .stdin(format!("{token}\n"))
+        .within(limit);
+    let output = outside
+        .run(&command)?
+        .succeed(&outside.place(), "checking the backup")?;
+    let checked =
+        serde_json::from_slice(&output.stdout).context("reading what the check of the backup found")?;
+    Ok(Some(checked))
+}
+
+/// They are reported, and nothing is decided by them.
+fn objects(host: &dyn Host, server: &Server) -> Objects {
+    let counted = count(host, &server.binary, COUNTING).ok().flatten();
+    counted.map(|(objects, _)| objects).unwrap_or_default()
+}
+
 impl Server {
-    /// How it is installed tells where its data is.
-    pub(crate) fn look(host: &dyn Host) -> Result<Self> {
+    /// Its settings, then its data, which is where they say.
+    fn look(host: &dyn Host) -> Result<Self> {
         let installed = NodeSettings::look_for(host, Role::Server)?;
         is_the_only_one(&installed).with_context(|| host.place())?;
         let settings = installed.settings();
         let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
+        let data_dir = settings.data_dir();
+        let path = token_file.as_ref().map_or("", |given| given.value.as_str());
         let program = Program::new(&installed.binary)
-            .with("data", &settings.data_dir())
-            .with(
-                "token_file",
-                token_file.as_ref().map_or("", |given| given.value.as_str()),
-            );
+            .with("data", &data_dir)
+            .with("token_file", path);
         let output = host
-            .run(&program.end(LOOK))?
+            .run(&program.end(&questions(&data_dir)))?
             .succeed(&host.place(), "checking the server")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-        Self::read(&installed, &facts, token_file).with_context(|| host.place())
+        let mut server = Self::read(&installed, &facts, token_file).with_context(|| host.place())?;
+        if server.version.is_some() && server.show.is_alive() {
+            server.ready = api::readiness(host, &server.binary, &server.unit)?.ready;
+        }
+        Ok(server)
     }
 
     fn read(installed: &NodeSettings, facts: &Facts, token_file: Option<Given>) -> Result<Self> {
@@ -113,6 +240,8 @@ impl Server {
             s3: settings.has_s3(),
             datastore: datastore(facts),
             token: token(facts, &settings, token_file),
+            own_token: facts.lossy("token").is_some(),
+            node_password: facts.lossy("node-password").is_some(),
             keys: hashes(&facts.lossy("keys").unwrap_or_default()),
             free: free(facts)?,
             show: installed.units[&Role::Server].show.clone(),
@@ -121,12 +250,17 @@ impl Server {
                 .lossy("done")
                 .and_then(|text| serde_json::from_str(&text).ok()),
             unpacked: facts.lossy("unpacked").is_some(),
-            ready: facts.lossy("readyz").as_deref() == Some("ok"),
+            ready: false,
         })
     }
 
     pub(crate) fn server_dir(&self) -> String {
         format!("{}/server", self.data_dir)
+    }
+
+    /// Whether it starts at boot.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.show.enabled == "enabled"
     }
 
     /// Whether it has the authorities and keys of the backup; `None`: it has none at all.
@@ -153,6 +287,24 @@ impl Server {
         secrets.extend(self.token.iter().map(|token| token.password.expose().to_owned()));
         secrets
     }
+}
+
+/// The archive is unpacked in one of these folders, and the database made anew in the other. Of a folder that is not there
+/// yet, the nearest one above it has the disk: the last of those that `df` finds.
+fn questions(data_dir: &str) -> String {
+    let mut text = LOOK.to_owned();
+    for folder in [FOLDER.to_owned(), format!("{data_dir}/server/db")] {
+        let slashes = folder.match_indices('/').map(|(at, _)| &folder[..=at]);
+        let above: Vec<String> = slashes.chain([folder.as_str()]).map(words::shell).collect();
+        let above = above.join(" ");
+        let _ = writeln!(
+            text,
+            "put {} \"$(df -Pk {above} 2>/dev/null | tail -n 1)\"",
+            words::shell(&format!("free:{folder}"))
+        );
+    }
+    text.push_str("put end \"\"\n");
+    text
 }
 
 /// The identity of an archive, by the same paths.

@@ -153,7 +153,7 @@ impl Node {
     fn restore(&self) -> Result<(), Value> {
         for (state, more) in [
             ("stopped", json!({"first": true})),
-            ("reset", json!({})),
+            ("replaced", json!({})),
             ("started", json!({})),
             ("finished", json!({})),
         ] {
@@ -318,6 +318,31 @@ fn sqlite_is_put_in_place_with_the_old_one_beside_it() {
     assert_eq!(aside, ["state.db", "state.db-wal"]);
 }
 
+#[test]
+fn old_data_that_a_killed_run_did_not_move_is_kept_beside_what_it_moved() {
+    let node = Node::new(Datastore::Etcd, "--server https://10.0.0.9:6443");
+    node.must("stopped", json!({}));
+    let record = node.text("var/lib/homelab-k3s/restore.json");
+    let stamp = serde_json::from_str::<Value>(&record).unwrap()["stamp"].clone();
+    let aside = format!("{SERVER}/before-restore-{}", stamp.as_str().unwrap());
+    node.put(&format!("{aside}/etcd/data"), "half of it");
+    node.must("replaced", json!({}));
+    assert!(!node.has(&format!("{SERVER}/db/etcd")));
+    assert_eq!(node.text(&format!("{aside}/etcd/data")), "half of it");
+    assert_eq!(node.text(&format!("{aside}/etcd.next/data")), "now");
+}
+
+#[test]
+fn a_failure_after_keys_are_replaced_does_not_start_the_old_datastore_with_them() {
+    let node = Node::new(Datastore::Etcd, "");
+    node.put(&format!("{SERVER}/tls/server-ca.crt"), "another authority");
+    node.put("state/reset-fails", "");
+    node.restore().unwrap_err();
+    assert_eq!(node.in_server("tls/server-ca.crt"), "the authority");
+    assert_eq!(node.must("given_back", json!({}))["touched"], true);
+    assert!(!node.has("state/k3s.service.started"));
+}
+
 /// Killed before each program that changes something, then the same stages once more.
 fn kill_everywhere(datastore: Datastore) {
     for at in 1.. {
@@ -356,11 +381,11 @@ fn a_kill_at_any_moment_is_made_good_with_sqlite() {
 
 #[test]
 fn a_module_that_dies_between_two_programs_is_made_good_too() {
-    for runs in 1..40 {
+    for runs in 1.. {
         let node = Node::new(Datastore::Etcd, "");
         node.die_after.set(runs);
         if node.restore().is_ok() {
-            assert!(runs > 10, "{runs}");
+            assert!(runs > 30, "only {runs} commands make a restore");
             return;
         }
         node.revive();
@@ -375,7 +400,7 @@ fn a_stage_that_is_passed_is_no_change() {
     let node = Node::new(Datastore::Etcd, "");
     for (state, more) in [
         ("stopped", json!({"first": true})),
-        ("reset", json!({})),
+        ("replaced", json!({})),
         ("started", json!({})),
     ] {
         assert_eq!(node.must(state, more.clone())["changed"], true, "{state}");
@@ -389,7 +414,7 @@ fn a_stage_that_is_passed_is_no_change() {
     }
     // Not even the backup is needed any more.
     node.remove_file(ARCHIVE);
-    for state in ["stopped", "reset", "started"] {
+    for state in ["stopped", "replaced", "started"] {
         assert_eq!(node.must(state, json!({}))["changed"], false, "{state}");
     }
     assert_eq!(node.must("finished", json!({}))["changed"], true);
@@ -429,7 +454,7 @@ fn a_peer_is_stopped_set_aside_and_started_and_keeps_keys_that_fit() {
         node.put(&format!("{SERVER}/tls/server-ca.crt"), identity);
         let seen = node.must("inspected", json!({}));
         node.must("stopped", json!({}));
-        node.must("aside", json!({"identity": seen["archive"]["identity"]}));
+        node.must("replaced", json!({"identity": seen["archive"]["identity"]}));
         assert!(
             !node.has(&format!("{SERVER}/db/etcd")),
             "the old database is still in place"
@@ -477,7 +502,7 @@ fn after_that_no_server_comes_up_with_the_old_data() {
     );
     assert!(peer.has("state/k3s.service.enabled") && !peer.has("state/k3s.service.started"));
     // And the run that continues it goes on from there.
-    for state in ["stopped", "aside", "started", "finished"] {
+    for state in ["stopped", "replaced", "started", "finished"] {
         peer.must(state, json!({}));
     }
     assert!(peer.has("state/k3s.service.enabled") && peer.has("state/k3s.service.started"));
@@ -516,6 +541,34 @@ fn a_reset_that_leaves_no_etcd_has_failed_whatever_its_status() {
 }
 
 #[test]
+fn a_reset_that_does_not_end_has_failed() {
+    let node = Node::new(Datastore::Etcd, "");
+    node.put("state/reset-times-out", "");
+    let answer = node.restore().unwrap_err();
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("k3s server --cluster-reset did not end within 30 s"),
+        "{msg}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_stop_is_named() {
+    let node = Node::new(Datastore::Etcd, "");
+    node.put("state/never-stops", "");
+    let answer = node.ask("stopped", json!({"first": true}));
+    let msg = answer["msg"].as_str().unwrap();
+    assert!(
+        msg.contains("stopping k3s: k3s.service is active after it was stopped"),
+        "{msg}"
+    );
+    // Nothing was touched: the server is given back as it was.
+    node.must("given_back", json!({}));
+    assert!(node.is_started("k3s.service"));
+    assert_eq!(node.names("var/lib/homelab-k3s"), ["backups"]);
+}
+
+#[test]
 fn an_api_that_does_not_come_up_is_told_with_the_journal_less_its_secrets() {
     let node = Node::new(Datastore::Etcd, "");
     node.put("state/never-ready", "");
@@ -542,7 +595,7 @@ fn stages_out_of_order_are_refused() {
             .unwrap_or_default()
             .to_owned()
     };
-    for state in ["reset", "aside", "started"] {
+    for state in ["replaced", "started"] {
         assert!(
             refusal(state, json!({})).contains("no restore has begun on this server"),
             "{state}"
@@ -551,7 +604,7 @@ fn stages_out_of_order_are_refused() {
     node.must("stopped", json!({"first": true}));
     assert!(refusal("started", json!({})).contains("would bring the old cluster back"));
     assert!(refusal("finished", json!({})).contains("not started yet"));
-    for state in ["stopped", "reset", "finished", "given_back"] {
+    for state in ["stopped", "replaced", "finished", "given_back"] {
         let other = refusal(state, json!({"backup": "other"}));
         assert!(
             other.contains("finish it by -e k3s_restore_backup=k3s-n1"),
@@ -559,10 +612,10 @@ fn stages_out_of_order_are_refused() {
         );
     }
     node.put("state/k3s.service.started", "");
-    assert!(refusal("reset", json!({})).contains("k3s runs"));
+    assert!(refusal("replaced", json!({})).contains("k3s runs"));
     node.remove_file("state/k3s.service.started");
     node.put("copy.tar.gz", "");
-    let gone = refusal("reset", json!({"archive": "/no/such/file"}));
+    let gone = refusal("replaced", json!({"archive": "/no/such/file"}));
     assert!(
         gone.contains("/no/such/file is not on this Proxmox host any more"),
         "{gone}"
@@ -603,11 +656,18 @@ fn a_look_tells_how_server_and_backup_fit_and_no_secret() {
 #[test]
 fn nodes_that_lost_their_passwords_are_let_in_again() {
     let node = Node::new(Datastore::Etcd, "");
-    let answer = node.must("admitted", json!({"nodes": ["N1", "n2"]}));
+    node.must("stopped", json!({"first": true}));
+    node.must("replaced", json!({}));
+    let answer = node.must("started", json!({"admit": ["N1", "n2"]}));
+    let last = "delete the node passwords of N1, n2, which may register again";
+    assert_eq!(answer["actions"].as_array().unwrap().last(), Some(&json!(last)));
     assert_eq!(
-        answer["actions"],
-        json!(["let nodes register again: forget n1.node-password.k3s"])
+        node.text("state/forgotten"),
+        "n1.node-password.k3s n2.node-password.k3s\n"
     );
-    assert_eq!(node.text("state/forgotten"), "n1.node-password.k3s\n");
-    assert_eq!(node.must("admitted", json!({"nodes": ["n2"]}))["changed"], false);
+    // The cluster has a password of the first node only.
+    let again = node.must("started", json!({"admit": ["N1", "n2"]}));
+    let of_first = "delete the node passwords of N1, which may register again";
+    assert_eq!(again["actions"], json!([of_first]));
+    assert_eq!(node.must("started", json!({"admit": ["n2"]}))["changed"], false);
 }

@@ -24,7 +24,7 @@ case $command in
 enable) touch "$SANDBOX/state/$unit.enabled" ;;
 disable) rm -f "$SANDBOX/state/$unit.enabled" ;;
 start) touch "$SANDBOX/state/$unit.started" ;;
-stop) rm -f "$SANDBOX/state/$unit.started" ;;
+stop) [ -f "$SANDBOX/state/never-stops" ] || rm -f "$SANDBOX/state/$unit.started" ;;
 esac
 
 ## k3s
@@ -40,14 +40,14 @@ case "$*" in
     ;;
 *api-resources*) printf 'configmaps\nnodes\nevents\n' ;;
 *"get configmaps,nodes "*) printf 'configmap/a\nconfigmap/b\nnode/n1\n' ;;
-*"get --raw /api/v1/nodes")
+*"get --raw /api/v1/nodes?limit=500")
     echo '{"items":[{"metadata":{"name":"n1","labels":{"node-role.kubernetes.io/control-plane":"true"}},
         "status":{"conditions":[{"type":"Ready","status":"True"}]}}]}'
     ;;
 *"get secret -n kube-system -o name") printf 'secret/k3s-serving\nsecret/n1.node-password.k3s\n' ;;
 *"delete secret -n kube-system --ignore-not-found "*)
-    while [ $# -gt 1 ]; do shift; done
-    echo "$1" >>"$state/forgotten"
+    shift 7
+    echo "$*" >>"$state/forgotten"
     ;;
 "server "*"--cluster-reset "*)
     count
@@ -65,6 +65,7 @@ case "$*" in
         echo 'level=fatal msg="server/token does not exist, please pass --token to complete the restoration"' >&2
         exit 1
     fi
+    [ ! -f "$state/reset-times-out" ] || exit 124
     [ ! -d "$db/etcd" ] || mv "$db/etcd" "$db/etcd-old-$(now)"
     [ ! -f "$state/reset-does-nothing" ] || exit 0
     for word; do :; done

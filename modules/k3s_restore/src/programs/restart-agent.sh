@@ -1,2 +1,0 @@
-take_turn
-systemctl restart --no-block "$unit" || die "$unit cannot be restarted"
