@@ -171,6 +171,13 @@ impl Probe {
         self.run(name, &run)
     }
 
+    /// What the kernel says in a file below `/proc` or `/sys`; one that may not be read says nothing.
+    #[must_use]
+    pub fn kernels(self, name: &str, path: &str) -> Self {
+        let then = Self::new().print(name, &["cat", path]);
+        self.when(Is::File, path, &then)
+    }
+
     /// Whether a file can be opened for reading, which its mode does not say of a device.
     #[must_use]
     pub fn opens(self, name: &str, path: &str) -> Self {
