@@ -64,6 +64,11 @@ impl Facts {
             .with_context(|| format!("{name} is not UTF-8"))
     }
 
+    /// The bytes of an answer.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.frames.get(name).map(Vec::as_slice)
+    }
+
     /// A text to be looked at.
     pub fn lossy(&self, name: &str) -> Option<String> {
         let text = String::from_utf8_lossy(self.frames.get(name)?).trim().to_owned();

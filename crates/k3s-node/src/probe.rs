@@ -116,7 +116,7 @@ impl Probe {
         self.ask("files", &[name, shown], &matching(folder, pattern))
     }
 
-    /// Which names there are in a folder, by `name:<name of the file>`.
+    /// What there is in a folder, by `name:path`.
     #[must_use]
     pub fn names(self, name: &str, is: Is, folder: &str, pattern: &'static str) -> Self {
         self.ask("names", &[name, is.test()], &matching(folder, pattern))
@@ -195,6 +195,13 @@ impl Probe {
     pub fn show(mut self, name: &str, unit: &str) -> Self {
         let [name, unit] = [name, unit].map(quoted);
         self.lines.push(format!("put {name} \"$(show {unit})\"\n"));
+        self
+    }
+
+    /// The questions of another list, after these.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.lines.extend(more.lines.iter().cloned());
         self
     }
 
@@ -303,7 +310,10 @@ mod tests {
         );
         assert!(facts.below("none:").is_empty());
         let names: Vec<String> = facts.below("name:").into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["20.conf", "20.yaml"]);
+        assert_eq!(
+            names,
+            ["20.conf", "20.yaml"].map(|name| format!("{root}/a/b/{name}"))
+        );
         assert!(
             text(&format!("sum:{conf}"))
                 .unwrap()

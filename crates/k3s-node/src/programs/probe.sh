@@ -19,7 +19,7 @@ files() {
 names() {
     name=$1 test=$2
     shift 2
-    for path; do is "$name:${path##*/}" "$test" "$path"; done
+    for path; do is "$name:$path" "$test" "$path"; done
 }
 
 # $1 name; then paths.
