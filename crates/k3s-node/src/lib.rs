@@ -7,6 +7,7 @@ pub mod facts;
 mod files;
 pub mod flags;
 mod node_settings;
+pub mod probe;
 pub mod program;
 #[cfg(feature = "testing")]
 pub mod recorded;
@@ -21,6 +22,7 @@ pub mod words;
 pub use config::Config;
 pub use facts::{Facts, Show};
 pub use node_settings::NodeSettings;
+pub use probe::Probe;
 pub use program::Program;
 pub use role::Role;
 pub use settings::Settings;
