@@ -150,17 +150,17 @@ def test_every_play_ends_for_all_hosts_at_the_first_failure() -> None:
 
 
 def test_nodes_that_restart_are_worked_on_one_at_a_time() -> None:
-    found = {(playbook, play["name"]): play.get("serial") for playbook, play in PLAYS if "serial" in play}
+    found = {(playbook, play["name"]): (play["hosts"], play["serial"]) for playbook, play in PLAYS if "serial" in play}
     assert found == {
-        ("join-k3s-ha-servers", "Prepare the controllers, one at a time"): 1,
-        ("join-k3s-ha-servers", "Join the controllers, one at a time"): 1,
+        ("join-k3s-ha-servers", "Prepare the controllers, one at a time"): ("k3s_joining", 1),
+        ("join-k3s-ha-servers", "Join the controllers, one at a time"): ("k3s_joining", 1),
         # A new worker and its old one.
-        ("k3s-major-upgrade", "Upgrade the pairs, one at a time"): 2,
-        ("refresh-k3s-kubeconfig", "Renew the controllers' certificates, one at a time"): 1,
-        ("refresh-k3s-kubeconfig", "Renew the workers' certificates, one at a time"): 1,
-        ("uninstall-k3s", "Uninstall k3s, one node at a time"): 1,
-        ("uninstall-k3s", "Remove the Nodes, one at a time"): 1,
-        ("upgrade-k3s", "Upgrade the nodes, one at a time"): 1,
+        ("k3s-major-upgrade", "Upgrade the pairs, one at a time"): ("k3s_upgrade_turns", 2),
+        ("refresh-k3s-kubeconfig", "Renew the controllers' certificates, one at a time"): ("k3s_controllers", 1),
+        ("refresh-k3s-kubeconfig", "Renew the workers' certificates, one at a time"): ("k3s_workers", 1),
+        ("uninstall-k3s", "Uninstall k3s, one node at a time"): ("k3s_uninstalling", 1),
+        ("uninstall-k3s", "Remove the Nodes, one at a time"): ("k3s_uninstalling", 1),
+        ("upgrade-k3s", "Upgrade the nodes, one at a time"): ("k3s_turns", 1),
     }
 
 
@@ -309,8 +309,22 @@ def test_every_module_runs_on_the_host_of_its_container() -> None:
 
 # Gates
 
-# Of each file: what must come in this order, by the name of the task, or of the file that it includes.
+# Of each file, or play: what must come in this order, by the name of the task, or of the file that it includes.
 ORDERS = {
+    "upgrade-k3s: Plan the upgrade": [
+        "Refuse to start while the stop file exists",
+        "Resolve the target version",
+        "Check that no other run holds the cluster lock",
+        "tasks/preflight.yaml",
+        "Record the cluster's health as the baseline",
+        "tasks/plan.yaml",
+        "Show the plan",
+        "Refuse an unsafe upgrade",
+        "End the play in check mode",
+        "End the play when there is nothing to do",
+        "Set the order of the nodes",
+        "Acquire the cluster lock",
+    ],
     "upgrade-node.yaml": [
         "ask-controllers.yaml",
         "preflight.yaml",
@@ -345,8 +359,19 @@ ORDERS = {
     ],
     "canary-clean-up.yaml": ["Stop the old worker's agent and its pods", "Remove the old worker's Node"],
 }
-# When a gate may be left out.
+# When a gate, a refusal or a release may be left out.
 CONDITIONS = {
+    ("upgrade-k3s: Plan the upgrade", "Refuse an unsafe upgrade"): ("k3s_plan.refused is not none",),
+    # There, nothing would release the lock.
+    ("upgrade-k3s: Plan the upgrade", "End the play when there is nothing to do"): ("k3s_plan.turns | length == 0",),
+    ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_join_replaced) | length > 0",),
+    ("join-k3s-ha-servers: Plan the join of the controllers", "Release the lock when no controller is to join"): ("k3s_join_todo | length == 0",),
+    ("upgrade-node.yaml", "Refuse an upgrade that has become unsafe"): ("k3s_plan.refused is not none",),
+    ("upgrade-node.yaml", "Back up the datastore"): ("k3s_turn.backup",),
+    ("upgrade-node.yaml", "Drain the node"): ("k3s_turn.drain",),
+    ("uninstall-node.yaml", "Remove its etcd member"): ("k3s_role == 'server'",),
+    ("join-server.yaml", "Wait until every etcd member is a healthy voter"): ("not k3s_joining.node.joined",),
+    ("gate-health.yaml", "Fail if the cluster is below its baseline"): ("k3s_health.msg is defined",),
     ("upgrade-node.yaml", "gate-other-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
     ("upgrade-node.yaml", "gate-server.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
     ("upgrade-node.yaml", "gate-health.yaml"): ("k3s_health_before.verdicts is defined",),
@@ -366,7 +391,8 @@ def landmarks(file: str) -> list[tuple[str, tuple[str, ...]]]:
             else:
                 yield str(included or task["name"]), listed(task.get("when"))
 
-    return list(of(TASKS[file]))
+    play, _, name = file.partition(": ")
+    return list(of(next(one for one in plays_of(play) if one["name"] == name)["tasks"] if name else TASKS[file]))
 
 
 @pytest.mark.parametrize("file", ORDERS)
@@ -378,6 +404,43 @@ def test_gates_stand_around_what_restarts_a_node(file: str) -> None:
 @pytest.mark.parametrize(("file", "gate"), CONDITIONS)
 def test_gates_are_left_out_only_where_documented(file: str, gate: str) -> None:
     assert dict(landmarks(file))[gate] == CONDITIONS[file, gate]
+
+
+# What a gate asks the module for: without it, the module only lists.
+ASKED = {
+    "Wait until etcd can lose this controller": {"can_lose": "{{ node_name }}", "wait": "{{ k3s_etcd_wait }}"},
+    "Wait until every etcd member is a healthy voter": {"require": "all_voters", "wait": "{{ k3s_etcd_wait }}"},
+    "Wait until the controller is a healthy voter": {"require": "all_voters", "expected": ["{{ node_name }}"]},
+    "Wait until this controller's API is ready": {"argv": ["k3s", "kubectl", "--request-timeout=10s", "get", "--raw", "/readyz"]},
+    "Wait for the cluster to return to its baseline": {"baseline": "{{ k3s_health_before }}", "wait": "{{ k3s_upgrade_health_wait }}"},
+    "Verify that the new worker has taken over": {"state": "verified", "workloads": "{{ k3s_canary_plan.workloads }}"},
+    "Set aside the other servers' databases": {"state": "aside", "identity": "{{ k3s_restore_plan.identity }}"},
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_gates_ask_for_what_they_wait_for(name: str) -> None:
+    found = [step for _, _, step in ALL_STEPS if step.name == name]
+    assert found
+    for step in found:
+        assert ASKED[name].items() <= step.arguments.items(), step.files
+        assert step.task.get("failed_when") in (None, "k3s_health.healthy is not defined"), step.files
+
+
+def test_the_api_of_a_restarted_server_is_waited_for() -> None:
+    [ready] = [task for task in TASKS["gate-server.yaml"] if task["name"] == "Wait until this controller's API is ready"]
+    assert ready["until"] == "k3s_ready is succeeded" and ready["retries"] * ready["delay"] >= 60
+
+
+def test_a_failed_upgrade_keeps_the_cordon_of_a_node_that_may_be_broken() -> None:
+    [uncordon] = [task for task in TASKS["restore-node.yaml"] if task["name"] == "Uncordon the node if that is safe"]
+    assert uncordon["check_mode"] == "{{ not (k3s_is_untouched | bool or k3s_is_well | bool) }}"
+
+
+def test_fetched_backups_and_exports_are_private() -> None:
+    for file in ("fetch-backup.yaml", "fetch-export.yaml"):
+        made = [task[BUILTIN + "file"] for task in TASKS[file] if BUILTIN + "file" in task]
+        assert [one["mode"] for one in made] == ["0700", "0600"], file
 
 
 # Names
