@@ -125,7 +125,9 @@ def test_reports_node_problems(lab: Lab) -> None:
     lab.inside(112, "systemctl stop k3s-agent")
     try:
         lab.wait_until("a node that is not Ready", lambda: "NotReady" in lab.kubectl("get", "nodes"))
-        check(lab, "-e", "k3s_health_wait=5").assert_failed_with("k3s-worker-1", "DiskPressure", "k3s-worker-2", "NotReady")
+        check(lab, "-e", "k3s_health_wait=5").assert_failed_with(
+            "Node k3s-worker-1: DiskPressure", "Node k3s-worker-2: NotReady"
+        )
     finally:
         lab.inside(112, "systemctl start --no-block k3s-agent")
         lab("fault", "clear")

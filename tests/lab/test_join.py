@@ -77,7 +77,9 @@ def marks(lab: Lab) -> int:
 def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
     """No two of these servers, which were up before, were down at once."""
     names = {f"k3s-controller-{vmid - 100}" for vmid in of}
-    for line in lab("status", "--history").splitlines()[since:]:
+    changes = lab("status", "--history").splitlines()[since:]
+    assert changes, "no server has started since"
+    for line in changes:
         down = names - set(json.loads(line)["up"])
         assert len(down) <= 1, line
 

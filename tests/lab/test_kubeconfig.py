@@ -18,7 +18,7 @@ def intact(lab: Lab):
     yield
     lab("fault", "clear")
     lab.inside(101, "systemctl restart k3s")
-    lab.wait_until("the API", lambda: bool(lab.inside(101, "/usr/local/bin/k3s kubectl get --raw /readyz 2>/dev/null || true")))
+    lab.wait_until("the API", lambda: lab.api_is_ready(101))
 
 
 @pytest.fixture
@@ -72,12 +72,12 @@ def test_fails_if_renewal_is_disabled(lab: Lab, dest: Path) -> None:
 
 def test_shows_no_key_at_any_verbosity(lab: Lab, dest: Path) -> None:
     expire(lab)
+    [old_key] = lab.inside(101, "grep -h client-key-data /etc/rancher/k3s/k3s.yaml | cut -d: -f2").split()
     run = refresh(lab, dest, "-vvv", "--diff")
     assert run.status == 0, run.text
     user = yaml.safe_load(dest.read_text())["users"][0]["user"]
-    old_keys = lab.inside(101, "grep -h client-key-data /etc/rancher/k3s/k3s.yaml | cut -d: -f2").split()
     # Any part of it would be too much; a line of base64 as PEM has it is enough to search for.
-    for key in [user["client-key-data"], *old_keys]:
+    for key in (user["client-key-data"], old_key):
         assert key[80:140] not in run.text
     assert "PRIVATE KEY" not in run.text
     # Nor is it left in a file on the way: this machine and the Proxmox host share their folders.

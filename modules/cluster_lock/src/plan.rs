@@ -313,4 +313,19 @@ mod tests {
         );
         assert_eq!(steps(release, &free()), Vec::<String>::new());
     }
+
+    #[test]
+    fn warns_of_a_release_after_another_run_took_the_lock() {
+        for (boot_id, ago) in [("b2", 1), ("b1", 1), ("b2", 7200)] {
+            let state = held_by("other", boot_id, "9:90", ago);
+            let plan = plan(&params(json!({"state": "released"})), &state).unwrap();
+            assert!(
+                plan.warnings[0].starts_with("the lock is not ours any more; operator@laptop"),
+                "{:?}",
+                plan.warnings
+            );
+        }
+        let params = params(json!({"state": "released"}));
+        assert!(plan(&params, &free()).unwrap().warnings.is_empty());
+    }
 }

@@ -199,6 +199,9 @@ mod tests {
             "/var/lib/homelab-k3s",
             "/etc/systemd/system/conf-kmsg.service",
             "/run/k3s",
+            "/etc/rancher/k3s",
+            "/var/lib/rancher/k3s",
+            "/var/lib/kubelet",
         ];
         let gone = State {
             left: left.map(str::to_owned).into(),
@@ -207,5 +210,10 @@ mod tests {
         let told: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
         assert!(told[0].contains("password") && told[1].contains("backup") && told[2].contains("/dev/kmsg"));
         assert!(told[3].contains("mounts of pods"));
+        assert!(
+            told[4].contains("token")
+                && told[5].contains("the datastore")
+                && told[6].contains("data of pods")
+        );
     }
 }

@@ -98,6 +98,13 @@ fn a_living_kubelet_is_never_deleted() {
         );
         assert!(error.contains("(alive)") && error.contains(words), "{error}");
     }
+    let just_old_enough = state(node("Unknown", None), "2025-12-31T23:59:45.000000Z");
+    assert_eq!(just_old_enough.alive(), None);
+    let too_young = state(node("Unknown", None), "2025-12-31T23:59:46.000000Z");
+    assert_eq!(
+        too_young.alive().as_deref(),
+        Some("it renewed its Lease 14 s ago")
+    );
     let without_lease = State {
         lease: None,
         ..gone()

@@ -733,3 +733,16 @@ fn the_summary_names_what_was_skipped_and_what_a_stop_has_left() {
     // It came after the last node.
     assert_eq!(text::summary(&params(PATCH, &[done], &more)).len(), 3);
 }
+
+#[test]
+fn repeats_the_warnings_of_nodes_that_have_a_turn_only() {
+    let warns = |text: &str| json!({"version": {"warnings": [text]}});
+    let nodes = [
+        with(server("c1", PATCH, PATCH), &warns("of a node without work")),
+        with(agent("w1", OLD, PATCH), &warns("of a node with work")),
+    ];
+    assert_eq!(
+        planned(PATCH, &nodes, &json!({})).notices,
+        ["w1: of a node with work"]
+    );
+}

@@ -1,0 +1,70 @@
+"""Expressions of the role and the playbooks on which the safety of a node depends, as Ansible evaluates them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+
+import pytest
+import yaml
+from conftest import ROOT, SOUND
+
+UNTOUCHED = "{{ k3s_is_untouched | bool }}"
+WELL = "{{ k3s_is_well | bool }}"
+# The expression, the facts of the node, and the value.
+CASES = [
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}}, True),
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True}}, False),
+    (UNTOUCHED, {"k3s_seen_install": {"record": {"version": "v1.36.3+k3s1"}}}, False),
+    # The installation could not be read.
+    (UNTOUCHED, {"k3s_seen_install": {"failed": True}}, False),
+    (WELL, {"k3s_left": {"record": None}, "k3s_alive": {"rc": 0}}, True),
+    (WELL, {"k3s_left": {"record": None}, "k3s_alive": {"rc": 1}}, False),
+    (WELL, {"k3s_left": {"record": {"version": "v1.36.3+k3s1"}}, "k3s_alive": {"rc": 0}}, False),
+    (WELL, {"k3s_left": {"failed": True}, "k3s_alive": {"rc": 0}}, False),
+    # No controller was ready to ask.
+    (WELL, {"k3s_left": {"record": None}, "k3s_alive": {"skipped": True}}, False),
+    ("{{ k3s_controllers_others_first }}", {"inventory_hostname": "c1"}, ["c2", "c1"]),
+    ("{{ k3s_via }}", {"k3s_ready_controllers": ["c2"]}, "c2"),
+    ("{{ k3s_via }}", {"k3s_ready_controllers": []}, "c1"),
+]
+
+
+def loop_of(playbook: str, name: str) -> str:
+    plays = yaml.safe_load((ROOT / f"playbooks/playbook-{playbook}.yaml").read_text())
+    return next(task["loop"] for play in plays for task in play.get("tasks", []) if task["name"] == name)
+
+
+CASES.append((loop_of("uninstall-k3s", "Set the order of the nodes"), {"k3s_uninstall_names": ["c1", "w1", "c2", "w2"]}, ["w1", "w2", "c1", "c2"]))
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
+    """What each expression is, in one run."""
+    folder = tmp_path_factory.mktemp("expressions")
+    inventory = folder / "hosts.ini"
+    inventory.write_text(SOUND.replace("c1 pct_id=101", "c1 pct_id=101\nc2 pct_id=102"))
+    tasks = [
+        {
+            "name": f"Case {number}",
+            # In one word, which Ansible does not break.
+            "ansible.builtin.debug": {"msg": f"case-{number}={{{{ value | to_json | b64encode }}}}"},
+            "vars": {**facts, "value": expression},
+        }
+        for number, (expression, facts, _) in enumerate(CASES)
+    ]
+    play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["homelab.k3s.k3s"], "tasks": tasks}
+    (folder / "play.yaml").write_text(yaml.safe_dump([play]))
+    command = ["ansible-playbook", "-i", str(inventory), str(folder / "play.yaml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = dict(re.findall(r"case-(\d+)=([\w+/=]+)", done.stdout))
+    return [json.loads(base64.b64decode(found[str(number)])) for number in range(len(CASES))]
+
+
+@pytest.mark.parametrize("number", range(len(CASES)), ids=lambda number: f"{CASES[number][0][:40]} {CASES[number][1]}")
+def test_expressions_are_safe_where_something_is_unknown(values: list[object], number: int) -> None:
+    expression, facts, expected = CASES[number]
+    assert values[number] == expected, (expression, facts)
