@@ -214,6 +214,16 @@ impl Probe {
         self
     }
 
+    /// The questions of one list where a program is there, else those of the other.
+    #[must_use]
+    pub fn where_program(mut self, program: &str, then: &Self, otherwise: &Self) -> Self {
+        let (program, then, otherwise) = (quoted(program), then.text(), otherwise.text());
+        self.lines.push(format!(
+            "if command -v {program} >/dev/null 2>&1; then\n:\n{then}else\n:\n{otherwise}fi\n"
+        ));
+        self
+    }
+
     /// The first of these lists whose last question has an answer, none after it.
     #[must_use]
     pub fn first(mut self, lists: &[Self]) -> Self {
@@ -405,6 +415,15 @@ mod tests {
         assert_eq!(told("three:"), ["a.crt", "b.pem", "c.crt"]);
         assert_eq!(told("two:"), ["a.crt", "b.pem"]);
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
+    }
+
+    #[test]
+    fn questions_turn_on_a_program() {
+        let then = Probe::new().is("yes", Is::There, "/");
+        for (program, yes) in [("sh", true), ("no-such-program", false)] {
+            let facts = answers(&Probe::new().where_program(program, &then, &Probe::new()));
+            assert_eq!(facts.has("yes"), yes, "{program}");
+        }
     }
 
     #[test]
