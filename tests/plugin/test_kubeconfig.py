@@ -7,8 +7,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,18 @@ def desk(tmp_path):
     if not PROGRAM.exists():
         pytest.skip("`make install` builds what these tests run")
     return Desk(tmp_path)
+
+
+@pytest.mark.parametrize("way", ["cmdline", "environ"])
+def test_the_watch_sees_a_secret_of_another_process(way):
+    secret = "watched-for-by-the-tests"
+    argv, variables = (["sh", "-c", "sleep 60; true", secret], {}) if way == "cmdline" else (["sleep", "60"], {"KEY": secret})
+    with Watch([secret]) as watch, subprocess.Popen(argv, env={**os.environ, **variables}, start_new_session=True) as process:
+        until = time.monotonic() + 30
+        while not watch.seen and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert watch.seen and all(f"/{way}: " in seen for seen in watch.seen), watch.seen
 
 
 @pytest.mark.parametrize("arguments", [("-vvv", "--diff"), ("-vvvv",), ("--check", "--diff", "-vvv")])
