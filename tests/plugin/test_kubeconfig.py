@@ -187,6 +187,13 @@ def test_the_file_is_the_one_that_kubectl_would_take(desk):
     assert records[-1]["result"]["dest"] == str(desk.folder / ".kube/k3s-k3s-1.config"), text
 
 
+def test_for_another_user_the_environment_of_the_control_node_says_nothing(desk):
+    task = {**desk.written(), "become": True}
+    status, text, records = desk.play([desk.read(), task], "--check", environment={"KUBECONFIG": "kube/config"})
+    assert status == 0, text
+    assert not records[-1]["result"]["dest"].startswith(str(desk.folder)), records[-1]["result"]["dest"]
+
+
 def test_a_second_run_changes_nothing(desk):
     desk.play([desk.read(), desk.written()])
     status, text, records = desk.play([desk.read(), desk.written()])
