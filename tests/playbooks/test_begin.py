@@ -164,6 +164,11 @@ def test_refuses_a_limit_without_a_node(sound: Path) -> None:
     run.assert_refused_with("--limit pve1 names no node of the group k3s_cluster (c1, w1, w2).")
 
 
+def test_tags_do_not_skip_the_check(sound: Path) -> None:
+    run = play("upgrade-k3s", sound, "--tags", "none-such", "-e", "k3s_drian_force=true")
+    run.assert_refused_with("Did you mean k3s_drain_force?")
+
+
 # The list of variables has one owner
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +147,18 @@ def desk(tmp_path):
     return Desk(tmp_path)
 
 
+@pytest.mark.parametrize("way", ["cmdline", "environ"])
+def test_the_watch_sees_a_secret_of_another_process(way):
+    secret = "watched-for-by-the-tests"
+    argv, variables = (["sh", "-c", "sleep 60; true", secret], {}) if way == "cmdline" else (["sleep", "60"], {"KEY": secret})
+    with Watch([secret]) as watch, subprocess.Popen(argv, env={**os.environ, **variables}, start_new_session=True) as process:
+        until = time.monotonic() + 30
+        while not watch.seen and time.monotonic() < until:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert watch.seen and all(f"/{way}: " in seen for seen in watch.seen), watch.seen
+
+
 @pytest.mark.parametrize("arguments", [("-vvv", "--diff"), ("-vvvv",), ("--check", "--diff", "-vvv")])
 def test_no_key_is_seen_though_no_task_says_no_log(desk, arguments):
     status, text, records = desk.play([desk.read(), desk.written()], *arguments)
@@ -171,6 +185,13 @@ def test_the_file_is_the_one_that_kubectl_would_take(desk):
     # What a task says goes before what the environment says.
     status, text, records = desk.play([desk.read(), desk.written(kubeconfig_env="", home=str(desk.folder))], environment=environment)
     assert records[-1]["result"]["dest"] == str(desk.folder / ".kube/k3s-k3s-1.config"), text
+
+
+def test_for_another_user_the_environment_of_the_control_node_says_nothing(desk):
+    task = {**desk.written(), "become": True}
+    status, text, records = desk.play([desk.read(), task], "--check", environment={"KUBECONFIG": "kube/config"})
+    assert status == 0, text
+    assert not records[-1]["result"]["dest"].startswith(str(desk.folder)), records[-1]["result"]["dest"]
 
 
 def test_a_second_run_changes_nothing(desk):

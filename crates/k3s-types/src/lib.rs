@@ -308,6 +308,24 @@ mod tests {
     }
 
     #[test]
+    fn only_a_numbered_build_can_be_downloaded() {
+        for (text, numbered) in [
+            ("v1.36.3+k3s1", true),
+            ("v1.37.0-rc4+k3s1", true),
+            ("v1.31.0+k3s-5d0a12a6", false),
+            ("v1.36.3+k3s-866d743e-dirty", false),
+        ] {
+            assert_eq!(version(text).is_numbered(), numbered, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_skew_policy_compares_major_and_minor() {
+        assert_eq!(version("v1.36.3+k3s2").minor_version(), (1, 36));
+        assert!(version("v1.40.9+k3s1").minor_version() < version("v2.0.0+k3s1").minor_version());
+    }
+
+    #[test]
     fn the_program_s_own_words_are_read() {
         // Two lines in every version so far.
         for (first, second) in [
