@@ -102,9 +102,9 @@ impl Cluster {
 
     /// Plays the script of questions, or that which reads certificates: there are none.
     fn play(&self, script: &str) -> Output {
-        if script.starts_with("data=") {
+        if !script.contains("\na() {") {
             return Output {
-                stdout: b"end\n".to_vec(),
+                stdout: b"@end 0\n\n".to_vec(),
                 ..Output::default()
             };
         }
