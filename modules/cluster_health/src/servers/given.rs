@@ -66,7 +66,7 @@ pub struct Ready {
     pub msg: Option<String>,
 }
 
-/// The answer of `k3s_backup` to a snapshot that stays where k3s keeps its own.
+/// The answer of `k3s_archive` to a snapshot that stays where k3s keeps its own.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Snapshot {
