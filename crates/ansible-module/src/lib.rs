@@ -10,6 +10,7 @@
 mod answer;
 mod call;
 mod cli;
+pub mod defaults;
 mod loose;
 mod refusal;
 mod run;

@@ -36,6 +36,19 @@ pub struct Kubectl<'a> {
     pub request_timeout: Duration,
 }
 
+/// The default of the option `kubectl`.
+pub fn k3s_kubectl() -> Vec<String> {
+    vec!["k3s".to_owned(), "kubectl".to_owned()]
+}
+
+/// Refuses the option `kubectl` without a program.
+pub fn check_program(kubectl: &[String]) -> Result<(), String> {
+    if kubectl.is_empty() {
+        return Err("kubectl: an empty list cannot be run".to_owned());
+    }
+    Ok(())
+}
+
 /// Whether asking again may help: the server was away, slow or overwhelmed, rather than the way to it missing.
 pub fn passing(error: &anyhow::Error) -> bool {
     Failure::of(error).is_some_and(|failure| {

@@ -2,7 +2,6 @@
 
 use crate::object::{Condition, Labels, Meta, Time, null_is_empty};
 use serde::Deserialize;
-use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct JobObject {
@@ -18,6 +17,16 @@ struct JobObject {
 #[serde(default)]
 struct JobSpec {
     template: Template,
+}
+
+impl JobSpec {
+    /// A variable of its containers; empty if there is none. The others are a user's, and may be secret.
+    fn variable(&self, name: &str) -> String {
+        let containers = self.template.spec.containers.iter();
+        let mut variables = containers.flat_map(|container| &container.env);
+        let found = variables.find(|variable| variable.name == name);
+        found.map(|variable| variable.value.clone()).unwrap_or_default()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -69,8 +78,10 @@ pub struct Job {
     /// How many of its pods have failed.
     pub failures: u32,
     pub conditions: Vec<Condition>,
-    /// The environment of its containers. Of two with one name, the first.
-    variables: BTreeMap<String, String>,
+    /// The hash of what k3s made the Job of a chart from. Helm's release gets it as a label. Empty before mid-2026.
+    pub config_hash: String,
+    /// What the Job of a chart does about a release that has failed.
+    pub failure_policy: String,
 }
 
 impl From<JobObject> for Job {
@@ -81,8 +92,6 @@ impl From<JobObject> for Job {
             status,
         } = object;
         let owner = metadata.controller().filter(|owner| owner.kind == "CronJob");
-        let containers = spec.template.spec.containers.into_iter();
-        let variables = containers.flat_map(|container| container.env).rev();
         Self {
             cron_job: owner.map(|owner| owner.name.clone()),
             uid: metadata.uid,
@@ -92,9 +101,8 @@ impl From<JobObject> for Job {
             started: status.start_time.or(metadata.creation_timestamp),
             failures: status.failed,
             conditions: status.conditions,
-            variables: variables
-                .map(|variable| (variable.name, variable.value))
-                .collect(),
+            config_hash: spec.variable("CONFIG_HASH"),
+            failure_policy: spec.variable("FAILURE_POLICY"),
         }
     }
 }
@@ -103,16 +111,6 @@ impl Job {
     /// The condition of this type, if it is true.
     pub fn is(&self, kind: &str) -> Option<&Condition> {
         Condition::find(&self.conditions, kind).filter(|condition| condition.is_true())
-    }
-
-    /// A variable of its containers; empty if there is none.
-    pub fn variable(&self, name: &str) -> &str {
-        self.variables.get(name).map_or("", String::as_str)
-    }
-
-    /// The hash of what k3s made the Job of a chart from. Helm's release gets it as a label. Empty before mid-2026.
-    pub fn config_hash(&self) -> &str {
-        self.variable("CONFIG_HASH")
     }
 }
 
@@ -129,11 +127,8 @@ mod tests {
         assert_eq!(list.items.len(), 2);
         for job in &list.items {
             assert!(job.is("Complete").is_some() && job.is("Failed").is_none());
-            assert_eq!(
-                (job.variable("FAILURE_POLICY"), job.variable("none")),
-                ("retry", "")
-            );
-            assert_eq!(job.config_hash().len(), 63);
+            assert_eq!(job.failure_policy, "retry");
+            assert_eq!(job.config_hash.len(), 63);
             assert!(job.cron_job.is_none() && !job.uid.is_empty());
         }
     }
@@ -147,7 +142,7 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(
-            (job.config_hash(), job.cron_job.as_deref()),
+            (job.config_hash.as_str(), job.cron_job.as_deref()),
             ("A1", Some("backup"))
         );
     }

@@ -22,7 +22,9 @@ mod volume;
 
 pub use amounts::{Amounts, told};
 pub use answers::{Answer, Answers, Questions};
-pub use client::{Documents, Kubectl, next_page, pages, passing, quote, unless_passing};
+pub use client::{
+    Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, quote, unless_passing,
+};
 pub use cordon::{CordonRecord, Owner, Purpose};
 pub use job::Job;
 pub use lease::Lease;

@@ -3,7 +3,8 @@
 use crate::baseline::Baseline;
 use crate::ignore::{Ignore, Rule};
 use crate::servers::Given;
-use cluster::Kubectl;
+use ansible_module::defaults::number;
+use cluster::{Kubectl, check_program, k3s_kubectl};
 use host::Host;
 use k3s_certs::rotation::Places;
 use k3s_types::K3sVersion;
@@ -104,17 +105,17 @@ struct Options {
     fail_on: FailOn,
     #[serde(default)]
     wait: u32,
-    #[serde(default = "five_seconds")]
+    #[serde(default = "number::<5, _>")]
     interval: u32,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     pending_limit: u32,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     terminating_limit: u32,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     not_ready_limit: u32,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     restart_window: u32,
-    #[serde(default = "thirty")]
+    #[serde(default = "number::<30, _>")]
     certificate_warn_days: u32,
     #[serde(default)]
     expect_nodes: Vec<String>,
@@ -131,42 +132,18 @@ struct Options {
     only_nodes: Vec<String>,
     #[serde(default)]
     unanswered: Vec<String>,
-    #[serde(default = "ten_seconds")]
+    #[serde(default = "number::<10, _>")]
     request_timeout: u32,
     #[serde(default = "data_dir")]
     data_dir: String,
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
 }
 
 fn k3s() -> String {
     "k3s".to_owned()
 }
 
-fn five_seconds() -> u32 {
-    5
-}
-
-fn ten_seconds() -> u32 {
-    10
-}
-
-fn thirty() -> u32 {
-    30
-}
-
 fn data_dir() -> String {
     Places::default().data_dir
-}
-
-fn five_minutes() -> u32 {
-    300
-}
-
-fn ten_minutes() -> u32 {
-    600
 }
 
 impl TryFrom<Options> for Params {
@@ -209,9 +186,7 @@ impl TryFrom<Options> for Params {
 }
 
 fn check(options: &Options) -> Result<(), String> {
-    if options.kubectl.is_empty() {
-        return Err("kubectl: an empty list cannot be run".to_owned());
-    }
+    check_program(&options.kubectl)?;
     // It becomes an argument of systemctl and journalctl.
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
     let name = &options.service;

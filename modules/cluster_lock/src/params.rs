@@ -1,5 +1,7 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
+use cluster::{check_program, k3s_kubectl};
 use serde::Deserialize;
 
 /// The options; see `cluster_lock.yml` for their words.
@@ -63,7 +65,8 @@ struct Options {
     break_lock: bool,
     #[serde(default)]
     wait: u64,
-    #[serde(default = "two_hours")]
+    // Longer than the longest step between two renewals: a drain with its budgets, or an install on a slow line.
+    #[serde(default = "number::<7200, _>")]
     ttl: u64,
     #[serde(default = "lease_name")]
     name: String,
@@ -81,21 +84,12 @@ fn a_playbook() -> String {
     "a playbook".to_owned()
 }
 
-/// Longer than the longest step between two renewals: a drain with its budgets, or an install on a slow line.
-fn two_hours() -> u64 {
-    7200
-}
-
 fn lease_name() -> String {
     "homelab-k3s-run".to_owned()
 }
 
 fn lease_namespace() -> String {
     "kube-system".to_owned()
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
 }
 
 impl TryFrom<Options> for Params {
@@ -118,9 +112,7 @@ impl TryFrom<Options> for Params {
                     .to_owned(),
             );
         }
-        if options.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&options.kubectl)?;
         Ok(Self {
             vmid: options.vmid,
             state: options.state,

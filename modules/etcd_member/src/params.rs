@@ -1,5 +1,7 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
+use cluster::{check_program, k3s_kubectl};
 use serde::Deserialize;
 
 /// The options; see `etcd_member.yml` for their words.
@@ -84,9 +86,9 @@ struct Options {
     endpoint: Option<String>,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "one_minute")]
+    #[serde(default = "number::<60, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
@@ -96,18 +98,6 @@ fn query() -> Wanted {
 
 fn data_dir() -> String {
     "/var/lib/rancher/k3s".to_owned()
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
-}
-
-fn one_minute() -> u64 {
-    60
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {
@@ -123,9 +113,7 @@ impl TryFrom<Options> for Params {
                 "endpoint: {endpoint} does not begin with https://; k3s's etcd accepts nothing else"
             ));
         }
-        if options.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&options.kubectl)?;
         let want = match options.state {
             Wanted::Query => options.query()?,
             Wanted::Absent => options.absent()?,

@@ -31,14 +31,14 @@ impl HelmJob {
 
     /// What it does about a release that has failed.
     pub fn policy(&self) -> &str {
-        self.job.variable("FAILURE_POLICY")
+        &self.job.failure_policy
     }
 
     /// Whether this Job has brought the release to where it is. A Job whose `EXPECTED_RELEASE_REVISION` is not the newest one (k3s of
     /// July 2026 on) completes without having done anything; what it does deploy carries its `CONFIG_HASH` as a label.
     pub fn has_deployed(&self, release: &Release) -> bool {
-        let hash = self.job.config_hash();
-        let is_its_own = hash.is_empty() || hash == release.config_hash;
+        let hash = &self.job.config_hash;
+        let is_its_own = hash.is_empty() || *hash == release.config_hash;
         self.is_complete() && release.is_deployed() && is_its_own
     }
 

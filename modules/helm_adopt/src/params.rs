@@ -1,7 +1,8 @@
 //! What the user asks for.
 
 use crate::kind::{Kind, Wanted};
-use cluster::Kubectl;
+use ansible_module::defaults::number;
+use cluster::{Kubectl, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::fmt;
@@ -74,13 +75,13 @@ struct Options {
     balancer_selector: Option<String>,
     #[serde(default = "exports")]
     dest: String,
-    #[serde(default = "sixty_four")]
+    #[serde(default = "number::<64, _>")]
     export_max_mb: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "twenty")]
+    #[serde(default = "number::<20, _>")]
     request_timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
@@ -92,22 +93,6 @@ fn kube_system() -> String {
 
 fn exports() -> String {
     "/var/lib/homelab-k3s/exports".to_owned()
-}
-
-fn sixty_four() -> u64 {
-    64
-}
-
-fn ten_minutes() -> u64 {
-    600
-}
-
-fn twenty() -> u64 {
-    20
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
 }
 
 impl TryFrom<Options> for Params {
@@ -130,9 +115,7 @@ impl TryFrom<Options> for Params {
         if let Some((option, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{option}: must be at least 1"));
         }
-        if options.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&options.kubectl)?;
         if let Some(selector) = &options.balancer_selector {
             cluster::Selector::parse(selector).map_err(|fault| format!("balancer_selector: {fault}"))?;
         }

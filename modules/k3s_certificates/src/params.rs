@@ -1,6 +1,7 @@
 //! What the user asks for.
 
 use crate::told::Told;
+use ansible_module::defaults::{number, yes};
 use k3s_certs::Fault;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -77,39 +78,23 @@ struct Options {
     paths: Option<Vec<String>>,
     kubeconfigs: Option<Vec<String>>,
     ignore: Option<Vec<String>>,
-    #[serde(default = "thirty")]
+    // k3s renews within 90 or 120 days of the end, at a restart: a month before, nobody has restarted it for long.
+    #[serde(default = "number::<30, _>")]
     warn_days: u64,
     #[serde(default)]
     fail_on_expiring: bool,
-    #[serde(default = "thirty")]
+    #[serde(default = "number::<30, _>")]
     renew_before: u64,
     #[serde(default)]
     force: bool,
     #[serde(default = "yes")]
     wait: bool,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
     nodes: Option<Vec<Value>>,
     hosts: Option<Vec<String>>,
-}
-
-/// k3s renews within 90 or 120 days of the end, at a restart: a month before, nobody has restarted it for long.
-fn thirty() -> u64 {
-    30
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn five_minutes() -> u64 {
-    300
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 /// Ten thousand days: no certificate of k3s lasts as long.

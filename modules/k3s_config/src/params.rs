@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
 use host::Secret;
 use k3s_node::Role;
 use k3s_node::flags::{Reading, reading};
@@ -58,12 +59,8 @@ struct Options {
     version: Option<K3sVersion>,
     #[serde(default)]
     on_installed: OnInstalled,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

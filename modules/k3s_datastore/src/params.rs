@@ -1,6 +1,7 @@
 //! What the user asks for.
 
 use crate::known_bad;
+use ansible_module::defaults::number;
 use serde::Deserialize;
 
 /// The options; see `k3s_datastore.yml` for their words.
@@ -40,9 +41,10 @@ struct Options {
     #[serde(default = "quarter_of_a_gigabyte")]
     min_free_mb: u64,
     etcd_endpoint: Option<String>,
-    #[serde(default = "ten_minutes")]
+    // A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
     run_id: Option<String>,
 }
@@ -53,11 +55,6 @@ fn own_folder() -> String {
 
 fn quarter_of_a_gigabyte() -> u64 {
     256
-}
-
-/// A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::{number, yes};
 use host::Secret;
 use k3s_node::env_file::{self, Variables};
 use k3s_node::setup::DEFAULT_BINARY;
@@ -130,7 +131,7 @@ struct Options {
     images_path: Option<String>,
     images_sha256: Option<String>,
     download_url: Option<String>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     download_timeout: u64,
     #[serde(default = "yes")]
     prefetch: bool,
@@ -138,10 +139,14 @@ struct Options {
     allow_downgrade: bool,
     #[serde(default = "half_a_gigabyte")]
     min_free_mb: u64,
-    #[serde(default = "slowest_good_start")]
+    // An agent whose networking has started needs up to 463 s until its unit is active: 450 s to the next heartbeat
+    // (`LATEST_HEARTBEAT` in readiness.rs), 10.4 s of the kubelet's loop (`nodeStatusUpdateFrequency` with its jitter) and 2 s
+    // of k3s's poll (pkg/agent/netpol/netpol.go). That leaves 2 min for what comes before: to unpack k3s, import images and
+    // join. The Node is Ready long before the unit is active, and then the wait ends.
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
     settle: Option<u64>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
     run_id: Option<String>,
 }
@@ -150,24 +155,8 @@ fn published_script() -> String {
     "https://get.k3s.io".to_owned()
 }
 
-fn ten_minutes() -> u64 {
-    600
-}
-
-/// An agent whose networking has started needs up to 463 s until its unit is active: 450 s to the next heartbeat
-/// (`LATEST_HEARTBEAT` in readiness.rs), 10.4 s of the kubelet's loop (`nodeStatusUpdateFrequency` with its jitter) and 2 s
-/// of k3s's poll (pkg/agent/netpol/netpol.go). That leaves 2 min for what comes before: to unpack k3s, import images and
-/// join. The Node is Ready long before the unit is active, and then the wait ends.
-fn slowest_good_start() -> u64 {
-    600
-}
-
 fn half_a_gigabyte() -> u64 {
     512
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl TryFrom<Options> for Params {

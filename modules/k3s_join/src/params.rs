@@ -3,6 +3,7 @@
 pub use answers::etcd::Member;
 
 use crate::server::Server;
+use ansible_module::defaults::number;
 use answers::given;
 use host::Secret;
 use k3s_node::Role;
@@ -64,12 +65,8 @@ struct Options {
     members: Vec<Value>,
     #[serde(default)]
     discard: bool,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::{number, yes};
 use k3s_node::settings::DEFAULT_DATA;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
@@ -67,28 +68,16 @@ struct Options {
     allow: Vec<String>,
     #[serde(default = "yes")]
     fail_on_refusal: bool,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     package_timeout: u64,
-    #[serde(default = "two_minutes")]
+    #[serde(default = "number::<120, _>")]
     package_lock_wait: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn half_a_gigabyte() -> u64 {
     512
-}
-
-fn two_minutes() -> u64 {
-    120
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::{number, yes};
 use k3s_node::Role;
 use serde::Deserialize;
 use std::time::Duration;
@@ -68,22 +69,10 @@ struct Options {
     #[serde(default)]
     pods: Pods,
     data_dir: Option<String>,
-    #[serde(default = "two_minutes")]
+    #[serde(default = "number::<120, _>")]
     timeout: u32,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u32,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn two_minutes() -> u32 {
-    120
-}
-
-fn ten_minutes() -> u32 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
 use k3s_node::Role;
 use serde::Deserialize;
 
@@ -19,19 +20,11 @@ struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
     role: Role,
-    #[serde(default = "five_minutes")]
+    // Pods get the time that they ask for, and volumes are unmounted one by one.
+    #[serde(default = "number::<300, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-/// Pods get the time that they ask for, and volumes are unmounted one by one.
-fn five_minutes() -> u64 {
-    300
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

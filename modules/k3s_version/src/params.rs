@@ -1,6 +1,7 @@
 //! What the user asks for.
 
 use crate::bad_hops;
+use ansible_module::defaults::{number, yes};
 use k3s_types::{K3sVersion, mask};
 use reqwest::Url;
 use serde::Deserialize;
@@ -75,7 +76,7 @@ struct Options {
     allow_known_bad: Vec<String>,
     #[serde(default = "yes")]
     fail_on_refusal: bool,
-    #[serde(default = "half_a_minute")]
+    #[serde(default = "number::<30, _>")]
     timeout: u64,
 }
 
@@ -89,14 +90,6 @@ fn channels() -> String {
 
 fn k3s() -> String {
     "k3s".to_owned()
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn half_a_minute() -> u64 {
-    30
 }
 
 impl TryFrom<Options> for Params {

@@ -37,10 +37,17 @@ impl Kind {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Kubeconfig {
     root: Map,
     format: Format,
+}
+
+/// It holds keys and tokens.
+impl std::fmt::Debug for Kubeconfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kubeconfig")
+    }
 }
 
 impl Kubeconfig {

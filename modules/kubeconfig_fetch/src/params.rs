@@ -1,6 +1,8 @@
 //! What the user asks for: one of two halves, since the file is read on one machine and written on another.
 
 use crate::server;
+use ansible_module::defaults::{number, yes};
+use cluster::{check_program, k3s_kubectl};
 use host::Secret;
 use k3s_types::mask;
 use serde::Deserialize;
@@ -74,9 +76,10 @@ struct Options {
     rotate_if_expired: bool,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "five_minutes")]
+    // A server with embedded etcd on a slow disk is back within two.
+    #[serde(default = "number::<300, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
     content: Option<Secret>,
     dest: Option<String>,
@@ -85,11 +88,11 @@ struct Options {
     cwd: Option<String>,
     #[serde(default = "yes")]
     backup: bool,
-    #[serde(default = "five")]
+    #[serde(default = "number::<5, _>")]
     backup_keep: usize,
     #[serde(default = "yes")]
     verify: bool,
-    #[serde(default = "five_seconds")]
+    #[serde(default = "number::<5, _>")]
     verify_timeout: u64,
     #[serde(default)]
     replace: bool,
@@ -101,31 +104,6 @@ fn k3s_yaml() -> String {
 
 fn data_dir() -> String {
     "/var/lib/rancher/k3s".to_owned()
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn five() -> usize {
-    5
-}
-
-fn five_seconds() -> u64 {
-    5
-}
-
-/// A server with embedded etcd on a slow disk is back within two.
-fn five_minutes() -> u64 {
-    300
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {
@@ -154,9 +132,7 @@ impl Options {
                 return Err(format!("{option}: {path} is not an absolute path"));
             }
         }
-        if self.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&self.kubectl)?;
         let name = match (self.name, &self.node_name) {
             (Some(name), _) => name,
             (None, Some(node)) => format!("k3s-{node}"),

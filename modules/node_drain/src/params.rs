@@ -1,6 +1,7 @@
 //! What the user asks for.
 
-use cluster::{Kubectl, Labels, Owner, Purpose, Selector};
+use ansible_module::defaults::{number, yes};
+use cluster::{Kubectl, Labels, Owner, Purpose, Selector, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::time::Duration;
@@ -139,44 +140,20 @@ struct Options {
     #[serde(default)]
     pdb: Pdb,
     bypass_selector: Option<String>,
-    #[serde(default = "two_minutes")]
+    #[serde(default = "number::<120, _>")]
     evict_timeout: u32,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u32,
     #[serde(default)]
     wait_for: bool,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     wait_for_timeout: u32,
     #[serde(default)]
     owners: Vec<Owner>,
-    #[serde(default = "ten_seconds")]
+    #[serde(default = "number::<10, _>")]
     request_timeout: u32,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u32,
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn two_minutes() -> u32 {
-    120
-}
-
-fn five_minutes() -> u32 {
-    300
-}
-
-fn ten_minutes() -> u32 {
-    600
-}
-
-fn ten_seconds() -> u32 {
-    10
 }
 
 impl TryFrom<Options> for Params {
@@ -231,9 +208,7 @@ fn check(options: &Options) -> Result<(), String> {
             "node: {name:?} cannot be the name of a node (lower-case letters, digits, - and .)"
         ));
     }
-    if options.kubectl.is_empty() {
-        return Err("kubectl: an empty list cannot be run".to_owned());
-    }
+    check_program(&options.kubectl)?;
     let limits = [
         ("timeout", options.timeout),
         ("wait_for_timeout", options.wait_for_timeout),

@@ -2,8 +2,9 @@
 
 pub use answers::etcd::Member;
 
+use ansible_module::defaults::number;
 use answers::given;
-use cluster::Kubectl;
+use cluster::{Kubectl, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use serde_json::Value;
@@ -49,25 +50,13 @@ struct Options {
     with_pods: bool,
     #[serde(default)]
     wait: u32,
-    #[serde(default = "two_minutes")]
+    // A finalizer's controller works within seconds, and again every so often where it failed.
+    #[serde(default = "number::<120, _>")]
     timeout: u32,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-/// A finalizer's controller works within seconds, and again every so often where it failed.
-fn two_minutes() -> u32 {
-    120
-}
-
-fn ten_minutes() -> u64 {
-    600
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
 }
 
 impl TryFrom<Options> for Params {
@@ -81,9 +70,7 @@ impl TryFrom<Options> for Params {
                 options.node
             ));
         }
-        if options.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&options.kubectl)?;
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Ok(Self {
             vmid: options.vmid,

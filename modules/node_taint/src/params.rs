@@ -1,6 +1,7 @@
 //! What the user asks for.
 
-use cluster::{Kubectl, Taint};
+use ansible_module::defaults::number;
+use cluster::{Kubectl, Taint, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::time::Duration;
@@ -94,26 +95,14 @@ struct Options {
     force: bool,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "ten_seconds")]
+    #[serde(default = "number::<10, _>")]
     request_timeout: u32,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
 fn control_plane() -> String {
     "node-role.kubernetes.io/control-plane".to_owned()
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
-}
-
-fn ten_seconds() -> u32 {
-    10
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {
@@ -163,9 +152,7 @@ fn check(options: &Options) -> Result<(), String> {
             "value: {value:?} cannot be the value of a taint (letters, digits, -, _ and .)"
         ));
     }
-    if options.kubectl.is_empty() {
-        return Err("kubectl: an empty list cannot be run".to_owned());
-    }
+    check_program(&options.kubectl)?;
     if options.request_timeout == 0 {
         return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
     }

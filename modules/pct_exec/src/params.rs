@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::{number, yes};
 use host::Secret;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -46,11 +47,11 @@ struct Options {
     stdin: Option<String>,
     creates: Option<String>,
     removes: Option<String>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
     #[serde(default)]
     ensure_started: bool,
-    #[serde(default = "two_minutes")]
+    #[serde(default = "number::<120, _>")]
     start_timeout: u64,
     #[serde(default)]
     refuse_locked: bool,
@@ -61,20 +62,8 @@ struct Options {
     changed_rc: Option<Vec<i32>>,
 }
 
-fn ten_minutes() -> u64 {
-    600
-}
-
-fn two_minutes() -> u64 {
-    120
-}
-
 fn zero() -> Vec<i32> {
     vec![0]
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl TryFrom<Options> for Params {

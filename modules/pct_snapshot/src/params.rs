@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
 use serde::Deserialize;
 
 /// Proxmox takes names of 40 characters at most, and the time with its hyphen has 17.
@@ -28,9 +29,9 @@ struct Options {
     description: String,
     #[serde(default)]
     keep: usize,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
@@ -40,10 +41,6 @@ fn pre_upgrade() -> String {
 
 fn ours() -> String {
     "taken by homelab.k3s".to_owned()
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -1,5 +1,6 @@
 //! What the user asks for, and what was found out about each node before.
 
+use ansible_module::defaults::yes;
 use per_node::Task;
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,10 +20,6 @@ pub struct Params {
 
 fn usual_prefix() -> String {
     "k3s_".to_owned()
-}
-
-fn yes() -> bool {
-    true
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

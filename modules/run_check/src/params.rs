@@ -1,5 +1,6 @@
 //! What the playbook needs, and what Ansible was given.
 
+use ansible_module::defaults::yes;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -29,10 +30,6 @@ pub struct Params {
     pub known: BTreeMap<String, Known>,
     #[serde(default)]
     pub own: Vec<String>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What `--limit` means to the playbook.

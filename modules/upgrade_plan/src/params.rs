@@ -1,6 +1,7 @@
 //! What the user asks for, and what was found out about each node before.
 
 use crate::node::Node;
+use ansible_module::defaults::yes;
 use answers::given;
 use answers::health::Health;
 use k3s_types::K3sVersion;
@@ -100,10 +101,6 @@ struct Options {
 
 fn auto() -> String {
     "auto".to_owned()
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl TryFrom<Options> for Params {

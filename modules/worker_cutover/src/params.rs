@@ -1,6 +1,7 @@
 //! What the user asks for.
 
-use cluster::{Kubectl, Owner};
+use ansible_module::defaults::{number, yes};
+use cluster::{Kubectl, Owner, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::time::Duration;
@@ -83,28 +84,12 @@ struct Options {
     may_be_gone: bool,
     #[serde(default)]
     workloads: Vec<Owner>,
-    #[serde(default = "five_minutes")]
+    #[serde(default = "number::<300, _>")]
     wait: u32,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "ten_seconds")]
+    #[serde(default = "number::<10, _>")]
     request_timeout: u32,
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn five_minutes() -> u32 {
-    300
-}
-
-fn ten_seconds() -> u32 {
-    10
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
 }
 
 impl TryFrom<Options> for Params {
@@ -141,9 +126,7 @@ fn check(options: &Options) -> Result<(), String> {
             options.old
         ));
     }
-    if options.kubectl.is_empty() {
-        return Err("kubectl: an empty list cannot be run".to_owned());
-    }
+    check_program(&options.kubectl)?;
     if options.request_timeout == 0 {
         return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
     }

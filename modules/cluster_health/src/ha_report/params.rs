@@ -1,6 +1,8 @@
 //! The options of the deprecated module.
 
 use crate::servers::Given;
+use ansible_module::defaults::number;
+use cluster::{check_program, k3s_kubectl};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -25,16 +27,8 @@ struct Options {
     snapshot: Map<String, Value>,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "five_seconds")]
+    #[serde(default = "number::<5, _>")]
     request_timeout: u32,
-}
-
-fn k3s_kubectl() -> Vec<String> {
-    vec!["k3s".to_owned(), "kubectl".to_owned()]
-}
-
-fn five_seconds() -> u32 {
-    5
 }
 
 impl TryFrom<Options> for Params {
@@ -45,9 +39,7 @@ impl TryFrom<Options> for Params {
         if given.servers.is_empty() {
             return Err("servers: there is none".to_owned());
         }
-        if options.kubectl.is_empty() {
-            return Err("kubectl: an empty list cannot be run".to_owned());
-        }
+        check_program(&options.kubectl)?;
         if options.request_timeout == 0 {
             return Err("request_timeout: must be at least 1 second".to_owned());
         }

@@ -120,7 +120,7 @@ fn not_deployed(params: &Params, seen: &Seen, chart: &Chart, job: &Job) -> Optio
                 release.revision, release.status
             )
         }
-        Some(release) if !job.config_hash().is_empty() && job.config_hash() != release.config_hash => {
+        Some(release) if !job.config_hash.is_empty() && job.config_hash != release.config_hash => {
             format!(
                 "revision {} of its release is not that Job's work",
                 release.revision

@@ -72,7 +72,7 @@ pub(crate) fn report(state: &State, journal: &Journal) -> Returned {
     let leaf = found.map(|found| found.credentials.leaf());
     let usable = found.filter(|found| is_valid(found.credentials.leaf(), state.now));
     Returned {
-        kubeconfig: usable.map(|found| found.text.clone()),
+        kubeconfig: usable.map(|found| found.text.expose().to_owned()),
         name: state.name.clone(),
         server: found.map(|found| found.server.clone()),
         subject: leaf.map(|leaf| leaf.subject.clone()),

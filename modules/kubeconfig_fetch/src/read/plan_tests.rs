@@ -2,6 +2,7 @@ use super::*;
 use crate::credentials::{Authorities, Credentials};
 use crate::params::Params;
 use crate::samples::{Cluster, admin, data, one, user};
+use host::Secret;
 use k3s_certs::rotation::Role;
 use k3s_certs::testing::{Authority, Leaf, NOW};
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ fn state(text: &str, service: Result<Service, String>) -> State {
             .map(|credentials| Found {
                 credentials,
                 server: "https://k3s-1:6443".to_owned(),
-                text: String::new(),
+                text: Secret::default(),
             }),
         now: SystemTime::UNIX_EPOCH + NOW,
     }

@@ -5,7 +5,7 @@ use crate::kubeconfig::Kubeconfig;
 use crate::params::Read;
 use crate::server;
 use anyhow::{Context, Result};
-use host::{Command, Failure, Host};
+use host::{Command, Failure, Host, Secret};
 use k3s_certs::rotation::{self, Places, Role, Service};
 use k3s_certs::{Certificate, certificates};
 use k3s_node::NodeSettings;
@@ -28,7 +28,7 @@ pub(crate) struct Found {
     /// Where others reach the API server: what was asked for, with the port that this server listens on.
     pub server: String,
     /// The file as others can use it.
-    pub text: String,
+    pub text: Secret,
 }
 
 /// Prints the files that are there, each behind a line with our mark. Links are followed.
@@ -114,7 +114,7 @@ fn found(
     let mut config = config.with_context(|| format!("{}: it is empty", params.path))?;
     config.rename(&params.name, &server);
     Ok(Found {
-        text: config.to_text().with_context(|| params.path.clone())?,
+        text: Secret::new(config.to_text().with_context(|| params.path.clone())?),
         credentials,
         server,
     })
