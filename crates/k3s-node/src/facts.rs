@@ -1,7 +1,7 @@
 //! What the scripts in the container print: frames, each a name, a length and that many bytes. It comes from the
 //! node and is not trusted: a frame's content cannot pass for another frame.
 
-use crate::program::Program;
+use crate::probe::Probe;
 use crate::setup::DEFAULT_BINARY;
 use anyhow::{Context, Result, bail};
 use host::Host;
@@ -15,8 +15,21 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads all frames; what is cut off or no frame is an error.
-    pub fn parse(mut bytes: &[u8]) -> Result<Self> {
+    /// Reads all frames; what is cut off or no frame is an error, and so is a file that is there and could not be read.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let facts = Self::parse_all(bytes)?;
+        if let Some((_, path)) = facts.below("unreadable:").first() {
+            bail!("{path} cannot be read there");
+        }
+        if let Some((_, path)) = facts.below("large:").first() {
+            bail!("{path} has more than 1 MiB");
+        }
+        Ok(facts)
+    }
+
+    /// Reads all frames, also those that say why a file was not read: `missing:`, `irregular:`, `unreadable:` and `large:`,
+    /// each before the name that the file would have had.
+    pub fn parse_all(mut bytes: &[u8]) -> Result<Self> {
         let mut frames = BTreeMap::new();
         while !bytes.is_empty() {
             let (name, content, rest) = frame(bytes).context("the node's answer is truncated or mixed up")?;
@@ -26,11 +39,18 @@ impl Facts {
         if frames.remove("end").is_none() {
             bail!("the node's answer has no end: it was truncated");
         }
-        let facts = Self { frames };
-        if let Some(path) = facts.lossy("unreadable") {
-            bail!("{path} cannot be read there");
-        }
-        Ok(facts)
+        Ok(Self { frames })
+    }
+
+    /// Whether there is an answer of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.frames.contains_key(name)
+    }
+
+    /// With which status a program ended that was asked.
+    pub fn status(&self, name: &str) -> i32 {
+        let status = self.lossy(&format!("status:{name}"));
+        status.and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
     /// A text that must be exact, because it is written again or decided upon.
@@ -42,6 +62,11 @@ impl Facts {
         text.transpose()
             .ok()
             .with_context(|| format!("{name} is not UTF-8"))
+    }
+
+    /// The bytes of an answer.
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.frames.get(name).map(Vec::as_slice)
     }
 
     /// A text to be looked at.
@@ -64,7 +89,8 @@ impl Facts {
 
 fn frame(bytes: &[u8]) -> Option<(String, &[u8], &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let head = std::str::from_utf8(&bytes[..end]).ok()?.strip_prefix('@')?;
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let head = head.strip_prefix('@')?;
     let (name, length) = head.rsplit_once(' ')?;
     let length: usize = length.parse().ok()?;
     let rest = &bytes[end + 1..];
@@ -112,9 +138,8 @@ impl Show {
 
     /// How one unit stands now.
     pub fn look(host: &dyn Host, unit: &str) -> Result<Self> {
-        let program = Program::new(DEFAULT_BINARY).with("unit", unit);
         let output = host
-            .run(&program.end("put show \"$(show \"$unit\")\"\nput end \"\"\n"))?
+            .run(&Probe::new().show("show", unit).command(DEFAULT_BINARY))?
             .succeed(&host.place(), &format!("checking {unit}"))?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Ok(Self::of(&facts, unit))
@@ -211,7 +236,7 @@ mod tests {
         ] {
             assert!(Facts::parse(bytes).is_err(), "{}", String::from_utf8_lossy(bytes));
         }
-        let unreadable = Facts::parse(b"@unreadable 5\n/etc/\n@end 0\n\n").unwrap_err();
+        let unreadable = Facts::parse(b"@unreadable:a 5\n/etc/\n@end 0\n\n").unwrap_err();
         assert!(unreadable.to_string().contains("/etc/"));
     }
 

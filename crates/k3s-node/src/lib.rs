@@ -6,6 +6,7 @@ pub mod env_file;
 pub mod facts;
 pub mod flags;
 mod node_settings;
+pub mod probe;
 pub mod program;
 #[cfg(feature = "testing")]
 pub mod recorded;
@@ -20,6 +21,7 @@ pub mod words;
 pub use config::Config;
 pub use facts::{Facts, Show};
 pub use node_settings::NodeSettings;
+pub use probe::Probe;
 pub use program::Program;
 pub use role::Role;
 pub use settings::Settings;

@@ -2,7 +2,7 @@
 
 use crate::config::{self, Config};
 use crate::facts::{Facts, Show};
-use crate::program::{self, Program};
+use crate::probe::Probe;
 use crate::role::Role;
 use crate::settings::{self, DEFAULT_CONFIG, Settings};
 use crate::setup::{DEFAULT_BINARY, Setup};
@@ -45,9 +45,8 @@ impl NodeSettings {
     /// Where the unit names another binary or configuration than is usual, it is looked at once more, there.
     fn look_twice(host: &dyn Host, read: impl Fn(&Facts, &str) -> Result<Self>) -> Result<Self> {
         let look = |binary: &str, config: &str| {
-            let program = Program::new(binary).with("config", config);
             let output = host
-                .run(&program.end(&format!("{}put end \"\"\n", program::UNITS)))?
+                .run(&Probe::new().units(config).command(binary))?
                 .succeed(&host.place(), "checking how k3s is installed")?;
             let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
             read(&facts, config).with_context(|| host.place())
@@ -60,7 +59,7 @@ impl NodeSettings {
         look(&usual.binary, &config)
     }
 
-    /// Reads what [`program::UNITS`] printed, where `config_path` is the configuration file that it was given.
+    /// Reads what [`Probe::units`] asks for, where `config_path` is the configuration file that it was given.
     pub fn read(facts: &Facts, config_path: &str) -> Result<Self> {
         let units = Units::read(facts)?;
         let setup = units.on_disk();

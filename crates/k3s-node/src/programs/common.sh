@@ -38,14 +38,29 @@ put() {
     printf '@%s %s\n%s\n' "$1" "${#2}" "$2"
 }
 
-# The content of a file, with the blank lines at its end; nothing where there is no such file.
-put_file() {
-    [ -f "$2" ] || return 0
-    if content=$(cat "$2" && echo x); then
-        put "$1" "${content%x}"
+# The content of a file, with the blank lines at its end; $3: what `sed -n` shows of it. Whoever has the folder may have put a device, a pipe or a
+# file without end there: it is looked at before anything reads.
+limit=1048576
+file() {
+    why=
+    if [ ! -e "$2" ]; then
+        why=missing
+    elif [ ! -f "$2" ]; then
+        why=irregular
+    elif [ ! -r "$2" ]; then
+        why=unreadable
+    elif [ "$(stat -Lc %s -- "$2")" -gt "$limit" ]; then
+        why=large
+    elif [ -n "${3-}" ]; then
+        content=$(head -c "$limit" <"$2" | sed -n "$3" && echo x)
     else
-        put unreadable "$2"
+        content=$(head -c "$limit" <"$2" && echo x) || why=unreadable
     fi
+    if [ -n "$why" ]; then put "$why:$1" "$2"; else put "$1" "${content%x}"; fi
+}
+
+put_file() {
+    file "$1" "$2"
 }
 
 show() {

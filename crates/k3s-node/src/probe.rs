@@ -1,0 +1,439 @@
+//! What a module asks of a node: a list of questions, answered in one visit by a shell that moves bytes and decides nothing. [`crate::Facts`]
+//! has the answers, by the names that the questions were given.
+//!
+//! A visit costs a third of a second on a Proxmox host, so that whatever can be asked at once is.
+
+use crate::program::{Program, UNITS};
+use crate::words;
+use host::Command;
+use std::fmt::Write as _;
+
+const ANSWERS: &str = include_str!("programs/probe.sh");
+
+/// Stands in an argument for the node's own hostname, in lower case.
+pub const HOSTNAME: &str = "\u{1}hostname\u{1}";
+
+/// What a path may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Is {
+    There,
+    File,
+    Folder,
+    Link,
+    /// A file that is not empty.
+    Filled,
+    CharacterDevice,
+    Readable,
+    Writable,
+    Executable,
+}
+
+impl Is {
+    const fn test(self) -> &'static str {
+        match self {
+            Self::There => "-e",
+            Self::File => "-f",
+            Self::Folder => "-d",
+            Self::Link => "-L",
+            Self::Filled => "-s",
+            Self::CharacterDevice => "-c",
+            Self::Readable => "-r",
+            Self::Writable => "-w",
+            Self::Executable => "-x",
+        }
+    }
+}
+
+/// A program to be asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Run<'a> {
+    pub argv: &'a [&'a str],
+    /// Whether what it says of errors belongs to the answer.
+    pub errors: bool,
+    /// What `sed -n` shows of it; empty: all.
+    pub shown: &'a str,
+    pub stdin: &'a str,
+}
+
+/// Where to look for files, and for which.
+#[derive(Clone, Copy, Debug)]
+pub struct Below<'a> {
+    pub folder: &'a str,
+    pub depth: u32,
+    /// What is beyond is told by a frame `more:<name>:<folder>`.
+    pub most: u32,
+    /// Patterns of their names, without a path.
+    pub patterns: &'a [&'a str],
+    /// What `sed -n` shows of each; empty: all.
+    pub shown: &'a str,
+}
+
+/// Questions in the making. Each name is that of the answer's frame.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    lines: Vec<String>,
+}
+
+impl Probe {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How k3s is installed; [`crate::NodeSettings::read`] reads it. `config` is the configuration file's path.
+    #[must_use]
+    pub fn units(mut self, config: &str) -> Self {
+        self.lines
+            .push(format!("config={}\n{UNITS}", words::shell(config)));
+        self
+    }
+
+    /// Whether a path is this; then the answer is there.
+    #[must_use]
+    pub fn is(self, name: &str, is: Is, path: &str) -> Self {
+        self.ask("is", &[name, is.test(), path], "")
+    }
+
+    /// The content of a regular file.
+    #[must_use]
+    pub fn file(self, name: &str, path: &str) -> Self {
+        self.ask("file", &[name, path], "")
+    }
+
+    /// What `sed -n` shows of a file, so that what is secret in it stays where it is.
+    #[must_use]
+    pub fn shown(self, name: &str, path: &str, shown: &str) -> Self {
+        self.ask("file", &[name, path, shown], "")
+    }
+
+    /// The files in a folder, by `name:path`. The pattern is the shell's, of this program's own making.
+    #[must_use]
+    pub fn files(self, name: &str, folder: &str, pattern: &'static str) -> Self {
+        self.files_shown(name, folder, pattern, "")
+    }
+
+    #[must_use]
+    pub fn files_shown(self, name: &str, folder: &str, pattern: &'static str, shown: &str) -> Self {
+        self.ask("files", &[name, shown], &matching(folder, pattern))
+    }
+
+    /// What there is in a folder, by `name:path`.
+    #[must_use]
+    pub fn names(self, name: &str, is: Is, folder: &str, pattern: &'static str) -> Self {
+        self.ask("names", &[name, is.test()], &matching(folder, pattern))
+    }
+
+    /// The files below a folder, by `name:path`.
+    #[must_use]
+    pub fn below(self, name: &str, below: &Below) -> Self {
+        let numbers = [below.depth, below.most].map(|number| number.to_string());
+        let mut arguments = vec![name, below.folder, &numbers[0], &numbers[1], below.shown];
+        for (at, pattern) in below.patterns.iter().enumerate() {
+            arguments.extend(if at == 0 { &[][..] } else { &["-o"] });
+            arguments.extend(["-name", pattern]);
+        }
+        self.ask("below", &arguments, "")
+    }
+
+    /// The SHA-256 sum of a file, by `name:path`.
+    #[must_use]
+    pub fn sum(self, name: &str, path: &str) -> Self {
+        self.ask("sums", &[name, path], "")
+    }
+
+    #[must_use]
+    pub fn sums(self, name: &str, folder: &str, pattern: &'static str) -> Self {
+        self.ask("sums", &[name], &matching(folder, pattern))
+    }
+
+    /// The file systems of folders, or of those that they will be made in, as `df -Pk` has them.
+    #[must_use]
+    pub fn disk(self, name: &str, paths: &[&str]) -> Self {
+        let arguments: Vec<&str> = std::iter::once(name).chain(paths.iter().copied()).collect();
+        self.ask("disk", &arguments, "")
+    }
+
+    /// What a program prints; of another status than 0 there is a frame `status:name`. Nothing where there is no such program.
+    #[must_use]
+    pub fn run(self, name: &str, run: &Run) -> Self {
+        let errors = if run.errors { "yes" } else { "no" };
+        let mut arguments = vec![name, errors, run.shown, run.stdin];
+        arguments.extend(run.argv);
+        self.ask("run", &arguments, "")
+    }
+
+    /// What a program prints, without what it says of errors.
+    #[must_use]
+    pub fn print(self, name: &str, argv: &[&str]) -> Self {
+        let run = Run {
+            argv,
+            ..Run::default()
+        };
+        self.run(name, &run)
+    }
+
+    /// What the kernel says in a file below `/proc` or `/sys`; one that may not be read says nothing.
+    #[must_use]
+    pub fn kernels(self, name: &str, path: &str) -> Self {
+        let then = Self::new().print(name, &["cat", path]);
+        self.when(Is::File, path, &then)
+    }
+
+    /// Whether a file can be opened for reading, which its mode does not say of a device.
+    #[must_use]
+    pub fn opens(self, name: &str, path: &str) -> Self {
+        self.ask("opens", &[name, path], "")
+    }
+
+    /// Whether a file can be opened for writing. Nothing is written.
+    #[must_use]
+    pub fn opens_to_write(self, name: &str, path: &str) -> Self {
+        self.ask("opens_to_write", &[name, path], "")
+    }
+
+    /// How systemd has a unit; [`crate::Show::parse`] reads it.
+    #[must_use]
+    pub fn show(mut self, name: &str, unit: &str) -> Self {
+        let [name, unit] = [name, unit].map(quoted);
+        self.lines.push(format!("put {name} \"$(show {unit})\"\n"));
+        self
+    }
+
+    /// The questions of another list, after these.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.lines.extend(more.lines.iter().cloned());
+        self
+    }
+
+    /// The questions of another list, where a path is this.
+    #[must_use]
+    pub fn when(mut self, is: Is, path: &str, then: &Self) -> Self {
+        let (test, path) = (is.test(), quoted(path));
+        self.lines
+            .push(format!("[ {test} {path} ] && {{\n{}}}\n", then.text()));
+        self
+    }
+
+    /// The questions of one list where a program is there, else those of the other.
+    #[must_use]
+    pub fn where_program(mut self, program: &str, then: &Self, otherwise: &Self) -> Self {
+        let (program, then, otherwise) = (quoted(program), then.text(), otherwise.text());
+        self.lines.push(format!(
+            "if command -v {program} >/dev/null 2>&1; then\n:\n{then}else\n:\n{otherwise}fi\n"
+        ));
+        self
+    }
+
+    /// The first of these lists whose last question has an answer, none after it.
+    #[must_use]
+    pub fn first(mut self, lists: &[Self]) -> Self {
+        let lists: Vec<String> = lists
+            .iter()
+            .map(|list| format!("{{\n{}}}", list.text()))
+            .collect();
+        self.lines.push(format!("{}\n", lists.join(" || ")));
+        self
+    }
+
+    /// The visit; `binary` is the node's k3s.
+    pub fn command(&self, binary: &str) -> Command {
+        let text = format!("{ANSWERS}{}put end ''\n", self.text());
+        Program::new(binary).end(&text)
+    }
+
+    fn text(&self) -> String {
+        self.lines.concat()
+    }
+
+    fn ask(mut self, question: &str, arguments: &[&str], more: &str) -> Self {
+        let mut line = question.to_owned();
+        for argument in arguments {
+            let _ = write!(line, " {}", quoted(argument));
+        }
+        self.lines.push(format!("{line}{more}\n"));
+        self
+    }
+}
+
+/// A word that the shell takes for nothing else; only the hostname is filled in.
+fn quoted(word: &str) -> String {
+    let parts: Vec<String> = word.split(HOSTNAME).map(words::shell).collect();
+    parts.join("\"$hostname\"")
+}
+
+fn matching(folder: &str, pattern: &str) -> String {
+    format!(" {}/{pattern}", words::shell(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Facts;
+    use host::{Host as _, LocalHost};
+    use std::path::Path;
+
+    fn answers(probe: &Probe) -> Facts {
+        let output = LocalHost::new().run(&probe.command("/no/such/k3s")).unwrap();
+        assert!(output.ok() && output.stderr.is_empty(), "{}", output.error_text());
+        Facts::parse_all(&output.stdout).unwrap()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    fn put(folder: &Path, name: &str, text: &str) -> String {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
+    #[test]
+    fn each_question_has_its_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let file = put(folder.path(), "it's a $(file)", "one\n\n");
+        let conf = put(folder.path(), "a/b/20.conf", "key: 1\nvalue: 2\n");
+        put(folder.path(), "a/b/20.yaml", "");
+        let facts = answers(
+            &Probe::new()
+                .file("file", &file)
+                .is("there", Is::File, &file)
+                .is("folder", Is::Folder, &file)
+                .shown("part", &conf, "/^key/p")
+                .files("conf", &format!("{root}/a"), "*/*.conf")
+                .files("none", &root, "*.conf")
+                .names("name", Is::File, &format!("{root}/a/b"), "*")
+                .sum("sum", &conf)
+                .disk("disk", &[&format!("{root}/a/not/yet")])
+                .print("said", &["printf", "%s", "it's \"$HOME\""])
+                .print("absent", &["/no/such/program"])
+                .opens("opens", "/dev/null")
+                .opens_to_write("writes", "/dev/null")
+                .print("host", &["echo", &format!("nodes/{HOSTNAME}'s")]),
+        );
+        let text = |name: &str| facts.text(name).unwrap();
+        assert_eq!(text("file").unwrap(), "one\n\n");
+        assert!(facts.has("there") && !facts.has("folder"));
+        assert_eq!(text("part").unwrap(), "key: 1\n");
+        assert_eq!(
+            facts.below("conf:"),
+            [(conf.clone(), "key: 1\nvalue: 2\n".to_owned())]
+        );
+        assert!(facts.below("none:").is_empty());
+        let names: Vec<String> = facts.below("name:").into_iter().map(|(name, _)| name).collect();
+        assert_eq!(
+            names,
+            ["20.conf", "20.yaml"].map(|name| format!("{root}/a/b/{name}"))
+        );
+        assert!(
+            text(&format!("sum:{conf}"))
+                .unwrap()
+                .starts_with(|c: char| c.is_ascii_hexdigit())
+        );
+        assert_eq!(text("disk").unwrap().lines().count(), 2);
+        assert_eq!(text("said").unwrap(), "it's \"$HOME\"");
+        assert!(!facts.has("absent") && facts.has("opens") && facts.has("writes"));
+        let host = text("host").unwrap();
+        assert!(host.starts_with("nodes/") && host.ends_with("'s\n"), "{host}");
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_named_and_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let large = put(folder.path(), "large", &"x".repeat((1 << 20) + 1));
+        let fits = put(folder.path(), "fits", &"x".repeat(1 << 20));
+        let pipe = folder.path().join("pipe").display().to_string();
+        let made = LocalHost::new().run(&Command::new(["mkfifo", &pipe])).unwrap();
+        assert!(made.ok());
+        let probe = Probe::new()
+            .file("device", "/dev/zero")
+            .file("pipe", &pipe)
+            .file("large", &large)
+            .file("fits", &fits)
+            .file("missing", "/no/such/file");
+        let facts = answers(&probe);
+        for name in [
+            "irregular:device",
+            "irregular:pipe",
+            "large:large",
+            "missing:missing",
+        ] {
+            assert!(facts.has(name), "{name}");
+        }
+        assert_eq!(facts.text("fits").unwrap().unwrap().len(), 1 << 20);
+        let output = LocalHost::new().run(&probe.command("/k3s")).unwrap();
+        let error = Facts::parse(&output.stdout).unwrap_err().to_string();
+        assert_eq!(error, format!("{large} has more than 1 MiB"));
+    }
+
+    #[test]
+    fn a_program_that_fails_has_its_status_and_the_next_one_is_asked() {
+        let ask = |name: &str, script: &str, shown: &str| {
+            let run = Run {
+                argv: &["sh", "-c", script],
+                errors: true,
+                shown,
+                stdin: "given",
+            };
+            Probe::new().run(name, &run)
+        };
+        let facts = answers(&Probe::new().first(&[
+            ask("one", "echo bad=1 >&2; exit 3", ""),
+            ask("two", "echo other", "/^no/p"),
+            ask("three", "cat; echo; echo more", "/^g/p"),
+            ask("four", "echo late", ""),
+        ]));
+        assert_eq!(facts.lossy("one").unwrap(), "bad=1");
+        assert_eq!((facts.status("one"), facts.status("three")), (3, 0));
+        assert_eq!(facts.lossy("three").unwrap(), "given");
+        assert!(facts.has("two") && !facts.has("four"));
+    }
+
+    #[test]
+    fn a_program_without_end_is_ended() {
+        let facts = answers(&Probe::new().print("endless", &["yes"]));
+        assert_eq!(facts.text("endless").unwrap().unwrap().len(), (1 << 20) - 1);
+        assert_eq!(facts.status("endless"), 141);
+    }
+
+    #[test]
+    fn of_a_folder_no_more_files_than_asked_for_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        for name in ["a.crt", "b.pem", "c.crt", "d.key"] {
+            put(folder.path(), name, name);
+        }
+        let below = |most| Below {
+            folder: &root,
+            depth: 1,
+            most,
+            patterns: &["*.crt", "*.pem"],
+            shown: "",
+        };
+        let facts = answers(&Probe::new().below("three", &below(3)).below("two", &below(2)));
+        let told =
+            |name: &str| -> Vec<String> { facts.below(name).into_iter().map(|(_, text)| text).collect() };
+        assert_eq!(told("three:"), ["a.crt", "b.pem", "c.crt"]);
+        assert_eq!(told("two:"), ["a.crt", "b.pem"]);
+        assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
+    }
+
+    #[test]
+    fn questions_turn_on_a_program() {
+        let then = Probe::new().is("yes", Is::There, "/");
+        for (program, yes) in [("sh", true), ("no-such-program", false)] {
+            let facts = answers(&Probe::new().where_program(program, &then, &Probe::new()));
+            assert_eq!(facts.has("yes"), yes, "{program}");
+        }
+    }
+
+    #[test]
+    fn questions_stand_under_a_condition() {
+        let then = Probe::new().is("yes", Is::There, "/");
+        let otherwise = Probe::new().is("no", Is::There, "/");
+        for (path, yes) in [("/dev/null", true), ("/no/such", false)] {
+            let probe = Probe::new().when(Is::There, path, &then);
+            let facts = answers(&Probe::new().first(&[probe, otherwise.clone()]));
+            assert_eq!((facts.has("yes"), facts.has("no")), (yes, !yes));
+        }
+    }
+}
