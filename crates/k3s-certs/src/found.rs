@@ -2,12 +2,12 @@
 
 use crate::Certificate;
 use crate::rotation::Places;
-use anyhow::{Context, Result, bail};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use host::{Command, Host};
+use anyhow::{Context, Result};
+use host::Host;
+use k3s_node::Facts;
+use k3s_node::probe::{Below, Is, Probe};
+use k3s_node::setup::DEFAULT_BINARY;
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::time::Duration;
 
 /// Some dozens of files are read and printed.
@@ -41,53 +41,40 @@ impl All {
     /// Reads what a node has: its own files, where `places` says where they are, and `more` files and folders.
     pub fn of_node(host: &dyn Host, places: Option<&Places>, more: &[String]) -> Result<Self> {
         let output = host
-            .run(&program(places, more))?
+            .run(&questions(places, more).command(DEFAULT_BINARY).within(LIMIT))?
             .succeed(&host.place(), "reading the certificates")?;
-        Self::read(&output.text()).with_context(|| format!("{}: reading the certificates", host.place()))
+        Self::read(&output.stdout).with_context(|| format!("{}: reading the certificates", host.place()))
     }
 
-    /// Reads the lines of the node's program.
-    fn read(text: &str) -> Result<Self> {
+    /// Reads the answers, in the order of the questions, then of the files.
+    fn read(bytes: &[u8]) -> Result<Self> {
+        let frames = Facts::parse_all(bytes)?.below("");
+        let mut answers: Vec<(Answer, &str)> = frames
+            .iter()
+            .filter_map(|(name, content)| Some((Answer::of(name)?, content.as_str())))
+            .collect();
+        answers.sort();
         let mut all = Self::default();
-        let mut lines = text.lines();
-        for line in lines.by_ref() {
-            if line == "end" {
-                return match lines.next() {
-                    None => Ok(all),
-                    Some(_) => bail!("the node's answer goes on after its end"),
-                };
-            }
-            all.line(line).context("the node's answer is mixed up")?;
+        for (answer, content) in answers {
+            all.answer(&answer, content);
         }
-        bail!("the node's answer has no end: it was truncated")
+        Ok(all)
     }
 
-    fn line(&mut self, line: &str) -> Result<()> {
-        let mut words = line.split(' ');
-        let (Some(kind), Some(path), Some(content), None) =
-            (words.next(), words.next(), words.next(), words.next())
-        else {
-            bail!("a line has not three words");
-        };
-        let decoded = |word: &str| STANDARD.decode(word).context("a word is not base64");
-        let file = String::from_utf8_lossy(&decoded(path)?).into_owned();
-        let content = decoded(content)?;
-        match kind {
-            "pem" => self.pem(&file, None, &content),
-            "missing" => self.fault(file, "there is no such file"),
-            "unreadable" => self.fault(file, "it cannot be read"),
-            "irregular" => self.fault(file, "it is not a regular file"),
-            "large" => self.fault(file, "it has more than 1 MiB, which no file of certificates has"),
-            "more" => self.fault(
-                file,
-                "there are more than 500 files with certificates in this folder: the rest was not checked",
-            ),
-            field => {
-                let value = String::from_utf8_lossy(&content).into_owned();
-                self.field(&file, field, value.trim().trim_matches(['"', '\'']));
+    fn answer(&mut self, answer: &Answer, content: &str) {
+        let file = answer.file;
+        match (answer.obstacle, answer.kind) {
+            (None, PEM) => self.pem(file, None, content.as_bytes()),
+            (None, LISTENER) => self.field(file, LISTENER, content.trim()),
+            (None, field) => {
+                for value in content.lines() {
+                    self.field(file, field, value.trim().trim_matches(['"', '\'']));
+                }
             }
+            (Some(obstacle), PEM) => self.fault(file, obstacle.words()),
+            // The other files of k3s need not be there.
+            _ => {}
         }
-        Ok(())
     }
 
     /// The certificates of a PEM file, or of the bytes in a field.
@@ -129,23 +116,129 @@ impl All {
     }
 }
 
-/// The node's program with its input before it; nothing of it shows in a list of processes.
-fn program(places: Option<&Places>, more: &[String]) -> Command {
-    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
-    let own = Places::default();
-    let Places { data_dir, kubeconfig } = places.unwrap_or(&own);
-    let mut text = format!(
-        "data={}\nkubeconfig={}\nnode={}\n{}main",
-        quoted(data_dir),
-        quoted(kubeconfig),
-        if places.is_some() { "yes" } else { "no" },
-        include_str!("gather.sh")
-    );
-    for path in more {
-        let _ = write!(text, " {}", quoted(path));
+const PEM: &str = "pem";
+/// What k3s has in kubeconfigs; those by path are in their own files.
+const FIELDS: [&str; 2] = ["certificate-authority-data", "client-certificate-data"];
+/// The certificate by which a server is reached is in a Secret, as JSON.
+const LISTENER: &str = "tls.crt";
+const MOST: u32 = 500;
+
+/// No key leaves the node: what `sed -n` shows of a PEM file has of a key its two outer lines.
+const WITHOUT_KEYS: &str =
+    "/-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----/,/-----END [A-Z0-9 ]*PRIVATE KEY-----/{/-----/!d;};p";
+/// Of the listener's secret its certificate only.
+const LISTENERS_CERTIFICATE: &str = "s/.*\"tls\\.crt\" *: *\"\\([^\"]*\\)\".*/\\1/p";
+
+/// Of a kubeconfig one field only.
+fn field_only(field: &str) -> String {
+    format!("s/^[ -]*{field}: *//p")
+}
+
+/// The name of an answer: the number of its question, its kind, its file, and why it has no content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Answer<'a> {
+    question: usize,
+    is_rest: bool,
+    file: &'a str,
+    kind: &'a str,
+    obstacle: Option<Obstacle>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Obstacle {
+    Missing,
+    Irregular,
+    Unreadable,
+    Large,
+    More,
+}
+
+impl Obstacle {
+    fn of(word: &str) -> Option<Self> {
+        Some(match word {
+            "missing" => Self::Missing,
+            "irregular" => Self::Irregular,
+            "unreadable" => Self::Unreadable,
+            "large" => Self::Large,
+            "more" => Self::More,
+            _ => return None,
+        })
     }
-    text.push('\n');
-    Command::script(text).within(LIMIT)
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Missing => "there is no such file",
+            Self::Irregular => "it is not a regular file",
+            Self::Unreadable => "it cannot be read",
+            Self::Large => "it has more than 1 MiB, which no file of certificates has",
+            Self::More => {
+                "there are more than 500 files with certificates in this folder: the rest was not checked"
+            }
+        }
+    }
+}
+
+impl<'a> Answer<'a> {
+    fn of(name: &'a str) -> Option<Self> {
+        let (first, rest) = name.split_once(':')?;
+        let obstacle = Obstacle::of(first);
+        let name = if obstacle.is_some() { rest } else { name };
+        let mut parts = name.splitn(3, ':');
+        Some(Self {
+            question: parts.next()?.parse().ok()?,
+            kind: parts.next()?,
+            file: parts.next()?,
+            is_rest: obstacle == Some(Obstacle::More),
+            obstacle,
+        })
+    }
+}
+
+fn questions(places: Option<&Places>, more: &[String]) -> Probe {
+    let own = places.map_or_else(Probe::new, own_files);
+    more.iter()
+        .zip(OWN_QUESTIONS..)
+        .fold(own, |probe, (path, number)| {
+            let folder = Probe::new().when(Is::Folder, path, &folder(Probe::new(), number, path, 100));
+            let file = Probe::new().shown(&format!("{number}:{PEM}:{path}"), path, WITHOUT_KEYS);
+            probe.first(&[folder, file])
+        })
+}
+
+/// How many questions the files of k3s are.
+const OWN_QUESTIONS: usize = 6;
+
+fn own_files(places: &Places) -> Probe {
+    let Places { data_dir, kubeconfig } = places;
+    let probe = folder(Probe::new(), 0, &format!("{data_dir}/server/tls"), 2);
+    // No deeper: below are the images of all pods, and with them thousands of authorities that are not k3s's.
+    let probe = folder(probe, 1, &format!("{data_dir}/agent"), 1);
+    let probe = FIELDS.iter().fold(probe, |probe, field| {
+        let shown = field_only(field);
+        let in_folder = |number: u8, probe: Probe, folder: &str| {
+            let folder = format!("{data_dir}/{folder}");
+            probe.files_shown(&format!("{number}:{field}"), &folder, "*.kubeconfig", &shown)
+        };
+        let probe = probe.shown(&format!("2:{field}:{kubeconfig}"), kubeconfig, &shown);
+        in_folder(4, in_folder(3, probe, "server/cred"), "agent")
+    });
+    let listener = format!("{data_dir}/server/tls/dynamic-cert.json");
+    probe.shown(
+        &format!("5:{LISTENER}:{listener}"),
+        &listener,
+        LISTENERS_CERTIFICATE,
+    )
+}
+
+fn folder(probe: Probe, number: usize, folder: &str, depth: u32) -> Probe {
+    let below = Below {
+        folder,
+        depth,
+        most: MOST,
+        patterns: &["*.crt", "*.pem", "*.cert"],
+        shown: WITHOUT_KEYS,
+    };
+    probe.below(&format!("{number}:{PEM}"), &below)
 }
 
 /// The file has a column of its own.
@@ -160,21 +253,25 @@ fn without(place: &str, error: &str, entry: Option<&str>) -> String {
 mod tests {
     use super::*;
     use crate::testing::{Authority, Leaf};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
-    fn line(kind: &str, path: &str, content: &str) -> String {
-        format!("{kind} {} {}\n", STANDARD.encode(path), STANDARD.encode(content))
+    fn frame(name: &str, content: &str) -> String {
+        format!("@{name} {}\n{content}\n", content.len())
     }
+
+    const END: &str = "@end 0\n\n";
 
     #[test]
     fn files_and_fields_are_read() {
         let authority = Authority::new("ca");
         let chain = authority.sign(&Leaf::new("x")).pem + &authority.pem;
         let quoted = format!("\"{}\"", STANDARD.encode(&chain));
-        let text = line("pem", "/a.crt", &chain)
-            + &line("client-certificate-data", "/k3s.yaml", &quoted)
-            + &line("tls.crt", "/dynamic-cert.json", &STANDARD.encode(&chain))
-            + "end\n";
-        let all = All::read(&text).unwrap();
+        let text = frame("5:tls.crt:/dynamic-cert.json", &STANDARD.encode(&chain))
+            + &frame("2:client-certificate-data:/k3s.yaml", &quoted)
+            + &frame("0:pem:/a.crt", &chain)
+            + END;
+        let all = All::read(text.as_bytes()).unwrap();
         let told: Vec<_> = all
             .found
             .iter()
@@ -204,18 +301,19 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_by_file_and_field() {
         let empty_key = "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n";
-        let text = line("pem", "/a.crt", "")
-            + &line("pem", "/b.crt", empty_key)
-            + &line("client-certificate-data", "/k3s.yaml", "?")
-            + &line("client-certificate-data", "/k3s.yaml", &STANDARD.encode("x"))
-            + &line("tls.crt", "/dynamic-cert.json", "")
-            + &line("missing", "/c.crt", "")
-            + &line("unreadable", "/d.crt", "")
-            + &line("irregular", "/dev/zero", "")
-            + &line("large", "/f.crt", "")
-            + &line("more", "/e", "")
-            + "end\n";
-        let told: Vec<String> = All::read(&text)
+        let field = format!("?\n{}\n", STANDARD.encode("x"));
+        let text = frame("0:pem:/a.crt", "")
+            + &frame("0:pem:/b.crt", empty_key)
+            + &frame("2:client-certificate-data:/k3s.yaml", &field)
+            + &frame("missing:4:client-certificate-data:/other", "")
+            + &frame("5:tls.crt:/dynamic-cert.json", "")
+            + &frame("missing:6:pem:/c.crt", "")
+            + &frame("unreadable:7:pem:/d.crt", "")
+            + &frame("irregular:8:pem:/dev/zero", "")
+            + &frame("more:9:pem:/e", "")
+            + &frame("large:9:pem:/e/f:g.crt", "")
+            + END;
+        let told: Vec<String> = All::read(text.as_bytes())
             .unwrap()
             .faults
             .iter()
@@ -232,7 +330,7 @@ mod tests {
                 "/c.crt there is no such file",
                 "/d.crt it cannot be read",
                 "/dev/zero it is not a regular file",
-                "/f.crt it has more than 1 MiB, which no file of certificates has",
+                "/e/f:g.crt it has more than 1 MiB, which no file of certificates has",
                 "/e there are more than 500 files with certificates in this folder: the rest was not checked",
             ]
         );
@@ -283,15 +381,8 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_cut_off_or_mixed_up_is_none() {
-        for text in [
-            "",
-            "pem YQ==",
-            "pem YQ== YQ== YQ==\nend\n",
-            "pem ? YQ==\nend\n",
-            "end\nend\n",
-        ] {
-            assert!(All::read(text).is_err(), "{text:?}");
-        }
+    fn a_truncated_answer_is_none() {
+        let text = frame("0:pem:/a.crt", "");
+        assert!(All::read(text.as_bytes()).is_err());
     }
 }

@@ -242,20 +242,12 @@ impl Node {
         all
     }
 
-    /// Paths stand as they are or, as words of their own, in base64.
     fn moved_back(&self, bytes: &[u8]) -> Vec<u8> {
         if bytes.starts_with(b"@") {
             return self.frames_moved_back(bytes);
         }
         let root = self.root.path().display().to_string();
-        let text = String::from_utf8_lossy(bytes).replace(&root, "");
-        let word = |word: &str| match STANDARD.decode(word).map(String::from_utf8) {
-            Ok(Ok(path)) if path.starts_with(&root) => STANDARD.encode(&path[root.len()..]),
-            _ => word.to_owned(),
-        };
-        let line = |line: &str| line.split(' ').map(word).collect::<Vec<_>>().join(" ");
-        let lines: Vec<String> = text.split('\n').map(line).collect();
-        lines.join("\n").into_bytes()
+        String::from_utf8_lossy(bytes).replace(&root, "").into_bytes()
     }
 
     fn pass(&self, time: Duration) {
