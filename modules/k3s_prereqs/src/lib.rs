@@ -7,6 +7,7 @@ mod checks;
 mod kubelet;
 mod params;
 mod plan;
+mod questions;
 mod report;
 #[cfg(test)]
 mod samples;
@@ -20,8 +21,7 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::settings::DEFAULT_CONFIG;
-use k3s_node::{Facts, Program, program};
+use k3s_node::{Facts, Program};
 use state::{Family, UNIT};
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl Module for K3sPrereqs {
             None => None,
         };
         let output = host
-            .run(&gather(params))?
+            .run(&questions::all(params).command(BINARY))?
             .succeed(&host.place(), "checking what k3s needs")?;
         Facts::parse(&output.stdout)
             .and_then(|facts| State::read(&facts, params, host.place(), outside.place(), config))
@@ -77,21 +77,6 @@ impl Module for K3sPrereqs {
     fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
         report::report(params, before, after)
     }
-}
-
-/// Both families' names are asked for: which one it is, is in the answer.
-fn gather(params: &Params) -> Command {
-    let mut packages: Vec<String> = [Family::Debian, Family::RedHat]
-        .iter()
-        .flat_map(|family| family.packages(params))
-        .collect();
-    packages.sort();
-    packages.dedup();
-    Program::new(BINARY)
-        .with("packages", &packages.join(" "))
-        .with("data_dir", params.data_dir())
-        .with("config", DEFAULT_CONFIG)
-        .end(&[program::UNITS, include_str!("programs/gather.sh")].concat())
 }
 
 fn package_command(params: &Params, family: Family, packages: &[String]) -> Command {
@@ -116,7 +101,7 @@ fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]
         .succeed(&host.place(), &format!("installing {names}"))?;
     // A package manager that says yes and installs nothing would be met again at the next run only.
     let output = host
-        .run(&gather(params))?
+        .run(&questions::all(params).command(BINARY))?
         .succeed(&host.place(), "looking for the packages")?;
     let facts = Facts::parse(&output.stdout)?;
     let state = State::read(&facts, params, host.place(), host.outside().place(), None)?;

@@ -2,6 +2,7 @@
 
 use crate::kubelet::Kubelet;
 use crate::params::Params;
+use crate::questions::{CONTROLLERS, DATA_FOLDERS, OS_RELEASE};
 use anyhow::{Context, Result};
 use host::pct::Config;
 use k3s_node::settings::DEFAULT_CONFIG;
@@ -148,7 +149,7 @@ impl State {
         outside: String,
         config: Option<Config>,
     ) -> Result<Self> {
-        let os = Os::parse(&facts.lossy("os-release").unwrap_or_default());
+        let os = Os::parse(&os_release(facts).unwrap_or_default());
         let node = NodeSettings::read(facts, DEFAULT_CONFIG)?;
         let shows = Show::parse(&facts.lossy("kmsg-show").unwrap_or_default());
         let show = shows.get(UNIT_NAME);
@@ -159,10 +160,7 @@ impl State {
             config,
             systemd: node.systemd,
             kernel: facts.lossy("kernel").unwrap_or_default(),
-            kmsg: Kmsg {
-                kind: facts.lossy("kmsg"),
-                opens: facts.lossy("kmsg-opens").is_some(),
-            },
+            kmsg: kmsg(facts),
             unit: Unit {
                 text: facts.text("unit")?,
                 enabled: show.is_some_and(|show| show.enabled == "enabled"),
@@ -171,15 +169,8 @@ impl State {
             sysctls: sysctls(facts),
             kubelet: Kubelet::read(facts, &node, params),
             k3s: node.version,
-            cgroup: Cgroup {
-                version: facts
-                    .lossy("cgroup-version")
-                    .and_then(|version| version.parse().ok())
-                    .unwrap_or(0),
-                controllers: words(&facts.lossy("cgroup-controllers").unwrap_or_default()),
-                writable: facts.lossy("cgroup-writable").is_some(),
-            },
-            kernel_parts: facts.below("kernel:").into_iter().map(|(name, _)| name).collect(),
+            cgroup: cgroup(facts),
+            kernel_parts: kernel_parts(facts),
             free_mb,
             disk_type,
             zfs_version: facts.lossy("zfs-version"),
@@ -224,44 +215,100 @@ fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-fn sysctls(facts: &Facts) -> BTreeMap<String, Sysctl> {
-    let read = |text: &str| {
-        let (access, value) = text.trim().split_once(' ')?;
-        let access = match access {
-            "yes" => Access::Open,
-            "denied" => Access::Denied,
-            _ => Access::ReadOnly,
-        };
-        Some(Sysctl {
-            access,
-            value: value.to_owned(),
-        })
+fn os_release(facts: &Facts) -> Option<String> {
+    let mut texts = OS_RELEASE
+        .iter()
+        .map(|path| facts.text(&format!("os-release:{path}")).ok().flatten());
+    texts.find_map(|text| text)
+}
+
+/// The kernel's own is the character device 1:11.
+fn kmsg(facts: &Facts) -> Kmsg {
+    let is_the_kernels =
+        || facts.has("kmsg:character-device") && facts.lossy("kmsg:number").as_deref() == Some("1:b");
+    let kind = match facts.lossy("kmsg:link") {
+        Some(path) => Some(format!("link to {path}")),
+        None if is_the_kernels() => Some("device".to_owned()),
+        None => facts.has("kmsg:there").then(|| "other".to_owned()),
     };
-    facts
-        .below("sysctl:")
-        .into_iter()
-        .filter_map(|(name, text)| Some((name, read(&text)?)))
-        .collect()
+    Kmsg {
+        kind,
+        opens: facts.has("kmsg:opens"),
+    }
+}
+
+/// Without the second version, each controller has a folder.
+fn cgroup(facts: &Facts) -> Cgroup {
+    if facts.lossy("cgroup:type").as_deref() == Some("cgroup2fs") {
+        return Cgroup {
+            version: 2,
+            controllers: words(&facts.lossy("cgroup:controllers").unwrap_or_default()),
+            writable: facts.has("cgroup:writable"),
+        };
+    }
+    let there = |name: &&str| facts.has(&format!("cgroup-v1:{name}"));
+    let there: Vec<&str> = CONTROLLERS.into_iter().filter(there).collect();
+    Cgroup {
+        version: 1,
+        writable: there
+            .iter()
+            .all(|name| facts.has(&format!("cgroup-v1-writable:{name}"))),
+        controllers: there.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+fn kernel_parts(facts: &Facts) -> Vec<String> {
+    let filesystems = words(&facts.lossy("filesystems").unwrap_or_default());
+    let overlay = filesystems.into_iter().filter(|name| name == "overlay").take(1);
+    let more = facts.below("kernel:").into_iter().map(|(name, _)| name);
+    more.chain(overlay).collect()
+}
+
+fn sysctls(facts: &Facts) -> BTreeMap<String, Sysctl> {
+    let access = |name: &str| {
+        if facts.has(&format!("sysctl-opens:{name}")) {
+            Access::Open
+        } else if facts.has(&format!("sysctl-writable:{name}")) {
+            Access::Denied
+        } else {
+            Access::ReadOnly
+        }
+    };
+    let read = |(name, text): (String, String)| {
+        let sysctl = Sysctl {
+            access: access(&name),
+            value: text.trim().to_owned(),
+        };
+        (name, sysctl)
+    };
+    facts.below("sysctl:").into_iter().map(read).collect()
 }
 
 /// The last line of `df -Pk`: the fourth column is what is available.
 fn disk(facts: &Facts) -> Option<(u64, String)> {
-    let line = facts.lossy("disk")?;
-    let free: u64 = line.split_whitespace().nth(3)?.parse().ok()?;
-    Some((free / 1024, facts.lossy("disk-type").unwrap_or_default()))
+    let text = facts.lossy("disk")?;
+    let free: u64 = text.lines().last()?.split_whitespace().nth(3)?.parse().ok()?;
+    let mut types = DATA_FOLDERS
+        .iter()
+        .map(|folder| facts.lossy(&format!("disk-type:{folder}")));
+    Some((free / 1024, types.find_map(|name| name).unwrap_or_default()))
 }
 
 fn installed(facts: &Facts, family: Option<Family>) -> Vec<String> {
-    let frame = match family {
-        Some(Family::Debian) => "dpkg",
-        Some(Family::RedHat) => "rpm",
-        None => return Vec::new(),
-    };
-    let text = facts.lossy(frame).unwrap_or_default();
-    text.lines()
-        .filter_map(|line| line.strip_suffix(" installed"))
-        .map(str::to_owned)
-        .collect()
+    match family {
+        Some(Family::Debian) => {
+            let text = facts.lossy("dpkg").unwrap_or_default();
+            let lines = text.lines().filter_map(|line| line.strip_suffix(" installed"));
+            lines.map(str::to_owned).collect()
+        }
+        Some(Family::RedHat) => {
+            let names = facts.below("rpm:").into_iter().map(|(name, _)| name);
+            names
+                .filter(|name| facts.status(&format!("rpm:{name}")) == 0)
+                .collect()
+        }
+        None => Vec::new(),
+    }
 }
 
 #[cfg(test)]
