@@ -8,6 +8,7 @@ mod https;
 mod node;
 mod params;
 mod plan;
+mod questions;
 mod state;
 
 pub use channel::{Channels, Reply, Request};

@@ -4,17 +4,17 @@ use crate::arguments::Arguments;
 use crate::bad_hops::{ChartValue, Definitions, Knowledge, Question};
 use crate::node::{Etcd, Node, Proxy};
 use crate::params::Params;
+use crate::questions::{self, ETCD};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host};
 use k3s_node::settings::{DEFAULT_CONFIG, DEFAULT_DATA, DEFAULT_KUBECONFIG};
 use k3s_node::shared::Said;
-use k3s_node::{Facts, NodeSettings, Program, program};
+use k3s_node::{Facts, NodeSettings};
 use k3s_types::K3sVersion;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use yaml_tree::{Map, Node as Yaml, first_document};
 
-const LOOK: &str = include_str!("look.sh");
 const OBJECTS: &str = include_str!("objects.sh");
 const VALUES: &str = include_str!("values.sh");
 
@@ -60,14 +60,15 @@ pub enum ReadFrom {
 
 /// Where on the node things are. It follows from what is read there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Places {
-    node: String,
-    config: String,
-    data: String,
-    kubeconfig: String,
-    kubelet_file: String,
-    kubelet_folder: String,
-    proxy_file: String,
+pub(crate) struct Places {
+    /// Empty: the host's name, which is not known yet.
+    pub(crate) node: String,
+    pub(crate) config: String,
+    pub(crate) data: String,
+    pub(crate) kubeconfig: String,
+    pub(crate) kubelet_file: String,
+    pub(crate) kubelet_folder: String,
+    pub(crate) proxy_file: String,
 }
 
 impl Places {
@@ -123,18 +124,9 @@ pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
 }
 
 fn visit(params: &Params, host: &dyn Host, at: &Places) -> Result<(NodeSettings, Facts)> {
-    let program = Program::new(&params.binary)
-        .with("config", &at.config)
-        .with("data", &at.data)
-        .with("kubeconfig", &at.kubeconfig)
-        .with("kubelet_file", &at.kubelet_file)
-        .with("kubelet_folder", &at.kubelet_folder)
-        .with("proxy_file", &at.proxy_file)
-        .with("node", &at.node)
-        .with("seconds", &params.timeout.as_secs().to_string());
     // Two kubeconfigs and etcd, on both loopbacks, may each be asked in vain; the rest is quick.
     let limit = params.timeout * 4 + Duration::from_secs(30);
-    let command = program.end(&[program::UNITS, LOOK].concat()).within(limit);
+    let command = questions::all(params, at).command(&params.binary).within(limit);
     let output = host.run(&command)?.succeed(&host.place(), "checking the node")?;
     let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
     let settings = NodeSettings::read(&facts, &at.config).with_context(|| host.place())?;
@@ -197,12 +189,12 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
     let mut node = Node {
         name: at.node,
         arguments: arguments(settings),
-        cgroup_v1: facts.lossy("cgroup-v1").is_some(),
+        cgroup_v1: !facts.has("cgroup-v2"),
         kubelet_fails_on_cgroup_v1: kubelet_fails_on_cgroup_v1(facts, &at.data),
         proxy: proxy(facts, settings),
         etcd: Etcd {
-            member: facts.text("etcd")?.is_some(),
-            version: etcd_version(&text("etcd")),
+            member: facts.has("etcd"),
+            version: ETCD.iter().find_map(|(name, _)| etcd_version(&text(name))),
         },
         ..Node::default()
     };
@@ -210,10 +202,12 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
         node.silence = Some("k3s is not installed".to_owned());
         return Ok(node);
     };
-    node.data_dir = Some(at.data);
+    node.data_dir = Some(at.data.clone());
     let version = K3sVersion::from_version_output(&version);
     node.installed = Some(version.with_context(|| format!("asking {binary} --version"))?);
-    match facts.lossy("node").as_deref().map(running) {
+    let kubeconfigs = questions::kubeconfigs(&at.data, &at.kubeconfig);
+    let said = answered(facts, &kubeconfigs);
+    match said.as_deref().map(running) {
         Some(Ok(version)) => node.running = Some(version),
         Some(Err(error)) => node.silence = Some(format!("{error:#}")),
         None if !settings.settings().has_agent() => {
@@ -221,16 +215,25 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
                 "this server runs no kubelet (disable-agent): it has no Node to read that from".to_owned(),
             );
         }
-        None => node.silence = Some(silence(facts)),
+        None => node.silence = Some(silence(facts, &kubeconfigs)),
     }
     Ok(node)
 }
 
+/// The node as one of the kubeconfigs brought it.
+fn answered(facts: &Facts, kubeconfigs: &[String]) -> Option<String> {
+    let mut names = kubeconfigs.iter().map(|file| format!("node:{file}"));
+    let name = names.find(|name| facts.has(name) && facts.status(name) == 0)?;
+    facts.lossy(&name)
+}
+
 /// Before its last word kubectl logs each of its tries, in lines that say the same.
-fn silence(facts: &Facts) -> String {
-    let said = facts.below("silence:");
-    let last = said.first().and_then(|(_, text)| text.trim().lines().last());
-    last.unwrap_or("this node has no kubeconfig of k3s").to_owned()
+fn silence(facts: &Facts, kubeconfigs: &[String]) -> String {
+    let mut said = kubeconfigs
+        .iter()
+        .filter_map(|file| facts.lossy(&format!("node:{file}")));
+    let last = said.find_map(|text| text.lines().last().map(str::to_owned));
+    last.unwrap_or_else(|| "this node has no kubeconfig of k3s".to_owned())
 }
 
 /// The one line of etcd's metrics that is handed over: `etcd_server_version{server_version="3.5.25"} 1`.

@@ -10,8 +10,14 @@ use testbed::Sandbox;
 
 const OBJECTS: &str = include_str!("../src/objects.sh");
 const VALUES: &str = include_str!("../src/values.sh");
-const MOVED: [&str; 5] = [
-    "/etc/",
+const MOVED: [&str; 11] = [
+    "/etc/attic",
+    "/etc/default",
+    "/etc/kubelet.d",
+    "/etc/kubelet.yaml",
+    "/etc/proxy.yaml",
+    "/etc/rancher",
+    "/etc/systemd",
     "/mnt/k3s",
     "/proc/sys/net",
     "/srv/k3s",
