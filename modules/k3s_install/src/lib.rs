@@ -11,6 +11,7 @@ mod fixtures;
 mod node;
 mod params;
 mod plan;
+mod questions;
 mod readiness;
 mod record;
 mod recovery;

@@ -12,7 +12,7 @@
 
 use crate::aim::Readiness;
 use crate::node::{self, Node};
-use crate::script;
+use crate::questions;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};
 use k3s_node::{Facts, Role, Show};
@@ -287,7 +287,8 @@ fn settled(
 /// come back.
 fn look(host: &dyn Host, wanted: &Readiness) -> Result<Result<Look, String>> {
     let unit = &wanted.setup.name;
-    match host.run(&script::look(&wanted.places, &wanted.setup)) {
+    let questions = questions::look(&wanted.places, &wanted.setup);
+    match host.run(&questions.command(&wanted.places.binary)) {
         Ok(output) => Look::parse(&output.stdout, unit)
             .with_context(|| format!("checking {unit} in {}", host.place()))
             .map(Ok),

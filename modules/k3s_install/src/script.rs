@@ -3,36 +3,14 @@
 
 use crate::params::{Params, Script};
 use crate::record;
-use crate::state::Places;
 use host::Command;
 use k3s_node::{Program, Setup, env_file, program, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-const NODE: &str = include_str!("programs/node.sh");
-
 /// The script itself writes a few files; with `prefetch: false` it downloads too, and then gets that time as well.
 const SCRIPT_LIMIT: Duration = Duration::from_mins(2);
-
-fn of_places(places: &Places) -> Program {
-    Program::new(&places.binary)
-        .with("data", &places.data)
-        .with("node", &places.node)
-        .flag("has_agent", places.has_agent)
-}
-
-pub(crate) fn gather(places: &Places, ask: bool) -> Command {
-    let program = of_places(places).with("config", &places.config).flag("ask", ask);
-    program.end(&[NODE, program::UNITS, include_str!("programs/gather.sh")].concat())
-}
-
-pub(crate) fn look(places: &Places, setup: &Setup) -> Command {
-    let program = of_places(places)
-        .with("unit", &setup.name)
-        .with("role", setup.role.word());
-    program.end(&[NODE, include_str!("programs/look.sh")].concat())
-}
 
 /// What is to be fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]

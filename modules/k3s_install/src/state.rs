@@ -6,8 +6,10 @@ use anyhow::{Context, Result};
 use k3s_node::facts::own_addresses;
 use k3s_node::settings;
 use k3s_node::setup::DEFAULT_BINARY;
+use k3s_node::unit;
 use k3s_node::{Config, Facts, Role, Settings, Setup, Told, Units};
 use k3s_types::K3sVersion;
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -127,7 +129,7 @@ impl State {
             has_links: !facts.below("link:").is_empty(),
             recorded,
             config_fault: config.fault.clone(),
-            config_hashes: hashes(&facts.lossy("hashes").unwrap_or_default()),
+            config_hashes: hashes(facts),
             split: Vec::new(),
             has_server_to_join: false,
             binary: binary(facts),
@@ -137,7 +139,7 @@ impl State {
                 &facts.lossy("if-inet6").unwrap_or_default(),
             ),
             free: free(&facts.lossy("disk").unwrap_or_default()),
-            images: facts.lossy("images"),
+            images: images(facts),
             node: facts.lossy("node").and_then(|text| Node::parse(&text)),
             api_version: facts
                 .lossy("api-version")
@@ -193,22 +195,40 @@ impl State {
     }
 }
 
-/// The lines of `sha256sum`.
-fn hashes(text: &str) -> BTreeMap<String, String> {
-    text.lines()
-        .filter_map(|line| line.split_once("  "))
-        .map(|(sum, path)| (path.to_owned(), sum.to_owned()))
-        .collect()
+/// The sums of the configuration files, and of the files of variables that units read, whatever they are called. A unit's own environment file is
+/// what we write.
+fn hashes(facts: &Facts) -> BTreeMap<String, String> {
+    let sums = facts.below("sum:").into_iter();
+    let sums = sums.filter_map(|(path, line)| Some((path, first_word(&line)?)));
+    let is_own = |path: &String| path.starts_with(&unit::path("")) && path.ends_with(".env");
+    let variables = facts.below("variables:").into_iter().map(|(path, _)| path);
+    let variables = variables.filter(|path| !is_own(path)).filter_map(|path| {
+        let sum = Sha256::digest(facts.bytes(&format!("variables:{path}"))?);
+        let hex = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+        Some((path, hex))
+    });
+    sums.chain(variables).collect()
+}
+
+fn first_word(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(str::to_owned)
+}
+
+/// As long as the file is there: k3s imports it at each start.
+fn images(facts: &Facts) -> Option<String> {
+    let source = facts.lossy("images-source")?;
+    let (_, path) = source.split_once(' ')?;
+    facts.has(&format!("image:{path}")).then_some(source)
 }
 
 fn binary(facts: &Facts) -> Binary {
     let version = facts
         .lossy("binary-version")
         .and_then(|text| K3sVersion::from_version_output(&text).ok());
-    let sha256 = facts.lossy("binary-sha256");
+    let sums = facts.below("binary-sum:");
     Binary {
         version,
-        sha256: sha256.and_then(|line| line.split_whitespace().next().map(str::to_owned)),
+        sha256: sums.first().and_then(|(_, line)| first_word(line)),
         changed: facts
             .lossy("binary-changed")
             .and_then(|text| text.parse().ok())

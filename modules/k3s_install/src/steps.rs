@@ -3,6 +3,7 @@
 use crate::aim::{Proof, Readiness};
 use crate::airgap;
 use crate::params::{Params, Script};
+use crate::questions;
 use crate::readiness;
 use crate::record::Record;
 use crate::report::{Journal, Phase};
@@ -17,7 +18,7 @@ use std::time::{Duration, SystemTime};
 
 pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Places, ask: bool) -> Result<State> {
     let output = host
-        .run(&script::gather(at, ask))?
+        .run(&questions::all(at, ask).command(&at.binary))?
         .succeed(&host.place(), "checking k3s")?;
     let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: checking k3s", host.place()))?;
     let asked = Asked {

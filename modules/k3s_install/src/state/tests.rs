@@ -90,9 +90,9 @@ fn small_facts_are_read() {
     let df = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/sda1 4096 1024 3072000 25% /\ntmpfs 1 1 2048 1% /tmp";
     let state = state(&[
         ("disk", df),
-        ("hashes", "aa  /etc/rancher/k3s/config.yaml"),
+        ("sum:/etc/rancher/k3s/config.yaml", "aa  -"),
         ("binary-version", "k3s version v1.31.4+k3s1 (x)\ngo version go1"),
-        ("binary-sha256", "cafe  -"),
+        ("binary-sum:/usr/local/bin/k3s", "cafe  -"),
         ("binary-changed", "17"),
         ("staged:/usr/local/bin/.k3s-v1.31.5+k3s1.ff.staged", "x"),
         ("data:server/tls", "x"),
@@ -112,5 +112,22 @@ fn small_facts_are_read() {
     assert_eq!(
         (state.data.server, state.data.agent, state.has_links),
         (true, false, true)
+    );
+}
+
+#[test]
+fn files_of_variables_count_whatever_the_unit_is_called() {
+    let state = state(&[
+        ("unit:k3s-node.service", AGENT),
+        ("variables:/etc/default/k3s-node", "A=1\n"),
+        (
+            "variables:/etc/systemd/system/k3s-node.service.env",
+            "K3S_TOKEN=x\n",
+        ),
+    ]);
+    let sum = "91d6a3d55e9fea7911c537afae6607c77fa8bc0f3a76c375e104ac5a8cfa84db";
+    assert_eq!(
+        state.config_hashes.into_iter().collect::<Vec<_>>(),
+        [("/etc/default/k3s-node".to_owned(), sum.to_owned())]
     );
 }
