@@ -5,17 +5,16 @@ use anyhow::{Context, Result};
 use host::Host;
 use k3s_node::config::Given;
 use k3s_node::facts::{Facts, own_addresses};
-use k3s_node::program::UNITS;
+use k3s_node::probe::{Is, Run};
 use k3s_node::settings::{self, DEFAULT_CONFIG, DEFAULT_DATA, Settings};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::shared::Said;
-use k3s_node::{Config, Program, Role, Setup, Told, Units, config};
+use k3s_node::{Config, Probe, Role, Setup, Told, Units, config};
 use k3s_types::K3sVersion;
 use std::net::IpAddr;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-const LOOK: &str = include_str!("programs/look.sh");
 /// Where things are follows from what is read there; a third look would find nothing else.
 const LOOKS: usize = 2;
 /// It stands after the operator's own files, whose names rarely begin so.
@@ -110,14 +109,9 @@ impl Node {
     }
 
     fn look_at(host: &dyn Host, joining: &Joining, at: &Places) -> Result<Self> {
-        let program = Program::new(&at.binary)
-            .with("config", &at.config)
-            .with("data", &at.data)
-            .with("url", &at.url)
-            .with("host", host_of(&at.url))
-            .with("ca", joining.server.ca.trim_end());
+        let questions = questions(at).and(&reaches(&at.url, joining.server.ca.trim_end()));
         let output = host
-            .run(&program.end(&format!("{UNITS}{LOOK}")))?
+            .run(&questions.command(&at.binary))?
             .succeed(&host.place(), "checking the node that is to join")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Self::read(&facts, &at.config, joining).with_context(|| host.place())
@@ -264,34 +258,114 @@ fn resolved(text: &str) -> Vec<IpAddr> {
     addresses
 }
 
+/// What is on the node.
+fn questions(at: &Places) -> Probe {
+    let data = &at.data;
+    let probe = Probe::new()
+        .units(&at.config)
+        .is("data:server", Is::There, &format!("{data}/server"))
+        .is("data:agent", Is::There, &format!("{data}/agent"))
+        .file("ca", &format!("{data}/server/tls/server-ca.crt"))
+        .file("agent-ca", &format!("{data}/agent/server-ca.crt"))
+        .is("wal", Is::Folder, &format!("{data}/server/db/etcd/member/wal"))
+        .is("sqlite", Is::File, &format!("{data}/server/db/state.db"))
+        .file("etcd-name", &format!("{data}/server/db/etcd/name"));
+    probe
+        .is("password", Is::Filled, "/etc/rancher/node/password")
+        .is("identity", Is::There, &format!("{data}/agent/client-kubelet.crt"))
+        .kernels("fib-trie", "/proc/net/fib_trie")
+        .kernels("if-inet6", "/proc/net/if_inet6")
+}
+
+/// Whether it reaches the server: curl first, as the install script does. The time is taken right after the server's.
+fn reaches(url: &str, ca: &str) -> Probe {
+    let (ping, open) = (format!("{url}/ping"), format!("{url}/cacerts"));
+    let stdin = format!("{ca}\n");
+    let asked = |name: &str, argv: &[&str], open: &[&str]| {
+        let run = Run {
+            argv,
+            errors: name == "ping:wget",
+            shown: "s/^ *[Dd]ate: *//p",
+            stdin: &stdin,
+        };
+        let probe = Probe::new().run(name, &run).print("clock", &["date", "+%s"]);
+        probe.print("open-ca", open)
+    };
+    let (ca, none) = ("/dev/stdin", "/dev/null");
+    let curl = asked(
+        "ping:curl",
+        &[
+            "curl",
+            "-gs",
+            "--max-time",
+            "10",
+            "--cacert",
+            ca,
+            "-D",
+            "-",
+            "-o",
+            none,
+            &ping,
+        ],
+        &["curl", "-gsk", "--max-time", "10", &open],
+    );
+    let ca = format!("--ca-certificate={ca}");
+    let wget = asked(
+        "ping:wget",
+        &["wget", "-q", "-S", "-T", "10", "-t", "1", "-O", none, &ca, &ping],
+        &[
+            "wget",
+            "-q",
+            "-T",
+            "10",
+            "-t",
+            "1",
+            "-O",
+            "-",
+            "--no-check-certificate",
+            &open,
+        ],
+    );
+    let wget = Probe::new().where_program("wget", &wget, &Probe::new());
+    Probe::new()
+        .print("resolved", &["getent", "ahosts", host_of(url)])
+        .where_program("curl", &curl, &wget)
+}
+
+/// With which status the program ended that asked.
+fn ping(facts: &Facts) -> Option<(&'static str, i32)> {
+    let programs = [("curl", "ping:curl"), ("wget", "ping:wget")];
+    let (program, name) = programs.into_iter().find(|(_, name)| facts.has(name))?;
+    Some((program, facts.status(name)))
+}
+
 fn ours(config_path: &str) -> String {
     format!("{config_path}.d/{OURS}")
 }
 
 /// By exit statuses: curl ends with 60, wget with 5 where the certificate is not trusted.
 fn reach(facts: &Facts, joining: &Joining) -> Reach {
-    let Some(ping) = facts.lossy("ping") else {
+    let Some((program, status)) = ping(facts) else {
         return Reach::NoProgram;
     };
-    match ping.as_str() {
-        "curl 0" | "wget 0" => Reach::Answers,
-        "curl 60" | "curl 51" | "wget 5" => Reach::Untrusted {
+    match (program, status) {
+        (_, 0) => Reach::Answers,
+        ("curl", 60 | 51) | ("wget", 5) => Reach::Untrusted {
             of_cluster: facts.lossy("open-ca").as_deref() == Some(joining.server.ca.trim()),
         },
-        "curl 6" => Reach::NotThere("its name has no address here (curl ended with 6)".to_owned()),
-        "curl 7" => {
+        ("curl", 6) => Reach::NotThere("its name has no address here (curl ended with 6)".to_owned()),
+        ("curl", 7) => {
             Reach::NotThere("nobody listens there, or the way is closed (curl ended with 7)".to_owned())
         }
-        "curl 28" => Reach::NotThere("no answer in 10 s (curl ended with 28)".to_owned()),
-        other => Reach::NotThere(match other.split_once(' ') {
-            Some((program, status)) => format!("{program} ended with {status}"),
-            None => other.to_owned(),
-        }),
+        ("curl", 28) => Reach::NotThere("no answer in 10 s (curl ended with 28)".to_owned()),
+        _ => Reach::NotThere(format!("{program} ended with {status}")),
     }
 }
 
 fn ahead(facts: &Facts) -> Option<i64> {
-    let there = OffsetDateTime::parse(&facts.lossy("date")?, &Rfc2822).ok()?;
+    let (program, _) = ping(facts)?;
+    let dates = facts.lossy(&format!("ping:{program}"))?;
+    let there = OffsetDateTime::parse(dates.lines().next()?.trim(), &Rfc2822).ok()?;
     let here: i64 = facts.lossy("clock")?.parse().ok()?;
     Some(here - there.unix_timestamp())
 }

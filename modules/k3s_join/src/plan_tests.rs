@@ -32,11 +32,24 @@ fn joining(role: &str, more: Json) -> Joining {
     *joining
 }
 
-/// A node that reaches the server, with these frames besides.
+/// A node that reaches the server, with these frames besides; `ping` names the program that asked and its status.
 fn node(joining: &Joining, more: &[(&str, &str)]) -> Node {
     let mut frames = vec![("hostname", "n2"), ("systemd", "yes"), ("ping", "curl 0")];
     frames.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
     frames.extend_from_slice(more);
+    let ping = frames.iter().find(|(name, _)| *name == "ping");
+    let asked = ping.and_then(|(_, ping)| ping.split_once(' '));
+    let name = asked.map(|(program, status)| {
+        (
+            format!("ping:{program}"),
+            format!("status:ping:{program}"),
+            status,
+        )
+    });
+    if let Some((ping, of_ping, status)) = &name {
+        frames.insert(0, (ping, ""));
+        frames.push((of_ping, status));
+    }
     frames.push(("end", ""));
     let put = |(name, text): &(&str, &str)| format!("@{name} {}\n{text}\n", text.len());
     let text = frames.iter().map(put).collect::<Vec<_>>().concat();
@@ -490,7 +503,7 @@ fn an_argument_that_names_another_server_is_what_is_asked() {
 
 #[test]
 fn clocks_that_differ_are_told_and_then_refused() {
-    let at = |clock: &'static str| [("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("clock", clock)];
+    let at = |clock: &'static str| [("ping:curl", "Thu, 01 Jan 2026 00:00:00 GMT"), ("clock", clock)];
     let warnings = |clock| {
         let joining = joining("server", json!({}));
         plan(Role::Server, &joining, &node(&joining, &at(clock)), "T")

@@ -3,13 +3,13 @@
 use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
 use k3s_node::facts::Facts;
+use k3s_node::probe::Is;
 use k3s_node::settings::Datastore as Kept;
 use k3s_node::shared::{Said, Shared};
-use k3s_node::{NodeSettings, Program, Role};
+use k3s_node::{NodeSettings, Probe, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-const READ: &str = include_str!("programs/read.sh");
 const PORT: &str = "6443";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +47,9 @@ impl Read {
     pub(crate) fn look(host: &dyn Host, role: Role, url: Option<&str>) -> Result<Self> {
         let installed = NodeSettings::look_for(host, Role::Server)?;
         let settings = installed.settings();
-        let program = Program::new(&installed.binary).with("data", &settings.data_dir());
+        let questions = questions(&installed, &settings.data_dir());
         let output = host
-            .run(&program.with("node", &installed.node_name()).end(READ))?
+            .run(&questions.command(&installed.binary))?
             .succeed(&host.place(), "reading what a node needs to join")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         Self::of(&installed, &facts, role, url).with_context(|| host.place())
@@ -97,6 +97,25 @@ impl Read {
             agent_token: agent_token.map(|token| Secret::new(password(&token))),
         })
     }
+}
+
+fn questions(installed: &NodeSettings, data: &str) -> Probe {
+    let server = format!("{data}/server");
+    let node = format!("/api/v1/nodes/{}", installed.node_name());
+    let get = [
+        &installed.binary,
+        "kubectl",
+        "--request-timeout=10s",
+        "get",
+        "--raw",
+        &node,
+    ];
+    Probe::new()
+        .is("wal", Is::Folder, &format!("{server}/db/etcd/member/wal"))
+        .file("token", &format!("{server}/token"))
+        .file("agent-token", &format!("{server}/agent-token"))
+        .file("ca", &format!("{server}/tls/server-ca.crt"))
+        .print("node", &get)
 }
 
 /// Of a full token (`K10<hash>::<user>:<password>`), the password; a short one is that alone.

@@ -27,7 +27,7 @@ esac
 for url; do :; done
 case $url in
 */ping)
-    cat <&3 >"$SANDBOX/state/trusted"
+    cat >"$SANDBOX/state/trusted"
     echo "$url" >"$SANDBOX/state/pinged"
     [ ! -f "$SANDBOX/state/curl" ] || exit "$(cat "$SANDBOX/state/curl")"
     printf 'HTTP/2 200\r\nContent-Length: 4\r\ndate: Sun, 22 Nov 2026 17:02:30 GMT\r\n\r\n'
