@@ -34,7 +34,7 @@ impl Look {
             show: Show::of(&facts, unit),
             wal: is("wal"),
             database: is("database"),
-            ready: facts.lossy("api").as_deref() == Some("0"),
+            ready: facts.has("said") && facts.status("said") == 0,
             said: excerpt(&facts.lossy("said").unwrap_or_default()),
         })
     }
@@ -261,14 +261,11 @@ mod tests {
     #[test]
     fn a_look_is_read() {
         let text = "Id=k3s.service\nActiveState=active";
-        let bytes = format!(
-            "@show {}\n{text}\n@wal 1\nx\n@api 1\n0\n@said 2\nok\n@end 0\n\n",
-            text.len()
-        );
+        let bytes = format!("@show {}\n{text}\n@wal 1\nx\n@said 2\nok\n@end 0\n\n", text.len());
         let look = Look::parse(bytes.as_bytes(), UNIT).unwrap();
         assert!(look.wal && !look.database && look.ready);
         assert_eq!((look.said.as_str(), look.show.active.as_str()), ("ok", "active"));
-        let refused = Look::parse(b"@api 1\n1\n@end 0\n\n", UNIT).unwrap();
+        let refused = Look::parse(b"@status:said 1\n1\n@said 1\n?\n@end 0\n\n", UNIT).unwrap();
         assert!(!refused.ready);
     }
 }

@@ -4,7 +4,8 @@ use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::state::Places;
 use host::Command;
-use k3s_node::{Program, program, words};
+use k3s_node::probe::{Is, Run};
+use k3s_node::{FOLDER, Probe, Program, program, words};
 use std::time::Duration;
 
 const OURS: &str = include_str!("programs/ours.sh");
@@ -22,11 +23,21 @@ fn of(places: &Places) -> Program {
         .with("record_file", record::FILE)
 }
 
+/// Which datastore the server has, and what of ours is there.
 pub(crate) fn gather(places: &Places, dest: &str) -> Command {
-    of(places)
-        .with("config", &places.config)
-        .with("dest", dest)
-        .end(&[OURS, program::UNITS, include_str!("programs/gather.sh")].concat())
+    let db = format!("{}/server/db", places.data);
+    let database = format!("{db}/state.db");
+    // One of the two may not be there.
+    let sizes = ["stat", "-c", "%s", &database, &format!("{database}-wal")];
+    Probe::new()
+        .units(&places.config)
+        .is("server", Is::Folder, &format!("{}/server", places.data))
+        .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
+        .when(Is::File, &database, &Probe::new().print("database", &sizes))
+        .file("record", &format!("{FOLDER}/{}", record::FILE))
+        .disk("disk:data", &[&db])
+        .disk("disk:dest", &[dest])
+        .command(&places.binary)
 }
 
 pub(crate) fn keep(params: &Params, places: &Places, record: &Record) -> Command {
@@ -68,8 +79,28 @@ pub(crate) fn start(params: &Params, places: &Places) -> Command {
     )
 }
 
+/// One look at a k3s that is coming up. The files after the API: k3s serves when it has moved SQLite away, and may do both while
+/// kubectl waits for an answer.
 pub(crate) fn look(places: &Places) -> Command {
-    of(places).end(&[OURS, include_str!("programs/look.sh")].concat())
+    let db = format!("{}/server/db", places.data);
+    let readyz = Run {
+        argv: &[
+            &places.binary,
+            "kubectl",
+            "--request-timeout=5s",
+            "get",
+            "--raw",
+            "/readyz",
+        ],
+        errors: true,
+        ..Run::default()
+    };
+    Probe::new()
+        .show("show", &places.unit)
+        .run("said", &readyz)
+        .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
+        .is("database", Is::File, &format!("{db}/state.db"))
+        .command(&places.binary)
 }
 
 /// `stamp` names the etcd that is moved aside.

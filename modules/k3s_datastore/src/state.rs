@@ -174,10 +174,7 @@ impl State {
                 .and_then(|text| K3sVersion::from_version_output(&text).ok()),
             server: is("server"),
             wal: is("wal"),
-            database: facts
-                .lossy("database")
-                .map(|bytes| bytes.parse().context("reading the size of state.db"))
-                .transpose()?,
+            database: database(facts)?,
             recorded: recorded(facts)?,
             data_disk: disk(facts, "data"),
             dest_disk: disk(facts, "dest"),
@@ -226,9 +223,21 @@ fn recorded(facts: &Facts) -> Result<Recorded> {
     })
 }
 
-/// A line of `df -Pk`: the device, what is available, and where it is mounted.
+/// The bytes of the database with its log.
+fn database(facts: &Facts) -> Result<Option<u64>> {
+    let sum = |sizes: String| -> Result<u64> {
+        let sizes = sizes.lines().map(str::parse::<u64>);
+        sizes
+            .sum::<Result<u64, _>>()
+            .context("reading the size of state.db")
+    };
+    facts.lossy("database").map(sum).transpose()
+}
+
+/// The last line of `df -Pk`: the device, what is available, and where it is mounted.
 fn disk(facts: &Facts, folder: &str) -> Disk {
-    let line = facts.lossy(&format!("disk:{folder}")).unwrap_or_default();
+    let text = facts.lossy(&format!("disk:{folder}")).unwrap_or_default();
+    let line = text.lines().last().unwrap_or_default();
     let columns: Vec<&str> = line.split_whitespace().collect();
     let column = |at: usize| columns.get(at).copied().unwrap_or_default();
     Disk {
