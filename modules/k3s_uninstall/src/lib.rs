@@ -13,8 +13,7 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::settings::DEFAULT_CONFIG;
-use k3s_node::{Facts, Program, program};
+use k3s_node::{Facts, Program};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -75,10 +74,7 @@ impl Module for K3sUninstall {
 fn look(host: &dyn Host) -> Result<State> {
     let doing = "looking for k3s";
     let visit = |bin: &str| {
-        let program = Program::new(BINARY)
-            .with("config", DEFAULT_CONFIG)
-            .with("bin", bin);
-        let command = program.end(&[program::UNITS, include_str!("programs/look.sh")].concat());
+        let command = state::questions(bin).command(BINARY);
         let output = host.run(&command)?.succeed(&host.place(), doing)?;
         Facts::parse(&output.stdout)
             .and_then(|facts| State::read(&facts, host.place()))

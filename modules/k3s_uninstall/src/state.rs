@@ -1,8 +1,9 @@
 //! What of k3s is on the node.
 
 use anyhow::Result;
+use k3s_node::probe::Is;
 use k3s_node::settings::DEFAULT_CONFIG;
-use k3s_node::{Facts, NodeSettings, Role};
+use k3s_node::{FOLDER, Facts, NodeSettings, Probe, Role, unit};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -26,6 +27,56 @@ pub struct State {
 #[derive(Default, Deserialize)]
 struct Record {
     script: String,
+}
+
+/// What the script may leave, apart from what is below `/run`.
+const FOLDERS: [&str; 5] = [
+    "/etc/rancher/k3s",
+    "/etc/rancher/node",
+    "/var/lib/rancher/k3s",
+    "/var/lib/kubelet",
+    FOLDER,
+];
+const RUN: &str = "/run/k3s";
+
+/// What of k3s is there; `bin` is the folder of its programs.
+pub(crate) fn questions(bin: &str) -> Probe {
+    let probe = Probe::new()
+        .units(DEFAULT_CONFIG)
+        .file("uninstall-record", &format!("{FOLDER}/uninstall-record.json"))
+        .names("script", Is::File, bin, "k3s*-uninstall.sh")
+        .is("binary", Is::There, &format!("{bin}/k3s"))
+        .kernels("mounts", "/proc/self/mounts")
+        .is("conf-kmsg", Is::There, &unit::path("conf-kmsg.service"))
+        .names("record", Is::File, FOLDER, "*-record.json");
+    FOLDERS.iter().fold(probe, |probe, folder| {
+        let name = format!("in:{folder}");
+        probe
+            .names(&name, Is::There, folder, "*")
+            .names(&name, Is::There, folder, ".[!.]*")
+    })
+}
+
+/// Files by their names alone.
+fn file_names(facts: &Facts, prefix: &str) -> Vec<String> {
+    let paths = facts.below(prefix).into_iter();
+    let name = |path: String| path.rsplit('/').next().map(str::to_owned);
+    paths.filter_map(|(path, _)| name(path)).collect()
+}
+
+fn left(facts: &Facts) -> Vec<String> {
+    let filled = |folder: &&str| !facts.below(&format!("in:{folder}:")).is_empty();
+    let mut left: Vec<String> = FOLDERS.into_iter().filter(filled).map(str::to_owned).collect();
+    // The script asks once to unmount what pods had; what was busy in that moment stays.
+    let mounts = facts.lossy("mounts").unwrap_or_default();
+    let below_run = |line: &str| {
+        let place = line.split(' ').nth(1);
+        place.is_some_and(|place| place.starts_with(&format!("{RUN}/")))
+    };
+    left.extend(mounts.lines().any(below_run).then(|| RUN.to_owned()));
+    left.extend(facts.has("conf-kmsg").then(|| unit::path("conf-kmsg.service")));
+    left.sort();
+    left
 }
 
 impl State {
@@ -57,8 +108,7 @@ impl State {
             .bystanders
             .iter()
             .filter(|name| name.starts_with("k3s"));
-        let below = |prefix: &str| facts.below(prefix).into_iter().map(|(name, _)| name).collect();
-        let scripts: Vec<String> = below("script:");
+        let scripts = file_names(facts, "script:");
         let mut state = Self {
             place,
             bin: if bin.is_empty() { "/usr/local/bin" } else { bin }.to_owned(),
@@ -67,8 +117,8 @@ impl State {
             names,
             scripts: Vec::new(),
             binary: facts.lossy("binary").is_some(),
-            left: below("left:"),
-            records: below("record:"),
+            left: left(facts),
+            records: file_names(facts, "record:"),
         };
         let has = |role: &Role| scripts.contains(&state.script_name(*role));
         state.scripts = Role::ALL.into_iter().filter(has).collect();
