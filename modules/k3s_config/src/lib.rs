@@ -15,9 +15,8 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
 use host::{Command, Host, pct};
-use k3s_node::program::UNITS;
 use k3s_node::settings::DEFAULT_CONFIG;
-use k3s_node::{Facts, Program};
+use k3s_node::{Facts, Probe, Program};
 use serde::Serialize;
 use state::{CONFIG, REGISTRIES};
 
@@ -52,11 +51,11 @@ impl Module for K3sConfig {
         if let Some(vmid) = params.vmid {
             pct::is_free(host.outside(), vmid)?;
         }
-        let look = Program::new(BINARY)
-            .with("config", DEFAULT_CONFIG)
-            .with("config_file", CONFIG)
-            .with("registries_file", REGISTRIES)
-            .end(&[UNITS, include_str!("programs/look.sh")].concat());
+        let look = Probe::new()
+            .units(DEFAULT_CONFIG)
+            .file("config", CONFIG)
+            .file("registries", REGISTRIES)
+            .command(BINARY);
         let doing = "checking the configuration of k3s";
         let output = host.run(&look)?.succeed(&host.place(), doing)?;
         Facts::parse(&output.stdout)
