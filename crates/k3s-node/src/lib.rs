@@ -1,6 +1,7 @@
 //! How k3s is installed on a node: its unit, environment and configuration files, what follows from them together, and
 //! the scripts by which modules read and change them there.
 
+pub mod changes;
 pub mod config;
 pub mod env_file;
 pub mod facts;
@@ -19,6 +20,7 @@ pub mod unit;
 mod units;
 pub mod words;
 
+pub use changes::Changes;
 pub use config::Config;
 pub use facts::{Facts, Show};
 pub use node_settings::NodeSettings;

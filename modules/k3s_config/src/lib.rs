@@ -15,8 +15,9 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
 use host::{Command, Host, pct};
+use k3s_node::changes::parent;
 use k3s_node::settings::DEFAULT_CONFIG;
-use k3s_node::{Facts, Probe, Program};
+use k3s_node::{Changes, FOLDER, Facts, Probe};
 use serde::Serialize;
 use state::{CONFIG, REGISTRIES};
 
@@ -68,18 +69,7 @@ impl Module for K3sConfig {
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
-        let program = Program::new(BINARY);
-        let (program, body) = match step {
-            Step::Write { file, content, keep } => (
-                program
-                    .with("file", file)
-                    .with("content", content)
-                    .flag("keep", *keep),
-                include_str!("programs/write.sh"),
-            ),
-            Step::Remove { file } => (program.with("file", file), include_str!("programs/remove.sh")),
-        };
-        let command = program.end_after_turn(params.lock_timeout, body, Command::USUAL_LIMIT);
+        let command = changes(step).command(params.lock_timeout, Command::USUAL_LIMIT);
         host.run(&command)?
             .succeed(&host.place(), &step.to_string())
             .map(|_| ())
@@ -90,6 +80,24 @@ impl Module for K3sConfig {
             installed: before.installed,
             different: plan::different(params, before),
         }
+    }
+}
+
+/// What somebody else wrote is kept.
+fn changes(step: &Step) -> Changes {
+    match step {
+        Step::Write { file, content, keep } => {
+            let changes = Changes::new().folder_of(file);
+            let name = file.rsplit('/').next().unwrap_or_default();
+            let changes = if *keep {
+                let before = format!("{FOLDER}/{name}.before");
+                changes.own_folder().copy(file, &before)
+            } else {
+                changes
+            };
+            changes.write(file, 0o600, content)
+        }
+        Step::Remove { file } => Changes::new().remove(&[file]).settle(parent(file)),
     }
 }
 

@@ -200,12 +200,14 @@ impl State {
 fn hashes(facts: &Facts) -> BTreeMap<String, String> {
     let sums = facts.below("sum:").into_iter();
     let sums = sums.filter_map(|(path, line)| Some((path, first_word(&line)?)));
-    let is_own = |path: &String| path.starts_with(&unit::path("")) && path.ends_with(".env");
+    let is_own = |path: &String| {
+        let own = path.strip_suffix(".env");
+        own.is_some_and(|path| path.starts_with(&unit::path("")))
+    };
     let variables = facts.below("variables:").into_iter().map(|(path, _)| path);
     let variables = variables.filter(|path| !is_own(path)).filter_map(|path| {
         let sum = Sha256::digest(facts.bytes(&format!("variables:{path}"))?);
-        let hex = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-        Some((path, hex))
+        Some((path, format!("{sum:x}")))
     });
     sums.chain(variables).collect()
 }

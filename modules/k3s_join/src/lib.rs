@@ -21,14 +21,13 @@ use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result};
 use host::{Command, Host, stamp};
 use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{NodeSettings, Program};
+use k3s_node::{Changes, NodeSettings, Program};
 use node::Node;
 use plan::Act;
 use server::Read;
 use std::time::{Duration, SystemTime};
 
 const ASIDE: &str = include_str!("programs/aside.sh");
-const CONFIG: &str = include_str!("programs/config.sh");
 
 /// Stopping k3s, with its pods where they go too, is what takes longest.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -83,8 +82,7 @@ impl Module for K3sJoin {
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
-        let program = Program::new(DEFAULT_BINARY);
-        let (doing, program, body) = match &step.0 {
+        let (doing, command) = match &step.0 {
             Act::SetAside {
                 data,
                 what,
@@ -94,23 +92,24 @@ impl Module for K3sJoin {
                 ..
             } => (
                 "setting old data aside",
-                program
+                Program::new(DEFAULT_BINARY)
                     .with("data", data)
                     .with("aside", aside)
                     .with("what", &what.join(" "))
                     .with("stop", &units.join(" "))
-                    .flag("kill", *kill),
-                ASIDE,
+                    .flag("kill", *kill)
+                    .end_after_turn(params.lock_timeout, ASIDE, LIMIT),
             ),
             Act::Configure { path, text, .. } => (
                 "writing the configuration",
-                program.with("path", path).with("text", text),
-                CONFIG,
+                // A file that only root reads, beside those of the operator.
+                Changes::new()
+                    .folder_of(path)
+                    .write(path, 0o600, text)
+                    .command(params.lock_timeout, LIMIT),
             ),
         };
-        host.run(&program.end_after_turn(params.lock_timeout, body, LIMIT))?
-            .succeed(&host.place(), doing)
-            .map(|_| ())
+        host.run(&command)?.succeed(&host.place(), doing).map(|_| ())
     }
 
     fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
