@@ -518,6 +518,9 @@ fn clocks_that_differ_are_told_and_then_refused() {
     );
     let error = refused(Role::Server, json!({}), &at("1767225631"), "clock");
     assert!(error.contains("31 s ahead"), "{error}");
+    let error = refused(Role::Server, json!({}), &at("1767225569"), "clock");
+    assert!(error.contains("-31 s ahead"), "{error}");
+    assert_eq!(warnings("1767225630").len(), 1, "30 s are borne");
 }
 
 #[test]

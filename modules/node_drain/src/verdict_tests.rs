@@ -56,6 +56,16 @@ fn what_is_left() {
         ),
         (
             json!({"skip_wait_for_delete_timeout": 60}),
+            deleted("2025-12-31T23:59:00Z"),
+            Leave::Terminating,
+        ),
+        (
+            json!({"skip_wait_for_delete_timeout": 60}),
+            deleted("2025-12-31T23:58:59Z"),
+            Leave::TerminatingForLong,
+        ),
+        (
+            json!({"skip_wait_for_delete_timeout": 60}),
             deleted("2026-01-01T00:00:30Z"),
             Leave::Terminating,
         ),
