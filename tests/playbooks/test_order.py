@@ -327,7 +327,7 @@ ORDERS = {
     ],
     "upgrade-node.yaml": [
         "ask-controllers.yaml",
-        "preflight.yaml",
+        "read-versions.yaml",
         "plan.yaml",
         "Refuse an upgrade that has become unsafe",
         "Renew the cluster lock",
@@ -366,6 +366,7 @@ CONDITIONS = {
     ("upgrade-k3s: Plan the upgrade", "End the play when there is nothing to do"): ("k3s_plan.turns | length == 0",),
     ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_join_replaced) | length > 0",),
     ("join-k3s-ha-servers: Plan the join of the controllers", "Release the lock when no controller is to join"): ("k3s_join_todo | length == 0",),
+    ("upgrade-k3s: Plan the upgrade", "Refuse an upgrade that cannot be downloaded"): ("k3s_download_faults | length > 0",),
     ("upgrade-node.yaml", "Refuse an upgrade that has become unsafe"): ("k3s_plan.refused is not none",),
     ("upgrade-node.yaml", "Back up the datastore"): ("k3s_turn.backup",),
     ("upgrade-node.yaml", "Drain the node"): ("k3s_turn.drain",),
@@ -413,8 +414,8 @@ ASKED = {
     "Wait until the controller is a healthy voter": {"require": "all_voters", "expected": ["{{ node_name }}"]},
     "Wait until this controller's API is ready": {"argv": ["k3s", "kubectl", "--request-timeout=10s", "get", "--raw", "/readyz"]},
     "Wait for the cluster to return to its baseline": {"baseline": "{{ k3s_health_before }}", "wait": "{{ k3s_upgrade_health_wait }}"},
+    "Replace the old data of every server": {"state": "replaced", "identity": "{{ k3s_restore_plan.identity }}"},
     "Verify that the new worker has taken over": {"state": "verified", "workloads": "{{ k3s_canary_plan.workloads }}"},
-    "Set aside the other servers' databases": {"state": "aside", "identity": "{{ k3s_restore_plan.identity }}"},
 }
 
 
