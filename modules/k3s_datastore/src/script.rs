@@ -4,11 +4,10 @@ use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::state::Places;
 use host::Command;
+use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
-use k3s_node::{FOLDER, Probe, Program, program, words};
+use k3s_node::{Changes, FOLDER, Probe, Program, program, unit, words};
 use std::time::Duration;
-
-const OURS: &str = include_str!("programs/ours.sh");
 
 /// The name of our file beside `config.yaml`. The last file wins, and few names come after this one.
 pub(crate) const DROP_IN: &str = "zz-homelab-k3s-datastore.yaml";
@@ -16,11 +15,28 @@ pub(crate) const DROP_IN: &str = "zz-homelab-k3s-datastore.yaml";
 /// Copying a database of some gigabytes on a slow disk.
 pub(crate) const COPY_LIMIT: Duration = Duration::from_mins(15);
 
-fn of(places: &Places) -> Program {
-    Program::new(&places.binary)
-        .with("data", &places.data)
-        .with("unit", &places.unit)
-        .with("record_file", record::FILE)
+/// Where things are: k3s's databases, and what is ours while a migration is under way.
+struct Ours {
+    db: String,
+    /// Keeps systemd from starting it once more.
+    runtime: String,
+    /// Keeps whatever start from beginning on an etcd that was filled half-way.
+    guard: String,
+    guard_program: String,
+    record: String,
+}
+
+impl Ours {
+    fn of(places: &Places) -> Self {
+        let unit = &places.unit;
+        Self {
+            db: format!("{}/server/db", places.data),
+            runtime: format!("/run/systemd/system/{unit}.d/zz-homelab-k3s-datastore.conf"),
+            guard: format!("{}.d/homelab-k3s-datastore-guard.conf", unit::path(unit)),
+            guard_program: format!("{FOLDER}/datastore-guard.sh"),
+            record: format!("{FOLDER}/{}", record::FILE),
+        }
+    }
 }
 
 /// Which datastore the server has, and what of ours is there.
@@ -49,34 +65,60 @@ pub(crate) fn keep(params: &Params, places: &Places, record: &Record) -> Command
     )
 }
 
+/// k3s decides by member/wal alone, and would serve what is in etcd. Beside a state.db that was not moved it is not all.
+const GUARD: &str = r#"if [ -d "$db/etcd/member/wal" ] && [ -f "$db/state.db" ]; then
+    rm -rf "$db/etcd-unfinished"
+    mv "$db/etcd" "$db/etcd-unfinished"
+fi
+"#;
+
+/// Stops k3s without waiting. From here on no start, whoever asks for it, begins on an etcd that was filled half-way.
 pub(crate) fn stop(params: &Params, places: &Places) -> Command {
-    let db = format!("db={}\n", words::shell(&format!("{}/server/db", places.data)));
-    let guard = [&db, include_str!("programs/guard.sh")].concat();
-    of(places).with("guard_text", &guard).end_after_turn(
-        params.lock_timeout,
-        &[OURS, include_str!("programs/stop.sh")].concat(),
-        Command::USUAL_LIMIT,
-    )
+    let ours = Ours::of(places);
+    let program = &ours.guard_program;
+    let guard =
+        format!("[Service]\nExecStartPre=/bin/sh -c 'test ! -e {program} || exec /bin/sh {program}'\n");
+    Changes::new()
+        .write(program, 0o600, &format!("db={}\n{GUARD}", words::shell(&ours.db)))
+        .folder_of(&ours.guard)
+        .write(&ours.guard, 0o644, &guard)
+        .reload()
+        .stop(&places.unit)
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// `record` says that k3s migrates from now on.
+/// The next start migrates, and is not followed by another one on its own: k3s would skip what is half done. `record` says that k3s migrates
+/// from now on.
 pub(crate) fn enable(params: &Params, places: &Places, record: &Record) -> Command {
-    of(places)
-        .with("record_text", &record.to_text())
-        .with("drop_in", &record.drop_in)
-        .end_after_turn(
-            params.lock_timeout,
-            &[OURS, include_str!("programs/enable.sh")].concat(),
-            Command::USUAL_LIMIT,
-        )
+    let Ours {
+        runtime,
+        record: path,
+        ..
+    } = Ours::of(places);
+    let unit = &places.unit;
+    let [quoted, of_unit, in_spite] = [
+        unit.clone(),
+        format!("{unit} has "),
+        format!(" in spite of {runtime}: a drop-in of somebody else comes after it"),
+    ]
+    .map(|text| words::shell(&text));
+    Changes::new()
+        .write(&path, 0o600, &record.to_text())
+        .folder_of(&record.drop_in)
+        .folder_of(&runtime)
+        .write(&record.drop_in, 0o600, "cluster-init: true\n")
+        .write(&runtime, 0o644, "[Service]\nRestart=no\n")
+        .reload()
+        .shell(&format!("restart=$(systemctl show -p Restart {quoted})"))
+        .shell(&format!(
+            "[ \"$restart\" = Restart=no ] || die {of_unit}\"$restart\"{in_spite}"
+        ))
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 pub(crate) fn start(params: &Params, places: &Places) -> Command {
-    of(places).end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/start.sh"),
-        Command::USUAL_LIMIT,
-    )
+    let changes = Changes::new().start(&places.unit);
+    changes.command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 /// One look at a k3s that is coming up. The files after the API: k3s serves when it has moved SQLite away, and may do both while
@@ -116,7 +158,11 @@ pub(crate) fn back(params: &Params, places: &Places, record: &Record, stamp: &st
         Stage::Migrating | Stage::GoingBack => at(Stage::GoingBack),
     };
     let sha256 = record.copy.as_ref().map_or("", |copy| copy.sha256.as_str());
-    of(places)
+    let ours = Ours::of(places);
+    Program::new(&places.binary)
+        .with("db", &ours.db)
+        .with("runtime", &ours.runtime)
+        .with("record", &ours.record)
         .with("drop_in", &record.drop_in)
         .with("backup", &record.backup)
         .with("sha256", sha256)
@@ -124,19 +170,26 @@ pub(crate) fn back(params: &Params, places: &Places, record: &Record, stamp: &st
         .with("going_back", &going_back)
         .with("begun", &at(Stage::Begun))
         .flag("unfinished", record.stage == Stage::GoingBack)
-        .end_after_turn(
-            params.lock_timeout,
-            &[OURS, include_str!("programs/back.sh")].concat(),
-            COPY_LIMIT,
-        )
+        .end_after_turn(params.lock_timeout, include_str!("programs/back.sh"), COPY_LIMIT)
 }
 
+/// Nothing of ours stays but cluster-init and the copy. The record goes last, so that a run that ends early here is begun again.
 pub(crate) fn finish(params: &Params, places: &Places) -> Command {
-    of(places).end_after_turn(
-        params.lock_timeout,
-        &[OURS, include_str!("programs/finish.sh")].concat(),
-        Command::USUAL_LIMIT,
-    )
+    let ours = Ours::of(places);
+    let (runtime, guard, program) = (&ours.runtime, &ours.guard, &ours.guard_program);
+    let parts = [runtime, guard, program, &ours.record].map(|path| format!("{path}.part"));
+    let files = [runtime, guard, program].into_iter().chain(&parts);
+    let files: Vec<&str> = files.map(String::as_str).collect();
+    Changes::new()
+        .remove(&files)
+        .remove_empty(&[parent(runtime), parent(guard)])
+        .reload()
+        .settle(parent(&unit::path("")))
+        .remove_all(&format!("{}/etcd-unfinished", ours.db))
+        .remove(&[&ours.record])
+        .remove_empty(&[FOLDER])
+        .settle(parent(FOLDER))
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 pub(crate) fn journal(places: &Places) -> Command {

@@ -4,7 +4,8 @@
 use crate::params::{Params, Script};
 use crate::record;
 use host::Command;
-use k3s_node::{Program, Setup, env_file, program, words};
+use k3s_node::changes::parent;
+use k3s_node::{Changes, FOLDER, Program, Setup, env_file, program, unit, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -146,40 +147,53 @@ pub(crate) fn folder_of(binary: &str) -> &str {
         .map_or("/usr/local/bin", |(folder, _)| folder)
 }
 
-/// `record`: the text that says that the files are proven, where there is a record.
+/// `record`: the text that says that the files are proven, where there is a record; it is written first.
 pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> Command {
-    let program = Program::new(&setup.binary)
-        .with("unit", &setup.name)
-        .with("record", record.unwrap_or_default());
-    program.end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/restart.sh"),
-        Command::USUAL_LIMIT,
-    )
+    let changes = Changes::new();
+    let changes = match record {
+        Some(text) => changes.write(&format!("{FOLDER}/{}", record::FILE), 0o600, text),
+        None => changes,
+    };
+    let changes = changes.reload().restart(&setup.name);
+    changes.command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// `unit` is the unit's text as it was; `intruder` a unit that was not there before.
+/// Puts unit and environment file back; restarts nothing. `unit` is the unit's text as it was; `intruder` a unit that was not there before.
 pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Option<&str>) -> Command {
-    let program = Program::new(&setup.binary)
-        .with("unit", &setup.name)
-        .with("unit_text", unit)
-        .with("intruder", intruder.unwrap_or_default())
-        .flag("enabled", setup.enabled)
-        .flag("keep_env", setup.env.is_some())
-        .with("env_text", setup.env.as_deref().unwrap_or_default());
-    program.end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/restore.sh"),
-        Command::USUAL_LIMIT,
-    )
+    // It was the script's fault, or may have been: the next run fetches it again.
+    let changes = Changes::new().remove(&[&format!("{FOLDER}/install.sh.source")]);
+    let changes = match intruder {
+        Some(name) => changes
+            .enabled(name, false)
+            .remove(&[&unit::path(name), &unit::env_path(name)]),
+        None => changes,
+    };
+    let changes = match &setup.env {
+        Some(text) => changes.write(&unit::env_path(&setup.name), 0o600, text),
+        None => changes,
+    };
+    changes
+        .write(&unit::path(&setup.name), 0o644, unit)
+        .enabled(&setup.name, setup.enabled)
+        .reload()
+        .settle(parent(&unit::path("")))
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
+/// The proof holds: nothing of ours stays. The record goes last, so that a run that ends early here is begun again.
 pub(crate) fn drop_record(params: &Params, binary: &str) -> Command {
-    Program::new(binary).end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/drop.sh"),
-        Command::USUAL_LIMIT,
-    )
+    let (bin, script) = (folder_of(binary), format!("{FOLDER}/install.sh"));
+    Changes::new()
+        .remove(&[&script, &format!("{script}.source")])
+        .remove_matching(FOLDER, "*.part")
+        .remove_matching(bin, ".k3s-*.staged")
+        .remove_matching(bin, ".k3s-*.part")
+        .remove_matching(parent(&unit::path("")), "k3s*.service*.part")
+        .settle(bin)
+        .remove(&[&format!("{FOLDER}/{}", record::FILE)])
+        .remove_empty(&[FOLDER])
+        .settle(parent(FOLDER))
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 pub(crate) fn journal(unit: &str) -> Command {
