@@ -55,8 +55,8 @@ mod tests {
                 .map(|number| format!("sh -c 'sleep 0.0{}; echo {number}'", 9 - number))
                 .collect();
             let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-            let expected: String = (0..count).map(|number| format!("{number}\n")).collect();
-            assert_eq!(run(&commands), expected);
+            let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            assert_eq!(run(&commands).lines().collect::<Vec<_>>(), expected);
         }
     }
 

@@ -173,38 +173,42 @@ fn settle_as(wanted: &Readiness, given: Option<u64>, looks: &[(u64, Look)]) -> R
     looks.collect()
 }
 
-fn stay(seconds: u64) -> Option<String> {
-    Some(format!("it must stay so for {seconds} s"))
+/// What is missing while it settles.
+fn stay(seconds: u64) -> String {
+    format!("it must stay so for {seconds} s")
 }
 
 #[test]
 fn an_activating_unit_must_stay_so_longer_than_an_active_one() {
     let active = [(0, ready_look()), (4, ready_look()), (6, ready_look())];
-    assert_eq!(settle(Some(5), &active).unwrap(), [stay(5), stay(5), None]);
+    assert_eq!(
+        settle(Some(5), &active).unwrap(),
+        [Some(stay(5)), Some(stay(5)), None]
+    );
     let late = [0, 6, 14, 15].map(|at| (at, activating(|_| ())));
     assert_eq!(
         settle(Some(5), &late).unwrap(),
-        [stay(15), stay(15), stay(15), None]
+        [Some(stay(15)), Some(stay(15)), Some(stay(15)), None]
     );
     let late = [0, 15].map(|at| (at, activating(|_| ())));
-    assert_eq!(settle(None, &late).unwrap(), [stay(15), None]);
-    assert_eq!(settle(Some(16), &late).unwrap(), [stay(16), stay(16)]);
+    assert_eq!(settle(None, &late).unwrap(), [Some(stay(15)), None]);
+    assert_eq!(settle(Some(16), &late).unwrap(), [Some(stay(16)), Some(stay(16))]);
     let becomes_active = [(0, activating(|_| ())), (6, ready_look())];
-    assert_eq!(settle(Some(5), &becomes_active).unwrap(), [stay(15), None]);
+    assert_eq!(settle(Some(5), &becomes_active).unwrap(), [Some(stay(15)), None]);
 }
 
 #[test]
 fn an_active_agent_need_not_settle_where_ready_comes_last() {
     let looks = [(0, ready_look())];
     for (version, first) in [
-        ("v1.30.14+k3s1", stay(5)),
-        ("v1.31.13+k3s1", stay(5)),
+        ("v1.30.14+k3s1", Some(stay(5))),
+        ("v1.31.13+k3s1", Some(stay(5))),
         ("v1.31.14+k3s1", None),
-        ("v1.32.9+k3s1", stay(5)),
+        ("v1.32.9+k3s1", Some(stay(5))),
         ("v1.32.10+k3s1", None),
-        ("v1.33.5+k3s1", stay(5)),
+        ("v1.33.5+k3s1", Some(stay(5))),
         ("v1.33.6+k3s1", None),
-        ("v1.34.1+k3s1", stay(5)),
+        ("v1.34.1+k3s1", Some(stay(5))),
         ("v1.34.2+k3s1", None),
         ("v1.35.0+k3s1", None),
         ("v1.37.1+k3s1", None),
@@ -221,7 +225,7 @@ fn an_active_agent_need_not_settle_where_ready_comes_last() {
     }
     assert_eq!(
         settle(Some(5), &looks).unwrap(),
-        [stay(5)],
+        [Some(stay(5))],
         "what the operator says holds"
     );
 }
@@ -233,7 +237,7 @@ fn a_server_settles_for_five_seconds_by_default() {
     let looks = [(0, look()), (4, look()), (5, look())];
     assert_eq!(
         settle_as(&server, None, &looks).unwrap(),
-        [stay(5), stay(5), None]
+        [Some(stay(5)), Some(stay(5)), None]
     );
     assert_eq!(settle_as(&server, Some(0), &looks[..1]).unwrap(), [None]);
 }
