@@ -1,7 +1,7 @@
 //! What is asked of the node, in one visit.
 
 use crate::params::Params;
-use crate::state::{Family, UNIT_NAME};
+use crate::state::{CONTROLLERS, DATA_FOLDERS, Family, OS_RELEASE, UNIT_NAME};
 use k3s_node::Probe;
 use k3s_node::probe::Is;
 use k3s_node::settings::DEFAULT_CONFIG;
@@ -17,15 +17,7 @@ const SYSCTLS: [&str; 7] = [
     "kernel/keys/root_maxbytes",
 ];
 
-pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
-/// The controllers of cgroup v1 that k3s wants; each has a folder of its own.
-pub(crate) const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
-
-/// Both may be there, and the first one counts.
-pub(crate) const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
-
-/// k3s keeps its data below the first of these, where that is there.
-pub(crate) const DATA_FOLDERS: [&str; 2] = ["/var/lib/rancher", "/var/lib"];
+const CGROUP: &str = "/sys/fs/cgroup";
 
 pub(crate) fn all(params: &Params) -> Probe {
     let probe = Probe::new()

@@ -2,7 +2,6 @@
 
 use crate::kubelet::Kubelet;
 use crate::params::Params;
-use crate::questions::{CONTROLLERS, DATA_FOLDERS, OS_RELEASE};
 use anyhow::{Context, Result};
 use host::pct::Config;
 use k3s_node::settings::DEFAULT_CONFIG;
@@ -14,6 +13,15 @@ use std::collections::BTreeMap;
 /// The unit by which a container gets its `/dev/kmsg`, as it shall be.
 pub(crate) const UNIT: &str = include_str!("programs/conf-kmsg.service");
 pub(crate) const UNIT_NAME: &str = "conf-kmsg.service";
+
+/// The controllers of cgroup v1 that k3s wants; each has a folder of its own.
+pub(crate) const CONTROLLERS: [&str; 4] = ["cpu", "cpuset", "memory", "pids"];
+
+/// Both may be there, and the first one counts.
+pub(crate) const OS_RELEASE: [&str; 2] = ["/etc/os-release", "/usr/lib/os-release"];
+
+/// k3s keeps its data below the first of these, where that is there.
+pub(crate) const DATA_FOLDERS: [&str; 2] = ["/var/lib/rancher", "/var/lib"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {

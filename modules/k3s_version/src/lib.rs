@@ -7,6 +7,7 @@ mod channel;
 mod https;
 mod node;
 mod params;
+mod places;
 mod plan;
 mod questions;
 mod state;

@@ -1,7 +1,7 @@
 //! What is asked of the node, in one visit: entering a container takes a second on a busy Proxmox host.
 
 use crate::params::Params;
-use crate::state::Places;
+use crate::places::Places;
 use k3s_node::Probe;
 use k3s_node::probe::{Below, HOSTNAME, Is, Run};
 

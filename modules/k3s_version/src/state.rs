@@ -1,14 +1,13 @@
 //! What was observed: the target, and what the node says of itself.
 
-use crate::arguments::Arguments;
 use crate::bad_hops::{ChartValue, Definitions, Knowledge, Question};
 use crate::node::{Etcd, Node, Proxy};
 use crate::params::Params;
+use crate::places::{Places, arguments};
 use crate::questions::{self, ETCD};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host};
-use k3s_node::settings::{DEFAULT_CONFIG, DEFAULT_DATA, DEFAULT_KUBECONFIG};
-use k3s_node::shared::Said;
+use k3s_node::settings::DEFAULT_DATA;
 use k3s_node::{Facts, NodeSettings};
 use k3s_types::K3sVersion;
 use serde::{Deserialize, Serialize};
@@ -58,48 +57,6 @@ pub enum ReadFrom {
     Given,
 }
 
-/// Where on the node things are. It follows from what is read there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
-    /// Empty: the host's name, which is not known yet.
-    pub(crate) node: String,
-    pub(crate) config: String,
-    pub(crate) data: String,
-    pub(crate) kubeconfig: String,
-    pub(crate) kubelet_file: String,
-    pub(crate) kubelet_folder: String,
-    pub(crate) proxy_file: String,
-}
-
-impl Places {
-    /// Where they are on most nodes; without a name the node is asked for that of its host.
-    fn usual(params: &Params) -> Self {
-        Self {
-            node: params.node_name.clone().unwrap_or_default(),
-            config: DEFAULT_CONFIG.to_owned(),
-            data: DEFAULT_DATA.to_owned(),
-            kubeconfig: DEFAULT_KUBECONFIG.to_owned(),
-            kubelet_file: String::new(),
-            kubelet_folder: String::new(),
-            proxy_file: String::new(),
-        }
-    }
-
-    fn of(params: &Params, node: &NodeSettings) -> Self {
-        let (settings, arguments) = (node.settings(), arguments(node));
-        let file = |component, name| arguments.value(component, name).unwrap_or_default().to_owned();
-        Self {
-            node: params.node_name.clone().unwrap_or_else(|| node.node_name()),
-            config: node.named_config(),
-            data: settings.data_dir(),
-            kubeconfig: settings.kubeconfig(),
-            kubelet_file: file("kubelet", "config"),
-            kubelet_folder: file("kubelet", "config-dir"),
-            proxy_file: file("kube-proxy", "config"),
-        }
-    }
-}
-
 /// Asks the node: in one visit where things are as on most nodes, else in a second one.
 pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
     let mut at = Places::usual(params);
@@ -137,14 +94,6 @@ fn is_used(facts: &Facts) -> bool {
     ["server", "agent"]
         .iter()
         .any(|part| facts.lossy(&format!("data:{part}")).is_some())
-}
-
-/// What the operator hands on to components.
-fn arguments(node: &NodeSettings) -> Arguments {
-    Arguments::of(&Said {
-        args: &node.told.args,
-        config: &node.config,
-    })
 }
 
 /// Asks the cluster, for a rule; none where the node is no server.
