@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 from pathlib import Path
@@ -84,19 +83,28 @@ def test_every_installation_uses_the_shared_arguments() -> None:
         assert re.fullmatch(r"\{\{ k3s_(install_)?" + option + r" \| default\(omit, true\) \}\}", shared[option])
 
 
-@pytest.mark.parametrize("value", [0, 7])
-def test_zero_is_a_value_and_not_a_missing_one(tmp_path: Path, value: int) -> None:
+OMITTED = "Hello world!"
+
+
+@pytest.mark.parametrize(("value", "given"), [(0, "0"), (7, "7"), ("", OMITTED), (None, OMITTED), ("{{ omit }}", OMITTED)])
+@pytest.mark.parametrize(
+    ("variable", "module", "option"),
+    [("k3s_drain_grace_period", "node_drain", "grace_period"), ("k3s_install_settle", "k3s_install", "settle")],
+)
+def test_zero_is_a_value_and_not_a_missing_one(
+    tmp_path: Path, variable: str, module: str, option: str, value: object, given: str
+) -> None:
     """`default(omit, true)` alone would leave out a 0 of the inventory: pods would get their own grace period."""
-    options = {"k3s_drain_grace_period": ("node_drain", "grace_period"), "k3s_install_settle": ("k3s_install", "settle")}
-    texts = [
-        f"{{{{ k3s_arguments_{module}['homelab.k3s.{module}'].{option} | default('left out') }}}}"
-        for module, option in options.values()
+    argument = f"{{{{ k3s_arguments_{module}['homelab.k3s.{module}'].{option} }}}}"
+    tasks = [
+        # The default of `msg` is what shows that it was omitted.
+        {"ansible.builtin.debug": {"msg": argument}, "register": "shown"},
+        {"ansible.builtin.copy": {"content": "{{ shown.msg }}", "dest": str(tmp_path / "given")}},
     ]
-    task = {"ansible.builtin.copy": {"content": " ".join(texts), "dest": str(tmp_path / "given")}}
-    play = {"hosts": "localhost", "gather_facts": False, "roles": ["homelab.k3s.k3s"], "tasks": [task]}
+    play = {"hosts": "localhost", "gather_facts": False, "roles": ["homelab.k3s.k3s"], "tasks": tasks}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    variables = json.dumps(dict.fromkeys(options, value) | {"pct_id": 101, "node_name": "n1"})
-    command = ["ansible-playbook", "-i", "/dev/null", str(tmp_path / "play.yml"), "-e", variables]
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": {variable: value, "pct_id": 101, "node_name": "n1"}}}))
+    command = ["ansible-playbook", "-i", str(tmp_path / "hosts.yml"), str(tmp_path / "play.yml")]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert (tmp_path / "given").read_text().split() == [str(value)] * 2
+    assert (tmp_path / "given").read_text() == given
