@@ -9,12 +9,13 @@ of our own, which has seen no task.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import IGNORED
 from ansible.module_utils.common.collections import is_sequence
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.manager import VariableManager
@@ -23,6 +24,8 @@ PREFIX = "k3s_"
 GROUPS = ("pve", "k3s_cluster", "k3s_controllers", "k3s_workers")
 NODE_VARIABLES = ("pct_id", "node_name", "pve_host")
 SPECIFICATION = Path(__file__).parents[2] / "roles/k3s/meta/argument_specs.yml"
+# What Ansible looks for where no inventory is given; it need not be there.
+USUAL_INVENTORY = "/etc/ansible/hosts"
 # Set by the playbooks' own group_vars, from the groups that a node is in.
 OF_THE_PLAYBOOKS = {"k3s_role"}
 # More about a variable than the module needs.
@@ -48,13 +51,22 @@ class Given:
     def inventory(self) -> dict[str, Any]:
         sources = [str(source) for source in self._task_vars.get("ansible_inventory_sources") or []]
         return {
-            "sources": [os.path.relpath(source) if os.path.exists(source) else source for source in sources],
+            "sources": list(map(_named, sources)),
+            "unread": self._unread(),
             "form": _form(sources),
             "groups": {name: list(self._groups[name]) for name in GROUPS if name in self._groups},
             "nodes": [self._node(host) for host in self.nodes],
             "limit": self._task_vars.get("ansible_limit"),
             "limited_to": list(self._task_vars.get("ansible_play_hosts_all", [])),
         }
+
+    def _unread(self) -> list[str]:
+        """The sources that no inventory plugin could read to their end. Ansible only warns of them, and has taken over a part."""
+        manager = self._hostvars._inventory
+        read = set(map(str, manager._inventory.processed_sources))
+        given = [str(source) for source in manager._sources]
+        given = [source for source in given if source != USUAL_INVENTORY or os.path.exists(source)]
+        return [_named(file) for source in given for file in _files(source) if file not in read]
 
     def _node(self, host: str) -> dict[str, Any]:
         node: dict[str, Any] = {"host": host, "unreadable": {}}
@@ -138,6 +150,20 @@ def known_variables() -> dict[str, dict[str, Any]]:
 
 def _ours(variables: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted((name, value) for name, value in variables.items() if name.startswith(PREFIX))
+
+
+def _files(source: str) -> Iterator[str]:
+    """The files of an inventory, as Ansible finds them."""
+    if not os.path.isdir(source):
+        yield source
+        return
+    for name in sorted(os.listdir(source)):
+        if not IGNORED.search(os.fsencode(name)):
+            yield from _files(os.path.join(source, name))
+
+
+def _named(source: str) -> str:
+    return os.path.relpath(source) if os.path.exists(source) else source
 
 
 def _form(sources: list[str]) -> str:

@@ -112,10 +112,27 @@ def test_refuses_an_unreadable_inventory(tmp_path: Path) -> None:
     assert "none.ini" in runs[1].words
 
 
+def test_refuses_an_inventory_that_was_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project of one's own has Ansible's default: it warns, and goes on with what it has read so far."""
+    monkeypatch.setenv("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "false")
+    cycle = tmp_path / "hosts.ini"
+    cycle.write_text(SOUND + "[more]\nw3 pct_id=113\n[more:children]\nless\n[less:children]\nmore\n")
+    folder = tmp_path / "folder"
+    (folder / "group_vars").mkdir(parents=True)
+    (folder / "group_vars/all.yml").write_text("a: b\n")
+    (folder / "hosts.ini").write_text(SOUND)
+    sound = play("check-k3s-cluster-health", folder)
+    (folder / "more.yaml").write_text("k3s_workers: {hosts: {w3: {pct_id: 113}, w4: [}}\n")
+    runs = together(partial(play, "check-k3s-cluster-health", inventory) for inventory in (cycle, folder))
+    sound.assert_begun()
+    runs[0].assert_refused_with("hosts.ini could not be read to its end")
+    runs[1].assert_refused_with("folder/more.yaml could not be read to its end")
+
+
 def test_refuses_a_missing_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED", "false")
     run = play("check-k3s-cluster-health", tmp_path / "none.ini")
-    run.assert_refused_with("The group pve is missing", "The group k3s_controllers is missing", "The group k3s_cluster is missing")
+    run.assert_refused_with("none.ini could not be read", "The group pve is missing", "The group k3s_controllers is missing", "The group k3s_cluster is missing")
 
 
 def test_checks_the_variables_of_the_inventory(sound: Path) -> None:

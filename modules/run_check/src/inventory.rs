@@ -14,9 +14,25 @@ pub(crate) fn faults(params: &Params) -> Vec<String> {
     let groups = of_groups(params);
     // With no group there is no node either, and the message is about the groups.
     if groups.is_empty() {
-        return [of_membership(params), of_nodes(params), of_doubles(params)].concat();
+        return [
+            of_files(params),
+            of_membership(params),
+            of_nodes(params),
+            of_doubles(params),
+        ]
+        .concat();
     }
-    [groups, of_nodes(params), of_doubles(params)].concat()
+    [of_files(params), groups, of_nodes(params), of_doubles(params)].concat()
+}
+
+/// Ansible itself only warns, unless `any_unparsed_is_failed` is set.
+fn of_files(params: &Params) -> Vec<String> {
+    let fault = |file: &String| {
+        format!(
+            "{file} could not be read to its end: Ansible's warning above says why. What it has read so far may be a part of the cluster. Correct the file."
+        )
+    };
+    params.inventory.unread.iter().map(fault).collect()
 }
 
 fn of_groups(params: &Params) -> Vec<String> {

@@ -45,6 +45,8 @@ pub enum Limit {
 #[serde(default, deny_unknown_fields)]
 pub struct Inventory {
     pub sources: Vec<String>,
+    /// The files that could not be read to their end.
+    pub unread: Vec<String>,
     pub form: Form,
     pub groups: BTreeMap<String, Vec<String>>,
     pub nodes: Vec<Node>,
