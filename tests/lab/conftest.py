@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -162,6 +163,26 @@ class Lab:
         self("release", "add", version)
         self("channel", "stable", version)
         return version
+
+    @contextmanager
+    def without_downloads(self, version: str) -> Iterator[tuple[str, str]]:
+        """Meanwhile nothing can be downloaded; the arguments name the files that the Proxmox host has instead."""
+        server = "http://10.99.0.1:8080"
+        files = {"binary": f"{server}/releases/download/{version}/k3s", "script": f"{server}/install.sh"}
+        given = {}
+        for name, url in files.items():
+            path = f"/root/brought-{name}"
+            self("exec", "--", "curl", "-sf", url, "-o", path)
+            total = self("exec", "--", "sha256sum", path).split()[0]
+            given |= {f"k3s_install_{name}_path": path, f"k3s_install_{name}_sha256": total}
+        faults = ("channel", "download", "sums", "script")
+        for fault in faults:
+            self("fault", fault, "404")
+        try:
+            yield ("-e", json.dumps(given))
+        finally:
+            for fault in faults:
+                self("fault", fault, "none")
 
     # Running playbooks
 

@@ -117,6 +117,14 @@ def test_a_stop_file_stops_the_run_after_the_current_node(lab: Lab, tmp_path: Pa
     assert set(lab.versions().values()) == {version}
 
 
+def test_upgrades_without_a_download(lab: Lab) -> None:
+    version = lab.offer_next()
+    with lab.without_downloads(version) as files:
+        done = lab.upgrade("-e", f"k3s_target_version={version}", *files)
+    assert done.status == 0, done.text
+    assert set(lab.versions().values()) == {version}
+
+
 def test_the_nightly_service_is_quiet_without_work(lab: Lab) -> None:
     """As systemd runs it, without the user and the folder, which the operator sets."""
     service = (ROOT / "k3s/files/systemd/k3s-upgrade.service").read_text()

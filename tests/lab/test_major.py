@@ -242,11 +242,12 @@ def test_a_kill_in_the_install_script_joins_no_node(lab: Lab) -> None:
 
 
 def test_an_unready_new_node_stops_the_run(lab: Lab) -> None:
-    run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Install k3s and wait")
-    # The record of an installation goes when its proof is complete.
-    proven = "test -f /var/lib/homelab-k3s/install-record.json && echo not yet; true"
-    lab.wait_until("the proof", lambda: NEW in lab.nodes() and condition(lab, NEW, "Ready") == "True" and not lab.inside(113, proven))
+    with lab.without_downloads(lab.versions()["k3s-controller-1"]) as files:
+        run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3", *files)
+        lab.hold(run, "Install k3s and wait")
+        # The record of an installation goes when its proof is complete.
+        proven = "test -f /var/lib/homelab-k3s/install-record.json && echo not yet; true"
+        lab.wait_until("the proof", lambda: NEW in lab.nodes() and condition(lab, NEW, "Ready") == "True" and not lab.inside(113, proven))
     report(lab, NEW, "Ready", "False")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 2, join",
