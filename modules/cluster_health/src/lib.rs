@@ -21,6 +21,7 @@ pub mod servers;
 pub mod state;
 mod summary;
 pub mod verdict;
+mod words;
 
 pub use ha_report::HaReport;
 pub use params::Params;

@@ -6,6 +6,7 @@ use crate::params::{Params, Scope};
 use crate::servers;
 use crate::state::Seen;
 use crate::verdict::{Folded, Severity, Verdict, folded};
+use crate::words::plural;
 use k3s_certs::rfc3339;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -156,14 +157,6 @@ fn cut(line: &str) -> String {
     match line.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &line[..at]),
         None => line.to_owned(),
-    }
-}
-
-fn plural(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
     }
 }
 

@@ -8,7 +8,6 @@ mod aim;
 mod airgap;
 #[cfg(test)]
 mod fixtures;
-mod node;
 mod params;
 mod plan;
 mod questions;

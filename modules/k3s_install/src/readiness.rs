@@ -11,9 +11,9 @@
 //! (pkg/cli/server/server.go): its unit must be `active`.
 
 use crate::aim::Readiness;
-use crate::node::{self, Node};
 use crate::questions;
 use anyhow::{Context, Result, bail};
+use cluster::{Reported as Node, api_version};
 use host::{Failure, Host, Kind, wait_until};
 use k3s_node::{Facts, Role, Show};
 use k3s_types::K3sVersion;
@@ -104,9 +104,7 @@ impl Look {
             readyz: facts.text("readyz")?.map(|text| text.trim().to_owned()),
             node: Node::parse(&node),
             said: node,
-            api_version: facts
-                .lossy("api-version")
-                .and_then(|text| node::api_version(&text)),
+            api_version: facts.lossy("api-version").and_then(|text| api_version(&text)),
             etcd,
         })
     }

@@ -1,8 +1,8 @@
 //! What is true of the node: read once, before anything is decided.
 
-use crate::node::{self, Node};
 use crate::record::Record;
 use anyhow::{Context, Result};
+use cluster::{Reported as Node, api_version};
 use k3s_node::facts::own_addresses;
 use k3s_node::settings;
 use k3s_node::setup::DEFAULT_BINARY;
@@ -141,9 +141,7 @@ impl State {
             free: free(&facts.lossy("disk").unwrap_or_default()),
             images: images(facts),
             node: facts.lossy("node").and_then(|text| Node::parse(&text)),
-            api_version: facts
-                .lossy("api-version")
-                .and_then(|text| node::api_version(&text)),
+            api_version: facts.lossy("api-version").and_then(|text| api_version(&text)),
         };
         let hostname = facts.lossy("hostname").context("the node reported no hostname")?;
         state.settle(&config, &hostname, facts.lossy("node-id").as_deref(), fresh);

@@ -1,6 +1,7 @@
 //! The report on one screen, and the one line that a failure is.
 
 use crate::servers::{self, Apis, ETCD, Given, Problem, SERVERS};
+use crate::words::plural;
 use answers::health::Severity;
 
 /// Findings that a message and the screen name; all of them are in the answer.
@@ -73,14 +74,6 @@ fn headline(findings: &[Problem]) -> String {
         plural(errors, "error"),
         plural(warnings, "warning")
     )
-}
-
-fn plural(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::given::{Given, Server};
 use super::judge::{best, quota};
 use super::state::Apis;
+use crate::words::plural;
 use answers::etcd::{Etcd, Member};
 
 pub(crate) fn lines(given: &Given, apis: &Apis) -> Vec<String> {
@@ -102,14 +103,6 @@ fn size_of(bytes: u64) -> String {
         || format!("{bytes} B"),
         |(unit, name)| format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
     )
-}
-
-fn plural(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
 }
 
 #[cfg(test)]
