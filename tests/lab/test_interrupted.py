@@ -148,6 +148,17 @@ def test_resumes_after_a_kill_in_the_install_script(lab: Lab, vmid: int, step: s
     assert_finishes(lab, version)
 
 
+def test_resumes_after_a_kill_in_the_download_to_all_nodes(lab: Lab) -> None:
+    version = lab.offer_next()
+    lab("fault", "download", "slow")
+    run = lab.begin_upgrade()
+    lab.wait_until("the download", lab.reached("Download k3s to the nodes"))
+    lab.kill(run, remote_too=True)
+    assert not lab.cordoned() and version not in lab.versions().values()
+    lab("fault", "download", "none")
+    assert_finishes(lab, version)
+
+
 def test_resumes_after_a_kill_before_the_restart(lab: Lab) -> None:
     version = lab.offer_next()
     run = lab.begin_upgrade()
