@@ -2,9 +2,9 @@
 //! cannot be had, the others are told all the same.
 
 use crate::abreast;
-use crate::client::{Kubectl, quote};
+use crate::client::Kubectl;
 use anyhow::{Context, Result};
-use host::Command;
+use host::{Command, quote};
 use serde::de::DeserializeOwned;
 use std::fmt::Write as _;
 use std::ops::Range;

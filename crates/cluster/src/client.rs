@@ -9,7 +9,7 @@
 use crate::abreast;
 use crate::object::List;
 use anyhow::{Context, Result};
-use host::{Command, Failure, Host, Kind, Output, Waited, wait_until};
+use host::{Command, Failure, Host, Kind, Output, Waited, quote, wait_until};
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 use std::fmt::Write as _;
@@ -239,11 +239,6 @@ fn encode(text: &str) -> String {
         }
     }
     encoded
-}
-
-/// A word as a shell reads it whole.
-pub fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 mod abreast;
 mod amounts;
 mod answers;
+mod chart;
 mod client;
 mod cordon;
+mod groups;
 mod job;
 mod lease;
 mod node;
@@ -22,10 +24,10 @@ mod volume;
 
 pub use amounts::{Amounts, told};
 pub use answers::{Answer, Answers, Questions};
-pub use client::{
-    Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, quote, unless_passing,
-};
+pub use chart::{Chart, ChartSpec, ChartStatus};
+pub use client::{Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, unless_passing};
 pub use cordon::{CordonRecord, Owner, Purpose};
+pub use groups::ApiGroups;
 pub use job::Job;
 pub use lease::Lease;
 pub use node::{Address, Node, split};

@@ -6,7 +6,7 @@
 //! which stdin belongs to the command, byte for byte. Two marks on stderr, which no other run has, say that
 //! the command was started and with which status it ended.
 
-use crate::{Command, Output};
+use crate::{Command, Output, quote};
 use anyhow::{Result, bail};
 use std::fmt::Write as _;
 
@@ -53,25 +53,25 @@ fn program(command: &Command, mark: &str) -> Result<String> {
         ("LC_ALL", "C.UTF-8"),
     ];
     for (key, value) in usual.into_iter().chain([(MARK_VARIABLE, mark)]) {
-        let _ = writeln!(text, "export {key}={}", quote(value)?);
+        let _ = writeln!(text, "export {key}={}", argument(value)?);
     }
     for (key, value) in &command.environment {
         if !is_variable_name(key) {
             bail!("environment: {key:?} cannot be the name of a variable (letters, digits and _ only)");
         }
-        let _ = writeln!(text, "export {key}={}", quote(value.expose())?);
+        let _ = writeln!(text, "export {key}={}", argument(value.expose())?);
     }
     if let Some(folder) = &command.chdir {
         let _ = writeln!(
             text,
             "cd -- {} || {{ printf '%s folder\\n' \"$m\" >&2; exit 127; }}",
-            quote(folder)?
+            argument(folder)?
         );
     }
     text.push_str("set --");
-    for argument in &command.argv {
+    for word in &command.argv {
         text.push(' ');
-        text.push_str(&quote(argument)?);
+        text.push_str(&argument(word)?);
     }
     text.push('\n');
     text.push_str(RUN);
@@ -86,11 +86,11 @@ pub(crate) fn sweep(mark: &str) -> String {
     )
 }
 
-fn quote(text: &str) -> Result<String> {
+fn argument(text: &str) -> Result<String> {
     if text.contains('\0') {
         bail!("an argument with a NUL byte cannot be given to a program");
     }
-    Ok(format!("'{}'", text.replace('\'', "'\\''")))
+    Ok(quote(text))
 }
 
 pub(crate) fn is_variable_name(key: &str) -> bool {

@@ -4,11 +4,11 @@ mod lists;
 
 use crate::params::{Params, Scope};
 use crate::servers::{self, Apis, Given};
-use crate::state::{Etcd, Groups, Seen, State, checks};
+use crate::state::{Etcd, Seen, State, checks};
 use crate::{diagnose, judge};
 use anyhow::Result;
-use cluster::{Answer, Answers, ApiVersion, Kubectl, Questions, quote};
-use host::{Failure, Host, Kind, wait_until};
+use cluster::{Answer, Answers, ApiGroups, ApiVersion, Kubectl, Questions};
+use host::{Failure, Host, Kind, quote, wait_until};
 use k3s_certs::All;
 use k3s_certs::rotation::Places;
 use lists::{List, read};
@@ -61,7 +61,7 @@ fn look(params: &Params, host: &dyn Host) -> Seen {
     seen
 }
 
-fn lists(params: &Params, groups: Option<Groups>) -> Vec<List> {
+fn lists(params: &Params, groups: Option<ApiGroups>) -> Vec<List> {
     if params.scope == Scope::Servers {
         return vec![List::Nodes];
     }
@@ -118,7 +118,7 @@ fn control(params: &Params, kubectl: &Kubectl) -> Result<Answers> {
         .ask("asking the API server how it is")
 }
 
-fn read_control(answers: &Answers, seen: &mut Seen) -> Option<Groups> {
+fn read_control(answers: &Answers, seen: &mut Seen) -> Option<ApiGroups> {
     let api = &mut seen.api;
     if let Some(readyz) = answers.get(0) {
         api.ready = readyz.ok();

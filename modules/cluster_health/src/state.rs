@@ -1,14 +1,12 @@
 //! What was seen: only the fields that are used, and of the pods only those that are worth a look.
 
 mod api;
-mod chart;
 mod pod;
 mod release;
 mod workload;
 
+pub(crate) use api::checks;
 pub use api::{Api, Check, Etcd, Service};
-pub(crate) use api::{Groups, checks};
-pub use chart::Chart;
 pub use pod::Pods;
 pub(crate) use release::{RELEASES, releases};
 pub use release::{Release, Releases};
@@ -43,7 +41,7 @@ pub struct Seen {
     pub jobs: Vec<Job>,
     /// What k3s has been told to bring along.
     pub addons: Vec<Object>,
-    pub charts: Vec<Chart>,
+    pub charts: Vec<cluster::Chart>,
     /// What Helm has deployed.
     pub releases: Releases,
     /// The member of etcd on this node; none where there is no etcd.

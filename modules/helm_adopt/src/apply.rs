@@ -13,8 +13,8 @@ use crate::release::Release;
 use crate::requests::{one, patch, send};
 use crate::state::{MANAGED_BY, Marks, RELEASE_NAME, RELEASE_NAMESPACE};
 use anyhow::{Context, Result, bail, ensure};
-use cluster::{Kubectl, Meta, quote, unless_passing};
-use host::{Command, Host, wait_until};
+use cluster::{Kubectl, Meta, unless_passing};
+use host::{Command, Host, quote, wait_until};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -143,12 +143,12 @@ fn deployed(
             bail!(
                 "{}: the release of the chart {} is failed, and its Job was set to leave it, since a reinstallation would delete definitions with all their resources",
                 kubectl.host.place(),
-                chart.id()
+                ReleaseId::of(&chart.metadata)
             );
         }
         Ok(Err(so_far(job.as_ref(), release.as_ref())))
     })?;
-    let waiting = format!("the chart {} to be deployed", chart.id());
+    let waiting = format!("the chart {} to be deployed", ReleaseId::of(&chart.metadata));
     if let Err(error) = waited.or_fail(kubectl.host, &waiting) {
         let said = pod
             .map(|pod| said(kubectl, &chart.metadata.namespace, &pod))

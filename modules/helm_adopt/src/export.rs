@@ -4,8 +4,8 @@
 use crate::params::Params;
 use crate::state::Saved;
 use anyhow::{Context, Result, ensure};
-use cluster::{Kubectl, quote};
-use host::{Command, Host, stamp};
+use cluster::Kubectl;
+use host::{Command, Host, quote, stamp};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt::Write as _;

@@ -3,12 +3,12 @@
 use crate::definition::Definition;
 use crate::kind::{Kind, Wanted};
 use crate::packaged::{self, Era};
-use crate::params::Params;
+use crate::params::{Params, ReleaseId};
 use crate::progress::{read_job, read_release};
 use crate::release::Release;
-use crate::state::{Chart, Config, Found, Marks, REVISIONS, RevisionLine, Saved, State, newest, revisions};
+use crate::state::{Config, Found, Marks, REVISIONS, RevisionLine, Saved, State, newest, revisions};
 use anyhow::{Context, Result};
-use cluster::{ApiVersion, Kubectl, List, Meta, Node, Object, Questions, pages};
+use cluster::{ApiGroups, ApiVersion, Chart, Kubectl, List, Meta, Node, Object, Questions, pages};
 use host::Host;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
@@ -18,16 +18,6 @@ const HELM_GROUP: &str = "helm.cattle.io";
 /// Schemas are large, so these come in smaller pages: some megabytes each.
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions?limit=50";
 const SERVERS: &str = "/api/v1/nodes?labelSelector=node-role.kubernetes.io%2Fcontrol-plane&limit=500";
-
-#[derive(Deserialize)]
-struct Groups {
-    groups: Vec<Group>,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    name: String,
-}
 
 #[derive(Deserialize)]
 struct Service {
@@ -76,7 +66,7 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
     let chart = cluster
         .charts
         .iter()
-        .find(|chart| chart.release() == params.release);
+        .find(|chart| ReleaseId::installed_by(chart) == params.release);
     let config = chart.and_then(|chart| {
         let meta = &chart.metadata;
         let same = |other: &Meta| other.name == meta.name && other.namespace == meta.namespace;
@@ -125,14 +115,14 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     let mut read = kubectl.read(&paths.map(str::to_owned))?;
     let asked: ApiVersion = read.one()?;
     let nodes: Vec<Node> = read.list()?;
-    let groups: Groups = read.one()?;
+    let groups: ApiGroups = read.one()?;
     let definitions = read.list()?;
     let mut versions: BTreeSet<String> = nodes.into_iter().map(|node| node.kubelet_version).collect();
     versions.insert(asked.git_version);
 
     let (mut charts, mut configs) = (Vec::new(), Vec::new());
     // A k3s that was told to install no charts has none.
-    if groups.groups.iter().any(|group| group.name == HELM_GROUP) {
+    if groups.serve(HELM_GROUP) {
         let paths = ["helmcharts", "helmchartconfigs"]
             .map(|plural| pages(&format!("/apis/{HELM_GROUP}/v1/{plural}")));
         let mut read = kubectl.read(&paths)?;
@@ -162,7 +152,10 @@ fn claimed(params: &Params, cluster: &Cluster, release: Option<&Release>) -> Res
         });
     }
     let packaged = |name: &str| {
-        let mut charts = cluster.charts.iter().map(|chart| (chart, chart.release()));
+        let mut charts = cluster
+            .charts
+            .iter()
+            .map(|chart| (chart, ReleaseId::installed_by(chart)));
         let found = charts.find(|(_, id)| id.namespace == packaged::NAMESPACE && id.name == name);
         found.map(|(chart, _)| chart)
     };

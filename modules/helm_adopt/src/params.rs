@@ -2,7 +2,7 @@
 
 use crate::kind::{Kind, Wanted};
 use ansible_module::defaults::number;
-use cluster::{Kubectl, check_program, k3s_kubectl};
+use cluster::{Chart, Kubectl, Meta, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::fmt;
@@ -32,6 +32,22 @@ pub struct Params {
 pub struct ReleaseId {
     pub namespace: String,
     pub name: String,
+}
+
+impl ReleaseId {
+    pub fn of(meta: &Meta) -> Self {
+        Self {
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        }
+    }
+
+    pub fn installed_by(chart: &Chart) -> Self {
+        Self {
+            namespace: chart.target_namespace().to_owned(),
+            name: chart.metadata.name.clone(),
+        }
+    }
 }
 
 impl fmt::Display for ReleaseId {

@@ -148,7 +148,7 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
     {
         guarded = true;
         steps.push(Step::Guard {
-            chart: chart.id(),
+            chart: ReleaseId::of(&chart.metadata),
             policy: params.failure_policy.word(),
         });
     }
@@ -162,20 +162,22 @@ fn steps(params: &Params, state: &State, adopt: &[&Found]) -> Vec<Step> {
     };
     if run {
         steps.push(Step::Retrigger {
-            chart: chart.id(),
+            chart: ReleaseId::of(&chart.metadata),
             job: chart.job_name(),
         });
     }
     if run || guarded {
         steps.push(Step::Await {
-            chart: chart.id(),
+            chart: ReleaseId::of(&chart.metadata),
             counts: counts.clone(),
         });
     }
     if guarded {
-        steps.push(Step::Unguard { chart: chart.id() });
+        steps.push(Step::Unguard {
+            chart: ReleaseId::of(&chart.metadata),
+        });
         steps.push(Step::Settle {
-            chart: chart.id(),
+            chart: ReleaseId::of(&chart.metadata),
             counts,
         });
     }
@@ -267,7 +269,7 @@ fn overruled_policy(state: &State) -> Option<String> {
     overruled.then(|| {
         format!(
             "the HelmChartConfig {0} has failurePolicy {REINSTALL}, which the API sets where none is given, in the place of the chart's own {charts}: an upgrade of {0} that fails would be uninstalled, with all that it serves. Set failurePolicy: {charts} in it",
-            chart.id()
+            ReleaseId::of(&chart.metadata)
         )
     })
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::job::HelmJob;
 use crate::kind::Kind;
 use crate::release::Release;
-use crate::state::{Chart, Config, RevisionLine};
+use crate::state::{Config, RevisionLine};
+use cluster::Chart;
 use serde_json::{Value, json};
 
 fn params(more: Value) -> Params {

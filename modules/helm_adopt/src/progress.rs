@@ -3,9 +3,9 @@
 use crate::job::{HelmJob, restarts, runs};
 use crate::params::{Params, ReleaseId};
 use crate::release::{self, Release};
-use crate::state::{Chart, REVISIONS, RevisionLine, newest, revisions};
+use crate::state::{REVISIONS, RevisionLine, newest, revisions};
 use anyhow::{Context, Result, bail};
-use cluster::{Job, Kubectl, List, Pod, Questions, unless_passing};
+use cluster::{Chart, Job, Kubectl, List, Pod, Questions, unless_passing};
 use host::{Waited, wait_until};
 use serde_json::Value;
 use std::time::Duration;
@@ -82,7 +82,7 @@ pub(crate) fn idle(kubectl: &Kubectl, chart: &Chart, limit: Duration) -> Result<
         Waited::GaveUp { missing, after } => bail!(
             "{}: {missing} on the chart {} for more than {} s, and ended half-way it would leave a release that nobody finishes: run the same again later",
             kubectl.host.place(),
-            chart.id(),
+            ReleaseId::of(&chart.metadata),
             after.as_secs()
         ),
     }

@@ -4,7 +4,7 @@ use crate::job::HelmJob;
 use crate::kind::{Kind, Wanted};
 use crate::params::ReleaseId;
 use crate::release::Release;
-use cluster::{Meta, null_is_empty};
+use cluster::{Chart, Meta, null_is_empty};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -38,71 +38,6 @@ pub struct State {
     pub counts: BTreeMap<String, u64>,
     /// Services of type `LoadBalancer` that the selector selects, as `namespace/name`.
     pub balancers: Vec<String>,
-}
-
-/// Until 1.33 every field may be null: a manifest that names a key and says nothing is kept so.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Chart {
-    pub metadata: Meta,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub spec: ChartSpec,
-    #[serde(default, deserialize_with = "null_is_empty")]
-    pub status: ChartStatus,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ChartSpec {
-    /// What is installed; of a packaged one the path of its archive.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub chart: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub target_namespace: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub failure_policy: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub take_ownership: bool,
-    /// Where Helm keeps its releases: `configmap`, where nobody looks here, since the summer of 2026.
-    #[serde(deserialize_with = "null_is_empty")]
-    pub driver: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ChartStatus {
-    #[serde(deserialize_with = "null_is_empty")]
-    pub job_name: String,
-}
-
-impl Chart {
-    /// The release that it installs.
-    pub fn release(&self) -> ReleaseId {
-        let target = &self.spec.target_namespace;
-        let namespace = if target.is_empty() {
-            &self.metadata.namespace
-        } else {
-            target
-        };
-        ReleaseId {
-            namespace: namespace.clone(),
-            name: self.metadata.name.clone(),
-        }
-    }
-
-    pub fn job_name(&self) -> String {
-        if self.status.job_name.is_empty() {
-            format!("helm-install-{}", self.metadata.name)
-        } else {
-            self.status.job_name.clone()
-        }
-    }
-
-    pub fn id(&self) -> ReleaseId {
-        ReleaseId {
-            namespace: self.metadata.namespace.clone(),
-            name: self.metadata.name.clone(),
-        }
-    }
 }
 
 /// A `HelmChartConfig`: what an operator adds to a packaged chart.

@@ -1,4 +1,5 @@
 use super::*;
+use cluster::ChartSpec;
 
 #[test]
 fn revisions_are_lines_and_the_newest_counts() {
@@ -31,7 +32,7 @@ fn charts_of_other_versions() {
             } = &chart.spec;
             format!(
                 "{} by {}: {failure_policy:?} {take_ownership} {driver:?}",
-                chart.release(),
+                ReleaseId::installed_by(chart),
                 chart.job_name()
             )
         };

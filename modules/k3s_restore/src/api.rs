@@ -2,8 +2,8 @@
 
 use crate::seen::NodeSeen;
 use anyhow::{Result, bail};
-use cluster::{Kubectl, Lease, Node as Object, Questions, pages, quote};
-use host::{Host, Waited, wait_until};
+use cluster::{Kubectl, Lease, Node as Object, Questions, pages};
+use host::{Host, Waited, quote, wait_until};
 use k3s_node::{NodeSettings, Role, Show};
 use std::time::{Duration, SystemTime};
 

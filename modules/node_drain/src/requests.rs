@@ -2,7 +2,8 @@
 
 use crate::evict::{How, Request};
 use anyhow::Result;
-use cluster::{Kubectl, PodId, quote};
+use cluster::{Kubectl, PodId};
+use host::quote;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

@@ -13,8 +13,8 @@ pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
-use cluster::{Kubectl, Object, quote};
-use host::{Host, wait_until};
+use cluster::{Kubectl, Object};
+use host::{Host, quote, wait_until};
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Write as _;

@@ -2,9 +2,9 @@
 
 use super::{about, age, span};
 use crate::params::Params;
-use crate::state::{Chart, Seen};
+use crate::state::Seen;
 use crate::verdict::{Finding, Kind, Owner, Reason, Trouble};
-use cluster::Job;
+use cluster::{Chart, Job, Meta};
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
@@ -12,10 +12,10 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     if seen.unread.contains_key("jobs") {
         return Vec::new();
     }
-    let of_charts: BTreeSet<(&str, &str)> = seen
+    let of_charts: BTreeSet<(String, String)> = seen
         .charts
         .iter()
-        .map(|chart| (chart.namespace.as_str(), chart.job.as_str()))
+        .map(|chart| (chart.metadata.namespace.clone(), chart.job_name()))
         .collect();
     let charts = seen
         .charts
@@ -24,7 +24,7 @@ pub(super) fn judge(params: &Params, seen: &Seen) -> Vec<Finding> {
     let jobs = seen
         .jobs
         .iter()
-        .filter(|job| !of_charts.contains(&(job.namespace.as_str(), job.name.as_str())))
+        .filter(|job| !of_charts.contains(&(job.namespace.clone(), job.name.clone())))
         .filter_map(|job| failed(seen, job).or_else(|| first_sign(job)));
     charts.chain(jobs).collect()
 }
@@ -71,11 +71,14 @@ fn about_job(job: &Job, trouble: Trouble) -> Finding {
 
 /// The Job of a chart tries a thousand times, so it seldom fails: it goes on for ever.
 fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding> {
+    let Meta { namespace, name, .. } = &chart.metadata;
+    let own = chart.job_name();
     let job = seen
         .jobs
         .iter()
-        .find(|job| job.namespace == chart.namespace && job.name == chart.job);
+        .find(|job| job.namespace == *namespace && job.name == own);
     let failed = chart
+        .status
         .conditions
         .iter()
         .find(|condition| condition.r#type == "Failed" && condition.status == "True");
@@ -102,16 +105,16 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
         (None, Some(job)) => not_deployed(params, seen, chart, job)?,
         (None, None) => return None,
     };
-    Some(about(Kind::Addon, &chart.namespace, &chart.name, trouble))
+    Some(about(Kind::Addon, namespace, name, trouble))
 }
 
 /// Since mid-2026 the Job ends well without having done anything where the release is not at the revision that k3s expects.
 /// So the release tells, which has the hash of the Job that deployed it for a label.
 fn not_deployed(params: &Params, seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
-    if seen.unread.contains_key("releases") || !chart.keeps_secrets {
+    if seen.unread.contains_key("releases") || !chart.keeps_secrets() {
         return None;
     }
-    let id = (chart.target_namespace.clone(), chart.name.clone());
+    let id = (chart.target_namespace().to_owned(), chart.metadata.name.clone());
     let what = match seen.releases.get(&id) {
         None => "Helm has no release of it".to_owned(),
         Some(release) if release.status != "deployed" => {

@@ -50,7 +50,7 @@ fn a_job_that_failed_is_told_until_it_is_made_good() {
     assert_eq!(others.verdicts(json!({})).len(), 1);
 }
 
-fn chart(name: &str, conditions: Value) -> crate::state::Chart {
+fn chart(name: &str, conditions: Value) -> cluster::Chart {
     typed(json!({
         "metadata": {"name": name, "namespace": "demo"},
         "status": {"jobName": format!("helm-install-{name}"), "conditions": conditions},

@@ -120,8 +120,8 @@ fn missing_addons(seen: &Seen) -> Vec<Finding> {
     let traefik = seen
         .charts
         .iter()
-        .filter(|chart| chart.namespace == SYSTEM && chart.name == "traefik");
-    let charts = traefik.map(|chart| (chart.target_namespace.as_str(), chart.name.as_str()));
+        .filter(|chart| chart.metadata.namespace == SYSTEM && chart.metadata.name == "traefik");
+    let charts = traefik.map(|chart| (chart.target_namespace(), chart.metadata.name.as_str()));
     addons
         .chain(charts)
         .filter(|(namespace, name)| !deployed(namespace, name))

@@ -1,9 +1,9 @@
 //! The lists, page by page: of a big cluster only a page of each is in memory at a time, and of its pods only those
 //! that may be in trouble are kept.
 
-use crate::state::{Chart, RELEASES, Seen, WorkloadKind, WorkloadObject, releases};
+use crate::state::{RELEASES, Seen, WorkloadKind, WorkloadObject, releases};
 use anyhow::Result;
-use cluster::{Answer, Job, Kubectl, Lease, Node, Object, Pod, Questions, next_page, pages};
+use cluster::{Answer, Chart, Job, Kubectl, Lease, Node, Object, Pod, Questions, next_page, pages};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 

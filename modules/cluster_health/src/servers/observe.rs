@@ -3,7 +3,8 @@
 use super::given::Given;
 use super::state::{Api, Apis, ServerNode};
 use anyhow::Result;
-use cluster::{ApiVersion, Kubectl, Node, Questions, pages, quote, unless_passing};
+use cluster::{ApiVersion, Kubectl, Node, Questions, pages, unless_passing};
+use host::quote;
 
 /// Reads the Nodes first. If no API answers, that is part of the result.
 pub(crate) fn state(given: &Given, kubectl: &Kubectl) -> Result<Apis> {

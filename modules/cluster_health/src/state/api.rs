@@ -43,24 +43,6 @@ pub(crate) fn checks(text: &str) -> Vec<Check> {
     lines.lines().filter_map(check).collect()
 }
 
-/// `/apis`
-#[derive(Debug, Deserialize)]
-pub(crate) struct Groups {
-    #[serde(deserialize_with = "cluster::null_is_empty")]
-    groups: Vec<Group>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Group {
-    name: String,
-}
-
-impl Groups {
-    pub(crate) fn serve(&self, name: &str) -> bool {
-        self.groups.iter().any(|group| group.name == name)
-    }
-}
-
 /// This node's member of etcd, as its own port for metrics tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Etcd {

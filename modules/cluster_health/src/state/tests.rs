@@ -2,7 +2,7 @@
 //! own documentation, and named so.
 
 use super::*;
-use cluster::{List, Pod};
+use cluster::{Chart, List, Pod};
 use serde_json::Value;
 
 macro_rules! recorded {
@@ -94,14 +94,15 @@ fn charts_and_their_jobs() {
         let charts = serde_json::from_str::<List<Chart>>(list).unwrap().items;
         let told = |chart: &Chart| {
             let failed = chart
+                .status
                 .conditions
                 .iter()
                 .any(|condition| condition.r#type == "Failed" && condition.status == "True");
             format!(
                 "{} in {}: {}{}",
-                chart.name,
-                chart.target_namespace,
-                chart.job,
+                chart.metadata.name,
+                chart.target_namespace(),
+                chart.job_name(),
                 if failed { " failed" } else { "" }
             )
         };

@@ -295,5 +295,5 @@ fn quoted(word: &str) -> String {
     {
         return word.to_owned();
     }
-    format!("'{}'", word.replace('\'', "'\\''"))
+    host::quote(word)
 }
