@@ -77,7 +77,9 @@ fn listen(ports: &[u16]) -> Result<Vec<TcpListener>> {
     let mut listeners = Vec::new();
     let mut refused = Vec::new();
     for port in ports {
-        match TcpListener::bind(("0.0.0.0", *port)) {
+        // Both families where the node has IPv6.
+        let listener = TcpListener::bind(("::", *port)).or_else(|_| TcpListener::bind(("0.0.0.0", *port)));
+        match listener {
             Ok(listener) => listeners.push(listener),
             Err(error) => refused.push(format!("port {port}: {error}")),
         }
