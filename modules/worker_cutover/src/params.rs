@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use crate::retirement::Retirement;
 use ansible_module::defaults::{number, yes};
 use cluster::{Kubectl, Owner, check_program, k3s_kubectl};
 use host::Host;
@@ -17,6 +18,7 @@ pub struct Params {
     pub steer: bool,
     pub accept: Vec<Accepted>,
     pub may_be_gone: bool,
+    pub retirement: Retirement,
     pub workloads: Vec<Owner>,
     pub wait: Duration,
     pub kubectl: Vec<String>,
@@ -83,6 +85,12 @@ struct Options {
     #[serde(default)]
     may_be_gone: bool,
     #[serde(default)]
+    stop_agent: bool,
+    #[serde(default)]
+    delete_node: bool,
+    #[serde(default)]
+    agent_actions: Vec<String>,
+    #[serde(default)]
     workloads: Vec<Owner>,
     #[serde(default = "number::<300, _>")]
     wait: u32,
@@ -106,6 +114,11 @@ impl TryFrom<Options> for Params {
             steer: options.steer,
             accept: options.accept,
             may_be_gone: options.may_be_gone,
+            retirement: Retirement {
+                stop_agent: options.stop_agent,
+                delete_node: options.delete_node,
+                agent_actions: options.agent_actions,
+            },
             workloads: options.workloads,
             wait: seconds(options.wait),
             kubectl: options.kubectl,
