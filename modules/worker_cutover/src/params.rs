@@ -71,6 +71,10 @@ impl Accepted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "an option each, as the sidecar has them"
+)]
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,

@@ -18,6 +18,7 @@ pub struct Retirement {
 pub(crate) struct Rest {
     retires: bool,
     complete: bool,
+    clean_up: Vec<String>,
     outcome: String,
 }
 
@@ -29,12 +30,13 @@ pub(crate) fn rest(params: &Params, state: &State) -> Option<Rest> {
         complete: is_done(params, state)
             && !wanted.delete_node
             && !(wanted.stop_agent && wanted.has_agent_actions()),
+        clean_up: clean_up(params, state),
         outcome: outcome(params),
     })
 }
 
 /// What follows the move, as lines of the plan.
-pub(crate) fn lines(params: &Params, state: &State) -> Vec<String> {
+fn clean_up(params: &Params, state: &State) -> Vec<String> {
     let (wanted, old) = (&params.retirement, &params.old);
     let agent = (wanted.retires() && wanted.has_agent_actions())
         .then(|| format!("{old}: {}", wanted.agent_actions.join(", ")));
@@ -75,8 +77,9 @@ mod tests {
     const STOP: &str = "stop k3s-agent";
 
     fn of(more: Value, state: &State) -> (Rest, Vec<String>) {
-        let params = params(more);
-        (rest(&params, state).unwrap(), lines(&params, state))
+        let rest = rest(&params(more), state).unwrap();
+        let lines = rest.clean_up.clone();
+        (rest, lines)
     }
 
     /// The old worker still has a pod.

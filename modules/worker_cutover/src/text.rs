@@ -4,18 +4,13 @@ use crate::gates::Gates;
 use crate::params::{Params, Wanted};
 use crate::place::{Fate, Move};
 use crate::plan::{is_done, named};
-use crate::retirement;
 use crate::state::{State, has_to_go};
 use cluster::{Amounts, PodId};
 use std::collections::BTreeMap;
 
 pub(crate) fn lines(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec<String> {
     match params.state {
-        Wanted::Planned => [
-            planned(params, state, moves, gates),
-            retirement::lines(params, state),
-        ]
-        .concat(),
+        Wanted::Planned => planned(params, state, moves, gates),
         Wanted::Verified => verified(params, state),
     }
 }
