@@ -54,7 +54,7 @@ class Given:
             "sources": list(map(_named, sources)),
             "unread": self._unread(),
             "form": _form(sources),
-            "groups": {name: list(self._groups[name]) for name in GROUPS if name in self._groups},
+            "groups": {name: list(hosts) for name, hosts in self._groups.items()},
             "nodes": [self._node(host) for host in self.nodes],
             "limit": self._task_vars.get("ansible_limit"),
             "limited_to": list(self._task_vars.get("ansible_play_hosts_all", [])),
@@ -91,6 +91,20 @@ class Given:
                 continue
             own.extend(map(str, [names] if isinstance(names, str) else names))
         return list(dict.fromkeys(own))
+
+    def is_extra(self, name: str) -> bool:
+        """Whether `-e` sets this variable."""
+        return name in self._extra
+
+    def values(self, names: list[str]) -> dict[str, Any]:
+        """The values of these variables on the first node, else their defaults."""
+        found = {}
+        for name in names:
+            is_set = bool(self.nodes) and name in self._hostvars[self.nodes[0]]
+            value = self._value(self.nodes[0], name) if is_set else self.known.get(name, {}).get("default")
+            if value is not UNKNOWN:
+                found[name] = plain_tree(value)
+        return found
 
     def variables(self) -> list[dict[str, Any]]:
         """Each variable with the prefix once for `-e`, and once for each value that the inventory has for it."""
@@ -184,3 +198,11 @@ def _is_template(value: Any) -> bool:
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def plain_tree(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): plain_tree(one) for key, one in value.items()}
+    if is_sequence(value):
+        return [plain_tree(one) for one in value]
+    return _plain(value)

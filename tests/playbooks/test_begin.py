@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -213,3 +215,59 @@ def test_every_variable_is_in_the_example() -> None:
     text = (ROOT / "inventory/group_vars/k3s_cluster.yaml").read_text()
     listed = re.findall(r"^# (k3s_\w+):", text, re.MULTILINE)
     assert set(listed) == set(specification())
+
+
+# What the run's variables choose
+
+
+def chosen(folder: Path, inventory: str, play: dict, *arguments: str) -> dict:
+    """The answer of the first check, of one play that begins as every playbook does."""
+    (folder / "hosts.ini").write_text(inventory)
+    shown = {"name": "Show", "ansible.builtin.debug": {"msg": "chosen={{ k3s_begun | to_json | b64encode }}"}}
+    plays = [
+        {"ansible.builtin.import_playbook": str(ROOT / "playbooks/begin.yaml"), **play},
+        {"hosts": "w2", "connection": "local", "gather_facts": False, "tasks": [shown]},
+    ]
+    (folder / "play.yaml").write_text(yaml.safe_dump(plays))
+    command = ["ansible-playbook", "-i", str(folder / "hosts.ini"), str(folder / "play.yaml"), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    found = re.search(r"chosen=([\w+/=]+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    return json.loads(base64.b64decode(found[1]))
+
+
+@pytest.mark.parametrize(
+    ("of_group", "of_import", "arguments", "named"),
+    [
+        ({}, {}, [], ["w1", "w2"]),
+        ({"k3s_prereqs_hosts": "c1"}, {}, [], ["c1"]),
+        ({"k3s_prereqs_hosts": "c1"}, {"k3s_prereqs_hosts": "w1"}, [], ["w1"]),
+        ({"k3s_prereqs_hosts": "{{ 'w' ~ 2 }}"}, {}, [], ["w2"]),
+        ({"k3s_prereqs_hosts": "c1"}, {"k3s_prereqs_hosts": "w1"}, ["-e", "k3s_prereqs_hosts=k3s_cluster"], ["c1", "w1", "w2"]),
+    ],
+)
+def test_a_variable_chooses_nodes_wherever_it_is_set(
+    tmp_path: Path, of_group: dict, of_import: dict, arguments: list[str], named: list[str]
+) -> None:
+    """By its default, in a group of the nodes (not of the Proxmox hosts), in an import of the playbook, and with -e."""
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars/k3s_cluster.yaml").write_text(yaml.safe_dump(of_group))
+    play = {"vars": {"k3s_run": "The preparation", "k3s_run_nodes_of": "k3s_prereqs_hosts", **of_import}}
+    found = chosen(tmp_path, SOUND, play, *arguments)["nodes"]
+    assert found["named"] == named
+    assert found["others"] == [node for node in ["c1", "w1", "w2"] if node not in named]
+
+
+def test_pairs_and_nodes_that_are_gone_are_read_from_lists(tmp_path: Path) -> None:
+    play = {"vars": {"k3s_run": "The upgrade", "k3s_run_worker_pairs": True, "k3s_run_gone_of": "k3s_join_replaces"}}
+    given = ["-e", '{"k3s_upgrade_canary_pairs": [{"old": "w1", "new": "w2"}], "k3s_join_replaces": ["n7", "w1"]}']
+    found = chosen(tmp_path, SOUND, play, *given, "-e", "@k3s/vars/major-upgrade/rocky10.yaml")
+    assert found["pairs"] == {
+        "workers": ["w2", "w1"],
+        "of": {"w1": {"old": "w1", "new": "w2", "is_new": False}, "w2": {"old": "w1", "new": "w2", "is_new": True}},
+        "not_workers": [],
+        "is_ambiguous": False,
+        "is_repeated": False,
+        "profile_fault": None,
+    }
+    assert found["gone"] == {"named": ["n7", "w1"], "in_inventory": ["w1"]}

@@ -32,14 +32,6 @@ CASES = [
 ]
 
 
-def loop_of(playbook: str, name: str) -> str:
-    plays = yaml.safe_load((ROOT / f"playbooks/playbook-{playbook}.yaml").read_text())
-    return next(task["loop"] for play in plays for task in play.get("tasks", []) if task["name"] == name)
-
-
-CASES.append((loop_of("uninstall-k3s", "Set the order of the nodes"), {"k3s_uninstall_names": ["c1", "w1", "c2", "w2"]}, ["w1", "w2", "c1", "c2"]))
-
-
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """What each expression is, in one run."""

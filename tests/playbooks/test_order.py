@@ -364,7 +364,7 @@ CONDITIONS = {
     ("upgrade-k3s: Plan the upgrade", "Refuse an unsafe upgrade"): ("k3s_plan.refused is not none",),
     # There, nothing would release the lock.
     ("upgrade-k3s: Plan the upgrade", "End the play when there is nothing to do"): ("k3s_plan.turns | length == 0",),
-    ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_join_replaced) | length > 0",),
+    ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_begun.gone.named) | length > 0",),
     ("join-k3s-ha-servers: Plan the join of the controllers", "Release the lock when no controller is to join"): ("k3s_join_todo | length == 0",),
     ("upgrade-k3s: Plan the upgrade", "Refuse an upgrade that cannot be downloaded"): ("k3s_download_faults | length > 0",),
     ("upgrade-node.yaml", "Refuse an upgrade that has become unsafe"): ("k3s_plan.refused is not none",),

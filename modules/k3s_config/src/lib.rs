@@ -4,10 +4,12 @@
 //! may come at night and by itself; so that is told, and done only where it is asked for.
 
 mod flags;
+mod next;
 mod params;
 mod plan;
 mod state;
 
+pub use next::Becomes;
 pub use params::{OnInstalled, Params};
 pub use plan::Step;
 pub use state::State;
@@ -29,6 +31,8 @@ const BINARY: &str = "/usr/local/bin/k3s";
 pub struct Returned {
     installed: bool,
     different: Vec<&'static str>,
+    becomes: Option<Becomes>,
+    next: String,
 }
 
 impl Module for K3sConfig {
@@ -79,6 +83,8 @@ impl Module for K3sConfig {
         Returned {
             installed: before.installed,
             different: plan::different(params, before),
+            becomes: Becomes::of(params),
+            next: next::line(params, before),
         }
     }
 }

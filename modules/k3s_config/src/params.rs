@@ -30,6 +30,8 @@ pub struct Params {
     pub registries: Option<Registries>,
     /// What is to be installed, where k3s is not.
     pub version: Option<K3sVersion>,
+    /// Whether a server starts a new cluster.
+    pub first_server: bool,
     pub on_installed: OnInstalled,
     pub lock_timeout: u64,
 }
@@ -57,6 +59,8 @@ struct Options {
     secrets: BTreeMap<String, Secret>,
     registries: Option<Secret>,
     version: Option<K3sVersion>,
+    #[serde(default)]
+    first_server: bool,
     #[serde(default)]
     on_installed: OnInstalled,
     #[serde(default = "number::<600, _>")]
@@ -116,6 +120,7 @@ impl TryFrom<Options> for Params {
                 .map(|text| registries(text.expose()))
                 .transpose()?,
             version: options.version,
+            first_server: options.first_server,
             on_installed: options.on_installed,
             lock_timeout: options.lock_timeout,
         })

@@ -11,6 +11,7 @@ mod plan;
 mod refusals;
 mod report;
 mod server;
+mod verdict;
 
 pub use params::{Joining, Member, Params, Wanted};
 pub use plan::Step;
@@ -18,14 +19,14 @@ pub use report::Returned;
 pub use server::{Datastore, Server};
 
 use ansible_module::{Module, Plan, Target};
-use anyhow::{Context, Result};
-use host::{Command, Host, stamp};
+use anyhow::{Context, Error, Result};
+use host::{Command, Failure, Host, Kind, stamp};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::{Changes, NodeSettings, Program};
 use node::Node;
 use plan::Act;
 use server::Read;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 const ASIDE: &str = include_str!("programs/aside.sh");
 
@@ -38,7 +39,13 @@ pub struct K3sJoin;
 
 pub enum State {
     Read(Box<Read>),
-    Node { node: Box<Node>, now: SystemTime },
+    Node {
+        node: Box<Node>,
+        /// The time, for what is set aside.
+        stamp: String,
+    },
+    /// The node's container is stopped, and a refusal is not to fail.
+    Stopped,
     Journal(String),
 }
 
@@ -63,9 +70,12 @@ impl Module for K3sJoin {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         Ok(match &params.wanted {
             Wanted::Read { url } => State::Read(Box::new(Read::look(host, params.role, url.as_deref())?)),
-            Wanted::Prepared(joining) => State::Node {
-                node: Box::new(Node::look(host, joining)?),
-                now: host.now(),
+            Wanted::Prepared(joining) => match Node::look(host, joining) {
+                Err(error) if !joining.fail_on_refusal && is_stopped(&error) => State::Stopped,
+                node => State::Node {
+                    node: Box::new(node?),
+                    stamp: stamp(host)?,
+                },
             },
             Wanted::Explained => State::Journal(journal(params, host)?),
         })
@@ -73,9 +83,8 @@ impl Module for K3sJoin {
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         match (&params.wanted, state) {
-            (Wanted::Prepared(joining), State::Node { node, now }) => {
-                let stamp = stamp::stamped("", *now)?;
-                plan::plan(params.role, joining, node, stamp.trim_start_matches('-'))
+            (Wanted::Prepared(joining), State::Node { node, stamp }) => {
+                plan::plan(params.role, joining, node, stamp)
             }
             _ => Ok(Plan::default()),
         }
@@ -115,6 +124,15 @@ impl Module for K3sJoin {
     fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
         report::report(params, before, after)
     }
+}
+
+fn stamp(host: &dyn Host) -> Result<String> {
+    let stamp = stamp::stamped("", host.now())?;
+    Ok(stamp.trim_start_matches('-').to_owned())
+}
+
+fn is_stopped(error: &Error) -> bool {
+    Failure::of(error).is_some_and(|failure| failure.kind == Kind::ContainerStopped)
 }
 
 fn journal(params: &Params, host: &dyn Host) -> Result<String> {

@@ -3,7 +3,7 @@
 pub use answers::etcd::Member;
 
 use crate::server::Server;
-use ansible_module::defaults::number;
+use ansible_module::defaults::{number, yes};
 use answers::given;
 use host::Secret;
 use k3s_node::Role;
@@ -38,6 +38,7 @@ pub struct Joining {
     pub version: K3sVersion,
     pub members: Vec<Member>,
     pub discard: bool,
+    pub fail_on_refusal: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -65,6 +66,8 @@ struct Options {
     members: Vec<Value>,
     #[serde(default)]
     discard: bool,
+    #[serde(default = "yes")]
+    fail_on_refusal: bool,
     #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
@@ -124,6 +127,7 @@ fn joining(options: Options) -> Result<Joining, String> {
         version: version.parse().map_err(|error| format!("version: {error}"))?,
         members: given::list("members", options.members)?,
         discard: options.discard,
+        fail_on_refusal: options.fail_on_refusal,
     })
 }
 

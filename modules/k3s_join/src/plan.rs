@@ -87,13 +87,23 @@ pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
     gone
 }
 
+/// Why it cannot join, in one message.
+pub(crate) fn refused(role: Role, joining: &Joining, node: &Node) -> Option<String> {
+    if joined(role, joining, node) {
+        return None;
+    }
+    let refusals = refusals::all(role, joining, node);
+    (!refusals.is_empty()).then(|| format!("nothing was touched. {}", Refusal::told(&refusals)))
+}
+
 pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> Result<Plan<Step>> {
     if joined(role, joining, node) {
         return Ok(Plan::default());
     }
-    let refusals = refusals::all(role, joining, node);
-    if !refusals.is_empty() {
-        bail!("nothing was touched. {}", Refusal::told(&refusals));
+    match refused(role, joining, node) {
+        Some(why) if joining.fail_on_refusal => bail!("{why}"),
+        Some(_) => return Ok(Plan::default()),
+        None => {}
     }
     let mut steps = Vec::new();
     if let Some(Old { what, why, kill }) = old(role, joining, node) {

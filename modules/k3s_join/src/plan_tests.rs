@@ -538,3 +538,87 @@ fn several_addresses_of_one_name_are_told() {
         plan.warnings
     );
 }
+
+/// The verdict, the version to install, and the plan in words.
+fn next_of(role: Role, more: Json, frames: &[(&str, &str)]) -> (String, Json, Vec<String>) {
+    let joining = joining(role.word(), more);
+    let next = crate::verdict::next(role, &joining, &node(&joining, frames), "T");
+    let next = serde_json::to_value(next).unwrap();
+    let text = next["text"].as_array().unwrap().iter();
+    (
+        next["verdict"].as_str().unwrap().to_owned(),
+        next["version"].clone(),
+        text.map(|line| line.as_str().unwrap().to_owned()).collect(),
+    )
+}
+
+const MEMBER: [(&str, &str); 5] = [
+    ("unit:k3s.service", SERVER_UNIT),
+    ("binary-version", "k3s version v1.31.2+k3s1 (6da20424)"),
+    ("etcd-name", "n2-22222222"),
+    ("wal", "yes"),
+    ADDRESS[0],
+];
+
+fn members(of_this_node: Json) -> Json {
+    let other = json!({"id": "a1", "name": "n1-11111111", "node": "n1", "peer_urls": ["https://10.0.0.1:2380"], "healthy": true});
+    json!({ "members": [other, of_this_node] })
+}
+
+#[test]
+fn a_voter_has_joined_and_keeps_its_version() {
+    let voter = json!({"id": "b2", "name": "n2-22222222", "node": "n2", "peer_urls": ["https://10.0.0.2:2380"], "healthy": true});
+    let (verdict, version, text) = next_of(Role::Server, members(voter), &MEMBER);
+    assert_eq!((verdict.as_str(), version), ("joined", json!("v1.31.2+k3s1")));
+    assert_eq!(text, ["nothing: it is an etcd voter already"]);
+}
+
+#[test]
+fn a_member_that_is_no_healthy_voter_has_not_finished() {
+    for more in [
+        json!({"healthy": false}),
+        json!({"healthy": true, "learner": true}),
+    ] {
+        let mut member =
+            json!({"id": "b2", "name": "n2-22222222", "node": "n2", "peer_urls": ["https://10.0.0.2:2380"]});
+        member
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let (verdict, version, text) = next_of(Role::Server, members(member), &MEMBER);
+        assert_eq!(
+            (verdict.as_str(), version),
+            ("joins", json!("v1.31.2+k3s1")),
+            "{more}"
+        );
+        assert_eq!(
+            text,
+            ["install or start k3s v1.31.4+k3s1, and wait until it is a voter"]
+        );
+    }
+}
+
+#[test]
+fn a_new_server_and_a_new_agent_join_at_the_servers_version() {
+    for (role, until) in [
+        (Role::Server, "until it is a voter"),
+        (Role::Agent, "for its node to be Ready"),
+    ] {
+        let (verdict, version, text) = next_of(role, json!({}), &[ADDRESS[0]]);
+        assert_eq!((verdict.as_str(), version), ("joins", json!("v1.31.4+k3s1")));
+        assert_eq!(
+            text.last().unwrap(),
+            &format!("install or start k3s v1.31.4+k3s1, and wait {until}")
+        );
+        assert!(text[0].contains("it joins https://10.0.0.1:6443"), "{text:?}");
+    }
+}
+
+#[test]
+fn a_node_that_cannot_join_is_refused_in_one_line() {
+    let (verdict, _, text) = next_of(Role::Agent, json!({}), &[("unit:k3s.service", SERVER_UNIT)]);
+    assert_eq!(
+        (verdict.as_str(), text),
+        ("refused", vec!["it cannot join".to_owned()])
+    );
+}

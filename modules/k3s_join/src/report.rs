@@ -4,6 +4,7 @@ use crate::explain::{self, Cause};
 use crate::node::Node;
 use crate::params::{Joining, Member, Params, Wanted};
 use crate::server::Server;
+use crate::verdict::{self, Next};
 use crate::{State, former, plan};
 use k3s_node::Role;
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub struct Returned {
     stale_members: Option<Vec<Stale>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gone_nodes: Option<Vec<String>>,
+    #[serde(flatten)]
+    next: Option<Next>,
     #[serde(skip_serializing_if = "Option::is_none")]
     causes: Option<Vec<Cause>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,13 +64,18 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
             journal: Some(explain::shown(journal)),
             ..Returned::default()
         },
-        (Wanted::Prepared(joining), State::Node { node, .. }) => {
+        (_, State::Stopped) => Returned {
+            next: Some(verdict::of_stopped()),
+            ..Returned::default()
+        },
+        (Wanted::Prepared(joining), State::Node { node, stamp }) => {
             // Of before: what was set aside tells no more whose it was.
             let State::Node { node: first, .. } = before else {
                 return Returned::default();
             };
             Returned {
                 node: Some(seen(params.role, joining, node)),
+                next: Some(verdict::next(params.role, joining, node, stamp)),
                 stale_members: Some(stale(params.role, joining, first)),
                 gone_nodes: Some(plan::gone(params.role, joining, first)),
                 ..Returned::default()
@@ -78,10 +86,9 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
 }
 
 fn seen(role: Role, joining: &Joining, node: &Node) -> Seen {
-    let member = node.member(&joining.members);
     Seen {
         joined: plan::joined(role, joining, node),
-        voter: member.is_some_and(|member| member.healthy && !member.learner),
+        voter: verdict::is_voter(joining, node),
         unit: node.role().is_some(),
         installed: node.version.as_ref().map(ToString::to_string),
         name: node.name.clone(),

@@ -20,6 +20,7 @@ pub enum Wanted {
     Inspected {
         archive: String,
         count: bool,
+        known_nodes: Vec<String>,
     },
     Planned(Planning),
     /// One of the states that a server passes through, in their order.
@@ -92,6 +93,8 @@ struct Options {
     #[serde(default)]
     count: bool,
     #[serde(default)]
+    known_nodes: Vec<String>,
+    #[serde(default)]
     first: bool,
     #[serde(default)]
     identity: BTreeMap<String, String>,
@@ -156,6 +159,7 @@ fn wanted(options: Options) -> Result<Wanted, String> {
             return Ok(Wanted::Inspected {
                 archive: archive(&options)?,
                 count: options.count,
+                known_nodes: options.known_nodes,
             });
         }
         StateName::Planned => {

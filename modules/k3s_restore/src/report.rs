@@ -22,6 +22,8 @@ pub struct Returned {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     nodes: Vec<NodeSeen>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    unknown_nodes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     touched: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     aside: Option<String>,
@@ -35,6 +37,7 @@ struct Planned {
     refused: Option<String>,
     first: Option<String>,
     peers: Vec<String>,
+    peer_nodes: Vec<String>,
     identity: BTreeMap<String, String>,
 }
 
@@ -48,6 +51,7 @@ pub(crate) fn report(params: &Params, after: &State) -> Returned {
                     refused: text::refused(planning, &verdict),
                     first: verdict.first.map(|host| host.host.clone()),
                     peers: verdict.peers.iter().map(|host| host.host.clone()).collect(),
+                    peer_nodes: verdict.peers.iter().map(|host| host.node_name.clone()).collect(),
                     identity: verdict
                         .archive
                         .map(|archive| archive.identity.clone())
@@ -56,6 +60,10 @@ pub(crate) fn report(params: &Params, after: &State) -> Returned {
                 ..Returned::default()
             }
         }
+        (Wanted::Inspected { known_nodes, .. }, State::Server(view)) => Returned {
+            unknown_nodes: (!known_nodes.is_empty()).then(|| unknown(&view.nodes, known_nodes)),
+            ..of_server(view)
+        },
         (_, State::Server(view)) => of_server(view),
         _ => Returned::default(),
     }
@@ -74,8 +82,15 @@ fn of_server(view: &View) -> Returned {
         nodes: view.nodes.clone(),
         touched: Some(record.is_some_and(|record| record.stage >= Stage::Replacing)),
         aside: record.map(|record| format!("{}/{}", server.server_dir(), record.aside())),
+        unknown_nodes: None,
         planned: None,
     }
+}
+
+/// Nodes of the backup that nobody has any more, or that were never entered.
+fn unknown(nodes: &[NodeSeen], known: &[String]) -> Vec<String> {
+    let names = nodes.iter().map(|node| &node.name);
+    names.filter(|name| !known.contains(name)).cloned().collect()
 }
 
 fn seen(server: &Server, archive: Option<&Checked>) -> Seen {
@@ -129,5 +144,23 @@ fn archive_seen(archive: &Checked, now: SystemTime) -> ArchiveSeen {
         nodes: about.nodes.clone(),
         identity: identity_of(archive),
         age: now.saturating_sub(rfc3339(&about.taken_at).unwrap_or(now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_nodes_that_the_inventory_does_not_have() {
+        let node = |name: &str| NodeSeen {
+            name: name.to_owned(),
+            server: false,
+            ready: true,
+        };
+        let nodes = [node("n1"), node("w9"), node("w1")];
+        let known = ["k3s-c1", "n1", "w1"].map(str::to_owned);
+        assert_eq!(unknown(&nodes, &known), ["w9"]);
+        assert_eq!(unknown(&nodes[..1], &known), [""; 0]);
     }
 }

@@ -20,6 +20,7 @@ pub struct Returned {
     refusals: Vec<Refusal>,
     text: Vec<String>,
     refused: Option<String>,
+    installed: Vec<String>,
 }
 
 impl Module for Preflight {
@@ -57,6 +58,7 @@ impl Module for Preflight {
         Returned {
             text: per_node::lines(&refusals),
             refused: refusals::refused(params),
+            installed: params.installed(),
             refusals,
         }
     }

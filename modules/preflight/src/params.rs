@@ -22,6 +22,18 @@ fn usual_prefix() -> String {
     "k3s_".to_owned()
 }
 
+impl Params {
+    /// The nodes on which a check has found k3s.
+    pub(crate) fn installed(&self) -> Vec<String> {
+        let is_installed = |node: &&Node| {
+            let mut answers = node.answers.values();
+            answers.any(|answer| answer.installed == Value::Bool(true))
+        };
+        let nodes = self.nodes.iter().filter(is_installed);
+        nodes.map(|node| node.host.clone()).collect()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct Node {
     /// Its name in the inventory.
@@ -37,6 +49,8 @@ pub struct Answer {
     #[serde(flatten)]
     pub task: Task,
     pub refusals: Vec<Refused>,
+    /// Of a check that looks for k3s; elsewhere a version has this name.
+    pub installed: Value,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

@@ -1,12 +1,14 @@
 //! `run_check`: check a run's inventory, limit and variables. It reads only its arguments, which the action plugin
 //! takes from Ansible on the control node.
 
+mod chosen;
 mod inventory;
 mod limit;
 mod params;
 mod snippet;
 mod variables;
 
+pub use chosen::{Gone, Nodes, Pair, Pairs};
 pub use params::Params;
 
 use ansible_module::{Module, Plan, Target};
@@ -17,9 +19,17 @@ use std::convert::Infallible;
 
 pub struct RunCheck;
 
-/// Whether it may begin is all that there is to say.
+/// What the variables of the run choose in the inventory.
 #[derive(Serialize)]
-pub struct Returned {}
+pub struct Returned {
+    node_names: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nodes: Option<Nodes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gone: Option<Gone>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pairs: Option<Pairs>,
+}
 
 impl Module for RunCheck {
     const NAME: &'static str = "run_check";
@@ -61,8 +71,13 @@ impl Module for RunCheck {
         match *step {}
     }
 
-    fn report(_: &Params, (): &(), (): &(), (): &()) -> Returned {
-        Returned {}
+    fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
+        Returned {
+            node_names: params.inventory.names(),
+            nodes: chosen::nodes(params),
+            gone: chosen::gone(params),
+            pairs: chosen::pairs(params),
+        }
     }
 }
 

@@ -10,6 +10,14 @@ pub(crate) const CLUSTER: &str = "k3s_cluster";
 pub(crate) const CONTROLLERS: &str = "k3s_controllers";
 pub(crate) const WORKERS: &str = "k3s_workers";
 
+/// The variables of `worker_pairs`: a list, or the two of one pair; and the profile of their new operating system.
+pub(crate) const PAIR_VARIABLES: [&str; 3] = [
+    "k3s_upgrade_canary_pairs",
+    "k3s_upgrade_canary_old_worker_host",
+    "k3s_upgrade_canary_new_worker_host",
+];
+pub(crate) const PROFILE: &str = "k3s_prereqs_profile";
+
 /// The options; see `run_check.yml` for their words.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +30,13 @@ pub struct Params {
     #[serde(default)]
     pub limit: Limit,
     pub limit_reason: Option<String>,
+    /// Names of variables, whose values are in `values`.
+    pub nodes_of: Option<String>,
+    pub gone_of: Option<String>,
+    #[serde(default)]
+    pub worker_pairs: bool,
+    #[serde(default)]
+    pub values: BTreeMap<String, Value>,
     #[serde(default)]
     pub inventory: Inventory,
     #[serde(default)]
@@ -108,6 +123,16 @@ pub struct Known {
 impl Inventory {
     pub(crate) fn group(&self, name: &str) -> &[String] {
         self.groups.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// All names of the cluster's nodes: those of the inventory, and those in the cluster.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let in_cluster = self.nodes.iter().filter_map(|node| node.name.as_str());
+        self.group(CLUSTER)
+            .iter()
+            .cloned()
+            .chain(in_cluster.map(str::to_owned))
+            .collect()
     }
 
     /// For messages: `hosts.ini, more.yaml`.

@@ -10,6 +10,7 @@ pub mod params;
 mod place;
 pub mod plan;
 mod report;
+mod retirement;
 #[cfg(test)]
 mod samples;
 pub mod state;
@@ -18,6 +19,7 @@ mod verified;
 
 pub use params::Params;
 pub use report::Returned;
+pub use retirement::Retirement;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use crate::retirement::Retirement;
 use ansible_module::defaults::{number, yes};
 use cluster::{Kubectl, Owner, check_program, k3s_kubectl};
 use host::Host;
@@ -17,6 +18,7 @@ pub struct Params {
     pub steer: bool,
     pub accept: Vec<Accepted>,
     pub may_be_gone: bool,
+    pub retirement: Retirement,
     pub workloads: Vec<Owner>,
     pub wait: Duration,
     pub kubectl: Vec<String>,
@@ -69,6 +71,10 @@ impl Accepted {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "an option each, as the sidecar has them"
+)]
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
@@ -82,6 +88,12 @@ struct Options {
     accept: Vec<Accepted>,
     #[serde(default)]
     may_be_gone: bool,
+    #[serde(default)]
+    stop_agent: bool,
+    #[serde(default)]
+    delete_node: bool,
+    #[serde(default)]
+    agent_actions: Vec<String>,
     #[serde(default)]
     workloads: Vec<Owner>,
     #[serde(default = "number::<300, _>")]
@@ -106,6 +118,11 @@ impl TryFrom<Options> for Params {
             steer: options.steer,
             accept: options.accept,
             may_be_gone: options.may_be_gone,
+            retirement: Retirement {
+                stop_agent: options.stop_agent,
+                delete_node: options.delete_node,
+                agent_actions: options.agent_actions,
+            },
             workloads: options.workloads,
             wait: seconds(options.wait),
             kubectl: options.kubectl,

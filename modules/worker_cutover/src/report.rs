@@ -4,6 +4,7 @@ use crate::gates::Gates;
 use crate::params::{Params, Wanted};
 use crate::place::{Fate, Move, place};
 use crate::plan::{is_done, refusals};
+use crate::retirement::{self, Rest};
 use crate::state::State;
 use crate::{text, verified};
 use ansible_module::Refusal;
@@ -24,6 +25,8 @@ pub struct Returned {
     workloads: Vec<Owner>,
     missing: Vec<String>,
     text: Vec<String>,
+    #[serde(flatten)]
+    rest: Option<Rest>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +58,7 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
             Wanted::Verified => verified::missing(params, state),
         },
         text: text::lines(params, state, &moves, &gates),
+        rest: retirement::rest(params, state),
         moves: moves.iter().map(moved).collect(),
         workloads: state.owners(),
         steer: gates.steer,
