@@ -134,6 +134,13 @@ impl Probe {
         self.ask("below", &arguments, "")
     }
 
+    /// The files in a folder that contain a word, by `name:path`; zero bytes become blanks. For what the kernel says in `/proc`,
+    /// where a size is not known before.
+    #[must_use]
+    pub fn containing(self, name: &str, word: &str, folder: &str, pattern: &'static str) -> Self {
+        self.ask("containing", &[name, word], &matching(folder, pattern))
+    }
+
     /// The SHA-256 sum of a file, by `name:path`.
     #[must_use]
     pub fn sum(self, name: &str, path: &str) -> Self {
@@ -415,6 +422,21 @@ mod tests {
         assert_eq!(told("three:"), ["a.crt", "b.pem", "c.crt"]);
         assert_eq!(told("two:"), ["a.crt", "b.pem"]);
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
+    }
+
+    #[test]
+    fn files_are_found_by_a_word_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let one = put(folder.path(), "1/cmdline", "/bin/shim\0-address\0/run\0");
+        put(folder.path(), "2/cmdline", "/bin/sh\0");
+        let found = answers(&Probe::new().containing("shim", "-address", &root, "[0-9]*/cmdline"));
+        assert_eq!(
+            found.below("shim:"),
+            [(one, "/bin/shim -address /run ".to_owned())]
+        );
+        let none = answers(&Probe::new().containing("shim", "shim", &root, "x*"));
+        assert!(none.below("shim:").is_empty());
     }
 
     #[test]

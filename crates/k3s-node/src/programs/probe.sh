@@ -29,6 +29,15 @@ sums() {
     for path; do [ ! -f "$path" ] || put "$name:$path" "$(sha256sum <"$path")"; done
 }
 
+# The files that contain a word, with blanks in the place of zero bytes: $1 name, $2 word; then paths.
+containing() {
+    name=$1 word=$2
+    shift 2
+    grep -ls -e "$word" "$@" | while IFS= read -r path; do
+        put "$name:$path" "$(head -c "$limit" <"$path" 2>/dev/null | tr '\0' ' ')"
+    done
+}
+
 # The files below a folder: $1 name, $2 folder, $3 how deep, $4 how many at most, $5 what sed shows of them; then find's own tests of names.
 below() {
     name=$1 root=$2 depth=$3 most=$4 shown=$5
