@@ -9,9 +9,6 @@ use std::time::Duration;
 
 const COMMON: &str = include_str!("programs/common.sh");
 
-/// Hands over the units, the configuration files, and what names the node; [`crate::NodeSettings::read`] reads it. Wants `config`, the configuration file's path. Only reads.
-pub const UNITS: &str = include_str!("programs/units.sh");
-
 /// A program in the making.
 pub struct Program {
     text: String,

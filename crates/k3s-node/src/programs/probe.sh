@@ -97,3 +97,33 @@ opens() {
 opens_to_write() {
     (: >>"$2") 2>/dev/null && put "$1" x
 }
+
+# A unit with its drop-ins, and the files of variables that systemd or the install script have for it: $1 its name.
+asked=
+unit() {
+    asked="$asked $1"
+    file "unit:$1" "$units/$1"
+    files "dropin:$1" "" "$units/$1.d"/*.conf
+    stem=${1%.service}
+    {
+        systemctl show -p EnvironmentFiles "$1" 2>/dev/null |
+            sed -n 's,^EnvironmentFiles=\(/.*\) (ignore_errors=[a-z]*)$,\1,p'
+        printf '%s\n' "/etc/default/$stem" "/etc/sysconfig/$stem" "$units/$1.env"
+    } | while IFS= read -r path; do
+        file "variables:$path" "$path"
+    done
+}
+
+# The further units in whose files there is a word: $1. A link to one that was asked for is no further one.
+units_with() {
+    word=$1
+    for path in "$units"/*.service; do
+        for other in $asked; do
+            [ ! "$path" -ef "$units/$other" ] || continue 2
+        done
+        case ${path##*/} in
+        *@.service | *[!A-Za-z0-9:_.-]*) ;;
+        *) [ ! -f "$path" ] || ! grep -qs -e "$word" "$path" || unit "${path##*/}" ;;
+        esac
+    done
+}
