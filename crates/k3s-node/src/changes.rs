@@ -1,15 +1,30 @@
 //! What a module changes on a node: a list of operations, carried out one after the other by a shell that decides nothing. The first one that fails
 //! ends them, and says what it was about.
 
+mod moves;
+mod programs;
+
 use crate::program::Program;
 use crate::words;
 use host::Command;
+use std::fmt;
 use std::time::Duration;
 
+const OPERATIONS: &str = include_str!("programs/changes.sh");
+
 /// Operations in the making.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Changes {
     text: String,
+    /// Whether any of them answers, for [`crate::Facts`].
+    answers: bool,
+}
+
+impl fmt::Debug for Changes {
+    /// A file that is written may hold a token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
 }
 
 impl Changes {
@@ -135,8 +150,12 @@ impl Changes {
 
     /// The program, which waits up to `patience` seconds for what an earlier run has left at work there.
     pub fn command(&self, patience: u64, limit: Duration) -> Command {
-        let text = format!("take_turn\n{}exit 0\n", self.text);
-        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &text, limit)
+        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &self.program(), limit)
+    }
+
+    pub(crate) fn program(&self) -> String {
+        let end = if self.answers { "put end ''\n" } else { "" };
+        format!("{OPERATIONS}take_turn\n{}{end}exit 0\n", self.text)
     }
 
     fn or_die(self, command: &str, why: &str) -> Self {
@@ -162,6 +181,77 @@ pub fn parent(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Facts;
+    use host::{Host as _, LocalHost, Output};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    /// A folder to be changed.
+    pub(super) struct Folder(tempfile::TempDir);
+
+    #[expect(clippy::disallowed_methods, reason = "a test lays out its own folder")]
+    impl Folder {
+        pub(super) fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        pub(super) fn path(&self, name: &str) -> String {
+            self.0.path().join(name).display().to_string()
+        }
+
+        pub(super) fn put(&self, name: &str, text: &str) {
+            std::fs::create_dir_all(parent(&self.path(name))).unwrap();
+            std::fs::write(self.path(name), text).unwrap();
+        }
+
+        pub(super) fn text(&self, name: &str) -> String {
+            std::fs::read_to_string(self.path(name)).unwrap()
+        }
+
+        pub(super) fn has(&self, name: &str) -> bool {
+            std::path::Path::new(&self.path(name)).exists()
+        }
+
+        pub(super) fn mode(&self, name: &str) -> u32 {
+            std::fs::metadata(self.path(name)).unwrap().permissions().mode() & 0o7777
+        }
+
+        pub(super) fn set_mode(&self, name: &str, mode: u32) {
+            std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    /// Applies changes here, under a lock of this test alone.
+    fn apply(changes: &Changes) -> Output {
+        let own = Folder::new();
+        let mut command = changes.command(7, Duration::from_mins(1));
+        let text = String::from_utf8(command.stdin).unwrap();
+        command.stdin = text.replace("/run/homelab-k3s", &own.path("run")).into_bytes();
+        LocalHost::new().run(&command).unwrap()
+    }
+
+    pub(super) fn succeed(changes: &Changes) {
+        let output = apply(changes);
+        assert!(output.ok() && output.stdout.is_empty(), "{}", output.error_text());
+    }
+
+    pub(super) fn answers(changes: &Changes) -> Facts {
+        let output = apply(changes);
+        assert!(output.ok(), "{}", output.error_text());
+        Facts::parse(&output.stdout).unwrap()
+    }
+
+    /// What the operation says that ends them.
+    pub(super) fn error(changes: &Changes) -> String {
+        let output = apply(changes);
+        assert_eq!(output.status, 1, "{}", output.error_text());
+        output.error_text().trim().to_owned()
+    }
+
+    #[test]
+    fn shows_no_file_that_it_writes() {
+        let changes = Changes::new().write("/a", 0o600, "s3cr3t");
+        assert!(!format!("{changes:?}").contains("s3cr3t"));
+    }
 
     #[test]
     fn paths_and_contents_are_quoted_and_each_operation_says_what_failed() {

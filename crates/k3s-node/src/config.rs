@@ -38,7 +38,7 @@ struct Values {
 }
 
 impl Config {
-    /// Reads what `programs/units.sh` printed, where `main` is the configuration file.
+    /// Reads what [`crate::Probe::units`] asks for, where `main` is the configuration file.
     pub fn of(facts: &Facts, main: &str) -> Self {
         let files = files(facts, main);
         Self::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())))

@@ -3,7 +3,8 @@
 //!
 //! A visit costs a third of a second on a Proxmox host, so that whatever can be asked at once is.
 
-use crate::program::{Program, UNITS};
+use crate::program::Program;
+use crate::role::Role;
 use crate::words;
 use host::Command;
 use std::fmt::Write as _;
@@ -12,6 +13,12 @@ const ANSWERS: &str = include_str!("programs/probe.sh");
 
 /// Stands in an argument for the node's own hostname, in lower case.
 pub const HOSTNAME: &str = "\u{1}hostname\u{1}";
+
+/// Stands in an argument for the node's k3s.
+const BINARY: &str = "\u{1}binary\u{1}";
+
+/// The word without which no unit runs k3s. Whether one does that has it, [`crate::unit::Unit::runs`] tells.
+const K3S: &str = "k3s";
 
 /// What a path may be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +88,32 @@ impl Probe {
 
     /// How k3s is installed; [`crate::NodeSettings::read`] reads it. `config` is the configuration file's path.
     #[must_use]
-    pub fn units(mut self, config: &str) -> Self {
-        self.lines
-            .push(format!("config={}\n{UNITS}", words::shell(config)));
-        self
+    pub fn units(self, config: &str) -> Self {
+        let version = Run {
+            argv: &[BINARY, "--version"],
+            errors: true,
+            ..Run::default()
+        };
+        let drop_ins = format!("{config}.d");
+        let usual = Role::ALL
+            .iter()
+            .fold(self, |probe, role| probe.ask("unit", &[role.unit()], ""));
+        let mut units = usual.ask("units_with", &[K3S], "");
+        units.lines.push("put show \"$(show $asked)\"\n".to_owned());
+        units
+            .print("hostname", &["uname", "-n"])
+            .file("machine-id", "/etc/machine-id")
+            .is("systemd", Is::Folder, "/run/systemd/system")
+            .file(&format!("config:{config}"), config)
+            // k3s looks at the ends of their names without regard to case.
+            .files("config", &drop_ins, "*.[Yy][Aa][Mm][Ll]")
+            .files("config", &drop_ins, "*.[Yy][Mm][Ll]")
+            .file("node-id", "/etc/rancher/node/id")
+            .when(
+                Is::Executable,
+                BINARY,
+                &Self::new().run("binary-version", &version),
+            )
     }
 
     /// Whether a path is this; then the answer is there.
@@ -132,6 +161,13 @@ impl Probe {
             arguments.extend(["-name", pattern]);
         }
         self.ask("below", &arguments, "")
+    }
+
+    /// The files in a folder that contain a word, by `name:path`; zero bytes become blanks. For what the kernel says in `/proc`,
+    /// where a size is not known before.
+    #[must_use]
+    pub fn containing(self, name: &str, word: &str, folder: &str, pattern: &'static str) -> Self {
+        self.ask("containing", &[name, word], &matching(folder, pattern))
     }
 
     /// The SHA-256 sum of a file, by `name:path`.
@@ -255,10 +291,14 @@ impl Probe {
     }
 }
 
-/// A word that the shell takes for nothing else; only the hostname is filled in.
+/// A word that the shell takes for nothing else; only the hostname and the node's k3s are filled in.
 fn quoted(word: &str) -> String {
-    let parts: Vec<String> = word.split(HOSTNAME).map(words::shell).collect();
-    parts.join("\"$hostname\"")
+    let filled = |word: &str| {
+        let parts: Vec<String> = word.split(HOSTNAME).map(words::shell).collect();
+        parts.join("\"$hostname\"")
+    };
+    let parts: Vec<String> = word.split(BINARY).map(filled).collect();
+    parts.join("\"$binary\"")
 }
 
 fn matching(folder: &str, pattern: &str) -> String {
@@ -415,6 +455,90 @@ mod tests {
         assert_eq!(told("three:"), ["a.crt", "b.pem", "c.crt"]);
         assert_eq!(told("two:"), ["a.crt", "b.pem"]);
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
+    }
+
+    /// The answers about units, where a folder has the place of the root.
+    fn units_of(root: &Path) -> Facts {
+        let mut command = Probe::new()
+            .units("/etc/rancher/k3s/config.yaml")
+            .command("/usr/local/bin/k3s");
+        let text = String::from_utf8(command.stdin).unwrap();
+        let moved = ["/etc/", "/usr/local/bin"].iter().fold(text, |text, folder| {
+            text.replace(folder, &format!("{}{folder}", root.display()))
+        });
+        command.stdin = moved.into_bytes();
+        command.limit = std::time::Duration::from_secs(20);
+        let output = LocalHost::new().run(&command).unwrap();
+        assert!(output.ok() && output.stderr.is_empty(), "{}", output.error_text());
+        Facts::parse_all(&output.stdout).unwrap()
+    }
+
+    #[test]
+    fn units_are_handed_over_that_may_run_k3s_with_what_belongs_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let units = "etc/systemd/system";
+        let text = "[Service]\nExecStart=/usr/local/bin/k3s agent\n";
+        for name in ["k3s.service", "edge.service", "k3s@.service", "x y.service"] {
+            put(root, &format!("{units}/{name}"), text);
+        }
+        put(
+            root,
+            &format!("{units}/other.service"),
+            "[Service]\nExecStart=/bin/true\n",
+        );
+        put(root, &format!("{units}/edge.service.d/10.conf"), "[Service]\n");
+        put(root, &format!("{units}/edge.service.env"), "A=1\n");
+        put(root, "etc/default/k3s", "B=1\n");
+        put(root, "etc/rancher/k3s/config.yaml.d/1.YML", "debug: true\n");
+        let script = put(root, "usr/local/bin/k3s", "#!/bin/sh\necho \"k3s $*\" >&2\n");
+        let at = |name: &str| root.join(units).join(name).display().to_string();
+        for argv in [
+            ["ln", "-s", "k3s.service", &at("alias.service")].as_slice(),
+            // What is no plain file must not hold up a look at the others.
+            &["mkfifo", &at("pipe.service")],
+            &["chmod", "755", &script],
+        ] {
+            assert!(
+                LocalHost::new()
+                    .run(&Command::new(argv.iter().copied()))
+                    .unwrap()
+                    .ok()
+            );
+        }
+        let facts = units_of(root);
+        let below = |prefix: &str| -> Vec<String> {
+            let all = facts.below(prefix).into_iter();
+            all.map(|(name, _)| name.replace(&root.display().to_string(), ""))
+                .collect()
+        };
+        assert_eq!(below("unit:"), ["edge.service", "k3s.service"]);
+        assert_eq!(
+            below("dropin:"),
+            ["edge.service:/etc/systemd/system/edge.service.d/10.conf"]
+        );
+        assert_eq!(
+            below("variables:"),
+            ["/etc/default/k3s", "/etc/systemd/system/edge.service.env"]
+        );
+        assert_eq!(below("config:"), ["/etc/rancher/k3s/config.yaml.d/1.YML"]);
+        assert_eq!(facts.lossy("binary-version").unwrap(), "k3s --version");
+        assert!(facts.has("hostname") && facts.has("show") && facts.has("missing:unit:k3s-agent.service"));
+    }
+
+    #[test]
+    fn files_are_found_by_a_word_in_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let one = put(folder.path(), "1/cmdline", "/bin/shim\0-address\0/run\0");
+        put(folder.path(), "2/cmdline", "/bin/sh\0");
+        let found = answers(&Probe::new().containing("shim", "-address", &root, "[0-9]*/cmdline"));
+        assert_eq!(
+            found.below("shim:"),
+            [(one, "/bin/shim -address /run ".to_owned())]
+        );
+        let none = answers(&Probe::new().containing("shim", "shim", &root, "x*"));
+        assert!(none.below("shim:").is_empty());
     }
 
     #[test]

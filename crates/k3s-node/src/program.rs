@@ -1,15 +1,13 @@
 //! The programs that run on a node: their input as variables, then their text. All of it travels by standard input, so
 //! no argument, token or record shows in a list of processes.
 
+use crate::changes::Changes;
 use crate::words;
 use host::Command;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 const COMMON: &str = include_str!("programs/common.sh");
-
-/// Hands over the units, the configuration files, and what names the node; [`crate::NodeSettings::read`] reads it. Wants `config`, the configuration file's path. Only reads.
-pub const UNITS: &str = include_str!("programs/units.sh");
 
 /// A program in the making.
 pub struct Program {
@@ -56,10 +54,9 @@ impl Program {
 
 /// Keeps a file below [`crate::FOLDER`], readable by root only and synced.
 pub fn keep(binary: &str, patience: u64, file: &str, content: &str) -> Command {
-    Program::new(binary)
-        .with("file", file)
-        .with("content", content)
-        .end_after_turn(patience, include_str!("programs/keep.sh"), Command::USUAL_LIMIT)
+    let path = format!("{}/{file}", crate::FOLDER);
+    let changes = Changes::new().own_folder().write(&path, 0o600, content);
+    Program::new(binary).end_after_turn(patience, &changes.program(), Command::USUAL_LIMIT)
 }
 
 #[cfg(test)]

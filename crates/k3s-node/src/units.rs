@@ -96,7 +96,7 @@ pub struct Told {
 }
 
 impl Units {
-    /// Reads what `programs/units.sh` printed.
+    /// Reads what [`crate::Probe::units`] asks for.
     pub fn read(facts: &Facts) -> Result<Self> {
         let shows = Show::parse(&facts.lossy("show").unwrap_or_default());
         let mut others: BTreeMap<String, Runs> = facts

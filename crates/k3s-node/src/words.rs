@@ -112,7 +112,8 @@ fn alone(word: &str) -> Option<&str> {
     word.strip_prefix('$').filter(|name| is_name(name))
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a shell accepts it as the name of a variable.
+pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

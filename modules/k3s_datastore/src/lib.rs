@@ -10,6 +10,7 @@ mod back;
 mod fixtures;
 pub mod inside;
 mod known_bad;
+mod left;
 mod params;
 mod plan;
 mod proof;

@@ -1,12 +1,13 @@
 //! The programs that run on the node.
 
+use crate::left::{Left, Original};
 use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::state::Places;
 use host::Command;
 use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
-use k3s_node::{Changes, FOLDER, Probe, Program, program, unit, words};
+use k3s_node::{Changes, FOLDER, Probe, program, unit, words};
 use std::time::Duration;
 
 /// The name of our file beside `config.yaml`. The last file wins, and few names come after this one.
@@ -145,32 +146,93 @@ pub(crate) fn look(places: &Places) -> Command {
         .command(&places.binary)
 }
 
-/// `stamp` names the etcd that is moved aside.
-pub(crate) fn back(params: &Params, places: &Places, record: &Record, stamp: &str) -> Command {
-    let at = |stage| {
-        let mut record = record.clone();
-        record.stage = stage;
-        record.to_text()
+/// The record of this migration in another stage.
+fn record_at(record: &Record, stage: Stage) -> String {
+    let mut record = record.clone();
+    record.stage = stage;
+    record.to_text()
+}
+
+/// No start migrates any more. While the record says so, what is in the place of state.db may be half of it. Before the first migrating start
+/// nothing can have been lost, and nothing is put back.
+pub(crate) fn begin_return(params: &Params, places: &Places, record: &Record) -> Command {
+    let changes = match record.stage {
+        Stage::Begun => Changes::new(),
+        Stage::Migrating | Stage::GoingBack => {
+            let path = Ours::of(places).record;
+            Changes::new().write(&path, 0o600, &record_at(record, Stage::GoingBack))
+        }
     };
-    // Before the first migrating start nothing can have been lost, and nothing is put back.
-    let going_back = match record.stage {
-        Stage::Begun => String::new(),
-        Stage::Migrating | Stage::GoingBack => at(Stage::GoingBack),
-    };
-    let sha256 = record.copy.as_ref().map_or("", |copy| copy.sha256.as_str());
+    let drop_in = &record.drop_in;
+    changes
+        .remove(&[drop_in, &format!("{drop_in}.part")])
+        .remove_empty(&[parent(drop_in)])
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
+}
+
+/// What there is to serve from, with k3s stopped; [`crate::left::Left::read`] reads it.
+pub(crate) fn left(places: &Places, record: &Record) -> Command {
+    let db = Ours::of(places).db;
+    Probe::new()
+        .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
+        .is("etcd", Is::Folder, &format!("{db}/etcd"))
+        .is("database", Is::File, &format!("{db}/state.db"))
+        .is("migrated", Is::File, &format!("{db}/state.db.migrated"))
+        .sum("copy", &record.database())
+        .names("failed", Is::There, &db, "etcd-failed-*")
+        .command(&places.binary)
+        .within(COPY_LIMIT)
+}
+
+/// Brings the copy beside the database, and checks it there.
+pub(crate) fn bring_copy(params: &Params, places: &Places, record: &Record, sha256: &str) -> Command {
+    let part = format!("{}/state.db.part", Ours::of(places).db);
+    Changes::new()
+        .copy_of(&record.database(), &part, sha256)
+        .command(params.lock_timeout, COPY_LIMIT)
+}
+
+/// The copy that was brought takes the database's place. What is in an old log is not for it.
+pub(crate) fn place_copy(places: &Places) -> Changes {
+    let db = Ours::of(places).db;
+    let [part, shm, wal] = [".part", "-shm", "-wal"].map(|end| format!("{db}/state.db{end}"));
+    Changes::new()
+        .remove(&[&shm, &wal])
+        .rename(&part, &format!("{db}/state.db"))
+}
+
+/// The database that k3s has migrated from takes its place again.
+pub(crate) fn place_original(places: &Places, original: Original) -> Changes {
+    let db = Ours::of(places).db;
+    let changes = Changes::new().remove(&[&format!("{db}/state.db.part")]);
+    match original {
+        Original::InPlace => changes,
+        Original::Renamed => changes.rename(&format!("{db}/state.db.migrated"), &format!("{db}/state.db")),
+    }
+}
+
+/// Moves an etcd aside that lies beside the database. Of earlier failures one is enough to look into.
+pub(crate) fn etcd_aside(changes: Changes, places: &Places, left: &Left, stamp: &str) -> Changes {
+    let db = Ours::of(places).db;
+    if !left.etcd {
+        return changes;
+    }
+    let changes = changes.remove_all(&format!("{db}/etcd-unfinished"));
+    let changes = left
+        .failed
+        .iter()
+        .fold(changes, |changes, path| changes.remove_all(path));
+    changes.rename(&format!("{db}/etcd"), &format!("{db}/etcd-failed-{stamp}"))
+}
+
+/// These changes, and then the record says that `SQLite` is the datastore as before.
+pub(crate) fn end_return(params: &Params, places: &Places, record: &Record, changes: Changes) -> Command {
     let ours = Ours::of(places);
-    Program::new(&places.binary)
-        .with("db", &ours.db)
-        .with("runtime", &ours.runtime)
-        .with("record", &ours.record)
-        .with("drop_in", &record.drop_in)
-        .with("backup", &record.backup)
-        .with("sha256", sha256)
-        .with("stamp", stamp)
-        .with("going_back", &going_back)
-        .with("begun", &at(Stage::Begun))
-        .flag("unfinished", record.stage == Stage::GoingBack)
-        .end_after_turn(params.lock_timeout, include_str!("programs/back.sh"), COPY_LIMIT)
+    changes
+        .write(&ours.record, 0o600, &record_at(record, Stage::Begun))
+        .remove(&[&ours.runtime])
+        .reload()
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 /// Nothing of ours stays but cluster-init and the copy. The record goes last, so that a run that ends early here is begun again.

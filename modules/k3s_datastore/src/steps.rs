@@ -1,6 +1,7 @@
 //! The steps: each hands a program to the server, or asks our own binary there, and notes what came of it.
 
 use crate::inside::{Compared, Copied, Member, Request};
+use crate::left::Left;
 use crate::params::Params;
 use crate::plan::{Act, Step};
 use crate::proof;
@@ -11,6 +12,7 @@ use crate::state::Places;
 use anyhow::{Result, bail};
 use cluster::unless_passing;
 use host::{Command, Host, ask_ourselves, stamp, wait_until};
+use k3s_node::{Changes, Facts};
 use std::time::{Duration, SystemTime};
 
 /// Walking through a large cluster, page by page, on a busy server.
@@ -85,18 +87,58 @@ pub(crate) fn start(params: &Params, host: &dyn Host, places: &Places) -> Result
     done(host, &script::start(params, places), &doing).map(|_| ())
 }
 
-/// Answers whether the original had to serve in the copy's place.
+/// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve in the copy's place.
+/// At every moment there is one whole datastore, and a start at whatever moment finds it: the guard moves an etcd aside that
+/// lies beside state.db.
 pub(crate) fn put_back(
     params: &Params,
     host: &dyn Host,
     places: &Places,
     record: &mut Record,
 ) -> Result<bool> {
-    let stamp = stamp::stamped("at", host.now())?;
-    let command = script::back(params, places, record, stamp.trim_start_matches("at-"));
-    let said = done(host, &command, "putting SQLite back")?;
+    let doing = "putting SQLite back";
+    done(host, &script::begin_return(params, places, record), doing)?;
+    let output = host
+        .run(&script::left(places, record))?
+        .succeed(&host.place(), doing)?;
+    let left = Left::read(&Facts::parse(&output.stdout)?);
+    let mut changes = Changes::new();
+    let mut is_original = false;
+    if !left.is_untouched(record.stage) {
+        let stamp = stamp::stamped("at", host.now())?;
+        let copy = bring_copy(params, host, places, record, &left)?;
+        is_original = copy.is_err();
+        changes = match copy {
+            Ok(()) => script::place_copy(places),
+            Err(why) => match left.original(record, places) {
+                Ok(original) => script::place_original(places, original),
+                Err(nothing) => bail!("{}: {doing}: {nothing} ({why})", host.place()),
+            },
+        };
+        changes = script::etcd_aside(changes, places, &left, stamp.trim_start_matches("at-"));
+    }
+    done(host, &script::end_return(params, places, record, changes), doing)?;
     record.stage = Stage::Begun;
-    Ok(said == "original")
+    Ok(is_original)
+}
+
+/// Brings the copy beside the database; the inner error says why the original has to serve.
+fn bring_copy(
+    params: &Params,
+    host: &dyn Host,
+    places: &Places,
+    record: &Record,
+    left: &Left,
+) -> Result<Result<(), String>> {
+    let Some(sha256) = left.usable_copy(record) else {
+        return Ok(Err("the copy is not the one that was taken".to_owned()));
+    };
+    let output = host.run(&script::bring_copy(params, places, record, sha256))?;
+    Ok(if output.ok() {
+        Ok(())
+    } else {
+        Err(output.error_text().trim().to_owned())
+    })
 }
 
 fn copy(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) -> Result<()> {

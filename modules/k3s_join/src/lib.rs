@@ -21,14 +21,11 @@ pub use server::{Datastore, Server};
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Error, Result};
 use host::{Command, Failure, Host, Kind, stamp};
-use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{Changes, NodeSettings, Program};
+use k3s_node::{Changes, NodeSettings};
 use node::Node;
 use plan::Act;
 use server::Read;
 use std::time::Duration;
-
-const ASIDE: &str = include_str!("programs/aside.sh");
 
 /// Stopping k3s, with its pods where they go too, is what takes longest.
 const LIMIT: Duration = Duration::from_mins(3);
@@ -91,7 +88,7 @@ impl Module for K3sJoin {
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
-        let (doing, command) = match &step.0 {
+        let (doing, changes) = match &step.0 {
             Act::SetAside {
                 data,
                 what,
@@ -101,23 +98,15 @@ impl Module for K3sJoin {
                 ..
             } => (
                 "setting old data aside",
-                Program::new(DEFAULT_BINARY)
-                    .with("data", data)
-                    .with("aside", aside)
-                    .with("what", &what.join(" "))
-                    .with("stop", &units.join(" "))
-                    .flag("kill", *kill)
-                    .end_after_turn(params.lock_timeout, ASIDE, LIMIT),
+                set_aside(data, what, aside, kill.as_deref(), units),
             ),
             Act::Configure { path, text, .. } => (
                 "writing the configuration",
                 // A file that only root reads, beside those of the operator.
-                Changes::new()
-                    .folder_of(path)
-                    .write(path, 0o600, text)
-                    .command(params.lock_timeout, LIMIT),
+                Changes::new().folder_of(path).write(path, 0o600, text),
             ),
         };
+        let command = changes.command(params.lock_timeout, LIMIT);
         host.run(&command)?.succeed(&host.place(), doing).map(|_| ())
     }
 
@@ -133,6 +122,21 @@ fn stamp(host: &dyn Host) -> Result<String> {
 
 fn is_stopped(error: &Error) -> bool {
     Failure::of(error).is_some_and(|failure| failure.kind == Kind::ContainerStopped)
+}
+
+/// Nothing is deleted.
+fn set_aside(data: &str, what: &[&str], aside: &str, kill: Option<&str>, units: &[String]) -> Changes {
+    let stopped = units
+        .iter()
+        .fold(Changes::new(), |changes, unit| changes.stop_and_wait(unit));
+    let ended = match kill {
+        Some(script) => stopped.run(&[script]),
+        None => stopped,
+    };
+    let old = format!("{data}/{aside}");
+    what.iter().fold(ended, |changes, name| {
+        changes.aside(&format!("{data}/{name}"), &old)
+    })
 }
 
 fn journal(params: &Params, host: &dyn Host) -> Result<String> {

@@ -20,6 +20,9 @@ const LOOKS: usize = 2;
 /// It stands after the operator's own files, whose names rarely begin so.
 const OURS: &str = "zz-homelab-k3s-join.yaml";
 
+/// Where the install script puts what ends pods.
+const KILLALL: &str = "/usr/local/bin/k3s-killall.sh";
+
 /// What came of asking the server from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -52,6 +55,8 @@ pub struct Node {
     pub(crate) alive: bool,
     pub(crate) version: Option<K3sVersion>,
     pub(crate) binary: String,
+    /// The script that ends pods, where it can be run.
+    pub(crate) killall: Option<String>,
     pub(crate) data_dir: String,
     pub(crate) config_path: String,
     /// The configuration without our own file.
@@ -150,6 +155,7 @@ impl Node {
             hostname,
             version: version.and_then(|text| K3sVersion::from_version_output(&text).ok()),
             binary: binary.unwrap_or_else(|| DEFAULT_BINARY.to_owned()),
+            killall: facts.has("killall").then(|| KILLALL.to_owned()),
             data_dir: settings.data_dir(),
             config_path: settings::config_path(&told.args, &told.environment),
             ca: facts.lossy("ca"),
@@ -263,6 +269,7 @@ fn questions(at: &Places) -> Probe {
     let data = &at.data;
     let probe = Probe::new()
         .units(&at.config)
+        .is("killall", Is::Executable, KILLALL)
         .is("data:server", Is::There, &format!("{data}/server"))
         .is("data:agent", Is::There, &format!("{data}/agent"))
         .file("ca", &format!("{data}/server/tls/server-ca.crt"))

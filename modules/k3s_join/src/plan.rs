@@ -26,8 +26,8 @@ pub(crate) enum Act {
         what: Vec<&'static str>,
         aside: String,
         why: &'static str,
-        /// Pods that still run belong to another cluster.
-        kill: bool,
+        /// The script that ends pods: those that still run belong to another cluster, and outlive k3s.
+        kill: Option<String>,
         /// The units to stop.
         units: Vec<String>,
     },
@@ -113,7 +113,7 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
             what,
             aside,
             why,
-            kill,
+            kill: node.killall.clone().filter(|_| kill),
             units: node.unit_names(),
         });
     }

@@ -21,13 +21,19 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::{Facts, Program};
-use state::{Family, UNIT};
+use k3s_node::{Changes, FOLDER, Facts, Probe, unit};
+use state::{Family, UNIT, UNIT_NAME};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub struct K3sPrereqs;
 
 const BINARY: &str = "/usr/local/bin/k3s";
+/// The names of a package manager's answers.
+const UPDATE: &str = "update";
+const INSTALL: &str = "install";
+/// As many of the last lines of an answer name a fault.
+const LINES: usize = 6;
 
 impl Module for K3sPrereqs {
     const NAME: &'static str = "k3s_prereqs";
@@ -70,7 +76,7 @@ impl Module for K3sPrereqs {
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
         match step {
             Step::Install { family, packages } => install(params, host, *family, packages),
-            Step::MakeKmsg { .. } => make_kmsg(params, host),
+            Step::MakeKmsg { keep, .. } => make_kmsg(params, host, *keep),
         }
     }
 
@@ -79,26 +85,62 @@ impl Module for K3sPrereqs {
     }
 }
 
+/// Asks nobody. dnf waits for another one by itself; for apt-get it is told how long.
 fn package_command(params: &Params, family: Family, packages: &[String]) -> Command {
-    let body = match family {
-        Family::Debian => include_str!("programs/apt.sh"),
-        Family::RedHat => include_str!("programs/dnf.sh"),
+    let wait = format!("DPkg::Lock::Timeout={}", params.package_lock_wait);
+    let apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"];
+    let (update, install): (Option<Vec<&str>>, Vec<&str>) = match family {
+        Family::Debian => {
+            let update = ["-o", "Acquire::Retries=2", "-o", &wait, "update"];
+            let options = ["-y", "-o", &wait, "-o", "Dpkg::Options::=--force-confold"];
+            let install = ["--no-install-recommends", "install"];
+            (
+                Some([&apt[..], &update].concat()),
+                [&apt[..], &options, &install].concat(),
+            )
+        }
+        Family::RedHat => (
+            None,
+            vec!["dnf", "-y", "-q", "--setopt=install_weak_deps=False", "install"],
+        ),
     };
-    Program::new(BINARY)
-        .with("packages", &packages.join(" "))
-        .with("lock_wait", &params.package_lock_wait.to_string())
-        .end_after_turn(
-            params.lock_timeout,
-            body,
-            Duration::from_secs(params.package_timeout),
+    let packages = packages.iter().map(String::as_str);
+    let install: Vec<&str> = install.into_iter().chain(packages).collect();
+    let none = BTreeMap::new();
+    let changes = update.iter().fold(Changes::new(), |changes, argv| {
+        changes.run_to_end(UPDATE, argv, &none)
+    });
+    changes
+        .run_to_end(INSTALL, &install, &none)
+        .command(params.lock_timeout, Duration::from_secs(params.package_timeout))
+}
+
+/// Why nothing could be installed. Lists that could not be fetched are no reason as long as the packages are known.
+fn failure(answer: &Facts) -> Option<String> {
+    let said = |name: &str| {
+        let text = answer.lossy(name).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    };
+    let status = answer.status(INSTALL);
+    let update = (answer.status(UPDATE) != 0).then(|| format!("\napt-get update failed: {}", said(UPDATE)));
+    (status != 0).then(|| {
+        format!(
+            "ended with status {status}: {}{}",
+            said(INSTALL),
+            update.unwrap_or_default()
         )
+    })
 }
 
 fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]) -> Result<()> {
-    let names = packages.join(" ");
+    let doing = format!("installing {}", packages.join(" "));
     let command = package_command(params, family, packages);
-    host.run(&command)?
-        .succeed(&host.place(), &format!("installing {names}"))?;
+    let output = host.run(&command)?.succeed(&host.place(), &doing)?;
+    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
+    if let Some(why) = failure(&answer) {
+        bail!("{}: {doing} {why}", host.place());
+    }
     // A package manager that says yes and installs nothing would be met again at the next run only.
     let output = host
         .run(&questions::all(params).command(BINARY))?
@@ -116,15 +158,34 @@ fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]
     Ok(())
 }
 
-fn make_kmsg(params: &Params, host: &dyn Host) -> Result<()> {
-    let command = Program::new(BINARY).with("unit_text", UNIT).end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/kmsg.sh"),
-        Command::USUAL_LIMIT,
-    );
-    host.run(&command)?
-        .succeed(&host.place(), "making /dev/kmsg")
-        .map(|_| ())
+fn make_kmsg(params: &Params, host: &dyn Host, keep: bool) -> Result<()> {
+    let command = kmsg_changes(keep).command(params.lock_timeout, Command::USUAL_LIMIT);
+    host.run(&command)?.succeed(&host.place(), "making /dev/kmsg")?;
+    let output = host
+        .run(&Probe::new().opens("opens", "/dev/kmsg").command(BINARY))?
+        .succeed(&host.place(), "opening /dev/kmsg")?;
+    if !Facts::parse(&output.stdout)?.has("opens") {
+        bail!(
+            "{}: {UNIT_NAME} was started, but /dev/kmsg cannot be opened there; see `systemctl status {UNIT_NAME}`",
+            host.place()
+        );
+    }
+    Ok(())
+}
+
+fn kmsg_changes(keep: bool) -> Changes {
+    let path = unit::path(UNIT_NAME);
+    let changes = if keep {
+        let before = format!("{FOLDER}/{UNIT_NAME}.before");
+        Changes::new().own_folder().copy(&path, &before)
+    } else {
+        Changes::new()
+    };
+    changes
+        .write(&path, 0o644, UNIT)
+        .reload()
+        .enable(UNIT_NAME)
+        .restart_and_wait(UNIT_NAME)
 }
 
 #[cfg(test)]
@@ -141,8 +202,33 @@ mod tests {
         assert_eq!(command.limit, Duration::from_secs(41));
         let text = String::from_utf8(command.stdin).unwrap();
         assert!(
-            text.contains("lock_wait='7'") && text.contains("patience='11'"),
+            text.contains("'DPkg::Lock::Timeout=7'") && text.contains("patience='11'"),
             "{text}"
+        );
+    }
+
+    fn answered(frames: &[(&str, &str)]) -> Option<String> {
+        let frames = frames.iter().chain([&("end", "")]);
+        let text: String = frames
+            .map(|(name, text)| format!("@{name} {}\n{text}\n", text.len()))
+            .collect();
+        failure(&Facts::parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn lists_that_cannot_be_fetched_count_only_where_the_install_fails() {
+        let update = [("status:update", "100"), ("update", "E: no network")];
+        let well = [("status:install", "0"), ("install", "done")];
+        assert_eq!(answered(&[update[0], update[1], well[0], well[1]]), None);
+        let failed = [("status:install", "100"), ("install", "E: no such package")];
+        assert_eq!(
+            answered(&[update[0], update[1], failed[0], failed[1]]).unwrap(),
+            "ended with status 100: E: no such package\napt-get update failed: E: no network"
+        );
+        let fetched = [("status:update", "0"), ("update", "Hit:1")];
+        assert_eq!(
+            answered(&[fetched[0], fetched[1], failed[0], failed[1]]).unwrap(),
+            "ended with status 100: E: no such package"
         );
     }
 }

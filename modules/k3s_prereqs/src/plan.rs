@@ -10,19 +10,27 @@ use std::fmt;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    Install { family: Family, packages: Vec<String> },
-    MakeKmsg { again: bool },
+    Install {
+        family: Family,
+        packages: Vec<String>,
+    },
+    MakeKmsg {
+        /// Whether a unit is there that is not ours, or ours did not do.
+        again: bool,
+        /// Whether what it says is to be kept.
+        keep: bool,
+    },
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Install { packages, .. } => write!(f, "install {}", packages.join(", ")),
-            Self::MakeKmsg { again: false } => write!(
+            Self::MakeKmsg { again: false, .. } => write!(
                 f,
                 "write, enable and start {UNIT_NAME}, which makes /dev/kmsg before k3s starts"
             ),
-            Self::MakeKmsg { again: true } => write!(f, "replace {UNIT_NAME}, and enable and start it"),
+            Self::MakeKmsg { again: true, .. } => write!(f, "replace {UNIT_NAME}, and enable and start it"),
         }
     }
 }
@@ -82,6 +90,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         }
         plan.steps.push(Step::MakeKmsg {
             again: state.unit.text.is_some(),
+            keep: state.unit.text.as_deref().is_some_and(|text| text != UNIT),
         });
     }
     Ok(plan)

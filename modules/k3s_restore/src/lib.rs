@@ -16,7 +16,6 @@
 
 mod api;
 mod cluster;
-mod files;
 mod params;
 mod plan;
 mod record;

@@ -9,14 +9,12 @@ use anyhow::{Context, Result, bail};
 use host::{Command, Host, Secret, ourselves};
 use k3s_node::config::Given;
 use k3s_node::facts::Facts;
-use k3s_node::{FOLDER, NodeSettings, Program, Role, Settings, Show, Told, words};
+use k3s_node::probe::Is;
+use k3s_node::{FOLDER, NodeSettings, Probe, Role, Settings, Show, Told, words};
 use k3s_types::K3sVersion;
 use server_archive::{CHECK, Checked, Datastore, Objects, count, password};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
-
-const LOOK: &str = include_str!("programs/look.sh");
 
 /// The files that make a cluster what it is, below the server's folder: its authorities, and the keys by which its
 /// Secrets are encrypted. They are in the datastore too, and k3s compares the two at each start.
@@ -201,12 +199,9 @@ impl Server {
         let settings = installed.settings();
         let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
         let data_dir = settings.data_dir();
-        let path = token_file.as_ref().map_or("", |given| given.value.as_str());
-        let program = Program::new(&installed.binary)
-            .with("data", &data_dir)
-            .with("token_file", path);
+        let path = token_file.as_ref().map(|given| given.value.as_str());
         let output = host
-            .run(&program.end(&questions(&data_dir)))?
+            .run(&questions(&data_dir, path).command(&installed.binary))?
             .succeed(&host.place(), "checking the server")?;
         let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
         let mut server = Self::read(&installed, &facts, token_file).with_context(|| host.place())?;
@@ -241,15 +236,18 @@ impl Server {
             datastore: datastore(facts),
             token: token(facts, &settings, token_file),
             own_token: facts.lossy("token").is_some(),
-            node_password: facts.lossy("node-password").is_some(),
-            keys: hashes(&facts.lossy("keys").unwrap_or_default()),
+            node_password: facts.has("node-password"),
+            keys: hashes(
+                &facts.lossy("keys").unwrap_or_default(),
+                &format!("{}/server", settings.data_dir()),
+            ),
             free: free(facts)?,
             show: installed.units[&Role::Server].show.clone(),
             record,
             done: facts
                 .lossy("done")
                 .and_then(|text| serde_json::from_str(&text).ok()),
-            unpacked: facts.lossy("unpacked").is_some(),
+            unpacked: facts.has("unpacked"),
             ready: false,
         })
     }
@@ -289,22 +287,27 @@ impl Server {
     }
 }
 
-/// The archive is unpacked in one of these folders, and the database made anew in the other. Of a folder that is not there
-/// yet, the nearest one above it has the disk: the last of those that `df` finds.
-fn questions(data_dir: &str) -> String {
-    let mut text = LOOK.to_owned();
-    for folder in [FOLDER.to_owned(), format!("{data_dir}/server/db")] {
-        let slashes = folder.match_indices('/').map(|(at, _)| &folder[..=at]);
-        let above: Vec<String> = slashes.chain([folder.as_str()]).map(words::shell).collect();
-        let above = above.join(" ");
-        let _ = writeln!(
-            text,
-            "put {} \"$(df -Pk {above} 2>/dev/null | tail -n 1)\"",
-            words::shell(&format!("free:{folder}"))
-        );
+/// What a restore has to know of a server's data. The archive is unpacked in one of the two folders whose disks are asked for, and
+/// the database made anew in the other.
+fn questions(data_dir: &str, token_file: Option<&str>) -> Probe {
+    let server = format!("{data_dir}/server");
+    let db = format!("{server}/db");
+    let [tls, cred] = ["tls", "cred"].map(|folder| format!("{server}/{folder}"));
+    let sums = ["find", &tls, &cred, "-type", "f", "-exec", "sha256sum", "{}", "+"];
+    let probe = Probe::new()
+        .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
+        .is("database", Is::File, &format!("{db}/state.db"))
+        .print("keys", &sums)
+        .file("token", &format!("{server}/token"))
+        .file("record", &format!("{FOLDER}/restore.json"))
+        .file("done", &format!("{FOLDER}/restored.json"))
+        .is("unpacked", Is::Folder, &format!("{FOLDER}/restore/files"))
+        .is("node-password", Is::Filled, "/etc/rancher/node/password")
+        .disk("disk", &[FOLDER, &db]);
+    match token_file {
+        Some(path) => probe.file("token-file", path),
+        None => probe,
     }
-    text.push_str("put end \"\"\n");
-    text
 }
 
 /// The identity of an archive, by the same paths.
@@ -330,8 +333,7 @@ fn is_the_only_one(installed: &NodeSettings) -> Result<()> {
 
 /// What lies there to be replaced; k3s uses an etcd that was begun, whatever lies beside it.
 fn datastore(facts: &Facts) -> Option<Datastore> {
-    let has = |name: &str| facts.lossy(name).is_some();
-    match (has("wal"), has("database")) {
+    match (facts.has("wal"), facts.has("database")) {
         (true, _) => Some(Datastore::Etcd),
         (false, true) => Some(Datastore::Sqlite),
         (false, false) => None,
@@ -357,20 +359,75 @@ fn token(facts: &Facts, settings: &Settings, file: Option<Given>) -> Option<Toke
     facts.lossy("token").map(|text| of(&text, None))
 }
 
-/// Lines of `sha256sum`.
-fn hashes(text: &str) -> BTreeMap<String, String> {
+/// Lines of `sha256sum`, by their paths below the server's folder.
+fn hashes(text: &str, server: &str) -> BTreeMap<String, String> {
     let line = |line: &str| {
         let (hash, path) = line.split_once("  ")?;
-        Some((path.trim().to_owned(), hash.to_owned()))
+        let path = path.strip_prefix(server)?.strip_prefix('/')?;
+        Some((path.to_owned(), hash.to_owned()))
     };
     text.lines().filter_map(line).collect()
 }
 
-/// The least of what `df` says.
+/// The least of what `df` says, below its line of titles.
 fn free(facts: &Facts) -> Result<u64> {
-    let kib = |(_, line): &(String, String)| line.split_whitespace().nth(3)?.parse::<u64>().ok();
-    let least = facts.below("free:").iter().map(kib).min().flatten();
-    Ok(least
-        .context("asking how much of the disk is free: df gave no number")?
-        .saturating_mul(1024))
+    let text = facts.lossy("disk").unwrap_or_default();
+    let kib = |line: &str| line.split_whitespace().nth(3)?.parse::<u64>().ok();
+    let least = text.lines().skip(1).map(kib).min().flatten();
+    let least = least.with_context(|| {
+        format!(
+            "asking how much of the disk is free: df gave no number: {}",
+            text.replace('\n', "; ")
+        )
+    })?;
+    Ok(least.saturating_mul(1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn facts(frames: &[(&str, &str)]) -> Facts {
+        let mut text = String::new();
+        for (name, content) in frames.iter().chain([&("end", "")]) {
+            let _ = write!(text, "@{name} {}\n{content}\n", content.len());
+        }
+        Facts::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_disk_with_the_least_room_counts_and_each_has_to_be_known() {
+        let title = "Filesystem 1024-blocks Used Available Capacity Mounted on\n";
+        let room = |lines: &str| free(&facts(&[("disk", &format!("{title}{lines}"))])).ok();
+        assert_eq!(
+            room("/dev/a 9 5 4 50% /\n/dev/b 9 6 3 60% /data\n"),
+            Some(3 * 1024)
+        );
+        assert_eq!(room("df: /data: Permission denied\n/dev/a 9 5 4 50% /\n"), None);
+        assert_eq!(room(""), None);
+        let error = free(&facts(&[("disk", "df: not found")]))
+            .unwrap_err()
+            .to_string();
+        assert!(error.ends_with("df gave no number: df: not found"), "{error}");
+    }
+
+    #[test]
+    fn keys_are_named_below_the_servers_folder() {
+        let text = "ab  /d/server/tls/server-ca.crt\ncd  /d/server/cred/a  b\nef  /d/server-2/tls/x\n";
+        let keys = hashes(text, "/d/server");
+        let keys: Vec<_> = keys
+            .iter()
+            .map(|(path, hash)| (path.as_str(), hash.as_str()))
+            .collect();
+        assert_eq!(keys, [("cred/a  b", "cd"), ("tls/server-ca.crt", "ab")]);
+    }
+
+    #[test]
+    fn an_etcd_that_was_begun_is_the_datastore_whatever_lies_beside_it() {
+        let (wal, database) = (("wal", "x"), ("database", "x"));
+        assert_eq!(datastore(&facts(&[wal, database])), Some(Datastore::Etcd));
+        assert_eq!(datastore(&facts(&[database])), Some(Datastore::Sqlite));
+        assert_eq!(datastore(&facts(&[])), None);
+    }
 }

@@ -1,24 +1,24 @@
 //! Taking the steps: each hands programs to the container, or asks our own binary there.
 
 use crate::api::{self, Node};
-use crate::files::Files;
 use crate::plan::{Act, At, KEYS, NODE_PASSWORD, Step};
 use crate::record::{Done, Record};
 use crate::reset::Reset;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use host::{Command, Host, run_ourselves, wait_until};
-use k3s_node::{FOLDER, Facts, Program, Show, program, words};
+use k3s_node::changes::parent;
+use k3s_node::probe::Is;
+use k3s_node::{Changes, FOLDER, Facts, Probe, Show, program, words};
 use server_archive::{UNPACK, password};
-use std::fmt::Write as _;
 use std::time::Duration;
-
-const RESET: &str = include_str!("programs/reset.sh");
 
 /// A step of ours that a killed run has left at work ends by itself in this time; what takes longer has its own limit.
 const SHORT: Duration = Duration::from_mins(3);
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// What `timeout` ends with where it had to end the program.
-const TIMED_OUT: &str = "124";
+const TIMED_OUT: i32 = 124;
+/// The name of the reset's answer.
+const RESET: &str = "reset";
 
 const RECORD: &str = "restore.json";
 const DONE: &str = "restored.json";
@@ -47,7 +47,7 @@ pub(crate) fn apply(host: &dyn Host, limit: Duration, step: &Step) -> Result<()>
         } => run.reset(reset, snapshot, aside),
         Act::PlaceSqlite { copy, aside } => run.place_sqlite(copy, aside),
         Act::SetAside { keys, aside } => run.set_aside(*keys, aside),
-        Act::Enable => run.systemd("enabling k3s", "", &["enable --quiet"]),
+        Act::Enable => run.change(&Changes::new().enable(&step.at.unit), "enabling k3s"),
         Act::Start => run.start(),
         Act::Wait => run.wait(),
         Act::Admit { nodes } => api::forget_passwords(host, &step.at.binary, nodes),
@@ -77,25 +77,23 @@ impl Runner<'_> {
         (self.limit + SHORT).as_secs()
     }
 
-    fn program(&self) -> Program {
-        Program::new(&self.at.binary)
-            .with("unit", &self.at.unit)
-            .with("server", &self.at.server)
-    }
-
-    fn changing(&self, program: Program, body: &str) -> Command {
-        program.end_after_turn(self.patience(), body, self.limit + SHORT)
-    }
-
     /// Runs what must succeed, and returns what it printed.
     fn done(&self, command: &Command, doing: &str) -> Result<Vec<u8>> {
         let output = self.host.run(command)?.succeed(&self.host.place(), doing)?;
         Ok(output.stdout)
     }
 
-    fn files(&self, files: &Files, doing: &str) -> Result<()> {
-        self.done(&self.changing(self.program(), files.text()), doing)
-            .map(|_| ())
+    fn change(&self, changes: &Changes, doing: &str) -> Result<()> {
+        self.answered(changes, doing).map(|_| ())
+    }
+
+    fn answered(&self, changes: &Changes, doing: &str) -> Result<Vec<u8>> {
+        self.done(&changes.command(self.patience(), self.limit + SHORT), doing)
+    }
+
+    fn ask(&self, probe: &Probe, doing: &str) -> Result<Facts> {
+        let answer = self.done(&probe.command(&self.at.binary), doing)?;
+        Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.place()))
     }
 
     fn keep(&self, file: &str, text: &str, doing: &str) -> Result<()> {
@@ -107,21 +105,9 @@ impl Runner<'_> {
         self.keep(RECORD, &record.text()?, "recording how far the restore has come")
     }
 
-    /// Lets systemd do this to the unit, in this order, after what may fail.
-    fn systemd(&self, doing: &str, before: &str, calls: &[&str]) -> Result<()> {
-        let mut body = format!("take_turn\n{before}");
-        for call in calls {
-            let _ = writeln!(
-                body,
-                "systemctl {call} \"$unit\" || die \"systemctl {call} $unit failed\""
-            );
-        }
-        self.done(&self.changing(self.program(), &body), doing)
-            .map(|_| ())
-    }
-
     fn stop(&self) -> Result<()> {
-        self.systemd("stopping k3s", "", &["disable --quiet", "stop"])?;
+        let unit = &self.at.unit;
+        self.change(&Changes::new().disable(unit).stop_and_wait(unit), "stopping k3s")?;
         let show = Show::look(self.host, &self.at.unit)?;
         if !show.is_at_rest() {
             bail!(
@@ -134,24 +120,21 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Without waiting: a server that joins blocks until it has. systemd does not start a unit that has failed too often
-    /// before it is made to forget that.
+    /// Without waiting: a server that joins blocks until it has.
     fn start(&self) -> Result<()> {
-        let forget = "systemctl reset-failed \"$unit\" 2>/dev/null\n";
-        self.systemd("starting k3s", forget, &["start --no-block"])
+        self.change(&Changes::new().start(&self.at.unit), "starting k3s")
     }
 
     fn bring(&self, archive: &str) -> Result<()> {
         let (restore, unpacking) = (restore(), format!("{}/unpacking", restore()));
-        let room = Files::new().remove(&restore).make(&restore);
-        self.files(&room, "making room for the backup")?;
-        let inside = self.inside(archive, &format!("{restore}/archive"))?;
+        let room = removed(Changes::new(), &restore).private_folder(&restore);
+        self.change(&room, "making room for the backup")?;
+        let brought = format!("{restore}/archive");
+        let inside = self.inside(archive, &brought)?;
         run_ourselves(self.host, &[UNPACK, &inside, &unpacking], self.limit)?
             .succeed(&self.host.place(), "unpacking the backup")?;
-        let named = Files::new()
-            .rename(&unpacking, &unpacked())
-            .remove(&format!("{restore}/archive"));
-        self.files(&named, "naming the unpacked backup")
+        let named = removed(Changes::new().rename(&unpacking, &unpacked()), &brought);
+        self.change(&named, "naming the unpacked backup")
     }
 
     /// The path of the backup where the container sees it.
@@ -167,61 +150,69 @@ impl Runner<'_> {
 
     fn place_keys(&self, what: &[&str], aside: &str, password: bool) -> Result<()> {
         let server = &self.at.server;
-        let mut files = Files::new();
+        let mut changes = Changes::new();
         for name in what {
-            files = files.aside(server, &[name], aside).copy(
+            changes = set_aside(changes, server, &[name], aside).copy_all(
                 &format!("{}/server/{name}", unpacked()),
                 &format!("{server}/{name}"),
             );
         }
         if password {
             let kept = format!("{}/etc/{NODE_PASSWORD}", unpacked());
-            files = files.copy(&kept, &format!("/etc{NODE_PASSWORD}"));
+            changes = changes.copy_all(&kept, &format!("/etc{NODE_PASSWORD}"));
         }
-        self.files(&files, "putting the backup's keys in place")
+        self.change(&changes, "putting the backup's keys in place")
     }
 
     fn place_sqlite(&self, copy: &str, aside: &str) -> Result<()> {
         let server = &self.at.server;
-        let files = Files::new()
-            .aside(server, &[ETCD], aside)
-            .aside(server, &SQLITE, aside)
-            .copy(
-                &format!("{}/{copy}", unpacked()),
-                &format!("{server}/db/state.db"),
-            );
-        self.files(&files, "putting the backup's datastore in place")
+        let changes = without_datastore(server, aside).copy_all(
+            &format!("{}/{copy}", unpacked()),
+            &format!("{server}/db/state.db"),
+        );
+        self.change(&changes, "putting the backup's datastore in place")
     }
 
     fn set_aside(&self, keys: bool, aside: &str) -> Result<()> {
         let what: &[&str] = if keys { &KEYS } else { &[] };
-        let files = Files::new()
-            .aside(&self.at.server, &[ETCD], aside)
-            .aside(&self.at.server, &SQLITE, aside)
-            .aside(&self.at.server, what, aside);
-        self.files(&files, "setting the old data aside")
+        let server = &self.at.server;
+        let changes = set_aside(without_datastore(server, aside), server, what, aside);
+        self.change(&changes, "setting the old data aside")
     }
 
-    /// What is left of SQLite beside the etcd would be moved into it.
+    /// What is left of SQLite beside the etcd would be moved into it. k3s ends by itself when its etcd is made.
     fn reset(&self, reset: &Reset, snapshot: &str, aside: &str) -> Result<()> {
         let doing = "letting k3s replace its etcd";
-        let files = Files::new().aside(&self.at.server, &SQLITE, aside);
-        self.files(&files, doing)?;
-        let kept = restore();
-        let mut program = self
-            .program()
-            .with("kept", &kept)
-            .with("token", &self.token()?)
-            .with("limit", &self.limit.as_secs().to_string());
-        for (name, value) in &reset.environment {
-            program = program.export(name, value);
-        }
-        let body = [&before_reset(reset, snapshot), RESET].concat();
-        let answer = self.done(&self.changing(program, &body), doing)?;
-        if let Some(fault) = self.fault(&Facts::parse(&answer)?) {
+        let server = &self.at.server;
+        let files = set_aside(Changes::new(), server, &SQLITE, aside);
+        self.change(&files, doing)?;
+        let (token, db) = (format!("{}/token", restore()), format!("{server}/db"));
+        let mut environment = reset.environment.clone();
+        environment.insert("K3S_TOKEN_FILE".to_owned(), token.clone());
+        environment.insert("K3S_CONFIG_FILE".to_owned(), format!("{}/config.yaml", restore()));
+        let argv = self.reset_argv(reset, snapshot);
+        let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let changes = copies_of_config(reset)
+            .write(&token, 0o600, &self.token()?)
+            .run_to_end(RESET, &argv, &environment)
+            .remove(&[&token])
+            .settle(&db);
+        let answer = self.answered(&changes, doing)?;
+        let answer = Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.place()))?;
+        let wal = Probe::new().is("etcd", Is::Folder, &format!("{db}/etcd/member/wal"));
+        let has_etcd = self.ask(&wal, "checking the etcd that k3s made")?.has("etcd");
+        if let Some(fault) = self.fault(&answer, has_etcd) {
             bail!("{}: {doing}: {fault}", self.host.place());
         }
         Ok(())
+    }
+
+    fn reset_argv(&self, reset: &Reset, snapshot: &str) -> Vec<String> {
+        let limit = self.limit.as_secs().to_string();
+        let snapshot = format!("--cluster-reset-restore-path={}/{snapshot}", unpacked());
+        let before = ["timeout", "-k", "10", &limit, &self.at.binary, "server"].map(str::to_owned);
+        let arguments = reset.arguments.iter().cloned();
+        before.into_iter().chain(arguments).chain([snapshot]).collect()
     }
 
     /// The token of the backup without the hash in front of it: nothing is there yet to compare that with.
@@ -235,15 +226,14 @@ impl Runner<'_> {
     }
 
     /// What went wrong with a reset; it has to leave an etcd, whatever its status.
-    fn fault(&self, answer: &Facts) -> Option<String> {
-        let status = answer.lossy("status").unwrap_or_default();
-        let what = match (status.as_str(), answer.lossy("etcd")) {
-            ("0", Some(_)) => return None,
-            ("0", None) => format!("succeeded, and left no etcd in {}/db", self.at.server),
-            (TIMED_OUT, _) => format!("did not end within {} s", self.limit.as_secs()),
-            (status, _) => format!("ended with status {status}"),
+    fn fault(&self, answer: &Facts, has_etcd: bool) -> Option<String> {
+        let what = match answer.status(RESET) {
+            0 if has_etcd => return None,
+            0 => format!("succeeded, and left no etcd in {}/db", self.at.server),
+            TIMED_OUT => format!("did not end within {} s", self.limit.as_secs()),
+            status => format!("ended with status {status}"),
         };
-        let said = answer.lossy("said").unwrap_or_default();
+        let said = answer.lossy(RESET).unwrap_or_default();
         let said = k3s_types::mask::scrub(&said, &self.at.secrets);
         Some(format!(
             "k3s server --cluster-reset {what}. It said last:\n{said}"
@@ -276,35 +266,47 @@ impl Runner<'_> {
     }
 
     fn restart_agent(&self, node: &str) -> Result<()> {
-        self.systemd("restarting the agent", "", &["restart --no-block"])?;
+        self.change(&Changes::new().restart(&self.at.unit), "restarting the agent")?;
         Node::look(self.host, node, Duration::ZERO)?.must_be_ready(self.host, node, self.limit)
     }
 
     /// The record goes last: until then this is planned again.
     fn finish(&self, done: Option<&Done>) -> Result<()> {
         let doing = "finishing the restore";
-        self.files(&Files::new().remove(&restore()), doing)?;
+        self.change(&removed(Changes::new(), &restore()), doing)?;
         if let Some(done) = done {
             self.keep(DONE, &serde_json::to_string(done)?, doing)?;
         }
-        self.files(&Files::new().remove(&format!("{FOLDER}/{RECORD}")), doing)
+        let record = format!("{FOLDER}/{RECORD}");
+        self.change(&removed(Changes::new(), &record), doing)
     }
 }
 
-/// Writes the copies of the configuration, and sets the arguments.
-fn before_reset(reset: &Reset, snapshot: &str) -> String {
-    let mut body = "take_turn\nmkdir -p \"$kept/config.yaml.d\"\n".to_owned();
-    for (name, text) in &reset.config {
+fn removed(changes: Changes, path: &str) -> Changes {
+    changes.remove_all(path).settle(parent(path))
+}
+
+/// Those of these files below `server` that are there, into the folder `kept` of it.
+fn set_aside(changes: Changes, server: &str, names: &[&str], kept: &str) -> Changes {
+    let folder = format!("{server}/{kept}");
+    let move_one = |changes: Changes, name: &&str| changes.aside(&format!("{server}/{name}"), &folder);
+    names.iter().fold(changes, move_one)
+}
+
+fn without_datastore(server: &str, aside: &str) -> Changes {
+    let changes = set_aside(Changes::new(), server, &[ETCD], aside);
+    set_aside(changes, server, &SQLITE, aside)
+}
+
+/// What the reset reads in place of the server's own configuration.
+fn copies_of_config(reset: &Reset) -> Changes {
+    let main = format!("{}/config.yaml", restore());
+    let changes = Changes::new().folder(&format!("{main}.d"));
+    reset.config.iter().fold(changes, |changes, (name, text)| {
         let path = match name.as_str() {
-            "" => String::new(),
-            name => format!(".d/{name}"),
+            "" => main.clone(),
+            name => format!("{main}.d/{name}"),
         };
-        let text = words::shell(text);
-        let _ = writeln!(body, "write \"$kept/config.yaml{path}\" 600 {text}");
-    }
-    let snapshot = format!("--cluster-reset-restore-path={}/{snapshot}", unpacked());
-    let arguments = reset.arguments.iter().chain([&snapshot]);
-    let arguments: Vec<String> = arguments.map(|word| words::shell(word)).collect();
-    let _ = writeln!(body, "set -- {}", arguments.join(" "));
-    body
+        changes.write(&path, 0o600, text)
+    })
 }

@@ -21,7 +21,6 @@ use std::time::Duration;
 
 pub struct K3sService;
 
-const LOOK: &str = include_str!("programs/look.sh");
 /// A k3s that is told to stop is gone within seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What was killed is gone a moment later.
@@ -85,7 +84,7 @@ impl Module for K3sService {
 
 fn look(host: &dyn Host, binary: &str) -> Result<Facts> {
     let output = host
-        .run(&Program::new(binary).end(LOOK))?
+        .run(&state::questions(binary).command(binary))?
         .succeed(&host.place(), "looking for the pods of k3s")?;
     Facts::parse(&output.stdout).with_context(|| host.place())
 }

@@ -1,8 +1,10 @@
 //! The node as it is: the unit of each role, and what its pods have left running.
 
 use crate::params::Unit;
+use k3s_node::changes::parent;
 use k3s_node::facts::Facts;
-use k3s_node::{NodeSettings, Role, Show};
+use k3s_node::probe::Is;
+use k3s_node::{NodeSettings, Probe, Role, Show};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +46,6 @@ impl Service {
 
 impl State {
     pub(crate) fn read(node: &NodeSettings, facts: &Facts, data_dir: &str) -> Self {
-        let folder = node.binary.rsplit_once('/').map_or("", |(folder, _)| folder);
         Self {
             has_systemd: node.systemd,
             services: Unit::ALL
@@ -58,8 +59,8 @@ impl State {
                 .map(str::to_owned)
                 .collect(),
             data_dir: data_dir.to_owned(),
-            script: format!("{folder}/k3s-killall.sh"),
-            script_is_there: facts.lossy("script").is_some(),
+            script: script(&node.binary),
+            script_is_there: facts.has("script"),
             shims: shims(facts, data_dir),
         }
     }
@@ -79,6 +80,17 @@ fn service(node: &NodeSettings, unit: Unit) -> Option<Service> {
     })
 }
 
+fn script(binary: &str) -> String {
+    format!("{}/k3s-killall.sh", parent(binary))
+}
+
+/// Whether the script that ends pods can be run, and the command of each process that may hold one.
+pub(crate) fn questions(binary: &str) -> Probe {
+    Probe::new()
+        .is("script", Is::Executable, &script(binary))
+        .containing("shim", "containerd-shim", "/proc", "[0-9]*/cmdline")
+}
+
 /// Every pod has a shim, which is no child of k3s and outlives it. The script finds those of its data folder; one that a k3s
 /// with another data folder has left is to be seen all the same, by its socket.
 pub(crate) fn shims(facts: &Facts, data_dir: &str) -> Vec<u32> {
@@ -92,7 +104,7 @@ pub(crate) fn shims(facts: &Facts, data_dir: &str) -> Vec<u32> {
         .below("shim:")
         .into_iter()
         .filter(|(_, line)| is_one(line))
-        .filter_map(|(process, _)| process.parse().ok())
+        .filter_map(|(path, _)| path.split('/').nth(2)?.parse().ok())
         .collect();
     shims.sort_unstable();
     shims

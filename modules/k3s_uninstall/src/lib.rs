@@ -13,13 +13,17 @@ pub use state::State;
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Context, Result, bail};
 use host::{Command, Host, pct};
-use k3s_node::{Facts, Program};
+use k3s_node::{Changes, FOLDER, Facts};
 use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub struct K3sUninstall;
 
 const BIN: &str = "/usr/local/bin";
+/// The name of the script's answer.
+const SCRIPT: &str = "script";
 const BINARY: &str = "/usr/local/bin/k3s";
 
 #[derive(Serialize)]
@@ -88,17 +92,27 @@ fn look(host: &dyn Host) -> Result<State> {
     }
 }
 
+/// Where the script is has to be known to a run that comes after an interrupted one.
 fn run_command(params: &Params, script: &str) -> Command {
-    Program::new(BINARY).with("script", script).end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/run.sh"),
-        Duration::from_secs(params.timeout),
-    )
+    let record = format!("{FOLDER}/uninstall-record.json");
+    Changes::new()
+        .own_folder()
+        .write(&record, 0o600, &json!({"script": script}).to_string())
+        .run_to_end(SCRIPT, &["/bin/sh", script], &BTreeMap::new())
+        .command(params.lock_timeout, Duration::from_secs(params.timeout))
 }
 
 fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
-    host.run(&run_command(params, script))?
-        .succeed(&host.place(), &format!("running {script}"))?;
+    let doing = format!("running {script}");
+    let output = host
+        .run(&run_command(params, script))?
+        .succeed(&host.place(), &doing)?;
+    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
+    let status = answer.status(SCRIPT);
+    if status != 0 {
+        let said = answer.lossy(SCRIPT).unwrap_or_default();
+        bail!("{}: {doing} ended with status {status}: {said}", host.place());
+    }
     // The script ends well whatever it could not remove.
     let state = look(host)?;
     if !state.units.is_empty() || state.binary {
@@ -115,13 +129,10 @@ fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
     forget(params, host)
 }
 
-/// Also the record of where the script was, which is of use until nothing is left.
+/// An install that comes later must not be taken for the rest of an earlier one. Also the record of where the script was, which is of use until nothing is left.
 fn forget(params: &Params, host: &dyn Host) -> Result<()> {
-    let command = Program::new(BINARY).end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/forget.sh"),
-        Command::USUAL_LIMIT,
-    );
+    let changes = Changes::new().remove_matching(FOLDER, "*-record.json");
+    let command = changes.command(params.lock_timeout, Command::USUAL_LIMIT);
     host.run(&command)?
         .succeed(&host.place(), "forgetting earlier runs")
         .map(|_| ())
@@ -130,7 +141,6 @@ fn forget(params: &Params, host: &dyn Host) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_script_gets_its_time_and_that_of_an_earlier_run() {

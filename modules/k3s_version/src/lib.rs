@@ -1,6 +1,7 @@
 //! `k3s_version`: compare a node's k3s version with the target version. It changes nothing.
 
 mod arguments;
+mod ask;
 mod bad_hops;
 mod builds;
 mod channel;
@@ -75,7 +76,8 @@ impl<C: Channels> Module for VersionCheck<C> {
         if let Some(from) = node.oldest().cloned().filter(|_| node.running.is_some()) {
             let lifted = &params.allow.known_bad;
             for question in known.questions(lifted, &from, &target.version) {
-                node.found.extend([state::ask(params, question, host)?]);
+                let found = ask::ask(params, question, host, &node)?;
+                node.found.extend([found]);
             }
         }
         Ok(State {

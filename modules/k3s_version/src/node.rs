@@ -11,6 +11,8 @@ const MAX_PER_CORE: u64 = 32768;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub name: String,
+    /// Where a server has its own kubeconfig.
+    pub kubeconfig: String,
     pub installed: Option<K3sVersion>,
     pub running: Option<K3sVersion>,
     /// Why the running version is not known.

@@ -1,21 +1,19 @@
 //! What was observed: the target, and what the node says of itself.
 
-use crate::bad_hops::{ChartValue, Definitions, Knowledge, Question};
+use crate::ask::json_start;
+use crate::bad_hops::Knowledge;
 use crate::node::{Etcd, Node, Proxy};
 use crate::params::Params;
 use crate::places::{Places, arguments};
 use crate::questions::{self, ETCD};
 use anyhow::{Context, Result, bail};
-use host::{Command, Host};
+use host::Host;
 use k3s_node::settings::DEFAULT_DATA;
 use k3s_node::{Facts, NodeSettings};
 use k3s_types::K3sVersion;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use yaml_tree::{Map, Node as Yaml, first_document};
-
-const OBJECTS: &str = include_str!("objects.sh");
-const VALUES: &str = include_str!("values.sh");
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
@@ -96,47 +94,11 @@ fn is_used(facts: &Facts) -> bool {
         .any(|part| facts.lossy(&format!("data:{part}")).is_some())
 }
 
-/// Asks the cluster, for a rule; none where the node is no server.
-pub(crate) fn ask(params: &Params, question: Question, host: &dyn Host) -> Result<(String, Vec<String>)> {
-    let (rule, script, words, doing) = match question {
-        Question::Objects(rule, of) => (
-            rule,
-            OBJECTS,
-            objects_of(of),
-            format!("looking for objects of the definitions of {}", of.release),
-        ),
-        Question::Value(rule, of) => (
-            rule,
-            VALUES,
-            value_of(of),
-            format!("checking the values of the chart {}", of.chart),
-        ),
-    };
-    let seconds = params.timeout.as_secs().to_string();
-    let mut argv = vec!["/bin/sh", "-s", "--", &params.binary, &seconds];
-    argv.extend(words);
-    let limit = params.timeout * 2 + Duration::from_secs(30);
-    let output = host.run(&Command::new(argv).stdin(script).within(limit))?;
-    let text = output.succeed(&host.place(), &doing)?.text();
-    Ok((rule.to_owned(), text.lines().map(str::to_owned).collect()))
-}
-
-fn objects_of(of: &Definitions) -> Vec<&str> {
-    let kinds = of.kinds.iter().map(String::as_str);
-    [of.release.as_str(), &of.beside]
-        .into_iter()
-        .chain(kinds)
-        .collect()
-}
-
-fn value_of(of: &ChartValue) -> Vec<&str> {
-    vec![&of.chart, &of.key, &of.unless]
-}
-
 fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Result<Node> {
     let text = |name: &str| facts.lossy(name).unwrap_or_default();
     let mut node = Node {
         name: at.node,
+        kubeconfig: at.kubeconfig.clone(),
         arguments: arguments(settings),
         cgroup_v1: !facts.has("cgroup-v2"),
         kubelet_fails_on_cgroup_v1: kubelet_fails_on_cgroup_v1(facts, &at.data),
@@ -247,11 +209,7 @@ fn running(text: &str) -> Result<K3sVersion> {
     struct Info {
         kubelet_version: K3sVersion,
     }
-    let start = if text.starts_with('{') {
-        0
-    } else {
-        text.find("\n{").unwrap_or(0)
-    };
+    let start = json_start(text).unwrap_or(0);
     let mut objects = serde_json::Deserializer::from_str(&text[start..]).into_iter::<Object>();
     let object = objects.next().context("it is empty").and_then(|read| Ok(read?));
     let object = object.context("reading the node's kubeletVersion")?;

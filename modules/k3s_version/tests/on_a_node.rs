@@ -3,13 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ansible_module::Module as _;
-use host::{Command, Host as _};
 use k3s_version::{Https, State, VersionCheck};
 use serde_json::json;
 use testbed::Sandbox;
 
-const OBJECTS: &str = include_str!("../src/objects.sh");
-const VALUES: &str = include_str!("../src/values.sh");
 const MOVED: [&str; 11] = [
     "/etc/attic",
     "/etc/default",
@@ -313,82 +310,117 @@ fn a_program_that_is_not_k3s_is_an_error_with_its_words() {
     );
 }
 
+/// A server on the eve of a hop: the version that runs, and what kubectl answers besides.
+fn server(version: &str, answers: &str) -> Sandbox {
+    let node = node(UNIT, &unit("server"));
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in\n--version) echo 'k3s version {version} (a)' ;;\n\
+         *\" get node \"*) echo '{{\"status\": {{\"nodeInfo\": {{\"kubeletVersion\": \"{version}\"}}}}}}' ;;\n\
+         {answers}\n*) echo 'error: asked for something else' >&2; exit 1 ;;\nesac\n"
+    );
+    node.put_program("bin/k3s", &text);
+    node.put(KUBECONFIG, "");
+    node
+}
+
+const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
+
+/// What was found for a rule, on the way to a version.
+fn found(node: &Sandbox, to: &str, rule: &str) -> anyhow::Result<Vec<String>> {
+    let params = serde_json::from_value(json!({"version": to, "timeout": 5})).unwrap();
+    let mut seen = VersionCheck::<Https>::observe(&params, node)?.node;
+    Ok(seen.found.remove(rule).unwrap_or_default())
+}
+
 /// Definitions of Traefik's, of which one is somebody's own, and objects of the others.
 const WITH_ROUTES: &str = r#"
-## k3s
-#!/bin/sh
-case "$*" in
-*" get customresourcedefinitions a.old b.old c.old --ignore-not-found "*)
-    printf 'a.old kube-system/traefik-crd \nb.old kube-system/traefik-crd \nc.old mine/traefik-crd \n';;
-*" get customresourcedefinitions k.old --ignore-not-found "*) echo 'k.old kube-system/traefik-crd keep';;
-*" get a.old,b.old --all-namespaces "*)
-    printf 'A demo/web /\nA kube-system/traefik-dashboard kube-system/traefik\nB demo/auth mine/traefik\n';;
-*) exit 1;;
-esac
-"#;
+*" --kubeconfig "*" get customresourcedefinitions ingressroutes.traefik.containo.us "*" --ignore-not-found "*)
+    [ ! -f "$SANDBOX/state/silent" ] || { echo "error: the server was unable to return a response" >&2; exit 1; }
+    printf 'a.old\tkube-system\ttraefik-crd\t\nb.old\tkube-system\ttraefik-crd\t\nc.old\tmine\ttraefik-crd\t\n' ;;
+*" --kubeconfig "*" get a.old,b.old --all-namespaces "*)
+    echo "Warning: deprecated" >&2
+    printf 'A\tdemo\tweb\t\t\nA\tkube-system\ttraefik-dashboard\tkube-system\ttraefik\nB\tdemo\tauth\tmine\ttraefik\n' ;;"#;
 
 #[test]
 fn only_objects_that_go_with_k3s_s_own_definitions_are_listed() {
-    let node = Sandbox::new(&MOVED, WITH_ROUTES);
-    let asked = |node: &Sandbox, definitions: &str| {
-        let script = format!("set -- k3s 5 traefik-crd traefik {definitions}\n{OBJECTS}");
-        node.run(&Command::new(["/bin/sh", "-s"]).stdin(script)).unwrap()
-    };
-    assert_eq!(
-        asked(&node, "a.old b.old c.old").text(),
-        "",
-        "an agent may not ask"
+    let asked = |node: &Sandbox| found(node, "v1.32.2+k3s1", "traefik_containo_us");
+    let node = server("v1.31.4+k3s1", WITH_ROUTES);
+    assert_eq!(asked(&node).unwrap(), ["A demo/web", "B demo/auth"]);
+    node.put("state/silent", "");
+    let error = format!("{:#}", asked(&node).unwrap_err());
+    assert!(
+        error.contains("looking for objects of the definitions of traefik-crd ended with status 1")
+            && error.contains("unable to return a response"),
+        "{error}"
     );
-    node.put("/etc/rancher/k3s/k3s.yaml", "");
-    assert_eq!(
-        asked(&node, "a.old b.old c.old").text(),
-        "A demo/web\nB demo/auth\n"
-    );
-    assert_eq!(asked(&node, "k.old").text(), "", "Helm keeps it");
-    let silent = asked(&node, "d.old");
-    assert_eq!(
-        (silent.status, silent.text().as_str()),
-        (1, ""),
-        "kubectl's failure is ours"
+}
+
+#[test]
+fn a_server_that_writes_its_kubeconfig_elsewhere_is_asked_too() {
+    let node = server("v1.31.4+k3s1", WITH_ROUTES);
+    node.remove_file(KUBECONFIG);
+    node.put(CONFIG, "write-kubeconfig: /etc/rancher/admin.yaml\n");
+    node.put("/etc/rancher/admin.yaml", "");
+    let objects = found(&node, "v1.32.2+k3s1", "traefik_containo_us").unwrap();
+    assert_eq!(objects, ["A demo/web", "B demo/auth"]);
+}
+
+#[test]
+fn an_agent_is_not_asked() {
+    let node = server("v1.31.4+k3s1", WITH_ROUTES);
+    node.remove_file(KUBECONFIG);
+    node.put("/var/lib/rancher/k3s/agent/kubelet.kubeconfig", "");
+    assert!(
+        found(&node, "v1.32.2+k3s1", "traefik_containo_us")
+            .unwrap()
+            .is_empty()
     );
 }
 
 /// A cluster with the values of a chart, or without the kind.
 const WITH_VALUES: &str = r#"
-## k3s
-#!/bin/sh
-case "$*" in
-*" get customresourcedefinitions "*) cat "$SANDBOX/kinds";;
-*" get helmchartconfigs.helm.cattle.io traefik --namespace kube-system "*) cat "$SANDBOX/values";;
-*) exit 1;;
-esac
-"#;
+*" get customresourcedefinitions helmchartconfigs.helm.cattle.io "*) cat "$SANDBOX/kinds" ;;
+*" get helmchartconfigs.helm.cattle.io traefik -n kube-system "*)
+    [ -s "$SANDBOX/kinds" ] || { echo "error: the server doesn't have a resource type" >&2; exit 1; }
+    cat "$SANDBOX/values" ;;"#;
 
 #[test]
 fn a_key_of_a_chart_s_values_is_found_unless_the_other_is_there() {
-    let node = Sandbox::new(&MOVED, WITH_VALUES);
-    let asked = |values: &str| {
-        node.put("values", values);
-        let script = format!("set -- k3s 5 traefik oldName newName\n{VALUES}");
-        let output = node.run(&Command::new(["/bin/sh", "-s"]).stdin(script)).unwrap();
-        assert_eq!(output.status, 0, "{output:?}");
-        output.text()
+    let node = server("v1.36.1+k3s1", WITH_VALUES);
+    let ask = |values: &str| {
+        let object = json!({"kind": "HelmChartConfig", "spec": {"valuesContent": values}});
+        node.put("values", &object.to_string());
+        found(&node, "v1.37.0+k3s1", "traefik_ingress_nginx")
     };
-    node.put(
-        "kinds",
-        "customresourcedefinition/helmchartconfigs.helm.cattle.io\n",
-    );
-    let old = "providers:\n  oldName:\n    enabled: true\n";
-    assert_eq!(asked(old), "", "an agent may not ask");
-    node.put("/etc/rancher/k3s/k3s.yaml", "");
-    assert_eq!(asked(old), "HelmChartConfig kube-system/traefik\n");
+    let kind = "customresourcedefinition.apiextensions.k8s.io/helmchartconfigs.helm.cattle.io\n";
+    node.put("kinds", kind);
+    let old = "providers:\n  kubernetesIngressNginx:\n    enabled: true\n";
+    let one = ["HelmChartConfig kube-system/traefik"];
+    assert_eq!(ask(old).unwrap(), one);
     assert_eq!(
-        asked("{\"providers\": {\"oldName\": {}}}"),
-        "HelmChartConfig kube-system/traefik\n"
+        ask("{\"providers\": {\"kubernetesIngressNginx\": {}}}").unwrap(),
+        one
     );
-    assert_eq!(asked(&format!("{old}  newName:\n    enabled: true\n")), "");
-    assert_eq!(asked("# oldName:\nports: {}\n"), "");
-    assert_eq!(asked(""), "", "there is none");
+    for other in [
+        format!("{old}  kubernetesIngressNGINX:\n    enabled: true\n"),
+        "# kubernetesIngressNginx:\nports: {}\n".to_owned(),
+        "note: |\n  kubernetesIngressNginx: of old\n".to_owned(),
+        String::new(),
+    ] {
+        assert_eq!(ask(&other).unwrap(), [""; 0], "{other}");
+    }
+    let error = format!("{:#}", ask("password: s3cr3t\n\t- {").unwrap_err());
+    assert!(
+        error.contains("HelmChartConfig kube-system/traefik are not valid YAML")
+            && error.contains("allow_known_bad: [traefik_ingress_nginx]")
+            && !error.contains("s3cr3t"),
+        "{error}"
+    );
+    node.put("values", "");
+    assert_eq!(
+        found(&node, "v1.37.0+k3s1", "traefik_ingress_nginx").unwrap(),
+        [""; 0]
+    );
     node.put("kinds", "");
-    assert_eq!(asked(old), "", "k3s runs no controller of charts");
+    assert_eq!(ask(old).unwrap(), [""; 0], "k3s runs no controller of charts");
 }

@@ -29,6 +29,15 @@ sums() {
     for path; do [ ! -f "$path" ] || put "$name:$path" "$(sha256sum <"$path")"; done
 }
 
+# The files that contain a word, with blanks in the place of zero bytes: $1 name, $2 word; then paths.
+containing() {
+    name=$1 word=$2
+    shift 2
+    grep -ls -e "$word" "$@" | while IFS= read -r path; do
+        put "$name:$path" "$(head -c "$limit" <"$path" 2>/dev/null | tr '\0' ' ')"
+    done
+}
+
 # The files below a folder: $1 name, $2 folder, $3 how deep, $4 how many at most, $5 what sed shows of them; then find's own tests of names.
 below() {
     name=$1 root=$2 depth=$3 most=$4 shown=$5
@@ -87,4 +96,34 @@ opens() {
 
 opens_to_write() {
     (: >>"$2") 2>/dev/null && put "$1" x
+}
+
+# A unit with its drop-ins, and the files of variables that systemd or the install script have for it: $1 its name.
+asked=
+unit() {
+    asked="$asked $1"
+    file "unit:$1" "$units/$1"
+    files "dropin:$1" "" "$units/$1.d"/*.conf
+    stem=${1%.service}
+    {
+        systemctl show -p EnvironmentFiles "$1" 2>/dev/null |
+            sed -n 's,^EnvironmentFiles=\(/.*\) (ignore_errors=[a-z]*)$,\1,p'
+        printf '%s\n' "/etc/default/$stem" "/etc/sysconfig/$stem" "$units/$1.env"
+    } | while IFS= read -r path; do
+        file "variables:$path" "$path"
+    done
+}
+
+# The further units in whose files there is a word: $1. A link to one that was asked for is no further one.
+units_with() {
+    word=$1
+    for path in "$units"/*.service; do
+        for other in $asked; do
+            [ ! "$path" -ef "$units/$other" ] || continue 2
+        done
+        case ${path##*/} in
+        *@.service | *[!A-Za-z0-9:_.-]*) ;;
+        *) [ ! -f "$path" ] || ! grep -qs -e "$word" "$path" || unit "${path##*/}" ;;
+        esac
+    done
 }

@@ -204,6 +204,22 @@ fn a_copy_that_is_not_usable_any_more_gives_way_to_the_original() {
 }
 
 #[test]
+fn where_the_copy_cannot_be_brought_the_original_serves() {
+    let server = Server::new();
+    server.put("state/migration", "dies\n");
+    let program = server.path("bin/cp");
+    let kept = std::fs::read_to_string(&program).unwrap();
+    let full = "case \"$*\" in *state.db.part*) echo \"cp: No space left on device\" >&2; exit 1 ;; esac\nexec ";
+    std::fs::write(&program, kept.replace("exec ", full)).unwrap();
+    let words = ["the database is the original, since the copy was not usable"];
+    goes_back(&server, &json!({}), &words);
+    assert!(!server.has(&format!("{DB}/state.db.part")));
+    std::fs::write(&program, kept).unwrap();
+    server.mend();
+    and_succeeds_the_next_time(&server);
+}
+
+#[test]
 fn a_start_that_is_refused_is_undone() {
     let server = Server::new();
     server.put("state/start-fails", "");

@@ -1,0 +1,126 @@
+//! What an interrupted migration has left in k3s's folder, and what serves in its place.
+
+use crate::record::{Record, Stage};
+use crate::state::Places;
+use k3s_node::Facts;
+
+/// What lies where k3s keeps its databases, and the copy of `SQLite`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) wal: bool,
+    pub(crate) etcd: bool,
+    pub(crate) database: bool,
+    /// Whether k3s has renamed the database, which it does at the end.
+    pub(crate) migrated: bool,
+    /// The SHA-256 sum of what is in the copy's place.
+    pub(crate) copy: Option<String>,
+    /// Folders with the etcd of earlier failures.
+    pub(crate) failed: Vec<String>,
+}
+
+/// What `SQLite` serves from. The original is the second best, and no worse: k3s only reads it while it migrates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Original {
+    InPlace,
+    Renamed,
+}
+
+impl Left {
+    pub(crate) fn read(facts: &Facts) -> Self {
+        let sums = facts.below("copy:").into_iter();
+        let sum = |(_, line): (String, String)| line.split_whitespace().next().map(str::to_owned);
+        Self {
+            wal: facts.has("wal"),
+            etcd: facts.has("etcd"),
+            database: facts.has("database"),
+            migrated: facts.has("migrated"),
+            copy: sums.filter_map(sum).next(),
+            failed: facts.below("failed:").into_iter().map(|(path, _)| path).collect(),
+        }
+    }
+
+    /// Whether `SQLite` lies there as before. Where it was being put back, its log may be gone already.
+    pub(crate) fn is_untouched(&self, stage: Stage) -> bool {
+        stage != Stage::GoingBack && self.database && !self.wal
+    }
+
+    /// The sum of the copy, where that is the one which was taken.
+    pub(crate) fn usable_copy<'r>(&self, record: &'r Record) -> Option<&'r str> {
+        let taken = record.copy.as_ref().map(|copy| copy.sha256.as_str())?;
+        (self.copy.as_deref() == Some(taken)).then_some(taken)
+    }
+
+    /// An error says that there is nothing to serve from.
+    pub(crate) fn original(&self, record: &Record, places: &Places) -> Result<Original, String> {
+        match (self.database, self.migrated) {
+            (true, _) => Ok(Original::InPlace),
+            (false, true) => Ok(Original::Renamed),
+            (false, false) => Err(format!(
+                "{} cannot be put back, and {}/db has neither state.db nor state.db.migrated",
+                record.database(),
+                places.server()
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn sqlite_is_left_alone_where_no_etcd_was_begun_and_nothing_was_put_back() {
+        let untouched = Left {
+            database: true,
+            ..Left::default()
+        };
+        assert!(untouched.is_untouched(Stage::Begun) && untouched.is_untouched(Stage::Migrating));
+        assert!(!untouched.is_untouched(Stage::GoingBack));
+        let begun = Left {
+            wal: true,
+            ..untouched
+        };
+        assert!(!begun.is_untouched(Stage::Migrating));
+        assert!(!Left::default().is_untouched(Stage::Begun));
+    }
+
+    #[test]
+    fn a_copy_counts_by_its_sum_alone() {
+        let with = |sum: Option<&str>| Left {
+            copy: sum.map(str::to_owned),
+            ..Left::default()
+        };
+        let taken = fixtures::record(Stage::Migrating);
+        assert_eq!(with(Some("ab")).usable_copy(&taken), Some("ab"));
+        for other in [Some("cd"), Some(""), None] {
+            assert_eq!(with(other).usable_copy(&taken), None);
+        }
+        assert_eq!(
+            with(Some("ab")).usable_copy(&fixtures::record(Stage::Begun)),
+            None
+        );
+        assert_eq!(with(None).usable_copy(&fixtures::record(Stage::Begun)), None);
+    }
+
+    #[test]
+    fn without_the_copy_the_original_serves_from_where_it_is() {
+        let (record, places) = (fixtures::record(Stage::Migrating), Places::default());
+        let original = |database, migrated| {
+            let left = Left {
+                database,
+                migrated,
+                ..Left::default()
+            };
+            left.original(&record, &places)
+        };
+        assert_eq!(original(true, true), Ok(Original::InPlace));
+        assert_eq!(original(true, false), Ok(Original::InPlace));
+        assert_eq!(original(false, true), Ok(Original::Renamed));
+        let error = original(false, false).unwrap_err();
+        assert!(
+            error.contains("pre-etcd-20251231T000000Z/state.db cannot be put back"),
+            "{error}"
+        );
+    }
+}
