@@ -1,6 +1,9 @@
 //! What a module changes on a node: a list of operations, carried out one after the other by a shell that decides nothing. The first one that fails
 //! ends them, and says what it was about.
 
+mod ends;
+mod proofs;
+
 use crate::program::Program;
 use crate::words;
 use host::Command;
@@ -149,29 +152,6 @@ impl Changes {
         self.text.push('\n');
         self
     }
-
-    /// Runs a program that must succeed. Where it fails, these changes end with its status.
-    #[must_use]
-    pub fn program(self, argv: &[&str], doing: &str) -> Self {
-        let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
-        let failed = quoted(&format!("{doing} failed"));
-        self.line(&format!("{} </dev/null || {{", words.join(" ")))
-            .line("    status=$?")
-            .line(&format!("    printf '%s\\n' {failed} >&2"))
-            .line("    exit \"$status\"\n}")
-    }
-
-    /// Starts a unit when these changes end, however they end, and also where nobody listens any more. It is not waited for.
-    #[must_use]
-    pub fn start_at_the_end(self, unit: &str) -> Self {
-        let (word, failed) = (quoted(unit), quoted(&format!("starting {unit} failed")));
-        let start = format!(
-            "systemctl reset-failed {word} 2>/dev/null\nsystemctl start --no-block {word} || die {failed}"
-        );
-        self.line("trap '' PIPE")
-            .line(&format!("trap {} EXIT", quoted(&start)))
-            .line("trap 'exit 143' HUP INT TERM")
-    }
 }
 
 fn quoted(word: &str) -> String {
@@ -186,7 +166,6 @@ pub fn parent(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::{Host as _, LocalHost};
 
     #[test]
     fn paths_and_contents_are_quoted_and_each_operation_says_what_failed() {
@@ -206,63 +185,5 @@ mod tests {
              exit 0\n}\n"
         );
         assert!(text.contains("patience='7'"));
-    }
-
-    /// What this does on the machine of the tests, with a lock and programs of its own.
-    fn run(changes: &Changes, bytes: Option<usize>) -> (i32, String) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().display().to_string();
-        let command = changes.command(7, Duration::from_mins(1));
-        let text = String::from_utf8(command.stdin).unwrap();
-        let text = text.replace("/run/homelab", &format!("{root}/homelab"));
-        let text = format!("systemctl() {{ echo \"systemctl $*\"; }}\n{text}");
-        let end = bytes.map_or(text.len(), |missing| text.len() - missing);
-        let output = LocalHost::new().run(&Command::script(&text[..end])).unwrap();
-        (output.status, format!("{}{}", output.text(), output.error_text()))
-    }
-
-    #[test]
-    fn a_program_that_fails_ends_the_changes_with_its_status() {
-        let changes = |status| {
-            Changes::new()
-                .program(
-                    &["sh", "-c", "echo \"$0\"; exit \"$1\"", "it's", status],
-                    "asking",
-                )
-                .reload()
-        };
-        assert_eq!(
-            run(&changes("0"), None),
-            (0, "it's\nsystemctl daemon-reload\n".to_owned())
-        );
-        assert_eq!(
-            run(&changes("124"), None),
-            (124, "it's\nasking failed\n".to_owned())
-        );
-    }
-
-    #[test]
-    fn a_unit_is_started_however_the_changes_end() {
-        let started = "systemctl reset-failed k3s.service\nsystemctl start --no-block k3s.service\n";
-        for (script, status) in [("exit 0", 0), ("exit 9", 9), ("kill -TERM $PPID", 143)] {
-            let changes = Changes::new()
-                .start_at_the_end("k3s.service")
-                .program(&["sh", "-c", script], "it");
-            let (ended, said) = run(&changes, None);
-            assert!(
-                ended == status && said.contains(started),
-                "{script}: {ended} {said}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_shell_whose_input_ends_early_does_nothing() {
-        let changes = Changes::new().reload().stop("k3s.service");
-        assert!(run(&changes, None).1.contains("systemctl stop"));
-        for missing in [3, 12, 30] {
-            let (_, said) = run(&changes, Some(missing));
-            assert!(!said.contains("systemctl"), "{said}");
-        }
     }
 }

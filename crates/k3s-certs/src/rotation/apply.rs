@@ -74,8 +74,8 @@ fn rotate(host: &dyn Host, service: &Service, marked: Changes) -> Result<()> {
     ];
     let changes = marked
         .start_at_the_end(unit)
-        .program(&stop, &format!("stopping {unit}"))
-        .program(&rotate, "`k3s certificate rotate`");
+        .run_or_end(&stop, &format!("stopping {unit}"))
+        .run_or_end(&rotate, "`k3s certificate rotate`");
     let output = host.run(&changes.command(PATIENCE, ROTATE_LIMIT))?;
     if output.status == STOPPED_LATE {
         let detail = format!("{unit} did not stop within {STOP_SECONDS} s");
