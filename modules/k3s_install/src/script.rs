@@ -5,7 +5,7 @@ use crate::params::{Params, Script};
 use crate::record;
 use host::Command;
 use k3s_node::changes::parent;
-use k3s_node::{Changes, FOLDER, Program, Setup, env_file, program, unit, words};
+use k3s_node::{Changes, FOLDER, Setup, env_file, program, unit, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -33,39 +33,6 @@ pub(crate) fn source(params: &Params) -> &str {
 pub(crate) fn source_mark(params: &Params) -> String {
     let sum = params.script_sha256.as_deref().unwrap_or("any");
     format!("{} {sum}", source(params))
-}
-
-/// `text` is the script itself where it is a file on our side.
-pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Command {
-    let url = match &params.script {
-        Script::Url(url) => url.as_str(),
-        Script::Path(_) => "",
-    };
-    let mut program = Program::new(&fetch.path)
-        .with("version", &params.version.to_string())
-        .with("script_url", url)
-        .with("script_text", text.unwrap_or_default())
-        .with(
-            "script_sha256",
-            params.script_sha256.as_deref().unwrap_or_default(),
-        )
-        .with("source", source(params))
-        .with("source_mark", &source_mark(params))
-        .with("download_url", params.download_url.as_deref().unwrap_or_default())
-        .with("limit", &params.download_timeout.to_string())
-        .flag("want_script", fetch.script)
-        .flag("want_binary", fetch.binary && params.binary.is_none());
-    for (key, value) in &fetch.proxies {
-        program = program.export(key, value);
-    }
-    // Three downloads, each with its own limit, and the sums over what came.
-    let limit = Duration::from_secs(3 * params.download_timeout + 60);
-    let body = [
-        include_str!("programs/stage.sh"),
-        include_str!("programs/fetch.sh"),
-    ]
-    .concat();
-    program.end_after_turn(params.lock_timeout, &body, limit)
 }
 
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {

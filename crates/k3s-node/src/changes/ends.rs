@@ -39,6 +39,13 @@ impl Changes {
             .line("trap 'exit 143' HUP INT TERM")
     }
 
+    /// The changes of another list, after these.
+    #[must_use]
+    pub fn and(mut self, more: &Self) -> Self {
+        self.text.push_str(&more.text);
+        self
+    }
+
     /// As [`Changes::command`], and then these questions, in the same visit and before another one has its turn.
     pub fn and_ask(&self, questions: &Probe, patience: u64, limit: Duration) -> Command {
         let (answers, questions) = questions.parts();

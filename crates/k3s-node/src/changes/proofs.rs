@@ -34,7 +34,7 @@ impl Changes {
             .settle(parent(to))
     }
 
-    /// Has a file the label of its path, where there is SELinux: its policy is about paths.
+    /// Has a file the label of its path, where there is a policy (it is about paths, not files).
     #[must_use]
     pub fn restore_label(self, path: &str) -> Self {
         let path = quoted(path);
