@@ -1,8 +1,10 @@
 //! What a module changes on a node: a list of operations, carried out one after the other by a shell that decides nothing. The first one that fails
 //! ends them, and says what it was about.
 
+mod ends;
 mod moves;
 mod programs;
+mod proofs;
 
 use crate::program::Program;
 use crate::words;
@@ -148,14 +150,15 @@ impl Changes {
         self.line(text)
     }
 
-    /// The program, which waits up to `patience` seconds for what an earlier run has left at work there.
+    /// The program, which waits up to `patience` seconds for what an earlier run has left at work there. It stands in braces: a shell whose input ends
+    /// early does nothing of it.
     pub fn command(&self, patience: u64, limit: Duration) -> Command {
         Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &self.program(), limit)
     }
 
     pub(crate) fn program(&self) -> String {
         let end = if self.answers { "put end ''\n" } else { "" };
-        format!("{OPERATIONS}take_turn\n{}{end}exit 0\n", self.text)
+        format!("{OPERATIONS}{{\ntake_turn\n{}{end}exit 0\n}}\n", self.text)
     }
 
     fn or_die(self, command: &str, why: &str) -> Self {
@@ -268,7 +271,7 @@ mod tests {
              write '/etc/it'\\''s/a' 600 '$x\n'\n\
              rm -f '/b' '/c' || die 'removing /b, /c failed'\n\
              systemctl stop --no-block 'k3s.service' || die 'stopping k3s.service failed'\n\
-             exit 0\n"
+             exit 0\n}\n"
         );
         assert!(text.contains("patience='7'"));
     }

@@ -273,8 +273,13 @@ impl Probe {
 
     /// The visit; `binary` is the node's k3s.
     pub fn command(&self, binary: &str) -> Command {
-        let text = format!("{ANSWERS}{}put end ''\n", self.text());
-        Program::new(binary).end(&text)
+        let (answers, questions) = self.parts();
+        Program::new(binary).end(&format!("{answers}{questions}"))
+    }
+
+    /// What answers, and what is asked.
+    pub(crate) fn parts(&self) -> (&'static str, String) {
+        (ANSWERS, format!("{}put end ''\n", self.text()))
     }
 
     fn text(&self) -> String {

@@ -6,6 +6,8 @@
 
 mod aim;
 mod airgap;
+mod download;
+mod fetch;
 #[cfg(test)]
 mod fixtures;
 mod params;
@@ -15,6 +17,7 @@ mod readiness;
 mod record;
 mod recovery;
 mod refusals;
+mod release;
 mod report;
 mod run;
 mod script;
@@ -82,7 +85,7 @@ impl Module for K3sInstall {
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
         match &step.0 {
-            Act::Fetch { fetch, .. } => steps::fetch(params, host, fetch, journal),
+            Act::Fetch { fetch, .. } => fetch::fetch(params, host, fetch, journal),
             Act::Images { file, dest, binary } => airgap::bring_images(params, host, file, dest, binary),
             Act::SaveRecord(record) => steps::save(params, host, record, journal),
             Act::Swap { binary, staged, .. } => steps::swap(params, host, binary, staged.as_deref(), journal),

@@ -30,8 +30,17 @@ pub(crate) fn forget(params: &Params, host: &dyn Host, before: &State, journal: 
 pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {
     let setup = journal.record.as_ref().map(|record| &record.setup);
     let Some((setup, unit)) = setup.and_then(|setup| Some((setup, setup.unit.as_ref()?))) else {
+        let forgotten = done(
+            host,
+            &script::forget_script(params),
+            "forgetting the install script",
+        );
+        let script = match forgotten {
+            Ok(_) => String::new(),
+            Err(error) => format!("; the next run uses the same install script ({error:#})"),
+        };
         return format!(
-            "the fresh install stopped half-way; its record is {}, and the same command takes it up",
+            "the fresh install stopped half-way; its record is {}, and the same command takes it up{script}",
             record::PATH
         );
     };

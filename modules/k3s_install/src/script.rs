@@ -5,7 +5,7 @@ use crate::params::{Params, Script};
 use crate::record;
 use host::Command;
 use k3s_node::changes::parent;
-use k3s_node::{Changes, FOLDER, Program, Setup, env_file, program, unit, words};
+use k3s_node::{Changes, FOLDER, Setup, env_file, program, unit, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -35,68 +35,75 @@ pub(crate) fn source_mark(params: &Params) -> String {
     format!("{} {sum}", source(params))
 }
 
-/// `text` is the script itself where it is a file on our side.
-pub(crate) fn fetch(params: &Params, fetch: &Fetch, text: Option<&str>) -> Command {
-    let url = match &params.script {
-        Script::Url(url) => url.as_str(),
-        Script::Path(_) => "",
-    };
-    let mut program = Program::new(&fetch.path)
-        .with("version", &params.version.to_string())
-        .with("script_url", url)
-        .with("script_text", text.unwrap_or_default())
-        .with(
-            "script_sha256",
-            params.script_sha256.as_deref().unwrap_or_default(),
-        )
-        .with("source", source(params))
-        .with("source_mark", &source_mark(params))
-        .with("download_url", params.download_url.as_deref().unwrap_or_default())
-        .with("limit", &params.download_timeout.to_string())
-        .flag("want_script", fetch.script)
-        .flag("want_binary", fetch.binary && params.binary.is_none());
-    for (key, value) in &fetch.proxies {
-        program = program.export(key, value);
-    }
-    // Three downloads, each with its own limit, and the sums over what came.
-    let limit = Duration::from_secs(3 * params.download_timeout + 60);
-    let body = [
-        include_str!("programs/stage.sh"),
-        include_str!("programs/fetch.sh"),
-    ]
-    .concat();
-    program.end_after_turn(params.lock_timeout, &body, limit)
-}
-
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
     program::keep(binary, params.lock_timeout, record::FILE, record)
 }
 
+/// Puts the staged binary in the old one's place. Where it is not what was verified, nothing is changed.
 pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {
-    let program = Program::new(binary).with("staged", staged);
-    program.end_after_turn(
-        params.lock_timeout,
-        include_str!("programs/swap.sh"),
-        Command::USUAL_LIMIT,
-    )
+    let gone = format!("{staged} is gone: run this again");
+    let other =
+        format!("{staged} is not what was verified when it was downloaded; it was removed: run this again");
+    Changes::new()
+        .require_file(staged, &gone)
+        .require_sum(staged, staged_sum(staged), &other)
+        .put_in_place(staged, binary)
+        .restore_label(binary)
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// The run of the install script. `have_binary`: it is in place, and the script downloads nothing. `links`: it makes kubectl,
-/// crictl and ctr of k3s.
+/// The sum that a staged file was verified with, which its name holds.
+fn staged_sum(staged: &str) -> &str {
+    let parts = staged
+        .strip_suffix(".staged")
+        .and_then(|name| name.rsplit_once('.'));
+    parts.map_or("", |(_, sum)| sum)
+}
+
+/// The run of the install script, and what it does not carry. `have_binary`: it is in place, and the script downloads nothing. `links`:
+/// it makes kubectl, crictl and ctr of k3s.
 pub(crate) fn install(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> Command {
-    let program = Program::new(&setup.binary)
-        .with("unit", &setup.name)
-        .with("inputs", &inputs(params, setup, have_binary, links))
-        .flag("enabled", setup.enabled)
-        .flag("keep_env", setup.env.is_some())
-        .with("env_text", setup.env.as_deref().unwrap_or_default());
+    let script = script_path();
+    let gone = format!("the install script is gone from {FOLDER}: run this again");
+    let changes = Changes::new()
+        .require_file(&script, &gone)
+        .run_script(&inputs(params, setup, have_binary, links), &script);
+    let changes = match &setup.env {
+        Some(text) => changes.write(&unit::env_path(&setup.name), 0o600, text),
+        None => changes,
+    };
+    let changes = if setup.enabled {
+        changes
+    } else {
+        changes.enabled(&setup.name, false)
+    };
     let download = if have_binary {
         0
     } else {
         2 * params.download_timeout
     };
     let limit = SCRIPT_LIMIT + Duration::from_secs(download);
-    program.end_after_turn(params.lock_timeout, include_str!("programs/install.sh"), limit)
+    changes
+        .reload()
+        .settle(parent(&unit::path("")))
+        .command(params.lock_timeout, limit)
+}
+
+/// Where the fetched script lies.
+pub(crate) fn script_path() -> String {
+    format!("{FOLDER}/install.sh")
+}
+
+/// By which it is known again; without it, it is fetched anew.
+pub(crate) fn source_path() -> String {
+    format!("{}.source", script_path())
+}
+
+/// Has the next run fetch the script again: it may have been the script's fault.
+pub(crate) fn forget_script(params: &Params) -> Command {
+    Changes::new()
+        .remove(&[&source_path()])
+        .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 /// What the script is told, as the first lines of its own program.
@@ -161,7 +168,7 @@ pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> C
 /// Puts unit and environment file back; restarts nothing. `unit` is the unit's text as it was; `intruder` a unit that was not there before.
 pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Option<&str>) -> Command {
     // It was the script's fault, or may have been: the next run fetches it again.
-    let changes = Changes::new().remove(&[&format!("{FOLDER}/install.sh.source")]);
+    let changes = Changes::new().remove(&[&source_path()]);
     let changes = match intruder {
         Some(name) => changes
             .enabled(name, false)
@@ -182,9 +189,9 @@ pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Opti
 
 /// The proof holds: nothing of ours stays. The record goes last, so that a run that ends early here is begun again.
 pub(crate) fn drop_record(params: &Params, binary: &str) -> Command {
-    let (bin, script) = (folder_of(binary), format!("{FOLDER}/install.sh"));
+    let bin = folder_of(binary);
     Changes::new()
-        .remove(&[&script, &format!("{script}.source")])
+        .remove(&[&script_path(), &source_path()])
         .remove_matching(FOLDER, "*.part")
         .remove_matching(bin, ".k3s-*.staged")
         .remove_matching(bin, ".k3s-*.part")
@@ -261,6 +268,36 @@ set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
             text.contains("INSTALL_K3S_NAME='node'\n") && text.contains("INSTALL_K3S_SYMLINK='skip'\n"),
             "{text}"
         );
+    }
+
+    /// What a program says that runs on a node.
+    fn text(command: &Command) -> String {
+        String::from_utf8(command.stdin.clone()).unwrap()
+    }
+
+    #[test]
+    fn what_the_script_does_not_carry_is_put_back() {
+        let disabled = Setup {
+            enabled: false,
+            ..setup()
+        };
+        let other = text(&install(&params(), &disabled, true, true));
+        assert!(other.contains("systemctl disable 'k3s-agent.service'"));
+        let unit = text(&install(&params(), &setup(), true, true));
+        assert!(!unit.contains("systemctl disable"));
+        let env =
+            "write '/etc/systemd/system/k3s-agent.service.env' 600 'K3S_URL=https://a:6443\nGOGC=50\n'\n";
+        assert!(unit.contains(env), "{unit}");
+        let bare = Setup { env: None, ..setup() };
+        assert!(!text(&install(&params(), &bare, true, true)).contains("write '/etc"));
+    }
+
+    #[test]
+    fn a_staged_binary_is_verified_by_the_sum_in_its_name() {
+        let staged = "/opt/bin/.k3s-v1.31.5+k3s1.0a1b.staged";
+        let swap = text(&swap(&params(), "/opt/bin/k3s", staged));
+        assert!(swap.contains("= '0a1b  -'"), "{swap}");
+        assert_eq!(staged_sum("/opt/bin/k3s"), "");
     }
 
     #[test]

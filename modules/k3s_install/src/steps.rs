@@ -1,16 +1,15 @@
 //! The steps: each hands a program to the node and notes what came of it.
 
 use crate::aim::{Proof, Readiness};
-use crate::airgap;
-use crate::params::{Params, Script};
+use crate::params::Params;
 use crate::questions;
 use crate::readiness;
 use crate::record::Record;
 use crate::report::{Journal, Phase};
 use crate::run::done;
-use crate::script::{self, Fetch};
+use crate::script;
 use crate::state::{Asked, Places, State};
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind};
 use k3s_node::{Facts, Setup};
 use k3s_types::mask;
@@ -34,39 +33,6 @@ fn seconds(host: &dyn Host) -> u64 {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
         .as_secs()
-}
-
-pub(crate) fn fetch(params: &Params, host: &dyn Host, wanted: &Fetch, journal: &mut Journal) -> Result<()> {
-    let text = match &params.script {
-        Script::Path(path) if wanted.script => Some(local_script(host.outside(), path)?),
-        _ => None,
-    };
-    let staged = done(
-        host,
-        &script::fetch(params, wanted, text.as_deref()),
-        "fetching ahead",
-    )?;
-    let staged = match &params.binary {
-        Some(file) if wanted.binary => airgap::bring_binary(params, host, file, &wanted.path)?,
-        _ => staged,
-    };
-    journal.staged = (!staged.is_empty()).then_some(staged);
-    Ok(())
-}
-
-fn local_script(outside: &dyn Host, path: &str) -> Result<String> {
-    let content = outside.read(path)?.with_context(|| {
-        format!(
-            "{}: reading the install script {path}: there is no such file",
-            outside.place()
-        )
-    })?;
-    String::from_utf8(content).map_err(|_| {
-        anyhow!(
-            "{}: reading the install script {path}: it is not text",
-            outside.place()
-        )
-    })
 }
 
 pub(crate) fn save(params: &Params, host: &dyn Host, record: &Record, journal: &mut Journal) -> Result<()> {

@@ -1,22 +1,21 @@
 //! Taking the steps.
 
-use super::look::variables;
-use super::{Act, Role, Service, Step, Way};
-use anyhow::{Context, Result, bail};
-use host::{Command, Failure, Host, Kind, wait_until};
+use super::wait::wait;
+use super::{Act, MARK, Service, Step, Way};
+use anyhow::Result;
+use host::{Failure, Host, Kind};
+use k3s_node::Changes;
 use serde::Serialize;
-use std::time::{Duration, SystemTime};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use std::time::Duration;
 
-const COMMON: &str = include_str!("common.sh");
-const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
-
-/// The turn, the stop and the command each have a minute or two; the start does not block.
-const ROTATE_LIMIT: Duration = Duration::from_mins(6);
+/// How many seconds another program of ours gets to end there.
+const PATIENCE: u64 = 60;
+/// The stop and the command each have a minute or two; the start does not block.
+const ROTATE_LIMIT: Duration = Duration::from_mins(5);
 const START_LIMIT: Duration = Duration::from_mins(2);
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const STOP_SECONDS: &str = "120";
+/// What `timeout` ends with.
+const STOPPED_LATE: i32 = 124;
 
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,22 +30,12 @@ pub struct Done {
 /// the error says whether it runs.
 pub fn apply(host: &dyn Host, step: &Step, limit: Duration, done: &mut Done) -> Result<()> {
     let service = &step.service;
-    let unit = &service.unit;
     match step.act {
         Act::Renew => {
-            let way = service.way();
-            let (text, doing) = match way {
-                Way::Command => (include_str!("rotate.sh"), "renewing the certificates"),
-                Way::Restart => (include_str!("restart.sh"), "restarting k3s"),
-            };
-            let ran = run(host, service, text, ROTATE_LIMIT, &format!("{doing} of {unit}"));
-            ran.map_err(|error| started_all_the_same(host, service, limit, error))?;
-            done.way = Some(way);
+            renew(host, service).map_err(|error| started_all_the_same(host, service, limit, error))?;
+            done.way = Some(service.way());
         }
-        Act::Start => {
-            let text = include_str!("start.sh");
-            run(host, service, text, START_LIMIT, &format!("starting {unit}"))?;
-        }
+        Act::Start => start(host, service)?,
         Act::Wait { renewed } => {
             let began = host.elapsed();
             wait(host, service, renewed, limit)?;
@@ -57,7 +46,62 @@ pub fn apply(host: &dyn Host, step: &Step, limit: Duration, done: &mut Done) -> 
     Ok(())
 }
 
-/// The script starts k3s on its own way out. One that was killed did not, and starting twice does no harm.
+fn renew(host: &dyn Host, service: &Service) -> Result<()> {
+    let unit = &service.unit;
+    let marked = Changes::new()
+        .own_folder()
+        .write(MARK, 0o600, &format!("{unit}\n"));
+    match service.way() {
+        Way::Command => rotate(host, service, marked),
+        Way::Restart => run(
+            host,
+            &marked.restart(unit),
+            START_LIMIT,
+            &format!("restarting k3s of {unit}"),
+        ),
+    }
+}
+
+fn rotate(host: &dyn Host, service: &Service, marked: Changes) -> Result<()> {
+    let unit = &service.unit;
+    let stop = ["timeout", STOP_SECONDS, "systemctl", "stop", unit];
+    let rotate = [
+        &service.binary,
+        "certificate",
+        "rotate",
+        "--data-dir",
+        &service.data_dir,
+    ];
+    let changes = marked
+        .start_at_the_end(unit)
+        .run_or_end(&stop, &format!("stopping {unit}"))
+        .run_or_end(&rotate, "`k3s certificate rotate`");
+    let output = host.run(&changes.command(PATIENCE, ROTATE_LIMIT))?;
+    if output.status == STOPPED_LATE {
+        let detail = format!("{unit} did not stop within {STOP_SECONDS} s");
+        return Err(Failure::new(Kind::CommandFailed, host.place(), detail).into());
+    }
+    let doing = format!("renewing the certificates of {unit}");
+    output.succeed(&host.place(), &doing).map(|_| ())
+}
+
+fn start(host: &dyn Host, service: &Service) -> Result<()> {
+    let unit = &service.unit;
+    run(
+        host,
+        &Changes::new().start(unit),
+        START_LIMIT,
+        &format!("starting {unit}"),
+    )
+}
+
+fn run(host: &dyn Host, changes: &Changes, limit: Duration, doing: &str) -> Result<()> {
+    host.run(&changes.command(PATIENCE, limit))
+        .and_then(|output| output.succeed(&host.place(), doing))
+        .map(|_| ())
+}
+
+/// The changes start k3s when they end. Those that were killed did not, and starting twice does no harm.
 fn started_all_the_same(
     host: &dyn Host,
     service: &Service,
@@ -65,9 +109,8 @@ fn started_all_the_same(
     error: anyhow::Error,
 ) -> anyhow::Error {
     let unit = &service.unit;
-    let text = include_str!("start.sh");
-    let outcome = run(host, service, text, START_LIMIT, &format!("starting {unit}"))
-        .and_then(|_| wait(host, service, false, limit))
+    let outcome = start(host, service)
+        .and_then(|()| wait(host, service, false, limit))
         .and_then(|()| host.remove(MARK));
     let left = match outcome {
         Ok(()) => {
@@ -85,122 +128,4 @@ fn started_all_the_same(
         }
         None => error.context(left),
     }
-}
-
-fn run(host: &dyn Host, service: &Service, text: &str, limit: Duration, doing: &str) -> Result<String> {
-    let script = format!("{}{COMMON}{text}", inputs(service, false));
-    let output = host
-        .run(&Command::script(script).within(limit))
-        .and_then(|output| output.succeed(&host.place(), doing))?;
-    Ok(output.text())
-}
-
-fn inputs(service: &Service, renewed: bool) -> String {
-    let renewed = service.renewed_file().filter(|_| renewed).unwrap_or_default();
-    variables(&[
-        ("unit", &service.unit),
-        ("binary", &service.binary),
-        ("data", &service.data_dir),
-        ("kubeconfig", service.kubeconfig.as_deref().unwrap_or_default()),
-        ("renewed", &renewed),
-    ])
-}
-
-fn wait(host: &dyn Host, service: &Service, renewed: bool, limit: Duration) -> Result<()> {
-    let unit = &service.unit;
-    let script = format!("{}{COMMON}{}", inputs(service, renewed), include_str!("wait.sh"));
-    let what = match service.role {
-        Role::Server => format!("{unit} and its API"),
-        Role::Agent => format!("{unit} and its kubelet's certificate"),
-    };
-    let began = host.now();
-    let waited = wait_until(host, limit, LOOK_EVERY, || {
-        let output = match host.run(&Command::script(script.clone()).within(LOOK_LIMIT)) {
-            Ok(output) => output,
-            Err(error) if may_come_back(&error) => return Ok(Err(format!("{error:#}"))),
-            Err(error) => return Err(error),
-        };
-        let output = output.succeed(&host.place(), &format!("checking {unit}"))?;
-        let text = output.text();
-        if text.starts_with("state=failed") {
-            bail!(
-                "{}: {unit} has failed, and systemd does not start it again",
-                host.place()
-            );
-        }
-        Ok(missing(service, began, &text))
-    });
-    waited
-        .and_then(|waited| waited.or_fail(host, &what))
-        .with_context(|| advice(service))
-}
-
-/// A look that could not be taken is one more thing that is missing: a container that is slow may come back.
-fn may_come_back(error: &anyhow::Error) -> bool {
-    matches!(
-        Failure::of(error),
-        Some(Failure {
-            kind: Kind::TimedOut | Kind::AttachFailed,
-            ..
-        })
-    )
-}
-
-/// What one look still lacks.
-fn missing(service: &Service, began: SystemTime, text: &str) -> Result<(), String> {
-    let unit = &service.unit;
-    let (state, rest) = text.split_once('\n').unwrap_or((text, ""));
-    let (state, rest) = match (state.strip_prefix("state="), rest.strip_prefix("lease=")) {
-        (Some("activating"), Some(rest)) => {
-            let (lease, rest) = rest.split_once('\n').unwrap_or((rest, ""));
-            serves_already(unit, lease, began)?;
-            ("active", rest)
-        }
-        (state, _) => (state.unwrap_or("unknown"), rest),
-    };
-    if state != "active" {
-        return Err(format!("{unit} is {state}"));
-    }
-    if rest.starts_with("old=yes") {
-        let file = service.renewed_file().unwrap_or_default();
-        return Err(format!("{unit} runs, but has not rewritten {file} yet"));
-    }
-    match rest.strip_prefix("api=0\n") {
-        Some(_) => Ok(()),
-        None if service.kubeconfig.is_none() => Ok(()),
-        None => {
-            let said = rest.split_once('\n').map_or("", |(_, said)| said);
-            let said = said.lines().map(str::trim).rfind(|line| !line.is_empty());
-            let said: String = said.unwrap_or_default().chars().take(200).collect();
-            Err(format!("its API says {said:?}"))
-        }
-    }
-}
-
-/// An agent tells systemd that it is ready when its node's `Ready` condition has been reported anew, which may take minutes
-/// (k3s 1.34.2, 1.33.6, 1.32.10, 1.31.14 on). Its kubelet works when it has renewed its node's lease since.
-fn serves_already(unit: &str, lease: &str, began: SystemTime) -> Result<(), String> {
-    let renewed = OffsetDateTime::parse(lease, &Rfc3339).ok();
-    if renewed.is_some_and(|renewed| SystemTime::from(renewed) > began) {
-        return Ok(());
-    }
-    let last = if lease.is_empty() { "not known" } else { lease };
-    Err(format!(
-        "{unit} is activating, and its kubelet has not renewed the node's lease since its start (renewed last: {last})"
-    ))
-}
-
-/// What to do about a k3s that does not come back.
-fn advice(service: &Service) -> String {
-    let unit = &service.unit;
-    let listener = match service.role {
-        Role::Server => format!(
-            " If only the API's own serving certificate is reported as expired: delete the secret k3s-serving in kube-system and {}/server/tls/dynamic-cert.json, and restart {unit} (some versions miss it).",
-            service.data_dir
-        ),
-        Role::Agent => " An agent needs a server that answers: see that one does.".to_owned(),
-    };
-    format!(
-        "{unit} was started but has not been seen to work. Look with `journalctl -u {unit}`.{listener} Running this again goes on from here"
-    )
 }

@@ -1,10 +1,10 @@
 //! Which k3s a node has, and how it stands.
 
-use super::{Places, Role, Service};
+use super::{MARK, Places, Role, Service};
 use anyhow::{Context, Result, bail};
-use host::{Command, Host};
-use k3s_node::{NodeSettings, Show, UnitFiles, unit};
-use std::fmt::Write as _;
+use host::Host;
+use k3s_node::probe::Is;
+use k3s_node::{Facts, NodeSettings, Probe, Show, UnitFiles, unit};
 use std::time::Duration;
 
 /// A container that is busy answers late.
@@ -12,28 +12,19 @@ const LIMIT: Duration = Duration::from_mins(2);
 
 /// Looks; nothing is changed.
 pub fn look(host: &dyn Host, node: &NodeSettings, places: &Places) -> Result<Service> {
-    let script = format!(
-        "{}{}",
-        variables(&[("kubeconfig", &places.kubeconfig)]),
-        include_str!("look.sh")
-    );
+    let questions =
+        Probe::new()
+            .is("kubeconfig", Is::There, &places.kubeconfig)
+            .is("marked", Is::There, MARK);
     let output = host
-        .run(&Command::script(script).within(LIMIT))?
+        .run(&questions.command(&node.binary).within(LIMIT))?
         .succeed(&host.place(), "looking for the k3s service")?;
-    service(node, &output.text(), places).with_context(|| host.place())
+    let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+    service(node, &facts, places).with_context(|| host.place())
 }
 
-/// Shell assignments, to stand before a script.
-pub(super) fn variables(values: &[(&str, &str)]) -> String {
-    values.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "{name}='{}'", value.replace('\'', "'\\''"));
-        text
-    })
-}
-
-/// `there` is what the program printed: what is there, a word a line.
-pub(super) fn service(node: &NodeSettings, there: &str, places: &Places) -> Result<Service> {
-    let is_there = |word: &str| there.lines().any(|line| line == word);
+/// `there`: whether there is a kubeconfig, and the mark of a renewal.
+pub(super) fn service(node: &NodeSettings, there: &Facts, places: &Places) -> Result<Service> {
     if !node.systemd {
         bail!("systemd does not run there: only a k3s that it runs can be restarted here");
     }
@@ -52,9 +43,9 @@ pub(super) fn service(node: &NodeSettings, there: &str, places: &Places) -> Resu
         binary: setup.binary,
         alive: show.is_alive(),
         enabled: is_enabled(show),
-        marked: is_there("marked"),
+        marked: there.has("marked"),
         kubeconfig: match role {
-            Role::Server => is_there("kubeconfig").then(|| places.kubeconfig.clone()),
+            Role::Server => there.has("kubeconfig").then(|| places.kubeconfig.clone()),
             Role::Agent => Some(format!("{}/agent/kubelet.kubeconfig", places.data_dir)),
         },
         data_dir: places.data_dir.clone(),

@@ -11,6 +11,7 @@ mod apply;
 mod look;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use apply::{Done, apply};
 pub use k3s_node::Role;
@@ -21,6 +22,9 @@ use k3s_node::NodeSettings;
 use k3s_node::settings::{DEFAULT_DATA, DEFAULT_KUBECONFIG};
 use serde::Serialize;
 use std::fmt;
+
+/// Tells in the container that a renewal is under way. It is older than all that the renewal makes.
+const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
 
 /// Where things are on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]

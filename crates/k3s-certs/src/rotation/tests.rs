@@ -1,5 +1,6 @@
 //! What is looked at and what is decided.
 
+use super::wait::Looks;
 use super::*;
 
 use k3s_node::Facts;
@@ -27,25 +28,38 @@ fn node(units: &[(&str, [&str; 3])], more: &[(&str, &str)]) -> NodeSettings {
         .iter()
         .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     frames.extend(more);
-    frames.push(("end".to_owned(), String::new()));
-    let frame = |(name, text): &(String, String)| format!("@{name} {}\n{text}\n", text.len());
-    let bytes: String = frames.iter().map(frame).collect();
-    NodeSettings::read(&Facts::parse(bytes.as_bytes()).unwrap(), DEFAULT_CONFIG).unwrap()
+    let frames: Vec<(&str, &str)> = frames
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_str()))
+        .collect();
+    NodeSettings::read(&facts(&frames), DEFAULT_CONFIG).unwrap()
+}
+
+fn facts(frames: &[(&str, &str)]) -> Facts {
+    let frame = |(name, text): &(&str, &str)| format!("@{name} {}\n{text}\n", text.len());
+    let bytes: String = frames.iter().chain(&[("end", "")]).map(frame).collect();
+    Facts::parse(bytes.as_bytes()).unwrap()
+}
+
+/// What is there, each by its name in the answer.
+fn there(names: &[&str]) -> Facts {
+    let frames: Vec<(&str, &str)> = names.iter().map(|name| (*name, "x")).collect();
+    facts(&frames)
 }
 
 const SYSTEMD: (&str, &str) = ("systemd", "yes");
 const RUNS: [&str; 3] = ["loaded", "active", "enabled"];
 
-fn seen(units: &[(&str, [&str; 3])], there: &str) -> Result<Service> {
-    look::service(&node(units, &[SYSTEMD]), there, &Places::default())
+fn seen(units: &[(&str, [&str; 3])], names: &[&str]) -> Result<Service> {
+    look::service(&node(units, &[SYSTEMD]), &there(names), &Places::default())
 }
 
 fn server() -> Service {
-    seen(&[("k3s.service", RUNS)], "kubeconfig\n").unwrap()
+    seen(&[("k3s.service", RUNS)], &["kubeconfig"]).unwrap()
 }
 
 fn agent() -> Service {
-    seen(&[("k3s-agent.service", RUNS)], "").unwrap()
+    seen(&[("k3s-agent.service", RUNS)], &[]).unwrap()
 }
 
 fn told(service: &Service, due: bool) -> Vec<String> {
@@ -71,14 +85,14 @@ fn a_server_is_known_by_its_unit() {
             data_dir: "/var/lib/rancher/k3s".to_owned(),
         }
     );
-    assert_eq!(seen(&[("k3s.service", RUNS)], "").unwrap().kubeconfig, None);
-    assert!(seen(&[("k3s.service", RUNS)], "marked\n").unwrap().marked);
+    assert_eq!(seen(&[("k3s.service", RUNS)], &[]).unwrap().kubeconfig, None);
+    assert!(seen(&[("k3s.service", RUNS)], &["marked"]).unwrap().marked);
 }
 
 #[test]
 fn an_agent_asks_by_its_kubelets_kubeconfig_whatever_its_unit_is_called() {
     for name in ["k3s-agent.service", "k3s-node.service"] {
-        let service = seen(&[(name, RUNS)], "").unwrap();
+        let service = seen(&[(name, RUNS)], &[]).unwrap();
         assert_eq!((service.role, service.way()), (Role::Agent, Way::Restart));
         assert_eq!(service.unit, name);
         let kubeconfig = service.kubeconfig.unwrap();
@@ -116,11 +130,11 @@ fn states_are_read_as_systemd_means_them() {
         ("inactive", false),
         ("failed", false),
     ] {
-        let service = seen(&[("k3s.service", ["loaded", state, "enabled"])], "").unwrap();
+        let service = seen(&[("k3s.service", ["loaded", state, "enabled"])], &[]).unwrap();
         assert_eq!(service.alive, alive, "{state}");
     }
     for (state, enabled) in [("enabled-runtime", true), ("disabled", false), ("masked", false)] {
-        let service = seen(&[("k3s.service", ["loaded", "active", state])], "").unwrap();
+        let service = seen(&[("k3s.service", ["loaded", "active", state])], &[]).unwrap();
         assert_eq!(service.enabled, enabled, "{state}");
     }
 }
@@ -132,7 +146,7 @@ fn of_two_units_the_one_that_runs_counts() {
             ("k3s.service", ["loaded", server, "enabled"]),
             ("k3s-agent.service", ["loaded", agent, agent_enabled]),
         ];
-        seen(&units, "")
+        seen(&units, &[])
     };
     assert_eq!(both("inactive", "active", "disabled").unwrap().role, Role::Agent);
     assert_eq!(both("active", "inactive", "disabled").unwrap().role, Role::Server);
@@ -145,7 +159,7 @@ fn of_two_units_the_one_that_runs_counts() {
 #[test]
 fn what_is_no_k3s_is_refused() {
     let refused = |units: &[(&str, [&str; 3])], more: &[(&str, &str)]| {
-        let error = look::service(&node(units, more), "", &Places::default());
+        let error = look::service(&node(units, more), &there(&[]), &Places::default());
         error.unwrap_err().to_string()
     };
     assert!(refused(&[("k3s.service", RUNS)], &[]).contains("systemd does not run"));
@@ -185,8 +199,8 @@ fn what_is_due_is_renewed_by_role() {
 #[test]
 fn what_an_interrupted_renewal_left_is_healed() {
     let stopped = ["loaded", "inactive", "enabled"];
-    let is = |state: [&str; 3], there: &str| seen(&[("k3s.service", state)], there).unwrap();
-    let marked = |state| is(state, "kubeconfig\nmarked\n");
+    let is = |state: [&str; 3], names: &[&str]| seen(&[("k3s.service", state)], names).unwrap();
+    let marked = |state| is(state, &["kubeconfig", "marked"]);
     let wait = "wait until k3s.service runs and its API answers by its own kubeconfig";
     let starts = [
         (
@@ -198,7 +212,7 @@ fn what_an_interrupted_renewal_left_is_healed() {
             "start k3s.service, which an interrupted renewal has left stopped",
         ),
         (
-            is(stopped, "kubeconfig\n"),
+            is(stopped, &["kubeconfig"]),
             "start k3s.service, which is enabled but does not run",
         ),
     ];
@@ -215,7 +229,7 @@ fn what_an_interrupted_renewal_left_is_healed() {
 fn a_node_that_somebody_took_out_of_service_stays_so() {
     let out = seen(
         &[("k3s.service", ["loaded", "inactive", "disabled"])],
-        "kubeconfig\n",
+        &["kubeconfig"],
     )
     .unwrap();
     assert!(told(&out, false).is_empty());
@@ -224,4 +238,71 @@ fn a_node_that_somebody_took_out_of_service_stays_so() {
         error.contains("taken this node out of service") && error.contains("systemctl start k3s.service"),
         "{error}"
     );
+}
+
+/// What a look lacks whose answers are these.
+fn lacks(service: &Service, renewed: bool, answers: &[(&str, &str)]) -> String {
+    let looks = Looks {
+        service,
+        renewed,
+        began: std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_hours(490_896),
+        node: None,
+    };
+    looks.missing(&facts(answers)).err().unwrap_or_default()
+}
+
+fn active(service: &Service, state: &str) -> String {
+    format!("Id={}\nActiveState={state}\n", service.unit)
+}
+
+#[test]
+fn a_server_works_when_its_api_answers_by_the_kubeconfig_of_this_start() {
+    let (server, is) = (server(), |state| active(&server(), state));
+    let (ok, old) = (("api", "ok"), ("status:rewritten", "1"));
+    let runs = is("active");
+    let runs = ("show", runs.as_str());
+    assert_eq!(lacks(&server, true, &[runs, ("rewritten", ""), ok]), "");
+    assert_eq!(lacks(&server, false, &[runs, ok]), "");
+    for answers in [&[runs, ("rewritten", ""), old, ok][..], &[runs, ok]] {
+        let lacks = lacks(&server, true, answers);
+        assert!(
+            lacks.contains("has not rewritten /etc/rancher/k3s/k3s.yaml yet"),
+            "{lacks}"
+        );
+    }
+    let refused = [runs, ("api", "noise\nrefused\n"), ("status:api", "1")];
+    assert_eq!(lacks(&server, false, &refused), "its API says \"refused\"");
+    assert_eq!(lacks(&server, false, &[runs]), "its API says \"\"");
+    for state in ["activating", "inactive", "deactivating"] {
+        let lacks = lacks(&server, false, &[("show", &is(state)), ok]);
+        assert_eq!(lacks, format!("k3s.service is {state}"));
+    }
+    let without = Service {
+        kubeconfig: None,
+        ..server.clone()
+    };
+    assert_eq!(lacks(&without, true, &[runs]), "");
+}
+
+#[test]
+fn an_activating_agent_works_when_its_kubelet_has_renewed_the_lease() {
+    let agent = agent();
+    let is = active(&agent, "activating");
+    let (is, ok) = (("show", is.as_str()), ("api", "ok"));
+    let with = |answers: &[(&str, &str)]| lacks(&agent, false, &[&[is, ok], answers].concat());
+    assert_eq!(with(&[("lease", "2026-01-01T00:00:07.123456Z")]), "");
+    for (answers, last) in [
+        (
+            &[("lease", "2025-12-31T23:59:50.123456Z")][..],
+            "2025-12-31T23:59:50.123456Z",
+        ),
+        (&[], "not known"),
+        (
+            &[("lease", "2026-01-01T00:00:07Z"), ("status:lease", "1")],
+            "not known",
+        ),
+    ] {
+        let lacks = with(answers);
+        assert!(lacks.contains(&format!("renewed last: {last}")), "{lacks}");
+    }
 }

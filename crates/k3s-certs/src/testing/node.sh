@@ -27,22 +27,18 @@ case $command in
 show)
     properties=$2
     shift 2
-    value_only=
-    [ "$1" != --value ] || { value_only=yes; shift; }
     [ "$properties" != EnvironmentFiles ] || exit 0
     for unit; do
-        active=$(cat "$state/$unit.active" 2>/dev/null || echo inactive)
-        [ -z "$value_only" ] || { echo "$active"; continue; }
         echo "Id=$unit"
         echo "LoadState=$(cat "$state/$unit.load" 2>/dev/null || echo not-found)"
-        echo "ActiveState=$active"
+        echo "ActiveState=$(cat "$state/$unit.active" 2>/dev/null || echo inactive)"
         echo "UnitFileState=$(cat "$state/$unit.enabled" 2>/dev/null)"
         echo
     done
     ;;
 stop)
     [ ! -e "$state/stop-fails" ] || exit 1
-    [ -e "$state/stop-hangs" ] || echo inactive >"$state/$1.active"
+    echo inactive >"$state/$1.active"
     ;;
 start | restart)
     [ ! -e "$state/start-fails" ] || exit 1
@@ -55,9 +51,12 @@ start | restart)
 esac
 exit 0
 
-## sleep
+## timeout
 #!/bin/sh
-exit 0
+# Where the program would hang, the time is up at once.
+[ ! -e "$SANDBOX/state/stop-hangs" ] || exit 124
+shift
+exec "$@"
 
 ## k3s
 #!/bin/sh
@@ -92,7 +91,7 @@ case "$*" in
     printf ok
     ;;
 "kubectl --kubeconfig "*" auth whoami -o jsonpath={.status.userInfo.username}") printf system:node:n2 ;;
-"kubectl --kubeconfig "*" get lease -n kube-node-lease n2 -o jsonpath={.spec.renewTime}")
+"kubectl --kubeconfig "*" get -o jsonpath={.spec.renewTime} -n kube-node-lease lease n2")
     cat "$state/lease" || exit 1
     ;;
 *) exit 1 ;;

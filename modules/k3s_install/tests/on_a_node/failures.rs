@@ -54,6 +54,9 @@ fn a_script_that_is_none_is_not_run() {
         &json!({}),
         &["is not a shell script", "<html>", "http://release.lab/install.sh"],
     );
+    let late = agent("2025");
+    late.put("www/install.sh", "\n#!/bin/sh\n");
+    refused(&late, &json!({}), &["is not a shell script"]);
     refused(
         &agent("2025"),
         &json!({"script_sha256": "0".repeat(64)}),

@@ -50,6 +50,25 @@ fn wherever_a_fresh_install_is_killed_the_same_command_finishes_it() {
     assert!(points > 10, "only {points} points");
 }
 
+#[test]
+fn a_script_that_fails_is_fetched_again() {
+    let node = Node::new("2025", &[NEW]);
+    let script = std::fs::read_to_string(node.path("www/install.sh")).unwrap();
+    node.edit(
+        "www/install.sh",
+        "    hold_at after-env",
+        "    fatal \"no disk, K3S_TOKEN=$K3S_TOKEN\"",
+    );
+    let answer = call(&node, &arguments(), false);
+    let msg = answer["msg"].as_str().unwrap();
+    for words in ["ended with status 1", "no disk", "stopped half-way"] {
+        assert!(msg.contains(words), "{msg}\nhas no {words:?}");
+    }
+    assert!(!answer.to_string().contains("labtoken"), "{answer:#}");
+    std::fs::write(node.path("www/install.sh"), script).unwrap();
+    installed(&node, &call(&node, &arguments(), false));
+}
+
 /// A file on our side, and its sum.
 fn file(folder: &tempfile::TempDir, name: &str, text: &str) -> (String, String) {
     let path = folder.path().join(name);

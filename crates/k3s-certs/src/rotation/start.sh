@@ -1,5 +1,0 @@
-main() {
-    take_turn
-    start
-}
-main
