@@ -32,6 +32,22 @@ CASES = [
 ]
 
 
+def variable_of(playbook: str, play: str, name: str) -> str:
+    plays = yaml.safe_load((ROOT / f"playbooks/playbook-{playbook}.yaml").read_text())
+    return next(one["vars"][name] for one in plays if one["name"] == play)
+
+
+# The lock that the first play has acquired is released by the last one, which has asked the other controllers first.
+RESTARTS = variable_of("refresh-k3s-kubeconfig", "Fetch the kubeconfig", "k3s_restarts_something")
+OTHERS_FIRST = {"k3s_asked": {"results": [{"item": "c2", "rc": 0}, {"item": "c1", "rc": 0}]}}
+CASES += [
+    (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"actions": ["renew the certificate"]}}, True),
+    (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"actions": []}}, False),
+    (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"actions": []}, "k3s_rotate_all": True}, True),
+    (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"failed": True}}, False),
+]
+
+
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """What each expression is, in one run."""

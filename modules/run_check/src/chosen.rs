@@ -1,5 +1,6 @@
 //! What the run's variables choose in the inventory: nodes, nodes that are gone for good, pairs of workers. Pure.
 
+use crate::inventory::name_of;
 use crate::params::{CLUSTER, CONTROLLERS, Inventory, PAIR_VARIABLES, PROFILE, Params, WORKERS};
 use serde::Serialize;
 use serde_json::Value;
@@ -69,6 +70,16 @@ pub(crate) fn nodes(params: &Params) -> Option<Nodes> {
         other_controllers,
         named,
     })
+}
+
+/// What the controllers are called in the cluster.
+pub(crate) fn controller_names(inventory: &Inventory) -> Vec<String> {
+    let controllers = inventory.group(CONTROLLERS);
+    let nodes = inventory.nodes.iter();
+    nodes
+        .filter(|node| controllers.contains(&node.host))
+        .filter_map(name_of)
+        .collect()
 }
 
 /// The hosts of the cluster that these names of hosts and groups stand for, each once.
@@ -233,6 +244,16 @@ mod tests {
     fn nothing_is_chosen_without_its_option() {
         let plain = params(&json!({}));
         assert_eq!((nodes(&plain), gone(&plain), pairs(&plain)), (None, None, None));
+    }
+
+    #[test]
+    fn a_controller_is_called_by_its_node_name_else_as_in_the_inventory() {
+        assert_eq!(controller_names(&params(&json!({})).inventory), ["k3s-c1"]);
+        let nodes = json!({"groups": {"k3s_controllers": ["c2"]}, "nodes": [{"host": "c2"}, {"host": "w1"}]});
+        assert_eq!(
+            controller_names(&params(&json!({"inventory": nodes})).inventory),
+            ["c2"]
+        );
     }
 
     #[test]

@@ -265,7 +265,7 @@ fn id_of(value: &Value) -> Option<u64> {
 }
 
 /// What the node is called in the cluster: by default as in the inventory.
-fn name_of(node: &Node) -> Option<String> {
+pub(crate) fn name_of(node: &Node) -> Option<String> {
     match &node.name {
         Value::Null => Some(node.host.clone()),
         Value::String(name) => Some(name.clone()),

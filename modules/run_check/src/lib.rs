@@ -23,6 +23,7 @@ pub struct RunCheck;
 #[derive(Serialize)]
 pub struct Returned {
     node_names: Vec<String>,
+    controller_names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nodes: Option<Nodes>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +75,7 @@ impl Module for RunCheck {
     fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
         Returned {
             node_names: params.inventory.names(),
+            controller_names: chosen::controller_names(&params.inventory),
             nodes: chosen::nodes(params),
             gone: chosen::gone(params),
             pairs: chosen::pairs(params),
