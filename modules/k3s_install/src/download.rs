@@ -82,7 +82,10 @@ impl Download<'_> {
 mod tests {
     use super::*;
     use crate::fixtures::{frames, params};
+    use host::{Host as _, LocalHost};
     use serde_json::json;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
 
     fn fault(answers: &[(&str, &str)]) -> String {
         let download = Download {
@@ -138,5 +141,31 @@ mod tests {
             fault(&endless),
             "downloading the sums from https://a/sums failed: it has more than 1 MiB"
         );
+    }
+
+    #[test]
+    fn an_answer_without_end_is_stopped() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/x", server.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut client, _) = server.accept().unwrap();
+            let _ = client.read(&mut [0; 1024]);
+            let _ = client.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+            while client.write_all(&[b'#'; 4096]).is_ok() {}
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.part");
+        let download = Download {
+            what: "x",
+            url: &url,
+            path: path.to_str().unwrap(),
+            mib: 1,
+        };
+        let questions = download.questions(&params(json!({"download_timeout": 60})));
+        let output = LocalHost::new().run(&questions.command("/no/such/k3s")).unwrap();
+        let facts = Facts::parse(&output.stdout).unwrap();
+        let error = download.check(&facts).unwrap_err();
+        assert!(error.ends_with("/x failed: it has more than 1 MiB"), "{error}");
+        assert_eq!(path.metadata().unwrap().len(), 1 << 20);
     }
 }
