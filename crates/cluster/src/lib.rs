@@ -4,6 +4,7 @@
 mod abreast;
 mod amounts;
 mod answers;
+mod budget;
 mod client;
 mod cordon;
 mod job;
@@ -22,6 +23,7 @@ mod volume;
 
 pub use amounts::{Amounts, told};
 pub use answers::{Answer, Answers, Questions};
+pub use budget::{Budget, Headroom};
 pub use client::{
     Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, quote, unless_passing,
 };
