@@ -131,8 +131,16 @@ ALL_STEPS = [(playbook, play["name"], step) for playbook, play in PLAYS for step
 EVERY_PLAY = pytest.mark.parametrize(("playbook", "play"), PLAYS, ids=[f"{playbook}: {play['name']}" for playbook, play in PLAYS])
 
 
+# The play whose hosts have their turns at the same time: each records its failure, and the play ends after all of them.
+BATCHES = "Upgrade the nodes, one batch at a time"
+
+
 def is_end(step: Step) -> bool:
-    return step.module in (BUILTIN + "fail", BUILTIN + "assert")
+    return step.module in (BUILTIN + "fail", BUILTIN + "assert") or records_a_failure(step)
+
+
+def records_a_failure(step: Step) -> bool:
+    return "k3s_failure" in step.task.get(BUILTIN + "set_fact", {})
 
 
 # Plays
@@ -160,7 +168,11 @@ def test_nodes_that_restart_are_worked_on_one_at_a_time() -> None:
         ("refresh-k3s-kubeconfig", "Renew the workers' certificates, one at a time"): ("k3s_workers", 1),
         ("uninstall-k3s", "Uninstall k3s, one node at a time"): ("k3s_uninstalling", 1),
         ("uninstall-k3s", "Remove the Nodes, one at a time"): ("k3s_uninstalling", 1),
-        ("upgrade-k3s", "Upgrade the nodes, one at a time"): ("k3s_turns", 1),
+        # One node each, unless k3s_upgrade_workers_at_once asks for more.
+        ("upgrade-k3s", BATCHES): (
+            "k3s_turns",
+            "{{ groups['k3s_turns'] | default([]) | map('extract', hostvars, 'k3s_batches') | first | default([[1]]) | map('length') }}",
+        ),
     }
 
 
@@ -201,7 +213,27 @@ def test_every_change_is_made_under_the_cluster_lock(playbook: str, play: dict) 
 def test_a_failure_under_the_lock_releases_it(playbook: str, play: dict) -> None:
     for step in steps_of(play):
         if changes_a_node(step) and step.task.get("failed_when") is not False:
-            assert any(one.releases for guard in step.guards for one in guard), (step.name, step.files)
+            released = (one.releases or play["name"] == BATCHES and records_a_failure(one) for guard in step.guards for one in guard)
+            assert any(released), (step.name, step.files)
+
+
+def test_the_lock_is_released_once_when_no_node_of_a_batch_is_at_work() -> None:
+    [play] = [play for playbook, play in PLAYS if play["name"] == BATCHES]
+    *_, turns, release, report = play["tasks"]
+    assert turns[BUILTIN + "include_tasks"] == "tasks/upgrade-round.yaml" and turns["loop"] == "{{ k3s_batch }}"
+    assert release[BUILTIN + "include_tasks"] == "tasks/end-failed-batch.yaml" and release["when"] == "k3s_batch_failed | length > 0"
+    assert all(task["run_once"] is True for task in TASKS["end-failed-batch.yaml"])
+    assert BUILTIN + "fail" in report and report["when"] == "k3s_failure is defined or k3s_batch_lost | length > 0"
+    assert [step.files[-1] for step in steps_of(play) if step.releases] == ["release-lock.yaml"]
+
+
+def test_a_failed_node_does_not_end_the_turns_of_the_nodes_beside_it() -> None:
+    """`any_errors_fatal` of the play would: in ansible-core 2.16 without their rescue."""
+    for task in TASKS["upgrade-node.yaml"]:
+        assert task["any_errors_fatal"] is False and "rescue" in task, task["name"]
+    # One task for all nodes fails for all of them.
+    for step in (step for _, _, step in ALL_STEPS if "upgrade-node.yaml" in step.files):
+        assert "run_once" not in step.task, step.name
 
 
 def test_the_playbooks_change_nodes() -> None:
@@ -318,6 +350,8 @@ ORDERS = {
         "tasks/preflight.yaml",
         "Record the cluster's health as the baseline",
         "tasks/plan.yaml",
+        "tasks/plan-batches.yaml",
+        "Refuse batches that cannot be planned",
         "Show the plan",
         "Refuse an unsafe upgrade",
         "End the play in check mode",
@@ -325,6 +359,15 @@ ORDERS = {
         "Set the order of the nodes",
         "Acquire the cluster lock",
     ],
+    f"upgrade-k3s: {BATCHES}": [
+        "tasks/look-for-stop.yaml",
+        "End the play when the stop file exists",
+        "tasks/upgrade-round.yaml",
+        "tasks/end-failed-batch.yaml",
+        "Report the failure and the next steps",
+    ],
+    "upgrade-round.yaml": ["Choose the nodes that are left", "check-round.yaml", "upgrade-node.yaml"],
+    "check-round.yaml": ["ask-controllers.yaml", "plan-batches.yaml", "Choose the nodes that can be out of service at once"],
     "upgrade-node.yaml": [
         "ask-controllers.yaml",
         "read-versions.yaml",
@@ -375,7 +418,16 @@ CONDITIONS = {
     ("gate-health.yaml", "Fail if the cluster is below its baseline"): ("k3s_health.msg is defined",),
     ("upgrade-node.yaml", "gate-other-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
     ("upgrade-node.yaml", "gate-server.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
-    ("upgrade-node.yaml", "gate-health.yaml"): ("k3s_health_before.verdicts is defined",),
+    ("upgrade-node.yaml", "gate-health.yaml"): (
+        "k3s_health_before.verdicts is defined",
+        "k3s_batch_failed | length == 0",
+        "inventory_hostname == k3s_round | last",
+    ),
+    ("upgrade-round.yaml", "check-round.yaml"): ("k3s_round | length > 1",),
+    ("check-round.yaml", "plan-batches.yaml"): (),
+    ("upgrade-round.yaml", "upgrade-node.yaml"): ("inventory_hostname in k3s_round",),
+    ("upgrade-k3s: Plan the upgrade", "tasks/plan-batches.yaml"): ("k3s_plan.workers_at_once > 1", "k3s_plan.refused is none"),
+    ("upgrade-k3s: Plan the upgrade", "Refuse batches that cannot be planned"): ("k3s_grouped.msg is defined",),
     ("rotate-node.yaml", "gate-other-voters.yaml"): ("k3s_role == 'server'", "k3s_rotation_due.restarts", "k3s_certificates_gate | bool"),
     ("canary-move.yaml", "gate-health.yaml"): (),
 }

@@ -84,8 +84,8 @@ pub trait Module {
 
     fn target(params: &Self::Params) -> Target;
 
-    /// The name of its lock, where that is not the lock of the place: for what is a user's, not a node's.
-    fn lock_name(_: &Self::Params) -> Option<&'static str> {
+    /// The name of its lock, where that is not the lock of the place: for what is a user's, or one object of the cluster's.
+    fn lock_name(_: &Self::Params) -> Option<String> {
         None
     }
 

@@ -147,7 +147,7 @@ fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<O
         return Ok(None);
     };
     let name = match (M::lock_name(params), target.vmid) {
-        (Some(name), _) => name.to_owned(),
+        (Some(name), _) => name,
         (None, Some(vmid)) => format!("container-{vmid}"),
         (None, None) => "host".to_owned(),
     };

@@ -4,6 +4,7 @@
 mod abreast;
 mod amounts;
 mod answers;
+mod budget;
 mod chart;
 mod client;
 mod cordon;
@@ -24,6 +25,7 @@ mod volume;
 
 pub use amounts::{Amounts, told};
 pub use answers::{Answer, Answers, Questions};
+pub use budget::{Budget, Headroom};
 pub use chart::{Chart, ChartSpec, ChartStatus};
 pub use client::{Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, unless_passing};
 pub use cordon::{CordonRecord, Owner, Purpose};

@@ -178,6 +178,15 @@ impl Placement {
         })
     }
 
+    /// Whether it keeps away from any pods at all.
+    pub(crate) fn shuns_any(&self) -> bool {
+        let anti = self
+            .affinity
+            .as_ref()
+            .and_then(|affinity| affinity.pod_anti_affinity.as_ref());
+        anti.is_some_and(|anti| !anti.required.is_empty())
+    }
+
     fn terms(&self) -> Option<&NodeTerms> {
         self.affinity.as_ref()?.node_affinity.as_ref()?.required.as_ref()
     }

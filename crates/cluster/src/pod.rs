@@ -194,6 +194,11 @@ impl Pod {
         taints.find(|taint| taint.keeps_off() && !of_cordon(taint) && !self.tolerates(taint))
     }
 
+    /// Whether it must not be beside certain pods.
+    pub fn keeps_apart(&self) -> bool {
+        self.spec.placement.shuns_any()
+    }
+
     /// Whether one of the two must not be where the other is, and `together` says that they would be, by a key of nodes'
     /// labels.
     pub fn parted_from(&self, other: &Self, together: impl Fn(&str) -> bool) -> bool {

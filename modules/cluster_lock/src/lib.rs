@@ -132,10 +132,11 @@ fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
 fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<()> {
     // Validation on this side would fetch the API's whole description; the server checks what it is given.
     let command = command(&kubectl(params, host), &[verb, "--validate=false", "-f", "-"]);
+    // Nodes that are upgraded at the same time renew it at the same time: whichever was first has renewed it for all.
     let is_done = |found: Option<&Lease>| {
         found.is_some_and(|found| {
-            let (is, wanted) = (&found.spec, &lease.spec);
-            (&is.holder_identity, &is.renew_time) == (&wanted.holder_identity, &wanted.renew_time)
+            found.spec.holder_identity == lease.spec.holder_identity
+                && found.metadata.resource_version != lease.metadata.resource_version
         })
     };
     change(

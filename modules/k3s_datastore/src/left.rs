@@ -27,14 +27,14 @@ pub(crate) enum Original {
 
 impl Left {
     pub(crate) fn read(facts: &Facts) -> Self {
-        let sums = facts.below("copy:").into_iter();
+        let mut sums = facts.below("copy:").into_iter();
         let sum = |(_, line): (String, String)| line.split_whitespace().next().map(str::to_owned);
         Self {
             wal: facts.has("wal"),
             etcd: facts.has("etcd"),
             database: facts.has("database"),
             migrated: facts.has("migrated"),
-            copy: sums.filter_map(sum).next(),
+            copy: sums.find_map(sum),
             failed: facts.below("failed:").into_iter().map(|(path, _)| path).collect(),
         }
     }

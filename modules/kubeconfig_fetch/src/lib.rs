@@ -80,8 +80,8 @@ impl<A: Api> Module for KubeconfigFetch<A> {
         }
     }
 
-    fn lock_name(params: &Params) -> Option<&'static str> {
-        matches!(params, Params::Written(_)).then_some("kubeconfig")
+    fn lock_name(params: &Params) -> Option<String> {
+        matches!(params, Params::Written(_)).then(|| "kubeconfig".to_owned())
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {

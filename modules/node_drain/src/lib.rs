@@ -63,6 +63,11 @@ impl Module for NodeDrain {
         }
     }
 
+    /// The node's, not that of the controller's container: drains of different nodes run beside each other.
+    fn lock_name(params: &Params) -> Option<String> {
+        Some(format!("node-{}", params.node))
+    }
+
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         observe::state(params, host)
     }

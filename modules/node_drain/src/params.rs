@@ -265,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn drains_of_different_nodes_do_not_wait_for_each_other() {
+        use ansible_module::Module as _;
+        let lock =
+            |node: &str| crate::NodeDrain::lock_name(&read(json!({"vmid": 101, "node": node})).unwrap());
+        assert_eq!(lock("w1").as_deref(), Some("node-w1"));
+        assert_eq!(lock("w1"), lock("w1"));
+        assert_ne!(lock("w1"), lock("w2"));
+    }
+
+    #[test]
     fn options_that_contradict_each_other_are_refused() {
         let table = [
             (json!({"node": "-o"}), "node: "),

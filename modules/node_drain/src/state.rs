@@ -1,8 +1,6 @@
 //! What the API server says: only the fields that are used.
 
-mod budget;
-
-pub use budget::{Budget, Headroom};
+pub use cluster::{Budget, Headroom};
 
 use cluster::owners::Seen;
 use cluster::{Node, Pinned, Pod};

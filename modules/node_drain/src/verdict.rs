@@ -232,21 +232,6 @@ pub fn waits_for_the_node(verdict: &Verdict) -> bool {
     matches!(verdict, Verdict::Evict(consequences) if consequences.iter().any(waits))
 }
 
-impl fmt::Display for Budget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headroom = self.headroom;
-        write!(
-            f,
-            "budget {} allows {} disruptions ({} healthy, {} needed, {} expected)",
-            self.name,
-            headroom.disruptions_allowed,
-            headroom.current_healthy,
-            headroom.desired_healthy,
-            headroom.expected_pods
-        )
-    }
-}
-
 pub(crate) fn pods(count: usize) -> String {
     if count == 1 {
         "1 pod".to_owned()

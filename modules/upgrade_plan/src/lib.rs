@@ -1,14 +1,17 @@
 //! `upgrade_plan`: plan the upgrade of a k3s cluster. It reads only its arguments, which hold what the other modules
-//! found, so that no playbook contains the logic.
+//! found, so that no playbook contains the logic; for batches of workers it reads the cluster too.
 
+mod at_once;
 mod health;
 mod node;
 mod params;
 mod plan;
+mod survey;
 mod text;
 
 pub use params::Params;
 pub use plan::Planned;
+pub use survey::Survey;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, anyhow};
@@ -32,23 +35,29 @@ impl Module for UpgradePlan {
     const DOC: &'static str = include_str!("../upgrade_plan.yml");
 
     type Params = Params;
-    /// All that is to be known is in the arguments.
-    type State = ();
+    /// What is on the nodes, where workers are to go in batches: all else is in the arguments.
+    type State = Option<Survey>;
     type Step = Infallible;
     type Journal = ();
     type Returned = Returned;
 
-    fn target(_: &Params) -> Target {
-        Target::default()
+    fn target(params: &Params) -> Target {
+        Target {
+            vmid: params.vmid,
+            lock_timeout: None,
+        }
     }
 
-    fn observe(_: &Params, _: &dyn Host) -> Result<()> {
-        Ok(())
+    fn observe(params: &Params, host: &dyn Host) -> Result<Option<Survey>> {
+        match params.mode {
+            Mode::Batches => survey::read(&params.kubectl, host).map(Some),
+            Mode::Plan | Mode::Summary => Ok(None),
+        }
     }
 
-    fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
-        if params.mode == Mode::Plan && params.fail_on_refusal {
-            let refusals = plan::plan(params).refusals;
+    fn plan(params: &Params, survey: &Option<Survey>) -> Result<Plan<Infallible>> {
+        if params.mode != Mode::Summary && params.fail_on_refusal {
+            let refusals = plan::plan(params, survey.as_ref()).refusals;
             return text::refused(params, &refusals)
                 .map_or_else(|| Ok(Plan::default()), |refused| Err(anyhow!(refused)));
         }
@@ -59,15 +68,15 @@ impl Module for UpgradePlan {
         match *step {}
     }
 
-    fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
+    fn report(params: &Params, survey: &Option<Survey>, _: &Option<Survey>, (): &()) -> Returned {
         match params.mode {
             Mode::Summary => Returned {
                 text: text::summary(params),
                 refused: None,
                 planned: None,
             },
-            Mode::Plan => {
-                let planned = plan::plan(params);
+            Mode::Plan | Mode::Batches => {
+                let planned = plan::plan(params, survey.as_ref());
                 Returned {
                     text: text::plan(params, &planned),
                     refused: text::refused(params, &planned.refusals),

@@ -1,9 +1,11 @@
 //! What the user asks for, and what was found out about each node before.
 
+use crate::at_once::AtOnce;
 use crate::node::Node;
 use ansible_module::defaults::yes;
 use answers::given;
 use answers::health::Health;
+use cluster::{check_program, k3s_kubectl};
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -26,6 +28,10 @@ pub struct Params {
     pub order: Order,
     pub drain_controllers: Drain,
     pub pdb: Pdb,
+    pub workers_at_once: AtOnce,
+    /// The container of a controller, to see which workers can be out at once.
+    pub vmid: Option<u32>,
+    pub kubectl: Vec<String>,
     pub backup: bool,
     pub snapshot: bool,
     pub health: Health,
@@ -37,6 +43,8 @@ pub struct Params {
 pub enum Mode {
     #[default]
     Plan,
+    /// The plan, with the batches that the cluster as it is now allows.
+    Batches,
     Summary,
 }
 
@@ -89,6 +97,12 @@ struct Options {
     drain_controllers: String,
     #[serde(default)]
     pdb: Pdb,
+    #[serde(default)]
+    workers_at_once: AtOnce,
+    #[serde(alias = "pct_id")]
+    vmid: Option<u32>,
+    #[serde(default = "k3s_kubectl")]
+    kubectl: Vec<String>,
     #[serde(default = "yes")]
     backup: bool,
     #[serde(default)]
@@ -111,6 +125,7 @@ impl TryFrom<Options> for Params {
         if nodes.is_empty() {
             return Err("nodes: there is none".to_owned());
         }
+        check_program(&options.kubectl)?;
         Ok(Self {
             mode: options.mode,
             target: options.target,
@@ -122,6 +137,9 @@ impl TryFrom<Options> for Params {
             order: options.order,
             drain_controllers: drain(&options.drain_controllers)?,
             pdb: options.pdb,
+            workers_at_once: options.workers_at_once,
+            vmid: options.vmid,
+            kubectl: options.kubectl,
             backup: options.backup,
             snapshot: options.snapshot,
             health: health(options.health)?,

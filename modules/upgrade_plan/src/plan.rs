@@ -1,14 +1,18 @@
 //! The order of a run, and why it is refused. Pure.
 
+mod batches;
 mod limit;
 mod order;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use crate::node::{Node, Role};
 use crate::params::{Drain, Params};
+use crate::survey::Survey;
 use answers::drain::CordonedBy;
+pub(crate) use batches::Batch;
 use order::Chosen;
 use per_node::{Refusal, once};
 use serde::Serialize;
@@ -18,6 +22,10 @@ use serde::Serialize;
 pub struct Planned {
     /// The nodes to be worked on, in their order.
     pub turns: Vec<Turn>,
+    /// How many workers may be out of service at once.
+    pub workers_at_once: usize,
+    /// The turns, by what is done at the same time.
+    pub batches: Vec<Batch>,
     pub order: &'static str,
     pub reason: String,
     pub refusals: Vec<Refusal>,
@@ -59,7 +67,7 @@ impl Planned {
     }
 }
 
-pub(crate) fn plan(params: &Params) -> Planned {
+pub(crate) fn plan(params: &Params, survey: Option<&Survey>) -> Planned {
     let Chosen {
         order,
         reason,
@@ -85,6 +93,8 @@ pub(crate) fn plan(params: &Params) -> Planned {
         .collect();
     Planned {
         notices: notices(params, &turns),
+        workers_at_once: batches::at_once(params, &turns),
+        batches: batches::all(params, &turns, survey),
         turns,
         order,
         reason,

@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::params::{Params, Pdb};
-use crate::plan::{Planned, Turn};
+use crate::plan::{Batch, Planned, Turn};
 use answers::drain::{Budget, CordonedBy, Drain, Judged, Verdict};
 use cluster::PodId;
 use per_node::Refusal;
@@ -35,9 +35,35 @@ pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {
     for skipped in &planned.skipped {
         lines.push(format!("{}: skipped: {}", skipped.host, skipped.reason));
     }
+    lines.extend(batches(planned));
     lines.extend(planned.notices.iter().map(|notice| format!("note: {notice}")));
     let refused = per_node::lines(&planned.refusals);
     lines.extend(refused.iter().map(|line| format!("refused: {line}")));
+    lines
+}
+
+/// The batches, where several workers have their turns at once.
+fn batches(planned: &Planned) -> Vec<String> {
+    let of = planned.batches.len();
+    if planned
+        .batches
+        .iter()
+        .all(|batch| batch.hosts.len() == 1 && batch.reason.is_none())
+    {
+        return Vec::new();
+    }
+    let line = |(number, batch): (usize, &Batch)| {
+        let why = batch
+            .reason
+            .as_ref()
+            .map_or_else(String::new, |why| format!("; {why}"));
+        format!("batch {number} of {of}: {}{why}", batch.hosts.join(", "))
+    };
+    let mut lines: Vec<String> = (1..).zip(&planned.batches).map(line).collect();
+    lines.push(format!(
+        "up to {} workers at once; each batch is checked again when it begins, since pods have moved by then",
+        planned.workers_at_once
+    ));
     lines
 }
 

@@ -1,9 +1,9 @@
 //! What must be settled first, of all nodes at once: an operator who mends one thing at a time and is told the
 //! next one after each run is not helped.
 
-use super::{Turn, limit};
+use super::{Turn, batches, limit};
 use crate::node::Node;
-use crate::params::Params;
+use crate::params::{Params, Pdb};
 use per_node::Refusal;
 use std::collections::BTreeMap;
 
@@ -15,11 +15,33 @@ pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     }
     refusals.extend(limit::refusals(params, turns));
     refusals.extend(unknown_in_skip(params));
+    refusals.extend(without_budgets(params, turns));
     match no_api(params, turns) {
         Some(refused) => refusals.push(refused),
         None => refusals.extend(down(params, turns)),
     }
     refusals
+}
+
+/// Where budgets are not asked, nothing keeps two drains from deleting all pods of a workload.
+fn without_budgets(params: &Params, turns: &[Turn]) -> Option<Refusal> {
+    let at_once = batches::at_once(params, turns);
+    let pdb = match params.pdb {
+        Pdb::Respect => return None,
+        Pdb::Bypass => "bypass",
+        Pdb::RespectThenBypass => "respect_then_bypass",
+    };
+    (at_once > 1).then(|| Refusal {
+        next: Some("-e k3s_drain_pdb=respect, or -e k3s_upgrade_workers_at_once=1".to_owned()),
+        ..Refusal::new(
+            "the run",
+            "workers_at_once",
+            format!(
+                "k3s_upgrade_workers_at_once allows {at_once} workers at once, and k3s_drain_pdb is {pdb} (bypass is its \
+                 default, by k3s_drain_disable_eviction): no budget would keep their drains from deleting every pod of a workload"
+            ),
+        )
+    })
 }
 
 /// A server that is down is one that etcd's quorum lacks already: no other one may be restarted, and there is no

@@ -46,7 +46,7 @@ fn params(target: &str, nodes: &[Value], options: &Value) -> Params {
 }
 
 fn planned(target: &str, nodes: &[Value], options: &Value) -> Planned {
-    plan(&params(target, nodes, options))
+    plan(&params(target, nodes, options), None)
 }
 
 fn hosts(planned: &Planned) -> Vec<&str> {
@@ -340,7 +340,7 @@ fn a_rule_that_refuses_several_nodes_is_told_once() {
         with(agent("w2", OLD, PATCH), &chain("v1.31.3+k3s1")),
     ];
     let params = params(PATCH, &nodes, &json!({}));
-    let planned = plan(&params);
+    let planned = plan(&params, None);
     assert_eq!(rules(&planned).len(), 3);
     let refused = text::refused(&params, &planned.refusals).unwrap();
     assert_eq!(
@@ -525,7 +525,7 @@ fn the_plan_is_told_to_a_person() {
     let params = params(PATCH, &nodes, &json!({"pdb": "bypass"}));
     let vmid = |host: &str| host.bytes().map(u32::from).sum::<u32>();
     assert_eq!(
-        text::plan(&params, &plan(&params)),
+        text::plan(&params, &plan(&params, None)),
         [
             "k3s v1.31.5+k3s1: 2 of 3 nodes to work on".to_owned(),
             "order: workers first, since the minor stays v1.31, where either order is safe".to_owned(),
@@ -567,7 +567,7 @@ fn a_pod_with_several_budgets_is_told_though_each_has_room() {
         ),
     ] {
         let params = params(PATCH, &nodes, &json!({"pdb": pdb}));
-        let lines = text::plan(&params, &plan(&params));
+        let lines = text::plan(&params, &plan(&params, None));
         let said =
             format!("   several budgets select demo/twice-0, and no API server evicts such a pod: {what}");
         assert!(lines.contains(&said), "{lines:?}");
@@ -744,5 +744,144 @@ fn repeats_the_warnings_of_nodes_that_have_a_turn_only() {
     assert_eq!(
         planned(PATCH, &nodes, &json!({})).notices,
         ["w1: of a node with work"]
+    );
+}
+
+fn workers(count: usize) -> Vec<Value> {
+    let workers = (1..=count).map(|number| agent(&format!("w{number}"), OLD, PATCH));
+    workers.chain([server("c1", OLD, PATCH)]).collect()
+}
+
+/// A cluster of these nodes, each with a replica of one workload unless it is a server.
+fn survey(replicas_on: &[&str]) -> Survey {
+    let node = |name: &str| json!({"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"pods": "10"}}});
+    let pod = |on: &&str| {
+        json!({
+            "metadata": {"name": on, "namespace": "demo", "uid": on, "ownerReferences": [{"kind": "ReplicaSet", "name": "web", "controller": true}]},
+            "spec": {"nodeName": on, "containers": []},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        })
+    };
+    let nodes: Vec<Value> = ["w1", "w2", "w3", "w4", "c1"].map(node).to_vec();
+    let pods: Vec<Value> = replicas_on.iter().map(pod).collect();
+    Survey {
+        nodes: serde_json::from_value(nodes.into()).unwrap(),
+        pods: serde_json::from_value(pods.into()).unwrap(),
+        ..Survey::default()
+    }
+}
+
+fn batches(planned: &Planned) -> Vec<Vec<&str>> {
+    let hosts = |batch: &Batch| batch.hosts.len();
+    assert!(planned.batches.iter().all(|batch| hosts(batch) > 0));
+    let batches = planned.batches.iter();
+    batches
+        .map(|batch| batch.hosts.iter().map(String::as_str).collect())
+        .collect()
+}
+
+#[test]
+fn workers_go_one_at_a_time_unless_more_are_asked_for_and_the_cluster_was_read() {
+    let one = [vec!["w1"], vec!["w2"], vec!["w3"], vec!["w4"], vec!["c1"]];
+    let two = json!({"workers_at_once": 2});
+    assert_eq!(batches(&planned(PATCH, &workers(4), &json!({}))), one);
+    assert_eq!(batches(&planned(PATCH, &workers(4), &two)), one);
+    let seen = survey(&["w1", "w3", "w4"]);
+    let read = |options: &Value| plan(&params(PATCH, &workers(4), options), Some(&seen));
+    assert_eq!(batches(&read(&json!({}))), one);
+    assert_eq!(
+        batches(&read(&two)),
+        [vec!["w1", "w2"], vec!["w3", "w4"], vec!["c1"]]
+    );
+    assert_eq!(
+        batches(&read(&json!({"workers_at_once": "50%"}))),
+        batches(&read(&two))
+    );
+    assert_eq!(batches(&read(&json!({"workers_at_once": "25%"}))), one);
+}
+
+#[test]
+fn the_plan_names_the_batches_and_why_one_is_small() {
+    let params = params(PATCH, &workers(4), &json!({"workers_at_once": "50%"}));
+    let planned = plan(&params, Some(&survey(&["w1", "w2"])));
+    let lines = text::plan(&params, &planned);
+    let named: Vec<&String> = lines.iter().filter(|line| line.contains("batch")).collect();
+    assert_eq!(
+        named,
+        [
+            "batch 1 of 4: w1; w2 is not in it: demo/w1 and its replicas run on w1 and w2 only, and no budget keeps one of them",
+            "batch 2 of 4: w2, w3",
+            "batch 3 of 4: w4",
+            "batch 4 of 4: c1",
+            "up to 2 workers at once; each batch is checked again when it begins, since pods have moved by then",
+        ]
+    );
+    let alone = text::plan(&params, &plan(&params, None));
+    assert!(!alone.iter().any(|line| line.contains("batch")), "{alone:?}");
+}
+
+#[test]
+fn an_uncordon_alone_holds_no_batch_back() {
+    let ours = json!({"drain": {"cordoned_by": {"before": "ours"}}});
+    let left = with(agent("w1", PATCH, PATCH), &ours);
+    let nodes = [left, agent("w2", OLD, PATCH), server("c1", PATCH, PATCH)];
+    let params = params(PATCH, &nodes, &json!({"workers_at_once": 2}));
+    let planned = plan(&params, Some(&survey(&["w1", "w2"])));
+    assert_eq!(batches(&planned), [vec!["w1", "w2"]]);
+}
+
+#[test]
+fn nodes_that_are_left_out_are_in_no_batch() {
+    let options =
+        json!({"workers_at_once": 3, "limited_to": ["w1", "w3", "w4"], "skip": {"w3": "its disk is slow"}});
+    let planned = plan(&params(PATCH, &workers(4), &options), Some(&survey(&[])));
+    assert_eq!(
+        (batches(&planned), planned.workers_at_once),
+        (vec![vec!["w1", "w4"]], 2)
+    );
+}
+
+#[test]
+fn refuses_several_workers_at_once_without_budgets() {
+    let refusals = |options: Value, count: usize| planned(PATCH, &workers(count), &options).refusals;
+    for pdb in ["bypass", "respect_then_bypass"] {
+        let [refusal] = &refusals(json!({"workers_at_once": 3, "pdb": pdb}), 4)[..] else {
+            panic!("{pdb}")
+        };
+        assert_eq!(
+            (refusal.host.as_str(), refusal.rule.as_str()),
+            ("the run", "workers_at_once")
+        );
+        assert!(
+            refusal
+                .evidence
+                .contains(&format!("3 workers at once, and k3s_drain_pdb is {pdb}")),
+            "{}",
+            refusal.evidence
+        );
+        assert!(
+            refusal
+                .next
+                .as_ref()
+                .unwrap()
+                .starts_with("-e k3s_drain_pdb=respect")
+        );
+    }
+    // Budgets are respected, it is one at a time after all, or nothing is to be done.
+    assert_eq!(refusals(json!({"workers_at_once": 3, "pdb": "respect"}), 4), []);
+    assert_eq!(refusals(json!({"pdb": "bypass"}), 4), []);
+    assert_eq!(
+        refusals(json!({"workers_at_once": "25%", "pdb": "bypass"}), 4),
+        []
+    );
+    assert_eq!(refusals(json!({"workers_at_once": 3, "pdb": "bypass"}), 1), []);
+    let current = [
+        agent("w1", PATCH, PATCH),
+        agent("w2", PATCH, PATCH),
+        server("c1", PATCH, PATCH),
+    ];
+    assert_eq!(
+        planned(PATCH, &current, &json!({"workers_at_once": 2, "pdb": "bypass"})).refusals,
+        []
     );
 }

@@ -1,7 +1,10 @@
 //! Budgets, and which pods they select.
 
-use cluster::{LabelSelector, Meta, Pod};
+use crate::object::Meta;
+use crate::pod::Pod;
+use crate::selector::LabelSelector;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,5 +77,20 @@ impl Budget {
         let enough = current_healthy >= desired_healthy && desired_healthy > 0;
         let unhealthy_goes = !pod.is_ready() && (self.lets_unhealthy_go || enough);
         disruptions_allowed <= 0 && !pod.is_pending() && !unhealthy_goes
+    }
+}
+
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headroom = self.headroom;
+        write!(
+            f,
+            "budget {} allows {} disruptions ({} healthy, {} needed, {} expected)",
+            self.name,
+            headroom.disruptions_allowed,
+            headroom.current_healthy,
+            headroom.desired_healthy,
+            headroom.expected_pods
+        )
     }
 }
