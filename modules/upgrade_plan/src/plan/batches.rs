@@ -33,7 +33,7 @@ pub(crate) fn all(params: &Params, turns: &[Turn], survey: Option<&Survey>) -> V
     };
     group(turns, at_once(params, turns), |batch| {
         let drained = batch.iter().filter(|turn| turn.drain);
-        let names: Vec<&str> = drained.filter_map(|turn| name(turn)).collect();
+        let names: Vec<&str> = drained.filter_map(name).collect();
         together.obstacle(&names)
     })
 }
