@@ -47,6 +47,16 @@ CASES += [
     (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"failed": True}}, False),
 ]
 
+# Drains beside each other share the budgets: each may take as long as all of them.
+[DRAIN] = [
+    task["homelab.k3s.node_drain"]
+    for task in yaml.safe_load((ROOT / "playbooks/tasks/upgrade-node.yaml").read_text())[0]["block"]
+    if task["name"] == "Drain the node"
+]
+for nodes, limits in ((["w1"], (120, 600)), (["w1", "w2", "w3"], (360, 1800))):
+    for option, limit in zip(("evict_timeout", "timeout"), limits):
+        CASES.append((DRAIN[option], {"k3s_round": nodes, "k3s_drain_evict_timeout": "120", "k3s_drain_timeout": 600}, limit))
+
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:

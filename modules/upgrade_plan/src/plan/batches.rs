@@ -33,35 +33,44 @@ pub(crate) fn all(params: &Params, turns: &[Turn], survey: Option<&Survey>) -> V
     };
     group(turns, at_once(params, turns), |batch| {
         let drained = batch.iter().filter(|turn| turn.drain);
-        let names: Vec<&str> = drained.filter_map(|turn| name(turn)).collect();
+        let names: Vec<&str> = drained.filter_map(name).collect();
         together.obstacle(&names)
     })
 }
 
 /// In their order, as many workers in each batch as `obstacle` lets be together.
-fn group(turns: &[Turn], at_once: usize, obstacle: impl Fn(&[&Turn]) -> Option<String>) -> Vec<Batch> {
-    let mut batches: Vec<(Vec<&Turn>, Option<String>)> = Vec::new();
-    for turn in turns {
-        let open = batches.last_mut().filter(|(batch, _)| {
-            let workers = batch.iter().all(|other| other.role == Role::Agent);
-            workers && turn.role == Role::Agent && batch.len() < at_once
+fn group(turns: &[Turn], at_once: usize, obstacle: impl Fn(&[Turn]) -> Option<String>) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    let mut left = turns;
+    while !left.is_empty() {
+        let workers = left.iter().take_while(|turn| turn.role == Role::Agent).count();
+        let (size, reason) = largest(&left[..workers.clamp(1, at_once)], &obstacle);
+        let (batch, rest) = left.split_at(size);
+        batches.push(Batch {
+            hosts: batch.iter().map(|turn| turn.host.clone()).collect(),
+            reason,
         });
-        let Some((batch, reason)) = open else {
-            batches.push((vec![turn], None));
-            continue;
-        };
-        batch.push(turn);
-        if let Some(why) = obstacle(batch) {
-            batch.pop();
-            *reason = Some(format!("{} is not in it: {why}", turn.host));
-            batches.push((vec![turn], None));
+        left = rest;
+    }
+    batches
+}
+
+/// How many of these, from the first on, can be together, and why no more. More nodes are no easier to do without, so
+/// halving finds it: of hundreds of workers each one more would be checked otherwise.
+fn largest(turns: &[Turn], obstacle: impl Fn(&[Turn]) -> Option<String>) -> (usize, Option<String>) {
+    let Some(mut why) = obstacle(turns).filter(|_| turns.len() > 1) else {
+        return (turns.len(), None);
+    };
+    let (mut possible, mut too_many) = (1, turns.len());
+    while too_many - possible > 1 {
+        let middle = possible.midpoint(too_many);
+        match obstacle(&turns[..middle]) {
+            None => possible = middle,
+            Some(found) => (too_many, why) = (middle, found),
         }
     }
-    let batch = |(turns, reason): (Vec<&Turn>, Option<String>)| Batch {
-        hosts: turns.iter().map(|turn| turn.host.clone()).collect(),
-        reason,
-    };
-    batches.into_iter().map(batch).collect()
+    let reason = format!("{} is not in it: {why}", turns[possible].host);
+    (possible, Some(reason))
 }
 
 #[cfg(test)]
@@ -130,7 +139,7 @@ mod tests {
             .collect();
         // Every set of pairs that must not be together.
         for set in 0..1_u32 << pairs.len() {
-            let forbidden = |batch: &[&Turn]| {
+            let forbidden = |batch: &[Turn]| {
                 let in_batch = |number: usize| batch.iter().any(|turn| turn.host == format!("w{number}"));
                 let mut pairs = pairs.iter().enumerate();
                 pairs
@@ -140,10 +149,8 @@ mod tests {
             let batches = group(&turns, 3, forbidden);
             assert_sound(&turns, 3, &batches);
             for batch in &batches {
-                let of_batch: Vec<&Turn> = turns
-                    .iter()
-                    .filter(|turn| batch.hosts.contains(&turn.host))
-                    .collect();
+                let of_batch = turns.iter().filter(|turn| batch.hosts.contains(&turn.host));
+                let of_batch: Vec<Turn> = of_batch.cloned().collect();
                 assert_eq!(forbidden(&of_batch), None, "{batch:?}");
             }
             // A small batch says why, unless a server or the end follows.
