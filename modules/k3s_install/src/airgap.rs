@@ -1,9 +1,9 @@
 //! Files that come from the machine that the module runs on, in place of downloads: the binary, and an archive of images.
 
-use crate::fetch::{Expected, Node};
 use crate::params::{LocalFile, Params};
 use crate::run::done;
 use crate::script;
+use crate::staging::{Expected, Node};
 use crate::state::State;
 use anyhow::{Context as _, Result};
 use host::{Command, Host};

@@ -21,6 +21,7 @@ mod release;
 mod report;
 mod run;
 mod script;
+mod staging;
 mod state;
 mod steps;
 

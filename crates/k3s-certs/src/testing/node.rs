@@ -16,7 +16,7 @@ use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
-const PROGRAMS: &str = include_str!("node.sh");
+const PROGRAMS: &str = include_str!("../../tests/node/programs.sh");
 const MOVED: [&str; 6] = [
     "/etc/rancher",
     "/etc/systemd",

@@ -50,7 +50,7 @@ impl Changes {
     /// As [`Changes::command`], and then these questions, in the same visit and before another one has its turn.
     pub fn and_ask(&self, questions: &Probe, patience: u64, limit: Duration) -> Command {
         let (answers, questions) = questions.parts();
-        let text = format!("{OPERATIONS}{answers}{{\ntake_turn\n{}{questions}exit 0\n}}\n", self.text);
+        let text = format!("{OPERATIONS}{{\ntake_turn\n{}{answers}{questions}exit 0\n}}\n", self.text);
         Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &text, limit)
     }
 }
