@@ -17,9 +17,8 @@ pub mod state;
 mod text;
 mod verified;
 
-pub use params::Params;
+pub use params::{Params, Retirement};
 pub use report::Returned;
-pub use retirement::Retirement;
 pub use state::State;
 
 use ansible_module::{Module, Plan, Target};

@@ -1,6 +1,5 @@
 //! What the user asks for.
 
-use crate::retirement::Retirement;
 use ansible_module::defaults::{number, yes};
 use cluster::{Kubectl, Owner, check_program, k3s_kubectl};
 use host::Host;
@@ -37,6 +36,25 @@ impl Params {
     /// Whether pods may stay Pending, for whatever reason.
     pub fn lets_pods_wait(&self) -> bool {
         self.accept.iter().any(|accepted| *accepted != Accepted::Younger)
+    }
+}
+
+/// What becomes of the old worker, and what is left to do for it on its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retirement {
+    pub stop_agent: bool,
+    pub delete_node: bool,
+    /// What `k3s_service` would do to its agent.
+    pub agent_actions: Vec<String>,
+}
+
+impl Retirement {
+    pub(crate) fn retires(&self) -> bool {
+        self.stop_agent || self.delete_node
+    }
+
+    pub(crate) fn has_agent_actions(&self) -> bool {
+        !self.agent_actions.is_empty()
     }
 }
 

@@ -5,15 +5,6 @@ use crate::plan::is_done;
 use crate::state::State;
 use serde::Serialize;
 
-/// What is wanted, and what is left to do for it on the old worker's host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retirement {
-    pub stop_agent: bool,
-    pub delete_node: bool,
-    /// What `k3s_service` would do to its agent.
-    pub agent_actions: Vec<String>,
-}
-
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Rest {
     retires: bool,
@@ -55,16 +46,6 @@ fn outcome(params: &Params) -> String {
             "{old} stays cordoned, and its agent runs: `kubectl uncordon {old}` undoes it; \
              -e k3s_canary_stop_old_agent=true -e k3s_canary_delete_old_node=true retires it"
         )
-    }
-}
-
-impl Retirement {
-    fn retires(&self) -> bool {
-        self.stop_agent || self.delete_node
-    }
-
-    fn has_agent_actions(&self) -> bool {
-        !self.agent_actions.is_empty()
     }
 }
 
