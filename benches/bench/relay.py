@@ -45,7 +45,11 @@ async def end(server: asyncio.Server) -> None:
 async def serve(host: str, port: int, delay: float) -> asyncio.Server:
     async def forward(near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         far_in, far_out = await asyncio.open_connection(host, port)
-        await asyncio.gather(carry(near_in, far_out, delay), carry(far_in, near_out, delay), return_exceptions=True)
+        try:
+            await asyncio.gather(carry(near_in, far_out, delay), carry(far_in, near_out, delay), return_exceptions=True)
+        finally:
+            near_out.close()
+            far_out.close()
 
     return await asyncio.start_server(forward, "127.0.0.1", 0)
 
@@ -56,11 +60,14 @@ async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay:
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
 
     async def receive() -> None:
-        while True:
-            chunk = await source.read(CHUNK)
+        chunk = b"-"
+        while chunk:
+            try:
+                chunk = await source.read(CHUNK)
+            except ConnectionError:
+                # An end like any other to the one who listens.
+                chunk = b""
             under_way.put_nowait((clock() + delay, chunk))
-            if not chunk:
-                return
 
     receiving = asyncio.create_task(receive())
     try:
@@ -68,6 +75,7 @@ async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay:
             await asyncio.sleep(arrival[0] - clock())
             sink.write(arrival[1])
             await sink.drain()
+        # The other direction may still have something to say.
+        sink.write_eof()
     finally:
         receiving.cancel()
-        sink.close()
