@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from bench import a_tasks, b_starts, c_drains, d_upgrades, e_clusters
+from bench import a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes
 
 # By the letter that --only has for it, in the order of the page.
-PARTS = {module.__name__.rsplit(".", 1)[-1][0]: module for module in (a_tasks, b_starts, c_drains, d_upgrades, e_clusters)}
+MODULES = (a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes)
+PARTS = {module.__name__.rsplit(".", 1)[-1][0]: module for module in MODULES}

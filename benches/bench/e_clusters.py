@@ -17,7 +17,8 @@ from bench.rows import Report, Row
 
 TITLE = "Large clusters"
 ABOUT = """A program of a few lines answers in the API server's stead, with 20 pods for each node and 12 kB for each object of a node. Counted
-is the module's own processor time, without that of the kubectls that it starts; a size in memory below 9 MiB is that of what starts it. A node's share must not grow with the cluster."""
+is the module's own processor time, without that of the kubectls that it starts; a size in memory below 9 MiB is that of what starts it.
+A node's share must not grow with the cluster."""
 PODS_OF_A_NODE = 20
 LEAN = Path(__file__).with_name("lean.py")
 # Nodes, seconds and MiB.

@@ -21,7 +21,7 @@ LABEL, VALUE = 180, 70
 HEADING, BAR, RATIO, AFTER = 22, 18, 15, 16
 CURVE, INDENT = 210, 24
 TIMES = ("ms", "s")
-COMPARED = "acd"
+COMPARED = "acdf"
 
 STYLE = """
     text { font: 12px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #3d3d3a }
