@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 CHUNK = 1 << 16
 
@@ -46,7 +46,9 @@ async def serve(host: str, port: int, delay: float) -> asyncio.Server:
     async def forward(near_in: asyncio.StreamReader, near_out: asyncio.StreamWriter) -> None:
         far_in, far_out = await asyncio.open_connection(host, port)
         try:
-            await asyncio.gather(carry(near_in, far_out, delay), carry(far_in, near_out, delay), return_exceptions=True)
+            # What `end` cancels would be logged as a fault of this function.
+            with suppress(asyncio.CancelledError):
+                await asyncio.gather(carry(near_in, far_out, delay), carry(far_in, near_out, delay), return_exceptions=True)
         finally:
             near_out.close()
             far_out.close()

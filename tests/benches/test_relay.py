@@ -55,7 +55,9 @@ def test_what_is_sent_arrives_unchanged_and_in_order_also_after_the_last_word(ec
         assert receive(client, len(MUCH)) == MUCH
 
 
-def test_afterwards_nothing_listens_and_no_connection_is_left(echo: int) -> None:
+def test_afterwards_nothing_listens_no_connection_is_left_and_nothing_is_complained_of(
+    echo: int, caplog: pytest.LogCaptureFixture
+) -> None:
     with relay("127.0.0.1", echo, 0.01) as port:
         client = socket.create_connection(("127.0.0.1", port))
         client.sendall(b"x")
@@ -63,3 +65,4 @@ def test_afterwards_nothing_listens_and_no_connection_is_left(echo: int) -> None
     with client, pytest.raises(ConnectionRefusedError):
         assert client.recv(1) == b""
         socket.create_connection(("127.0.0.1", port))
+    assert not caplog.records
