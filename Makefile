@@ -63,7 +63,7 @@ lint: install ## Check formatting, clippy, documentation against types, Ansible'
 docs: ## Generate the tables of the documentation
 	cargo xtask docs
 
-bench: install lab ## Compare the speed with Ansible's own modules
+bench: install lab ## Measure the costs beside what others use, and write docs/benchmarks.md
 	benches/run
 
 collection: install ## Build the tarball for ansible-galaxy, for x86-64 and ARM

@@ -1,6 +1,6 @@
 # Copyright: the homelab.k3s authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Writes how long each task of a play took to the file that STOPWATCH_FILE names."""
+"""Writes which tasks of a play began and how long each took to the file that STOPWATCH_FILE names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DOCUMENTATION = """
 name: stopwatch
 type: aggregate
 short_description: times tasks for the benches
-description: Writes one JSON line for each task.
+description: Writes a JSON line when a task begins, and one for each host on which it has ended.
 """
 
 
@@ -25,8 +25,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._name, self._start = task.get_name(), time.perf_counter()
+        self._write(began=self._name)
 
     def v2_runner_on_ok(self, result):
-        seconds = time.perf_counter() - self._start
+        self._write(task=self._name, seconds=time.perf_counter() - self._start)
+
+    def _write(self, **entry):
         with open(os.environ["STOPWATCH_FILE"], "a", encoding="utf-8") as times:
-            times.write(json.dumps([self._name, seconds]) + "\n")
+            times.write(json.dumps(entry) + "\n")

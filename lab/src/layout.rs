@@ -8,7 +8,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=7))]
     pub controllers: u8,
     /// Number of k3s agents (containers 111…)
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=9))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=20))]
     pub workers: u8,
     /// k3s version that the cluster starts with [default: one behind the channel `stable`]
     #[arg(long)]
