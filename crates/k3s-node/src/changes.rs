@@ -10,14 +10,10 @@ use host::Command;
 use std::fmt;
 use std::time::Duration;
 
-const OPERATIONS: &str = include_str!("programs/changes.sh");
-
 /// Operations in the making.
 #[derive(Clone, Default)]
 pub struct Changes {
     text: String,
-    /// Whether any of them answers, for [`crate::Facts`].
-    answers: bool,
 }
 
 impl fmt::Debug for Changes {
@@ -150,12 +146,12 @@ impl Changes {
 
     /// The program, which waits up to `patience` seconds for what an earlier run has left at work there.
     pub fn command(&self, patience: u64, limit: Duration) -> Command {
-        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &self.program(), limit)
+        let text = format!("take_turn\n{}exit 0\n", self.text);
+        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &text, limit)
     }
 
-    pub(crate) fn program(&self) -> String {
-        let end = if self.answers { "put end ''\n" } else { "" };
-        format!("{OPERATIONS}take_turn\n{}{end}exit 0\n", self.text)
+    pub(crate) fn lines(&self) -> &str {
+        &self.text
     }
 
     fn or_die(self, command: &str, why: &str) -> Self {
