@@ -12,14 +12,10 @@ use host::Command;
 use std::fmt;
 use std::time::Duration;
 
-const OPERATIONS: &str = include_str!("programs/changes.sh");
-
 /// Operations in the making.
 #[derive(Clone, Default)]
 pub struct Changes {
     text: String,
-    /// Whether any of them answers, for [`crate::Facts`].
-    answers: bool,
 }
 
 impl fmt::Debug for Changes {
@@ -153,12 +149,12 @@ impl Changes {
     /// The program, which waits up to `patience` seconds for what an earlier run has left at work there. It stands in braces: a shell whose input ends
     /// early does nothing of it.
     pub fn command(&self, patience: u64, limit: Duration) -> Command {
-        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &self.program(), limit)
+        let text = format!("{{\ntake_turn\n{}exit 0\n}}\n", self.text);
+        Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &text, limit)
     }
 
-    pub(crate) fn program(&self) -> String {
-        let end = if self.answers { "put end ''\n" } else { "" };
-        format!("{OPERATIONS}{{\ntake_turn\n{}{end}exit 0\n}}\n", self.text)
+    pub(crate) fn lines(&self) -> &str {
+        &self.text
     }
 
     fn or_die(self, command: &str, why: &str) -> Self {

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 const COMMON: &str = include_str!("programs/common.sh");
+/// The operations of [`Changes`].
+const OPERATIONS: &str = include_str!("programs/changes.sh");
 
 /// A program in the making.
 pub struct Program {
@@ -47,7 +49,7 @@ impl Program {
     /// is queued for the lock has to outlast it.
     pub fn end_after_turn(self, patience: u64, body: &str, limit: Duration) -> Command {
         self.with("patience", &patience.to_string())
-            .end(body)
+            .end(&format!("{OPERATIONS}{body}"))
             .within(limit + Duration::from_secs(patience))
     }
 }
@@ -56,7 +58,8 @@ impl Program {
 pub fn keep(binary: &str, patience: u64, file: &str, content: &str) -> Command {
     let path = format!("{}/{file}", crate::FOLDER);
     let changes = Changes::new().own_folder().write(&path, 0o600, content);
-    Program::new(binary).end_after_turn(patience, &changes.program(), Command::USUAL_LIMIT)
+    let body = format!("take_turn\n{}", changes.lines());
+    Program::new(binary).end_after_turn(patience, &body, Command::USUAL_LIMIT)
 }
 
 #[cfg(test)]

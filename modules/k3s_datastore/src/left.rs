@@ -9,31 +9,34 @@ use k3s_node::Facts;
 pub(crate) struct Left {
     pub(crate) wal: bool,
     pub(crate) etcd: bool,
-    pub(crate) database: bool,
-    /// Whether k3s has renamed the database, which it does at the end.
-    pub(crate) migrated: bool,
+    /// Where the database is that k3s migrated from.
+    pub(crate) original: Option<Original>,
     /// The SHA-256 sum of what is in the copy's place.
     pub(crate) copy: Option<String>,
     /// Folders with the etcd of earlier failures.
     pub(crate) failed: Vec<String>,
 }
 
-/// What `SQLite` serves from. The original is the second best, and no worse: k3s only reads it while it migrates.
+/// The second best beside the copy, and no worse: k3s only reads it while it migrates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Original {
     InPlace,
+    /// As k3s does at the end.
     Renamed,
 }
 
 impl Left {
     pub(crate) fn read(facts: &Facts) -> Self {
-        let mut sums = facts.below("copy:").into_iter();
         let sum = |(_, line): (String, String)| line.split_whitespace().next().map(str::to_owned);
+        let mut sums = facts.below("copy:").into_iter();
         Self {
             wal: facts.has("wal"),
             etcd: facts.has("etcd"),
-            database: facts.has("database"),
-            migrated: facts.has("migrated"),
+            original: match (facts.has("database"), facts.has("migrated")) {
+                (true, _) => Some(Original::InPlace),
+                (false, true) => Some(Original::Renamed),
+                (false, false) => None,
+            },
             copy: sums.find_map(sum),
             failed: facts.below("failed:").into_iter().map(|(path, _)| path).collect(),
         }
@@ -41,7 +44,7 @@ impl Left {
 
     /// Whether `SQLite` lies there as before. Where it was being put back, its log may be gone already.
     pub(crate) fn is_untouched(&self, stage: Stage) -> bool {
-        stage != Stage::GoingBack && self.database && !self.wal
+        stage != Stage::GoingBack && self.original == Some(Original::InPlace) && !self.wal
     }
 
     /// The sum of the copy, where that is the one which was taken.
@@ -52,15 +55,13 @@ impl Left {
 
     /// An error says that there is nothing to serve from.
     pub(crate) fn original(&self, record: &Record, places: &Places) -> Result<Original, String> {
-        match (self.database, self.migrated) {
-            (true, _) => Ok(Original::InPlace),
-            (false, true) => Ok(Original::Renamed),
-            (false, false) => Err(format!(
+        self.original.ok_or_else(|| {
+            format!(
                 "{} cannot be put back, and {}/db has neither state.db nor state.db.migrated",
                 record.database(),
                 places.server()
-            )),
-        }
+            )
+        })
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn sqlite_is_left_alone_where_no_etcd_was_begun_and_nothing_was_put_back() {
         let untouched = Left {
-            database: true,
+            original: Some(Original::InPlace),
             ..Left::default()
         };
         assert!(untouched.is_untouched(Stage::Begun) && untouched.is_untouched(Stage::Migrating));
@@ -106,18 +107,16 @@ mod tests {
     #[test]
     fn without_the_copy_the_original_serves_from_where_it_is() {
         let (record, places) = (fixtures::record(Stage::Migrating), Places::default());
-        let original = |database, migrated| {
-            let left = Left {
-                database,
-                migrated,
-                ..Left::default()
-            };
-            left.original(&record, &places)
+        let original = |frames: &[&str]| {
+            let frames = frames.iter().chain([&"end"]);
+            let text: Vec<String> = frames.map(|name| format!("@{name} 1\nx\n")).collect();
+            let text = text.concat();
+            Left::read(&Facts::parse(text.as_bytes()).unwrap()).original(&record, &places)
         };
-        assert_eq!(original(true, true), Ok(Original::InPlace));
-        assert_eq!(original(true, false), Ok(Original::InPlace));
-        assert_eq!(original(false, true), Ok(Original::Renamed));
-        let error = original(false, false).unwrap_err();
+        assert_eq!(original(&["database", "migrated"]), Ok(Original::InPlace));
+        assert_eq!(original(&["database"]), Ok(Original::InPlace));
+        assert_eq!(original(&["migrated"]), Ok(Original::Renamed));
+        let error = original(&[]).unwrap_err();
         assert!(
             error.contains("pre-etcd-20251231T000000Z/state.db cannot be put back"),
             "{error}"

@@ -112,6 +112,7 @@ fn package_command(params: &Params, family: Family, packages: &[String]) -> Comm
     });
     changes
         .run_to_end(INSTALL, &install, &none)
+        .end_answers()
         .command(params.lock_timeout, Duration::from_secs(params.package_timeout))
 }
 
@@ -209,10 +210,10 @@ mod tests {
 
     fn answered(frames: &[(&str, &str)]) -> Option<String> {
         let frames = frames.iter().chain([&("end", "")]);
-        let text: String = frames
+        let text: Vec<String> = frames
             .map(|(name, text)| format!("@{name} {}\n{text}\n", text.len()))
             .collect();
-        failure(&Facts::parse(text.as_bytes()).unwrap())
+        failure(&Facts::parse(text.concat().as_bytes()).unwrap())
     }
 
     #[test]

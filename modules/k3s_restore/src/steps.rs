@@ -196,7 +196,8 @@ impl Runner<'_> {
             .write(&token, 0o600, &self.token()?)
             .run_to_end(RESET, &argv, &environment)
             .remove(&[&token])
-            .settle(&db);
+            .settle(&db)
+            .end_answers();
         let answer = self.answered(&changes, doing)?;
         let answer = Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.place()))?;
         let wal = Probe::new().is("etcd", Is::Folder, &format!("{db}/etcd/member/wal"));

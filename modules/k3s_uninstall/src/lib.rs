@@ -99,6 +99,7 @@ fn run_command(params: &Params, script: &str) -> Command {
         .own_folder()
         .write(&record, 0o600, &json!({"script": script}).to_string())
         .run_to_end(SCRIPT, &["/bin/sh", script], &BTreeMap::new())
+        .end_answers()
         .command(params.lock_timeout, Duration::from_secs(params.timeout))
 }
 

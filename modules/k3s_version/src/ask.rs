@@ -185,7 +185,7 @@ fn not_of_release(text: &str, release: &str) -> Vec<String> {
         .collect()
 }
 
-/// The values in a HelmChartConfig; where there is none, there are none.
+/// The values in a `HelmChartConfig`; where there is none, there are none.
 fn values(text: &str) -> Result<String> {
     #[derive(Deserialize)]
     struct Object {

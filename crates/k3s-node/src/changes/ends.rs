@@ -1,6 +1,6 @@
 //! How changes end: with the status of a program that failed, with a unit that is started again, with answers.
 
-use super::{Changes, OPERATIONS, quoted};
+use super::{Changes, quoted};
 use crate::probe::Probe;
 use crate::program::Program;
 use host::Command;
@@ -43,14 +43,13 @@ impl Changes {
     #[must_use]
     pub fn and(mut self, more: &Self) -> Self {
         self.text.push_str(&more.text);
-        self.answers |= more.answers;
         self
     }
 
     /// As [`Changes::command`], and then these questions, in the same visit and before another one has its turn.
     pub fn and_ask(&self, questions: &Probe, patience: u64, limit: Duration) -> Command {
         let (answers, questions) = questions.parts();
-        let text = format!("{OPERATIONS}{{\ntake_turn\n{}{answers}{questions}exit 0\n}}\n", self.text);
+        let text = format!("{{\ntake_turn\n{}{answers}{questions}exit 0\n}}\n", self.text);
         Program::new(crate::setup::DEFAULT_BINARY).end_after_turn(patience, &text, limit)
     }
 }

@@ -43,10 +43,9 @@ impl Changes {
     }
 
     /// Runs a program whatever comes of it: its status and the end of its output are an answer, as those of
-    /// [`crate::Probe::run`]. Variables whose names a shell does not accept are left out.
+    /// [`crate::Probe::run`], before [`Changes::end_answers`]. Variables whose names a shell does not accept are left out.
     #[must_use]
-    pub fn run_to_end(mut self, name: &str, argv: &[&str], environment: &Variables) -> Self {
-        self.answers = true;
+    pub fn run_to_end(self, name: &str, argv: &[&str], environment: &Variables) -> Self {
         let mut exports = String::new();
         for (variable, value) in environment.iter().filter(|(name, _)| words::is_name(name)) {
             let _ = writeln!(exports, "export {variable}={}", quoted(value));
@@ -56,6 +55,12 @@ impl Changes {
         self.line(&format!(
             "(\n{exports}run {argv}\nput {status} \"$status\"\nput {name} \"$text\"\n)"
         ))
+    }
+
+    /// After the last answer: [`crate::Facts::parse`] takes them for all of them.
+    #[must_use]
+    pub fn end_answers(self) -> Self {
+        self.line("put end ''")
     }
 }
 
@@ -68,6 +73,7 @@ fn all_quoted(words: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::changes::tests::{Folder, answers, error};
+    use host::{Host as _, LocalHost};
 
     #[test]
     fn a_program_is_answered_by_its_status_and_the_end_of_its_output() {
@@ -80,7 +86,8 @@ mod tests {
             .run_to_end("it", &["sh", "-c", script], &environment)
             .run_to_end("next", &["sh", "-c", "echo \"<${TOKEN-}>\""], &Variables::new())
             .run_to_end("none", &["/no/such/program"], &Variables::new())
-            .write(&folder.path("after"), 0o600, "");
+            .write(&folder.path("after"), 0o600, "")
+            .end_answers();
         let facts = answers(&changes);
         let text = facts.lossy("it").unwrap();
         assert!(
@@ -96,13 +103,15 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_leaves_another_one_running_has_ended_and_the_lock_is_free() {
-        let changes = Changes::new().run_to_end("it", &["sh", "-c", "sleep 20 & echo $!"], &Variables::new());
-        let started = std::time::Instant::now();
-        let facts = answers(&changes);
-        answers(&changes);
-        assert!(started.elapsed().as_secs() < 15);
-        assert!(facts.lossy("it").unwrap().parse::<u32>().is_ok());
+    fn a_program_that_leaves_another_one_running_has_ended_and_does_not_have_the_lock() {
+        let script = "sleep 30 & if (: >&9) 2>/dev/null; then echo locked; else echo free; fi";
+        let changes = Changes::new()
+            .run_to_end("it", &["sh", "-c", script], &Variables::new())
+            .end_answers();
+        let host = LocalHost::new();
+        let started = host.elapsed();
+        assert_eq!(answers(&changes).lossy("it").unwrap(), "free");
+        assert!(host.elapsed().saturating_sub(started).as_secs() < 25);
     }
 
     #[test]

@@ -209,7 +209,8 @@ fn where_the_copy_cannot_be_brought_the_original_serves() {
     server.put("state/migration", "dies\n");
     let program = server.path("bin/cp");
     let kept = std::fs::read_to_string(&program).unwrap();
-    let full = "case \"$*\" in *state.db.part*) echo \"cp: No space left on device\" >&2; exit 1 ;; esac\nexec ";
+    let full =
+        "case \"$*\" in *state.db.part*) echo \"cp: No space left on device\" >&2; exit 1 ;; esac\nexec ";
     std::fs::write(&program, kept.replace("exec ", full)).unwrap();
     let words = ["the database is the original, since the copy was not usable"];
     goes_back(&server, &json!({}), &words);
