@@ -9,6 +9,8 @@ pub struct Version {
     pub installed: Option<K3sVersion>,
     pub running: Option<K3sVersion>,
     pub running_reason: Option<String>,
+    /// A server without a kubelet, which has no Node.
+    pub agentless: bool,
     pub upgrade_required: bool,
     pub hop: Option<Hop>,
     pub refusals: Vec<Refused>,

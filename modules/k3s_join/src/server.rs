@@ -130,7 +130,9 @@ pub(crate) fn password(token: &str) -> &str {
 fn own_url(facts: &Facts, port: &str) -> Result<String> {
     let node = facts.lossy("node");
     let Some(node) = node else {
-        bail!("its API does not return its Node: it is not up, or runs without a kubelet (then set url, in the playbooks k3s_api_url)")
+        bail!(
+            "its API does not return its Node: it is not up, or runs without a kubelet (then set url, in the playbooks k3s_api_url)"
+        )
     };
     let node: Value = serde_json::from_str(&node).context("reading its Node as kubectl printed it")?;
     let addresses = node["status"]["addresses"].as_array();

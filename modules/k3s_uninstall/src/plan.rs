@@ -85,7 +85,7 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
                 state.unit(params.role),
                 state.script(params.role)
             ),
-            "run k3s' install script for its present version once more, which writes it, then run this again",
+            "upgrade k3s on it with playbook-upgrade-k3s.yaml, which writes it, or run k3s' install script for its present version once more; then run this again",
         ));
     }
     refusals

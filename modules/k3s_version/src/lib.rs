@@ -112,6 +112,7 @@ impl<C: Channels> Module for VersionCheck<C> {
                 installed: state.node.installed,
                 running: state.node.running,
                 running_reason: state.node.silence,
+                agentless: state.node.agentless,
                 upgrade_required: decision.upgrade_required,
                 hop: decision.hop,
                 refusals: decision.refusals,

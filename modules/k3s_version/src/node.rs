@@ -17,6 +17,8 @@ pub struct Node {
     pub running: Option<K3sVersion>,
     /// Why the running version is not known.
     pub silence: Option<String>,
+    /// A server without a kubelet, which has no Node.
+    pub agentless: bool,
     /// What the operator hands on to components.
     pub arguments: Arguments,
     pub cgroup_v1: bool,

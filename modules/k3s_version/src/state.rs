@@ -114,6 +114,7 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
         return Ok(node);
     };
     node.data_dir = Some(at.data.clone());
+    node.agentless = !settings.settings().has_agent();
     let version = K3sVersion::from_version_output(&version);
     node.installed = Some(version.with_context(|| format!("asking {binary} --version"))?);
     let kubeconfigs = questions::kubeconfigs(&at.data, &at.kubeconfig);
@@ -121,7 +122,7 @@ fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Res
     match said.as_deref().map(running) {
         Some(Ok(version)) => node.running = Some(version),
         Some(Err(error)) => node.silence = Some(format!("{error:#}")),
-        None if !settings.settings().has_agent() => {
+        None if node.agentless => {
             node.silence = Some(
                 "this server runs no kubelet (disable-agent): it has no Node to read that from".to_owned(),
             );

@@ -285,8 +285,12 @@ fn a_server_without_a_kubelet_is_silent_for_that_reason() {
         "echo 'nodes \"n1\" not found' >&2; exit 1",
     );
     node.put(CONFIG, "disable-agent: yes\n");
-    let silence = observe(&node).unwrap().node.silence.unwrap();
+    let seen = observe(&node).unwrap().node;
+    assert!(seen.agentless);
+    let silence = seen.silence.unwrap();
     assert!(silence.contains("(disable-agent)"), "{silence}");
+    node.put(CONFIG, "disable-agent: no\n");
+    assert!(!observe(&node).unwrap().node.agentless);
 }
 
 #[test]

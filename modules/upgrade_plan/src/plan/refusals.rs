@@ -49,7 +49,7 @@ fn without_budgets(params: &Params, turns: &[Turn]) -> Option<Refusal> {
 fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let is_down = |node: &&Node| {
         let looked_at = node.version.task.was_run() && node.version.task.fault().is_none();
-        looked_at && node.version.running.is_none() && node.install.record.is_none()
+        looked_at && is_silent(node) && node.install.record.is_none()
     };
     let servers = params.nodes.iter().filter(|node| node.is_server());
     let tell = |node: &Node| Refusal {
@@ -160,6 +160,10 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
     if refusals.is_empty() && !version.task.was_run() {
         return vec![Refusal::new(&node.host, "look", "it was not checked")];
     }
+    if version.agentless {
+        refusals.push(without_a_kubelet(node));
+        return refusals;
+    }
     // What its version forbids, the installation forbids too, in other words.
     if refusals.is_empty()
         && let Some(fault) = node.install.task.fault()
@@ -175,6 +179,18 @@ fn of_the_node(node: &Node, turn: Option<&Turn>) -> Vec<Refusal> {
         );
     }
     refusals
+}
+
+fn without_a_kubelet(node: &Node) -> Refusal {
+    let evidence = "it is a server without a kubelet (disable-agent), so the cluster has no Node to drain and to see ready";
+    let next = format!(
+        "upgrade it by hand before the workers, and leave it out here: -e '{{\"k3s_skip\": {{\"{}\": \"has no kubelet\"}}}}'",
+        node.host
+    );
+    Refusal {
+        next: Some(next),
+        ..Refusal::new(&node.host, "agentless", evidence)
+    }
 }
 
 /// What other modules refuse names their own options; who runs a playbook sets its variables.
@@ -206,6 +222,11 @@ fn variable_for(option: &str) -> String {
     format!("-e k3s_{name}={}", value.trim_matches(['[', ']']))
 }
 
+/// Whether its API returns no version. A server without a kubelet has none to return.
+fn is_silent(server: &Node) -> bool {
+    server.version.running.is_none() && !server.version.agentless
+}
+
 /// Without an API nothing can be drained or proven.
 fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let servers: Vec<&Node> = params.nodes.iter().filter(|node| node.is_server()).collect();
@@ -217,7 +238,7 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
         ));
     };
     let looked_at = servers.iter().any(|server| server.version.task.fault().is_none());
-    let silent = looked_at && servers.iter().all(|server| server.version.running.is_none());
+    let silent = looked_at && servers.iter().all(|server| is_silent(server));
     let unready = looked_at && params.nodes.iter().all(|node| !node.drain.task.was_run());
     if !(silent || unready) || turns.is_empty() {
         return None;

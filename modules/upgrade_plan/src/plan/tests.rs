@@ -464,6 +464,29 @@ fn without_any_api_nothing_is_begun() {
 }
 
 #[test]
+fn refuses_a_server_without_a_kubelet_for_that_reason() {
+    let agentless = json!({
+        "version": {"running": null, "running_reason": "it has no Node", "agentless": true, "upgrade_required": true},
+        "drain": {"failed": true, "msg": "there is no node c1"},
+    });
+    let nodes = [
+        with(server("c1", OLD, PATCH), &agentless),
+        server("c2", OLD, PATCH),
+        agent("w1", OLD, PATCH),
+    ];
+    let refused = planned(PATCH, &nodes, &json!({}));
+    assert_eq!(rules(&refused), [("c1", "agentless")]);
+    let next = refused.refusals[0].next.as_deref().unwrap();
+    assert!(next.contains(r#"-e '{"k3s_skip": {"c1": "#), "{next}");
+    let skipped = planned(PATCH, &nodes, &json!({"skip": {"c1": "has no kubelet"}}));
+    assert_eq!(rules(&skipped), []);
+    assert_eq!(
+        rules(&planned(PATCH, &nodes[..1], &json!({}))),
+        [("c1", "agentless")]
+    );
+}
+
+#[test]
 fn an_outage_of_the_api_is_announced() {
     let notices = |nodes: &[Value]| planned(PATCH, nodes, &json!({})).notices;
     assert!(notices(&[server("c1", OLD, PATCH)])[0].contains("the only controller"));
