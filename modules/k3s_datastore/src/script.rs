@@ -7,11 +7,15 @@ use crate::state::Places;
 use host::Command;
 use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
-use k3s_node::{Changes, FOLDER, Probe, program, unit, words};
+use k3s_node::{Changes, FOLDER, Facts, Probe, program, unit, words};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The name of our file beside `config.yaml`. The last file wins, and few names come after this one.
 pub(crate) const DROP_IN: &str = "zz-homelab-k3s-datastore.yaml";
+
+/// The name of systemd's answer whether it starts k3s again.
+const RESTART: &str = "restart";
 
 /// Copying a database of some gigabytes on a slow disk.
 pub(crate) const COPY_LIMIT: Duration = Duration::from_mins(15);
@@ -96,13 +100,7 @@ pub(crate) fn enable(params: &Params, places: &Places, record: &Record) -> Comma
         record: path,
         ..
     } = Ours::of(places);
-    let unit = &places.unit;
-    let [quoted, of_unit, in_spite] = [
-        unit.clone(),
-        format!("{unit} has "),
-        format!(" in spite of {runtime}: a drop-in of somebody else comes after it"),
-    ]
-    .map(|text| words::shell(&text));
+    let restart = ["systemctl", "show", "-p", "Restart", &places.unit];
     Changes::new()
         .write(&path, 0o600, &record.to_text())
         .folder_of(&record.drop_in)
@@ -110,11 +108,18 @@ pub(crate) fn enable(params: &Params, places: &Places, record: &Record) -> Comma
         .write(&record.drop_in, 0o600, "cluster-init: true\n")
         .write(&runtime, 0o644, "[Service]\nRestart=no\n")
         .reload()
-        .shell(&format!("restart=$(systemctl show -p Restart {quoted})"))
-        .shell(&format!(
-            "[ \"$restart\" = Restart=no ] || die {of_unit}\"$restart\"{in_spite}"
-        ))
+        .run_to_end(RESTART, &restart, &BTreeMap::new())
+        .end_answers()
         .command(params.lock_timeout, Command::USUAL_LIMIT)
+}
+
+/// Why the start that migrates would not be the only one.
+pub(crate) fn restarts(places: &Places, answer: &Facts) -> Option<String> {
+    let found = answer.lossy(RESTART).unwrap_or_default();
+    let (unit, runtime) = (&places.unit, Ours::of(places).runtime);
+    (found != "Restart=no").then(|| {
+        format!("{unit} has {found} in spite of {runtime}: a drop-in of somebody else comes after it")
+    })
 }
 
 pub(crate) fn start(params: &Params, places: &Places) -> Command {
@@ -265,4 +270,24 @@ pub(crate) fn journal(places: &Places) -> Command {
         "-o",
         "cat",
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_unit_that_is_not_started_again_may_migrate() {
+        let why = |said: &str| {
+            let answer = format!("@restart {}\n{said}\n@end 0\n\n", said.len());
+            restarts(&Places::default(), &Facts::parse(answer.as_bytes()).unwrap())
+        };
+        assert_eq!(why("Restart=no"), None);
+        assert!(
+            why("Restart=always")
+                .unwrap()
+                .starts_with("k3s.service has Restart=always in spite of /run/")
+        );
+        assert!(why("").is_some() && why("Restart=no-such").is_some());
+    }
 }

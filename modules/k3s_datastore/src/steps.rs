@@ -45,8 +45,7 @@ pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut
             let since = record.migrating_since.unwrap_or_else(|| seconds(host));
             record.migrating_since = Some(since);
             journal.phase = Phase::Migrating;
-            let command = script::enable(params, places, record);
-            done(host, &command, "preparing the start that migrates").map(|_| ())
+            enable(params, host, places, record)
         }
         Act::Start => {
             journal.started_at = Some(seconds(host));
@@ -85,6 +84,16 @@ pub(crate) fn stop(params: &Params, host: &dyn Host, places: &Places) -> Result<
 pub(crate) fn start(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
     let doing = format!("starting {}", places.unit);
     done(host, &script::start(params, places), &doing).map(|_| ())
+}
+
+fn enable(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> Result<()> {
+    let doing = "preparing the start that migrates";
+    let command = script::enable(params, places, record);
+    let output = host.run(&command)?.succeed(&host.place(), doing)?;
+    match script::restarts(places, &Facts::parse(&output.stdout)?) {
+        None => Ok(()),
+        Some(why) => bail!("{}: {doing}: {why}", host.place()),
+    }
 }
 
 /// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve in the copy's place.

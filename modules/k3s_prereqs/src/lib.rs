@@ -85,7 +85,7 @@ impl Module for K3sPrereqs {
     }
 }
 
-/// Asks nobody. dnf waits for another one by itself; for apt-get it is told how long.
+/// Asks nobody. dnf waits for another one until its time is over; apt-get has a limit of its own for that.
 fn package_command(params: &Params, family: Family, packages: &[String]) -> Command {
     let wait = format!("DPkg::Lock::Timeout={}", params.package_lock_wait);
     let apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"];

@@ -15,9 +15,9 @@ pub enum Step {
         packages: Vec<String>,
     },
     MakeKmsg {
-        /// Whether a unit is there that is not ours, or ours did not do.
+        /// Whether there is a unit already.
         again: bool,
-        /// Whether what it says is to be kept.
+        /// Whether that is another one than ours, which is kept.
         keep: bool,
     },
 }

@@ -39,7 +39,7 @@ impl Changes {
     #[must_use]
     pub fn run(self, argv: &[&str]) -> Self {
         let why = quoted(&format!("running {} failed: ", argv.join(" ")));
-        self.line(&format!("run {} || die {why}\"$text\"", all_quoted(argv)))
+        self.line(&format!("execute {} || die {why}\"$text\"", all_quoted(argv)))
     }
 
     /// Runs a program whatever comes of it: its status and the end of its output are an answer, as those of
@@ -53,7 +53,7 @@ impl Changes {
         let [status, name] = [format!("status:{name}"), name.to_owned()].map(|name| quoted(&name));
         let argv = all_quoted(argv);
         self.line(&format!(
-            "(\n{exports}run {argv}\nput {status} \"$status\"\nput {name} \"$text\"\n)"
+            "(\n{exports}execute {argv}\nput {status} \"$status\"\nput {name} \"$text\"\n)"
         ))
     }
 

@@ -21,7 +21,7 @@ copy_all() {
 
 # Runs a program, and keeps the end of its output in $text. It gets a file in place of a pipe, and not our lock: what it leaves
 # running must not hold either.
-run() {
+execute() {
     rm -f "$output"
     (umask 077 && : >"$output") && "$@" >"$output" 2>&1 </dev/null 9>&-
     status=$?

@@ -59,10 +59,6 @@ file() {
     if [ -n "$why" ]; then put "$why:$1" "$2"; else put "$1" "${content%x}"; fi
 }
 
-put_file() {
-    file "$1" "$2"
-}
-
 show() {
     TZ=UTC systemctl show \
         -p Id,LoadState,ActiveState,UnitFileState,FragmentPath,MainPID,NRestarts,ExecMainStartTimestamp "$@" 2>&1

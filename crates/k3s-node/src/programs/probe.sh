@@ -34,7 +34,7 @@ containing() {
     name=$1 word=$2
     shift 2
     grep -ls -e "$word" "$@" | while IFS= read -r path; do
-        put "$name:$path" "$(head -c "$limit" <"$path" 2>/dev/null | tr '\0' ' ')"
+        put "$name:$path" "$(head -c "$limit" 2>/dev/null <"$path" | tr '\0' ' ')"
     done
 }
 
