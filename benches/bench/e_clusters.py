@@ -53,10 +53,8 @@ def of_module(report: Report, module: str, look: Callable[[int], Look], rounds: 
         each = [it.seconds * 1000 / nodes for it in looks]
         costs.append(report.add(Row(f"{module}: a node's share", f"of {nodes:,}", "ms", each, at=nodes)))
     for smaller, larger in zip(costs, costs[1:], strict=False):
-        # Of a small cluster the clock of the kernel, a hundredth of a second, is not fine enough to divide by.
-        if all(smaller.samples):
-            growth = [a / b for a, b in zip(larger.samples, smaller.samples, strict=True)]
-            report.add(Row(larger.group, f"{larger.name} / {smaller.name}", "×", growth, GROWTH))
+        growth = [a / b for a, b in zip(larger.samples, smaller.samples, strict=True)]
+        report.add(Row(larger.group, f"{larger.name} / {smaller.name}", "×", growth, GROWTH))
 
 
 def check_health(nodes: int) -> Look:

@@ -15,11 +15,12 @@ def main() -> None:
     # It has ended, and can still be asked.
     os.waitid(os.P_PID, started, os.WEXITED | os.WNOWAIT)
     with open(f"/proc/{started}/stat", encoding="utf-8") as stat:
-        # Its own time, without that of the programs that it has started.
-        ticks = sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
+        # Of the programs that it has started, in hundredths of a second.
+        ticks = sum(map(int, stat.read().rsplit(")", 1)[1].split()[13:15]))
     _pid, _status, usage = os.wait4(started, 0)
+    own = usage.ru_utime + usage.ru_stime - ticks / os.sysconf("SC_CLK_TCK")
     with open(usage_file, "w", encoding="utf-8") as written:
-        written.write(f"{ticks / os.sysconf('SC_CLK_TCK')} {usage.ru_maxrss / 1024}\n")
+        written.write(f"{own} {usage.ru_maxrss / 1024}\n")
 
 
 if __name__ == "__main__":
