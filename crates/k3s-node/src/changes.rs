@@ -7,8 +7,7 @@ mod programs;
 mod proofs;
 
 use crate::program::Program;
-use crate::words;
-use host::Command;
+use host::{Command, quote};
 use std::fmt;
 use std::time::Duration;
 
@@ -33,14 +32,14 @@ impl Changes {
     /// Writes a file under a temporary name first, so that there is the old content or the new.
     #[must_use]
     pub fn write(self, path: &str, mode: u16, content: &str) -> Self {
-        self.line(&format!("write {} {mode:o} {}", quoted(path), quoted(content)))
+        self.line(&format!("write {} {mode:o} {}", quote(path), quote(content)))
     }
 
     /// Makes a folder with those above it.
     #[must_use]
     pub fn folder(self, path: &str) -> Self {
         self.or_die(
-            &format!("mkdir -p {}", quoted(path)),
+            &format!("mkdir -p {}", quote(path)),
             &format!("making {path} failed"),
         )
     }
@@ -63,14 +62,14 @@ impl Changes {
     /// Copies a file with its mode and owner.
     #[must_use]
     pub fn copy(self, from: &str, to: &str) -> Self {
-        let command = format!("cp -p {} {}", quoted(from), quoted(to));
+        let command = format!("cp -p {} {}", quote(from), quote(to));
         self.or_die(&command, &format!("keeping the present {from} failed"))
     }
 
     /// Removes files; one that is not there is fine.
     #[must_use]
     pub fn remove(self, paths: &[&str]) -> Self {
-        let words: Vec<String> = paths.iter().map(|path| quoted(path)).collect();
+        let words: Vec<String> = paths.iter().map(|path| quote(path)).collect();
         let command = format!("rm -f {}", words.join(" "));
         self.or_die(&command, &format!("removing {} failed", paths.join(", ")))
     }
@@ -78,28 +77,28 @@ impl Changes {
     /// Removes the files in a folder that match a pattern of this program's own making.
     #[must_use]
     pub fn remove_matching(self, folder: &str, pattern: &'static str) -> Self {
-        let command = format!("rm -f {}/{pattern}", quoted(folder));
+        let command = format!("rm -f {}/{pattern}", quote(folder));
         self.or_die(&command, &format!("removing {folder}/{pattern} failed"))
     }
 
     /// Removes a folder with all that is in it.
     #[must_use]
     pub fn remove_all(self, folder: &str) -> Self {
-        let command = format!("rm -rf {}", quoted(folder));
+        let command = format!("rm -rf {}", quote(folder));
         self.or_die(&command, &format!("removing {folder} failed"))
     }
 
     /// Removes folders that are empty; others stay.
     #[must_use]
     pub fn remove_empty(self, folders: &[&str]) -> Self {
-        let words: Vec<String> = folders.iter().map(|folder| quoted(folder)).collect();
+        let words: Vec<String> = folders.iter().map(|folder| quote(folder)).collect();
         self.line(&format!("rmdir {} 2>/dev/null", words.join(" ")))
     }
 
     /// Brings what was changed in a folder to the disk.
     #[must_use]
     pub fn settle(self, folder: &str) -> Self {
-        self.line(&format!("settle {}", quoted(folder)))
+        self.line(&format!("settle {}", quote(folder)))
     }
 
     /// Has systemd read its units again.
@@ -111,7 +110,7 @@ impl Changes {
     /// Stops a unit and does not wait.
     #[must_use]
     pub fn stop(self, unit: &str) -> Self {
-        let command = format!("systemctl stop --no-block {}", quoted(unit));
+        let command = format!("systemctl stop --no-block {}", quote(unit));
         self.or_die(&command, &format!("stopping {unit} failed"))
     }
 
@@ -128,7 +127,7 @@ impl Changes {
 
     /// Systemd says itself what is wrong with a unit.
     fn begin(self, verb: &str, unit: &str) -> Self {
-        let unit = quoted(unit);
+        let unit = quote(unit);
         self.line(&format!("systemctl reset-failed {unit} 2>/dev/null"))
             .line(&format!("systemctl {verb} --no-block {unit} || exit"))
     }
@@ -137,7 +136,7 @@ impl Changes {
     #[must_use]
     pub fn enabled(self, unit: &str, enabled: bool) -> Self {
         let verb = if enabled { "enable" } else { "disable" };
-        self.line(&format!("systemctl {verb} {} >/dev/null 2>&1", quoted(unit)))
+        self.line(&format!("systemctl {verb} {} >/dev/null 2>&1", quote(unit)))
     }
 
     /// More of the shell, where no operation is made for it.
@@ -158,7 +157,7 @@ impl Changes {
     }
 
     fn or_die(self, command: &str, why: &str) -> Self {
-        self.line(&format!("{command} || die {}", quoted(why)))
+        self.line(&format!("{command} || die {}", quote(why)))
     }
 
     fn line(mut self, line: &str) -> Self {
@@ -166,10 +165,6 @@ impl Changes {
         self.text.push('\n');
         self
     }
-}
-
-fn quoted(word: &str) -> String {
-    words::shell(word)
 }
 
 /// The folder of a file.

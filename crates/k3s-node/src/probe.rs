@@ -5,8 +5,7 @@
 
 use crate::program::Program;
 use crate::role::Role;
-use crate::words;
-use host::Command;
+use host::{Command, quote};
 use std::fmt::Write as _;
 
 const ANSWERS: &str = include_str!("programs/probe.sh");
@@ -299,7 +298,7 @@ impl Probe {
 /// A word that the shell takes for nothing else; only the hostname and the node's k3s are filled in.
 fn quoted(word: &str) -> String {
     let filled = |word: &str| {
-        let parts: Vec<String> = word.split(HOSTNAME).map(words::shell).collect();
+        let parts: Vec<String> = word.split(HOSTNAME).map(quote).collect();
         parts.join("\"$hostname\"")
     };
     let parts: Vec<String> = word.split(BINARY).map(filled).collect();
@@ -307,7 +306,7 @@ fn quoted(word: &str) -> String {
 }
 
 fn matching(folder: &str, pattern: &str) -> String {
-    format!(" {}/{pattern}", words::shell(folder))
+    format!(" {}/{pattern}", quote(folder))
 }
 
 #[cfg(test)]

@@ -2,8 +2,7 @@
 //! no argument, token or record shows in a list of processes.
 
 use crate::changes::Changes;
-use crate::words;
-use host::Command;
+use host::{Command, quote};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ impl Program {
 
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
-        let _ = writeln!(self.text, "{name}={}", words::shell(value));
+        let _ = writeln!(self.text, "{name}={}", quote(value));
         self
     }
 
@@ -37,7 +36,7 @@ impl Program {
     /// A variable for the programs that this one starts.
     #[must_use]
     pub fn export(mut self, name: &str, value: &str) -> Self {
-        let _ = writeln!(self.text, "export {name}={}", words::shell(value));
+        let _ = writeln!(self.text, "export {name}={}", quote(value));
         self
     }
 

@@ -159,11 +159,6 @@ pub fn for_script(word: &str) -> String {
     text
 }
 
-/// A word as the shell reads it back.
-pub fn shell(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,10 +4,10 @@ use crate::left::{Left, Original};
 use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::state::Places;
-use host::Command;
+use host::{Command, quote};
 use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
-use k3s_node::{Changes, FOLDER, Facts, Probe, program, unit, words};
+use k3s_node::{Changes, FOLDER, Facts, Probe, program, unit};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ pub(crate) fn stop(params: &Params, places: &Places) -> Command {
     let guard =
         format!("[Service]\nExecStartPre=/bin/sh -c 'test ! -e {program} || exec /bin/sh {program}'\n");
     Changes::new()
-        .write(program, 0o600, &format!("db={}\n{GUARD}", words::shell(&ours.db)))
+        .write(program, 0o600, &format!("db={}\n{GUARD}", quote(&ours.db)))
         .folder_of(&ours.guard)
         .write(&ours.guard, 0o644, &guard)
         .reload()

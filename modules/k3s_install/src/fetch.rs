@@ -9,8 +9,8 @@ use crate::run::done;
 use crate::script::{self, Fetch, folder_of};
 use crate::staging::{Expected, Node, sum};
 use anyhow::{Context, Result, anyhow};
-use host::{Command, Host};
-use k3s_node::{Changes, FOLDER, Facts, Probe, words};
+use host::{Command, Host, quote};
+use k3s_node::{Changes, FOLDER, Facts, Probe};
 
 /// No script and no list of sums has more, and no binary.
 const SMALL_MIB: u64 = 1;
@@ -108,7 +108,7 @@ fn of_script<'a>(url: &'a str, part: &'a str) -> Download<'a> {
 fn with_proxies(changes: Changes, wanted: &Fetch) -> Changes {
     let exports = wanted.proxies.iter();
     exports.fold(changes, |changes, (key, value)| {
-        changes.shell(&format!("export {key}={}", words::shell(value)))
+        changes.shell(&format!("export {key}={}", quote(value)))
     })
 }
 

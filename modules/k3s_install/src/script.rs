@@ -3,7 +3,7 @@
 
 use crate::params::{Params, Script};
 use crate::record;
-use host::Command;
+use host::{Command, quote};
 use k3s_node::changes::parent;
 use k3s_node::{Changes, FOLDER, Setup, env_file, program, unit, words};
 use k3s_types::K3sVersion;
@@ -110,7 +110,7 @@ pub(crate) fn forget_script(params: &Params) -> Command {
 fn inputs(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> String {
     let mut text = String::new();
     let mut export = |key: &str, value: &str| {
-        let _ = writeln!(text, "export {key}={}", words::shell(value));
+        let _ = writeln!(text, "export {key}={}", quote(value));
     };
     export("INSTALL_K3S_VERSION", &params.version.to_string());
     export("INSTALL_K3S_SKIP_START", "true");
@@ -143,7 +143,7 @@ fn inputs(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> Str
     text.push_str(setup.role.word());
     for arg in &setup.args {
         text.push(' ');
-        text.push_str(&words::shell(&words::for_script(arg)));
+        text.push_str(&quote(&words::for_script(arg)));
     }
     text
 }

@@ -6,11 +6,11 @@ use crate::record::{Done, Record, Stage};
 use crate::seen::NodeSeen;
 use crate::{api, api::Node};
 use anyhow::{Context, Result, bail};
-use host::{Command, Host, Secret, ourselves};
+use host::{Command, Host, Secret, ourselves, quote};
 use k3s_node::config::Given;
 use k3s_node::facts::Facts;
 use k3s_node::probe::Is;
-use k3s_node::{FOLDER, NodeSettings, Probe, Role, Settings, Show, Told, words};
+use k3s_node::{FOLDER, NodeSettings, Probe, Role, Settings, Show, Told};
 use k3s_types::K3sVersion;
 use server_archive::{CHECK, Checked, Datastore, Objects, count, password};
 use std::collections::BTreeMap;
@@ -169,7 +169,7 @@ fn admitted(wanted: &Wanted) -> &[String] {
 /// Has our own binary read every byte of the backup, on the Proxmox host, and compare the token. `None`: it is not there.
 fn check(host: &dyn Host, archive: &str, server: &Server, limit: Duration) -> Result<Option<Checked>> {
     let outside = host.outside();
-    let exists = outside.run(&Command::script(format!("[ -e {} ]\n", words::shell(archive))))?;
+    let exists = outside.run(&Command::script(format!("[ -e {} ]\n", quote(archive))))?;
     if !exists.ok() {
         return Ok(None);
     }

@@ -5,10 +5,10 @@ use crate::plan::{Act, At, KEYS, NODE_PASSWORD, Step};
 use crate::record::{Done, Record};
 use crate::reset::Reset;
 use anyhow::{Context, Result, bail};
-use host::{Command, Host, run_ourselves, wait_until};
+use host::{Command, Host, quote, run_ourselves, wait_until};
 use k3s_node::changes::parent;
 use k3s_node::probe::Is;
-use k3s_node::{Changes, FOLDER, Facts, Probe, Show, program, words};
+use k3s_node::{Changes, FOLDER, Facts, Probe, Show, program};
 use server_archive::{UNPACK, password};
 use std::time::Duration;
 
@@ -218,10 +218,7 @@ impl Runner<'_> {
 
     /// The token of the backup without the hash in front of it: nothing is there yet to compare that with.
     fn token(&self) -> Result<String> {
-        let script = format!(
-            "exec cat {}\n",
-            words::shell(&format!("{}/server/token", unpacked()))
-        );
+        let script = format!("exec cat {}\n", quote(&format!("{}/server/token", unpacked())));
         let text = self.done(&Command::script(script), "reading the token of the backup")?;
         Ok(password(&String::from_utf8_lossy(&text)).to_owned())
     }

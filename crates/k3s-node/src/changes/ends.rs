@@ -1,17 +1,17 @@
 //! How changes end: with the status of a program that failed, with a unit that is started again, with answers.
 
-use super::{Changes, quoted};
+use super::Changes;
 use crate::probe::Probe;
 use crate::program::Program;
-use host::Command;
+use host::{Command, quote};
 use std::time::Duration;
 
 impl Changes {
     /// Runs a program that must succeed. Where it fails, these changes end with its status.
     #[must_use]
     pub fn run_or_end(self, argv: &[&str], doing: &str) -> Self {
-        let words: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
-        let failed = quoted(&format!("{doing} failed"));
+        let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
+        let failed = quote(&format!("{doing} failed"));
         self.line(&format!("{} </dev/null || {{", words.join(" ")))
             .line("    status=$?")
             .line(&format!("    printf '%s\\n' {failed} >&2"))
@@ -21,7 +21,7 @@ impl Changes {
     /// Runs a script from a file, with lines before it. Where it fails, these changes end with its status.
     #[must_use]
     pub fn run_script(self, lines: &str, path: &str) -> Self {
-        let (lines, path) = (quoted(lines), quoted(path));
+        let (lines, path) = (quote(lines), quote(path));
         self.line(&format!(
             "{{\n    printf '%s\\n' {lines}\n    cat {path}\n}} | /bin/sh -s || exit"
         ))
@@ -30,12 +30,12 @@ impl Changes {
     /// Starts a unit when these changes end, however they end, and also where nobody listens any more. It is not waited for.
     #[must_use]
     pub fn start_at_the_end(self, unit: &str) -> Self {
-        let (word, failed) = (quoted(unit), quoted(&format!("starting {unit} failed")));
+        let (word, failed) = (quote(unit), quote(&format!("starting {unit} failed")));
         let start = format!(
             "systemctl reset-failed {word} 2>/dev/null\nsystemctl start --no-block {word} || die {failed}"
         );
         self.line("trap '' PIPE")
-            .line(&format!("trap {} EXIT", quoted(&start)))
+            .line(&format!("trap {} EXIT", quote(&start)))
             .line("trap 'exit 143' HUP INT TERM")
     }
 

@@ -1,31 +1,32 @@
 //! Files and folders that are moved and copied.
 
-use super::{Changes, parent, quoted};
+use super::{Changes, parent};
+use host::quote;
 
 impl Changes {
     /// Makes a folder that only root reads, with those above it.
     #[must_use]
     pub fn private_folder(self, path: &str) -> Self {
-        let command = format!("(umask 077 && mkdir -p {})", quoted(path));
+        let command = format!("(umask 077 && mkdir -p {})", quote(path));
         self.or_die(&command, &format!("making {path} failed"))
     }
 
     /// Moves a file or a folder into `folder`, where it is there. What an earlier run has moved there stays beside it.
     #[must_use]
     pub fn aside(self, path: &str, folder: &str) -> Self {
-        self.line(&format!("aside {} {}", quoted(path), quoted(folder)))
+        self.line(&format!("aside {} {}", quote(path), quote(folder)))
     }
 
     /// Copies a file or a folder to a path where none is, with modes and owners: there is all of its content or none.
     #[must_use]
     pub fn copy_all(self, from: &str, to: &str) -> Self {
-        self.line(&format!("copy_all {} {}", quoted(from), quoted(to)))
+        self.line(&format!("copy_all {} {}", quote(from), quote(to)))
     }
 
     /// Copies a file for root only, and stops where the copy has another SHA-256 sum.
     #[must_use]
     pub fn copy_of(self, from: &str, to: &str, sha256: &str) -> Self {
-        let [source, copy, sum] = [from, to, sha256].map(quoted);
+        let [source, copy, sum] = [from, to, sha256].map(quote);
         self.remove(&[to])
             .or_die(
                 &format!("(umask 077 && cp {source} {copy})"),
@@ -41,7 +42,7 @@ impl Changes {
     /// Gives a file or a folder another name, in the place of a file that has it.
     #[must_use]
     pub fn rename(self, from: &str, to: &str) -> Self {
-        let command = format!("mv -T {} {}", quoted(from), quoted(to));
+        let command = format!("mv -T {} {}", quote(from), quote(to));
         self.or_die(&command, &format!("renaming {from} to {to} failed"))
             .settle(parent(to))
     }

@@ -1,35 +1,36 @@
 //! Units and programs.
 
-use super::{Changes, quoted};
+use super::Changes;
 use crate::env_file::Variables;
 use crate::words;
+use host::quote;
 use std::fmt::Write as _;
 
 impl Changes {
     /// Has a unit start with the machine.
     #[must_use]
     pub fn enable(self, unit: &str) -> Self {
-        let command = format!("systemctl enable --quiet {}", quoted(unit));
+        let command = format!("systemctl enable --quiet {}", quote(unit));
         self.or_die(&command, &format!("enabling {unit} failed"))
     }
 
     #[must_use]
     pub fn disable(self, unit: &str) -> Self {
-        let command = format!("systemctl disable --quiet {}", quoted(unit));
+        let command = format!("systemctl disable --quiet {}", quote(unit));
         self.or_die(&command, &format!("disabling {unit} failed"))
     }
 
     /// Stops a unit, and goes on when it is.
     #[must_use]
     pub fn stop_and_wait(self, unit: &str) -> Self {
-        let command = format!("systemctl stop {}", quoted(unit));
+        let command = format!("systemctl stop {}", quote(unit));
         self.or_die(&command, &format!("stopping {unit} failed"))
     }
 
     /// Starts a unit anew, and goes on when it is. What fails is said in systemd's words.
     #[must_use]
     pub fn restart_and_wait(self, unit: &str) -> Self {
-        let (word, why) = (quoted(unit), quoted(&format!("starting {unit} failed: ")));
+        let (word, why) = (quote(unit), quote(&format!("starting {unit} failed: ")));
         self.line(&format!(
             "systemctl restart {word} || die {why}\"$(systemctl status --no-pager --lines 5 {word} 2>&1 | tail -n 5)\""
         ))
@@ -38,8 +39,8 @@ impl Changes {
     /// Runs a program that has to succeed.
     #[must_use]
     pub fn run(self, argv: &[&str]) -> Self {
-        let why = quoted(&format!("running {} failed: ", argv.join(" ")));
-        self.line(&format!("execute {} || die {why}\"$text\"", all_quoted(argv)))
+        let why = quote(&format!("running {} failed: ", argv.join(" ")));
+        self.line(&format!("execute {} || die {why}\"$text\"", quote_all(argv)))
     }
 
     /// Runs a program whatever comes of it: its status and the end of its output are an answer, as those of
@@ -48,10 +49,10 @@ impl Changes {
     pub fn run_to_end(self, name: &str, argv: &[&str], environment: &Variables) -> Self {
         let mut exports = String::new();
         for (variable, value) in environment.iter().filter(|(name, _)| words::is_name(name)) {
-            let _ = writeln!(exports, "export {variable}={}", quoted(value));
+            let _ = writeln!(exports, "export {variable}={}", quote(value));
         }
-        let [status, name] = [format!("status:{name}"), name.to_owned()].map(|name| quoted(&name));
-        let argv = all_quoted(argv);
+        let [status, name] = [format!("status:{name}"), name.to_owned()].map(|name| quote(&name));
+        let argv = quote_all(argv);
         self.line(&format!(
             "(\n{exports}execute {argv}\nput {status} \"$status\"\nput {name} \"$text\"\n)"
         ))
@@ -64,8 +65,8 @@ impl Changes {
     }
 }
 
-fn all_quoted(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+fn quote_all(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| quote(word)).collect();
     words.join(" ")
 }
 

@@ -1,34 +1,35 @@
 //! Files that are verified before they take their place.
 
-use super::{Changes, parent, quoted};
+use super::{Changes, parent};
+use host::quote;
 
 impl Changes {
     /// Goes on only where there is this file.
     #[must_use]
     pub fn require_file(self, path: &str, why: &str) -> Self {
-        self.or_die(&format!("[ -f {} ]", quoted(path)), why)
+        self.or_die(&format!("[ -f {} ]", quote(path)), why)
     }
 
     /// Goes on only where a file has this SHA-256 sum; one that has another is removed.
     #[must_use]
     pub fn require_sum(self, path: &str, sha256: &str, why: &str) -> Self {
-        let (path, expected) = (quoted(path), quoted(&format!("{sha256}  -")));
+        let (path, expected) = (quote(path), quote(&format!("{sha256}  -")));
         self.line(&format!(
             "[ \"$(sha256sum <{path})\" = {expected} ] || {{\n    rm -f {path}\n    die {}\n}}",
-            quoted(why)
+            quote(why)
         ))
     }
 
     #[must_use]
     pub fn mode(self, path: &str, mode: u16) -> Self {
-        let command = format!("chmod {mode:o} {}", quoted(path));
+        let command = format!("chmod {mode:o} {}", quote(path));
         self.or_die(&command, &format!("setting the mode of {path} failed"))
     }
 
     /// Brings a file to the disk, and then to its place, where there is the old one or the new.
     #[must_use]
     pub fn put_in_place(self, from: &str, to: &str) -> Self {
-        let command = format!("mv -f {} {}", quoted(from), quoted(to));
+        let command = format!("mv -f {} {}", quote(from), quote(to));
         self.settle(from)
             .or_die(&command, &format!("putting {to} in place failed"))
             .settle(parent(to))
@@ -37,7 +38,7 @@ impl Changes {
     /// Has a file the label of its path, where there is a policy (it is about paths, not files).
     #[must_use]
     pub fn restore_label(self, path: &str) -> Self {
-        let path = quoted(path);
+        let path = quote(path);
         self.line(&format!(
             "! command -v restorecon >/dev/null 2>&1 || restorecon {path} 2>/dev/null"
         ))
