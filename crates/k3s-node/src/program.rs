@@ -1,7 +1,6 @@
 //! The programs that run on a node: their input as variables, then their text. All of it travels by standard input, so
 //! no argument, token or record shows in a list of processes.
 
-use crate::changes::Changes;
 use host::{Command, quote};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -51,14 +50,6 @@ impl Program {
             .end(&format!("{OPERATIONS}{body}"))
             .within(limit + Duration::from_secs(patience))
     }
-}
-
-/// Keeps a file below [`crate::FOLDER`], readable by root only and synced.
-pub fn keep(binary: &str, patience: u64, file: &str, content: &str) -> Command {
-    let path = format!("{}/{file}", crate::FOLDER);
-    let changes = Changes::new().own_folder().write(&path, 0o600, content);
-    let body = format!("take_turn\n{}", changes.lines());
-    Program::new(binary).end_after_turn(patience, &body, Command::USUAL_LIMIT)
 }
 
 #[cfg(test)]

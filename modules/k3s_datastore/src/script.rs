@@ -7,7 +7,7 @@ use crate::state::Places;
 use host::{Command, quote};
 use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
-use k3s_node::{Changes, FOLDER, Facts, Probe, program, unit};
+use k3s_node::{Changes, FOLDER, Facts, Probe, unit};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub(crate) fn gather(places: &Places, dest: &str) -> Command {
 }
 
 pub(crate) fn keep(params: &Params, places: &Places, record: &Record) -> Command {
-    program::keep(
+    k3s_node::keep(
         &places.binary,
         params.lock_timeout,
         record::FILE,

@@ -5,7 +5,7 @@ use crate::params::{Params, Script};
 use crate::record;
 use host::{Command, quote};
 use k3s_node::changes::parent;
-use k3s_node::{Changes, FOLDER, Setup, env_file, program, unit, words};
+use k3s_node::{Changes, FOLDER, Setup, env_file, keep, unit, words};
 use k3s_types::K3sVersion;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) fn source_mark(params: &Params) -> String {
 }
 
 pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
-    program::keep(binary, params.lock_timeout, record::FILE, record)
+    keep(binary, params.lock_timeout, record::FILE, record)
 }
 
 /// Puts the staged binary in the old one's place. Where it is not what was verified, nothing is changed.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use host::{Command, Host, quote, run_ourselves, wait_until};
 use k3s_node::changes::parent;
 use k3s_node::probe::Is;
-use k3s_node::{Changes, FOLDER, Facts, Probe, Show, program};
+use k3s_node::{Changes, FOLDER, Facts, Probe, Show, keep};
 use server_archive::{UNPACK, password};
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ impl Runner<'_> {
     }
 
     fn keep(&self, file: &str, text: &str, doing: &str) -> Result<()> {
-        let command = program::keep(&self.at.binary, self.patience(), file, text);
+        let command = keep(&self.at.binary, self.patience(), file, text);
         self.done(&command, doing).map(|_| ())
     }
 
