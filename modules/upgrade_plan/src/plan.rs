@@ -16,6 +16,7 @@ pub(crate) use batches::Batch;
 use order::Chosen;
 use per_node::{Refusal, once};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What is to be done, all of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -86,9 +87,10 @@ pub(crate) fn plan(params: &Params, survey: Option<&Survey>) -> Planned {
     }
     let mut refusals = refusals::all(params, &turns);
     refusals.extend(refusal.filter(|_| !turns.is_empty()));
+    let working: BTreeSet<&str> = turns.iter().map(|turn| turn.host.as_str()).collect();
     let skipped = nodes
         .iter()
-        .filter(|node| turn(params, node).is_none())
+        .filter(|node| !working.contains(node.host.as_str()))
         .map(|node| skipped(params, node))
         .collect();
     Planned {
@@ -197,7 +199,8 @@ fn notices(params: &Params, turns: &[Turn]) -> Vec<String> {
 
 /// What `k3s_version` has to say of the nodes that have a turn.
 fn of_versions(params: &Params, turns: &[Turn]) -> Vec<String> {
-    let has_turn = |node: &&Node| turns.iter().any(|turn| turn.host == node.host);
+    let working: BTreeSet<&str> = turns.iter().map(|turn| turn.host.as_str()).collect();
+    let has_turn = |node: &&Node| working.contains(node.host.as_str());
     let texts = params.nodes.iter().filter(has_turn).flat_map(|node| {
         let warnings = node.version.warnings.iter();
         warnings.map(|notice| (node.host.clone(), notice.clone()))

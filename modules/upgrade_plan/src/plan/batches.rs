@@ -2,10 +2,11 @@
 
 use super::Turn;
 use super::together::Together;
-use crate::node::Role;
+use crate::node::{Node, Role};
 use crate::params::Params;
 use crate::survey::Survey;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Nodes that have their turns at the same time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,10 +28,12 @@ pub(crate) fn all(params: &Params, turns: &[Turn], survey: Option<&Survey>) -> V
         return group(turns, 1, |_| None);
     };
     let together = Together::new(survey);
-    let name = |turn: &Turn| {
-        let node = params.nodes.iter().find(|node| node.host == turn.host)?;
-        node.name.as_deref()
-    };
+    let node_of: BTreeMap<&str, &Node> = params
+        .nodes
+        .iter()
+        .map(|node| (node.host.as_str(), node))
+        .collect();
+    let name = |turn: &Turn| node_of.get(turn.host.as_str())?.name.as_deref();
     group(turns, at_once(params, turns), |batch| {
         let drained = batch.iter().filter(|turn| turn.drain);
         let names: Vec<&str> = drained.filter_map(name).collect();

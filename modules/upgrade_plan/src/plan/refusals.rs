@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let mut refusals = mapping(params);
+    let turn_of: BTreeMap<&str, &Turn> = turns.iter().map(|turn| (turn.host.as_str(), turn)).collect();
     for node in params.nodes.iter().filter(|node| limit::includes(params, node)) {
-        let turn = turns.iter().find(|turn| turn.host == node.host);
-        refusals.extend(of_the_node(node, turn));
+        refusals.extend(of_the_node(node, turn_of.get(node.host.as_str()).copied()));
     }
     refusals.extend(limit::refusals(params, turns));
     refusals.extend(unknown_in_skip(params));
