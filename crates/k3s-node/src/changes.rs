@@ -139,10 +139,10 @@ impl Changes {
         self.line(&format!("systemctl {verb} {} >/dev/null 2>&1", quote(unit)))
     }
 
-    /// More of the shell, where no operation is made for it.
+    /// A variable for the programs of the operations that follow.
     #[must_use]
-    pub fn shell(self, text: &str) -> Self {
-        self.line(text)
+    pub fn export(self, name: &str, value: &str) -> Self {
+        self.line(&format!("export {name}={}", quote(value)))
     }
 
     /// The program, which waits up to `patience` seconds for what an earlier run has left at work there. It stands in braces: a shell whose input ends

@@ -9,7 +9,7 @@ use crate::run::done;
 use crate::script::{self, Fetch, folder_of};
 use crate::staging::{Expected, Node, sum};
 use anyhow::{Context, Result, anyhow};
-use host::{Command, Host, quote};
+use host::{Command, Host};
 use k3s_node::{Changes, FOLDER, Facts, Probe};
 
 /// No script and no list of sums has more, and no binary.
@@ -107,9 +107,7 @@ fn of_script<'a>(url: &'a str, part: &'a str) -> Download<'a> {
 
 fn with_proxies(changes: Changes, wanted: &Fetch) -> Changes {
     let exports = wanted.proxies.iter();
-    exports.fold(changes, |changes, (key, value)| {
-        changes.shell(&format!("export {key}={}", quote(value)))
-    })
+    exports.fold(changes, |changes, (key, value)| changes.export(key, value))
 }
 
 /// Verifies what was begun, and goes on to the binary; returns where that lies.
