@@ -1,6 +1,6 @@
 """The batches of an upgrade, as Ansible runs them: who goes on, who does not, and when the lock is released.
 
-The play, its rounds, and the blocks of a node's turn are the real ones; what they do to a node is replaced by one command.
+The play, its rounds, and the blocks of a node's turn are the real ones; what they do to a node is replaced by one task.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ FAKES = {
         }
     ],
     "release-lock.yaml": [{"name": "Release", BUILTIN + "debug": {"msg": "lock released"}}],
-    "gate-health.yaml": [{"name": "Gate", BUILTIN + "command": "{{ 'false' if inventory_hostname in sick else 'true' }}"}],
+    "gate-health.yaml": [{"name": "Gate", BUILTIN + "assert": {"that": "inventory_hostname not in sick"}}],
     "restore-node.yaml": [
-        {"name": "Restore", BUILTIN + "command": "{{ 'false' if inventory_hostname in lost else 'true' }}"},
+        {"name": "Restore", BUILTIN + "assert": {"that": "inventory_hostname not in lost"}},
         {"name": "Record", BUILTIN + "set_fact": {"k3s_failure": "stopped at {{ inventory_hostname }}: {{ ansible_failed_task.name }}"}},
     ],
 }
 TURN = [
-    {"name": "Drain", BUILTIN + "command": "{{ 'false' if inventory_hostname in broken else 'true' }}"},
+    {"name": "Drain", BUILTIN + "assert": {"that": "inventory_hostname not in broken"}},
     {"name": "Uncordon", BUILTIN + "set_fact": {"k3s_returned_at": "1"}},
 ]
 
