@@ -6,6 +6,16 @@ use crate::selector::LabelSelector;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// How a drain treats budgets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pdb {
+    #[default]
+    Respect,
+    Bypass,
+    RespectThenBypass,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BudgetObject {

@@ -1,10 +1,10 @@
 //! The files that a node's k3s is started with: what systemd reads for its unit, and what its settings name.
 
 use crate::node_settings::NodeSettings;
-use crate::role::Role;
 use crate::shared::Said;
 use crate::unit::{self, Unit};
 use crate::units::UnitFiles;
+use k3s_types::Role;
 
 /// The settings that name a file which k3s reads, by flag and variable.
 const NAME_A_FILE: [(&str, &str); 6] = [

@@ -4,8 +4,8 @@
 //! branches of June 2026 (1.33 to 1.36), and main of 2026-07-28, which is on its way to v1.37. No flag has gone in that time.
 //! `cargo run -p k3s-node --example k3s_flags -- <folder of k3s's sources>` says what other sources have.
 
-use crate::role::Role;
 use k3s_types::K3sVersion;
+use k3s_types::Role;
 
 /// What a k3s makes of a flag in its configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,6 @@
 use crate::config::{self, Config};
 use crate::facts::{Facts, Show};
 use crate::probe::Probe;
-use crate::role::Role;
 use crate::settings::{self, DEFAULT_CONFIG, Settings};
 use crate::setup::{DEFAULT_BINARY, Setup};
 use crate::unit;
@@ -11,6 +10,7 @@ use crate::units::{Told, Units};
 use anyhow::{Context, Result, bail};
 use host::Host;
 use k3s_types::K3sVersion;
+use k3s_types::Role;
 
 /// A node, with k3s or without. It holds secrets (the token), so it shows nothing of itself.
 pub struct NodeSettings {

@@ -4,8 +4,8 @@
 //! A visit costs a third of a second on a Proxmox host, so that whatever can be asked at once is.
 
 use crate::program::Program;
-use crate::role::Role;
 use host::{Command, quote};
+use k3s_types::Role;
 use std::fmt::Write as _;
 
 const ANSWERS: &str = include_str!("programs/probe.sh");

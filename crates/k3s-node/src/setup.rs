@@ -1,8 +1,8 @@
 //! What must be the same before and after: role, arguments, environment, and the files they stand in.
 
 use crate::env_file::{self, Variables};
-use crate::role::Role;
 use crate::unit::{self, Unit};
+use k3s_types::Role;
 use std::fmt;
 
 pub const DEFAULT_BINARY: &str = "/usr/local/bin/k3s";

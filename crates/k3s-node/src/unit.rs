@@ -1,7 +1,7 @@
 //! The systemd unit that the install script writes: read, told apart from what an operator added.
 
-use crate::role::Role;
 use crate::words;
+use k3s_types::Role;
 
 /// A unit file as assignments in their order; comments and blank lines are nobody's loss.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

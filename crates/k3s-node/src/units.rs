@@ -2,11 +2,11 @@
 
 use crate::env_file::{self, Variables};
 use crate::facts::{Facts, Show};
-use crate::role::Role;
 use crate::setup::Setup;
 use crate::unit::{self, ExecStart, Runs, Unit};
 use crate::words;
 use anyhow::Result;
+use k3s_types::Role;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Index;

@@ -5,6 +5,9 @@
 
 pub mod builds;
 pub mod mask;
+mod role;
+
+pub use role::Role;
 
 use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -3,14 +3,14 @@
 use crate::cordon::{Change, CordonedBy, Record, Wish, cordoned_by};
 use crate::evict::{Drain, Stage, Target};
 use crate::observe;
-use crate::params::{OnFailure, Params, Pdb};
+use crate::params::{OnFailure, Params};
 use crate::plan::Step;
 use crate::requests;
 use crate::state::State;
 use crate::verdict::{judge_all, refuse};
 use crate::{Journal, whole};
 use anyhow::{Context, Result, bail};
-use cluster::{Kubectl, Node, unless_passing};
+use cluster::{Kubectl, Node, Pdb, unless_passing};
 use host::{Host, Waited, wait_until};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What the user asks for.
 
 use ansible_module::defaults::{number, yes};
-use cluster::{Kubectl, Labels, Owner, Purpose, Selector, check_program, k3s_kubectl};
+use cluster::{Kubectl, Labels, Owner, Pdb, Purpose, Selector, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
 use std::time::Duration;
@@ -86,15 +86,6 @@ pub enum LocalVolumes {
     #[default]
     Refuse,
     Wait,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pdb {
-    #[default]
-    Respect,
-    Bypass,
-    RespectThenBypass,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -3,9 +3,9 @@
 
 use answers::drain::Drain;
 use answers::{Answered, Install, Version};
-use k3s_types::Hop;
+use k3s_types::{Hop, Role};
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -39,13 +39,6 @@ pub struct Node {
     /// What `k3s_version` answers after the upgrade.
     #[serde(default, deserialize_with = "null_is_none")]
     pub after: Answered<Version>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    Server,
-    Agent,
 }
 
 impl Node {

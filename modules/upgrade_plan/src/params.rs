@@ -5,6 +5,7 @@ use crate::node::Node;
 use ansible_module::defaults::yes;
 use answers::given;
 use answers::health::Health;
+use cluster::Pdb;
 use cluster::{check_program, k3s_kubectl};
 use k3s_types::K3sVersion;
 use serde::Deserialize;
@@ -67,16 +68,6 @@ pub enum Drain {
     Auto,
     True,
     False,
-}
-
-/// What is done about budgets, as `node_drain` has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pdb {
-    #[default]
-    Respect,
-    Bypass,
-    RespectThenBypass,
 }
 
 #[derive(Deserialize)]

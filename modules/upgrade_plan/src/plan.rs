@@ -8,11 +8,12 @@ mod refusals;
 mod tests;
 mod together;
 
-use crate::node::{Node, Role};
+use crate::node::Node;
 use crate::params::{Drain, Params};
 use crate::survey::Survey;
 use answers::drain::CordonedBy;
 pub(crate) use batches::Batch;
+use k3s_types::Role;
 use order::Chosen;
 use per_node::{Refusal, once};
 use serde::Serialize;

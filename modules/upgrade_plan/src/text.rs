@@ -1,9 +1,10 @@
 //! The plan and the summary as lines for a person.
 
 use crate::node::Node;
-use crate::params::{Params, Pdb};
+use crate::params::Params;
 use crate::plan::{Batch, Planned, Turn};
 use answers::drain::{Budget, CordonedBy, Drain, Judged, Verdict};
+use cluster::Pdb;
 use cluster::PodId;
 use per_node::Refusal;
 use std::collections::BTreeMap;

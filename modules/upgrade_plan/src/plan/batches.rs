@@ -2,9 +2,10 @@
 
 use super::Turn;
 use super::together::Together;
-use crate::node::{Node, Role};
+use crate::node::Node;
 use crate::params::Params;
 use crate::survey::Survey;
+use k3s_types::Role;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

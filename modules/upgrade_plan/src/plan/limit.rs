@@ -1,9 +1,9 @@
 //! Nodes that are left out of a run: the others alone have turns, and what these run must bear it.
 
 use super::Turn;
-use crate::node::{Node, Role};
+use crate::node::Node;
 use crate::params::Params;
-use k3s_types::K3sVersion;
+use k3s_types::{K3sVersion, Role};
 use per_node::Refusal;
 
 /// API servers may be this many minors apart, and a kubelet this many behind the newest of them.

@@ -3,7 +3,8 @@
 
 use super::{Turn, batches, limit};
 use crate::node::Node;
-use crate::params::{Params, Pdb};
+use crate::params::Params;
+use cluster::Pdb;
 use per_node::Refusal;
 use std::collections::BTreeMap;
 
