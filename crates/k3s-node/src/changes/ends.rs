@@ -7,12 +7,12 @@ use host::{Command, quote};
 use std::time::Duration;
 
 impl Changes {
-    /// Runs a program that must succeed. Where it fails, these changes end with its status.
+    /// Runs a program that must succeed. Where it fails, these changes end with its status. What it leaves running does not hold our lock.
     #[must_use]
     pub fn run_or_end(self, argv: &[&str], doing: &str) -> Self {
         let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
         let failed = quote(&format!("{doing} failed"));
-        self.line(&format!("{} </dev/null || {{", words.join(" ")))
+        self.line(&format!("{} </dev/null 9>&- || {{", words.join(" ")))
             .line("    status=$?")
             .line(&format!("    printf '%s\\n' {failed} >&2"))
             .line("    exit \"$status\"\n}")
@@ -91,6 +91,12 @@ mod tests {
             (0, "it's\nsystemctl daemon-reload\n".to_owned())
         );
         assert_eq!(run(&changes("124"), 0), (124, "it's\nasking failed\n".to_owned()));
+    }
+
+    #[test]
+    fn a_program_does_not_get_the_lock() {
+        let holds = ["sh", "-c", "! [ -e /proc/self/fd/9 ]"];
+        assert_eq!(run(&Changes::new().run_or_end(&holds, "asking"), 0).0, 0);
     }
 
     #[test]
