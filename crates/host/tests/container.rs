@@ -51,7 +51,7 @@ impl Here {
 }
 
 impl Host for Here {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "pve1".to_owned()
     }
     fn run(&self, command: &Command) -> anyhow::Result<host::Output> {

@@ -148,8 +148,8 @@ impl Show {
     pub fn look(host: &dyn Host, unit: &str) -> Result<Self> {
         let output = host
             .run(&Probe::new().show("show", unit).command(DEFAULT_BINARY))?
-            .succeed(&host.place(), &format!("checking {unit}"))?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+            .succeed(&host.location(), &format!("checking {unit}"))?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
         Ok(Self::of(&facts, unit))
     }
 

@@ -18,7 +18,7 @@ pub fn is_secret(name: &str) -> bool {
         .to_ascii_lowercase()
         .replace('_', "-");
     // The endpoints hold a database's password; `t` is short for `token`.
-    let telling = [
+    let secret_words = [
         "token",
         "secret",
         "password",
@@ -28,7 +28,7 @@ pub fn is_secret(name: &str) -> bool {
         "access-key",
     ];
     let harmless = name.ends_with("-file") || NOT_SECRET.contains(&name.trim_end_matches('+'));
-    name == "t" || (!harmless && telling.iter().any(|word| name.contains(word)))
+    name == "t" || (!harmless && secret_words.iter().any(|word| name.contains(word)))
 }
 
 /// Arguments as they may be shown: `--token ********`, `--token=********`.

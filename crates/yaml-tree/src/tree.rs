@@ -140,8 +140,8 @@ impl Map {
 
     /// In the place of the old value, else at the end.
     pub fn set(&mut self, key: &str, value: Node) {
-        if let Some(place) = self.get_mut(key) {
-            *place = value;
+        if let Some(slot) = self.get_mut(key) {
+            *slot = value;
             return;
         }
         let key = Scalar {

@@ -45,7 +45,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
     };
     bail!(
         "{}: checking {checked} found {what}{waited}: {named}{more}. Next: {next}",
-        state.seen.place
+        state.seen.location
     )
 }
 

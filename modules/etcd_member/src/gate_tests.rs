@@ -228,7 +228,7 @@ fn an_answer_without_a_voter_is_survived() {
 
 fn without_member(datastore: Datastore, nodes: Nodes) -> State {
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         seen: Seen {
             datastore,
             etcd: Etcd::None,

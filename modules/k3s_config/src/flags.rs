@@ -72,10 +72,10 @@ mod tests {
             ),
             (None, "passes over it, and an agent does not start"),
         ] {
-            let told = warned("node-lable", role, None);
+            let reported = warned("node-lable", role, None);
             assert!(
-                told.contains("to have a flag node-lable") && told.ends_with(end),
-                "{told}"
+                reported.contains("to have a flag node-lable") && reported.ends_with(end),
+                "{reported}"
             );
         }
     }

@@ -84,7 +84,7 @@ fn unknown_flags(params: &Params, state: &State) -> impl Iterator<Item = String>
     let unknown = flags::unknown(keys, params.role, version(params, state));
     unknown
         .into_iter()
-        .map(|warning| format!("{}: {warning}", state.place))
+        .map(|warning| format!("{}: {warning}", state.location))
 }
 
 /// The paths of the files that are others than they should be.
@@ -138,7 +138,7 @@ fn left_alone(state: &State, differences: &[Difference]) -> Option<String> {
         format!(
             "{}: k3s is installed, and {} is not what the inventory says (--diff shows it); it is left unchanged, since the next start \
              of k3s would take it, whenever that is",
-            state.place,
+            state.location,
             files.join(" and ")
         )
     })
@@ -196,7 +196,7 @@ mod tests {
 
     fn state(config: Option<&str>, registries: Option<&str>) -> State {
         State {
-            place: "container 111 on pve1".into(),
+            location: "container 111 on pve1".into(),
             config: config.map(str::to_owned),
             registries: registries.map(str::to_owned),
             ..State::default()
@@ -315,9 +315,9 @@ mod tests {
             plan(&params(options), state).warnings.join(" | ")
         };
         let mut there = state(None, None);
-        let told = warned(json!({"version": "v1.35.1+k3s1"}), &there);
+        let reported = warned(json!({"version": "v1.35.1+k3s1"}), &there);
         assert_eq!(
-            told,
+            reported,
             "container 111 on pve1: the flag helm-controller-arg is known of k3s from v1.36.3 on, and this is v1.35.1+k3s1: a server passes over it"
         );
         assert_eq!(warned(json!({"version": "v1.37.0+k3s1"}), &there), "");

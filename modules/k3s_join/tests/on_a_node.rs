@@ -99,9 +99,9 @@ fn prepared(more: &Value) -> Value {
     all
 }
 
-fn mode(node: &Node, place: &str) -> u32 {
+fn mode(node: &Node, path: &str) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(node.path(place)).unwrap().permissions().mode() & 0o7777
+    std::fs::metadata(node.path(path)).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]

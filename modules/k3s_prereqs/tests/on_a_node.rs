@@ -227,12 +227,12 @@ fn what_is_refused_is_refused_before_any_change() {
         "{msg}"
     );
     assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
-    let told = answer(&node, json!({"fail_on_refusal": false}));
+    let reported = answer(&node, json!({"fail_on_refusal": false}));
     assert_eq!(
-        (&told["failed"], &told["changed"]),
+        (&reported["failed"], &reported["changed"]),
         (&json!(false), &json!(false))
     );
-    let rules: Vec<&str> = told["refusals"]
+    let rules: Vec<&str> = reported["refusals"]
         .as_array()
         .unwrap()
         .iter()

@@ -179,9 +179,9 @@ fn the_backup_has_to_be_beside_the_server_that_gets_it() {
 type Case<'a> = (usize, &'a [(&'a str, Value)], &'a str);
 
 fn assert_refused(cases: &[Case]) {
-    for (at, fields, told) in cases {
+    for (at, fields, reported) in cases {
         let refusal = refusal(json!({}), |hosts| set(seen(&mut hosts[*at]), fields));
-        assert!(refusal.contains(told), "{told}: {refusal}");
+        assert!(refusal.contains(reported), "{reported}: {refusal}");
         assert!(
             refusal.starts_with("The restore is refused; nothing was touched."),
             "{refusal}"
@@ -324,8 +324,8 @@ fn where_nobody_answers_that_is_said() {
     });
     assert_eq!(text.1, None);
     let text = text.0.join("\n");
-    for told in ["No API is ready", "agents have to be restarted"] {
-        assert!(text.contains(told), "{text}");
+    for reported in ["No API is ready", "agents have to be restarted"] {
+        assert!(text.contains(reported), "{text}");
     }
     assert!(!text.contains("Objects then"), "{text}");
 }

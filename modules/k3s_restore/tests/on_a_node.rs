@@ -165,8 +165,8 @@ impl Node {
         Ok(())
     }
 
-    fn in_server(&self, place: &str) -> String {
-        self.text(&format!("{SERVER}/{place}"))
+    fn in_server(&self, path: &str) -> String {
+        self.text(&format!("{SERVER}/{path}"))
     }
 
     /// What was set aside, by its place below the folder for that.

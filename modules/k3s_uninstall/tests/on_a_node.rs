@@ -67,12 +67,12 @@ fn mounts_that_the_script_has_left_are_told() {
     let rootfs = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/69b1da05/rootfs";
     let mounts = format!("tmpfs /run tmpfs rw 0 0\noverlay {rootfs} overlay rw 0 0\n");
     node.put("proc/self/mounts", &node.moved(&mounts));
-    let told = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
+    let reported = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
     let left = answer(&node, json!({"role": "server"}));
-    assert!(told(&left), "{left}");
+    assert!(reported(&left), "{left}");
     node.put("proc/self/mounts", "tmpfs /run tmpfs rw 0 0\n");
     let gone = answer(&node, json!({"role": "server"}));
-    assert!(!told(&gone), "{gone}");
+    assert!(!reported(&gone), "{gone}");
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn a_run_that_takes_over_remembers_what_the_killed_one_knew() {
         owner: owner(1),
         now: None,
     }];
-    let Wish::Cordoned(record) = wish(&params(json!({"run_id": "b"})), &state) else {
+    let DesiredCordon::Cordoned(record) = desired(&params(json!({"run_id": "b"})), &state) else {
         panic!()
     };
     assert_eq!((record.run.as_str(), record.owners), ("b", vec![owner(2)]));

@@ -75,11 +75,11 @@ fn controllers_that_did_not_answer_are_told() {
 
 #[test]
 fn members_of_etcd_vote() {
-    let with_etcd = |name: &str, told: Value| {
+    let with_etcd = |name: &str, reported: Value| {
         let labels =
             json!({"node-role.kubernetes.io/etcd": "true", "node-role.kubernetes.io/control-plane": "true"});
         with(
-            conditions(node(name), told),
+            conditions(node(name), reported),
             json!({"metadata": {"labels": labels}}),
         )
     };

@@ -45,20 +45,23 @@ fn a_whole_cluster_is_told_and_passes_every_gate() {
         })
     );
     for (number, name) in NAMES.iter().enumerate() {
-        let told = member(&answer, name);
+        let reported = member(&answer, name);
         let endpoint = lab.cluster().endpoint(number).to_owned();
-        assert_eq!(told["client_urls"], json!([endpoint]));
-        assert_eq!(told["peer_urls"], json!([lab.cluster().peer_url(number)]));
-        assert_eq!(told["node"], name[..2]);
-        assert_eq!(told["leader"], answer["leader"] == *name);
-        assert!(told["version"].as_str().unwrap().starts_with("3."), "{told}");
+        assert_eq!(reported["client_urls"], json!([endpoint]));
+        assert_eq!(reported["peer_urls"], json!([lab.cluster().peer_url(number)]));
+        assert_eq!(reported["node"], name[..2]);
+        assert_eq!(reported["leader"], answer["leader"] == *name);
         assert!(
-            told["db_size"].as_u64() >= told["db_size_in_use"].as_u64(),
-            "{told}"
+            reported["version"].as_str().unwrap().starts_with("3."),
+            "{reported}"
         );
-        assert!(told["raft_lag"].as_u64().unwrap() < 100, "{told}");
-        let id = u64::from_str_radix(told["id"].as_str().unwrap(), 16).unwrap();
-        assert_eq!(told["id_decimal"], id.to_string());
+        assert!(
+            reported["db_size"].as_u64() >= reported["db_size_in_use"].as_u64(),
+            "{reported}"
+        );
+        assert!(reported["raft_lag"].as_u64().unwrap() < 100, "{reported}");
+        let id = u64::from_str_radix(reported["id"].as_str().unwrap(), 16).unwrap();
+        assert_eq!(reported["id_decimal"], id.to_string());
     }
     assert_eq!(answer["oldest_version"], member(&answer, NAMES[0])["version"]);
 }

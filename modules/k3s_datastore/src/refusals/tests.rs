@@ -82,8 +82,8 @@ fn an_external_datastore_is_told_without_its_password() {
         for database in ["1000", GONE] {
             let state = server(&[case, ("database", database)]);
             assert_eq!(rules(json!({}), &state), ["external"]);
-            let told = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
-            assert!(!told.contains("s3cr3t"), "{told}");
+            let reported = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
+            assert!(!reported.contains("s3cr3t"), "{reported}");
         }
     }
 }
@@ -92,13 +92,13 @@ fn an_external_datastore_is_told_without_its_password() {
 fn an_earlier_migration_that_failed_is_told_with_both_ways_out() {
     let state = server(&[WAL]);
     assert_eq!(rules(json!({}), &state), ["failed_migration"]);
-    let told = failed_migration(&state).to_string();
+    let reported = failed_migration(&state).to_string();
     for word in [
         "/var/lib/rancher/k3s/server/db has etcd/member/wal",
         "If it is SQLite",
         "If it is etcd",
     ] {
-        assert!(told.contains(word), "{told}");
+        assert!(reported.contains(word), "{reported}");
     }
 }
 
@@ -240,9 +240,9 @@ fn room_is_wanted_for_the_copy_for_the_way_back_and_for_etcd() {
 
 #[test]
 fn all_refusals_are_told_together() {
-    let told = refused(&[
+    let reported = refused(&[
         ("show", &show("failed")),
         (CONFIG, "server: https://h:6443\ndisable-etcd: true\n"),
     ]);
-    assert_eq!(told, ["joined", "api_not_ready", "no_etcd"]);
+    assert_eq!(reported, ["joined", "api_not_ready", "no_etcd"]);
 }

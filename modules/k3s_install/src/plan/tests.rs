@@ -45,7 +45,7 @@ fn short(act: &Act) -> &'static str {
 
 #[test]
 fn an_upgrade_goes_the_whole_way_with_downloads_first() {
-    let whole = [
+    let all = [
         "fetch both",
         "save",
         "swap",
@@ -55,7 +55,7 @@ fn an_upgrade_goes_the_whole_way_with_downloads_first() {
         "wait",
         "drop",
     ];
-    assert_eq!(steps(json!({}), &[]), whole);
+    assert_eq!(steps(json!({}), &[]), all);
 }
 
 #[test]

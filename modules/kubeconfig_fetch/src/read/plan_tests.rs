@@ -26,7 +26,7 @@ fn service() -> Service {
 fn state(text: &str, service: Result<Service, String>) -> State {
     let credentials = Credentials::read(text.as_bytes(), "k3s.yaml", &Authorities::default());
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         name: "k3s-k3s-1".to_owned(),
         service,
         found: credentials

@@ -1,6 +1,6 @@
 //! What is known of the file that is to hold this cluster.
 
-use super::dest::Places;
+use super::dest::Paths;
 use super::view::{Document, View};
 use crate::credentials::Credentials;
 use crate::reach::Obstacle;
@@ -13,7 +13,7 @@ pub struct State {
     pub(crate) credentials: Credentials,
     /// What an entry is called where there is none yet.
     pub(crate) name: String,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     pub(crate) facts: Facts,
     /// The file as it is.
     pub(crate) before: Option<Vec<u8>>,
@@ -122,8 +122,8 @@ impl Facts {
 
     /// Root can give the file to whose it is, anybody else only keep what is theirs.
     pub(crate) fn owner(&self) -> (u32, u32) {
-        let place = self.file.as_ref().or(self.folder.as_ref());
-        place.map_or(self.me, |place| place.owner)
+        let location = self.file.as_ref().or(self.folder.as_ref());
+        location.map_or(self.me, |location| location.owner)
     }
 }
 
@@ -150,7 +150,7 @@ impl Ls {
 }
 
 fn ids(words: &[&str], from: usize) -> Result<(u32, u32)> {
-    let number = |place: usize| words.get(place).and_then(|word| word.parse().ok());
+    let number = |index: usize| words.get(index).and_then(|word| word.parse().ok());
     number(from)
         .zip(number(from + 1))
         .with_context(|| format!("checking the destination: no user and group in {words:?}"))

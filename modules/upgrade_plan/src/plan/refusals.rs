@@ -112,7 +112,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
         }
     }
     // A container's id is one of the whole Proxmox cluster; on hosts of their own the same number may occur.
-    let place = |node: &Node| {
+    let location = |node: &Node| {
         Some(format!(
             "pct_id {} on {}",
             node.vmid_text()?,
@@ -120,7 +120,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
         ))
     };
     let name = |node: &Node| node.name.as_ref().map(|name| format!("node_name {name}"));
-    refusals.extend(shared(params, place));
+    refusals.extend(shared(params, location));
     refusals.extend(shared(params, name));
     refusals
 }

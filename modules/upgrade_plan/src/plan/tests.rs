@@ -409,13 +409,13 @@ fn a_wrong_mapping_is_refused_by_name() {
         with(agent("w3", OLD, PATCH), &json!({"role": ""})),
     ];
     let planned = planned(PATCH, &nodes, &json!({"pve_hosts": ["pve1", "pve2"]}));
-    let told: Vec<&str> = planned
+    let reported: Vec<&str> = planned
         .refusals
         .iter()
         .map(|refusal| refusal.evidence.as_str())
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "its pve_host pve9 is not in the group pve (pve1, pve2)",
             "it is neither in k3s_controllers nor in k3s_workers",
@@ -498,7 +498,7 @@ fn an_outage_of_the_api_is_announced() {
 #[test]
 fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
     let verdict = |number: usize, severity: &str| json!({"severity": severity, "kind": "Node", "namespace": "", "object": format!("n{number}"), "reason": "NotReady", "count": 1});
-    let told = |verdicts: &[Value], nodes: &[Value]| {
+    let reported = |verdicts: &[Value], nodes: &[Value]| {
         let planned = planned(
             PATCH,
             nodes,
@@ -511,12 +511,12 @@ fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
     let outdated = cluster(OLD, PATCH);
     let expected = "the cluster already has problems, and only new ones stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
     assert_eq!(
-        told(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
+        reported(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
         [expected]
     );
     let many: Vec<Value> = (0..7).map(|number| verdict(number, "error")).collect();
-    assert!(told(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
-    assert!(told(&many, &cluster(PATCH, PATCH)).is_empty());
+    assert!(reported(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
+    assert!(reported(&many, &cluster(PATCH, PATCH)).is_empty());
     assert!(
         planned(
             PATCH,
