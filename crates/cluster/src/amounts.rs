@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_told_in_its_own_unit() {
+    fn reports_what_is_lacking_in_its_own_unit() {
         let node = amounts(json!({"cpu": "2", "memory": "1Gi", "pods": "3"}));
         let used = amounts(json!({"cpu": "1500m", "memory": "512Mi", "pods": 3}));
         let asked = amounts(json!({"cpu": "600m", "memory": "1Gi", "example.com/gpu": 1, "pods": 0}));

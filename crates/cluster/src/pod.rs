@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_without_a_node_is_told_from_one_that_has_just_been_made() {
+    fn distinguishes_an_unschedulable_pod_from_a_new_one() {
         let described = |reason: &str| -> Pod {
             let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason});
             serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [condition]}})).unwrap()

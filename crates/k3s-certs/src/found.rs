@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_file_and_field() {
+    fn reports_unreadable_certificates_by_file_and_field() {
         let empty_key = "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n";
         let field = format!("?\n{}\n", STANDARD.encode("x"));
         let text = frame("0:pem:/a.crt", "")

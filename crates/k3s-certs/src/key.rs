@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_kind_are_told_from_those_of_others() {
+    fn distinguishes_keys_of_every_kind_from_other_keys() {
         let authority = Authority::new("ca");
         for kind in [Kind::P256, Kind::P384, Kind::Ed25519] {
             let (one, other) = (
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_without_repeating_it() {
+    fn reports_an_invalid_key_without_repeating_it() {
         let leaf = Authority::new("ca").sign(&Leaf::new("x"));
         let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x"], &leaf.key_pem);
         let odd = "-----BEGIN EC PRIVATE KEY-----\nMAMCAQE=\n-----END EC PRIVATE KEY-----\n";

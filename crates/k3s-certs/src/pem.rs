@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_place() {
+    fn reports_every_fault_with_its_location() {
         let pem = leaf();
         let key = Authority::new("ca").key_pem;
         let middle = pem.len() / 2;

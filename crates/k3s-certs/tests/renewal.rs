@@ -149,7 +149,7 @@ fn a_script_that_its_limit_has_stopped_leaves_a_running_k3s() {
 }
 
 #[test]
-fn where_the_start_fails_too_both_are_told_and_the_next_run_heals() {
+fn reports_both_failures_and_recovers_in_the_next_run() {
     let node = Node::server(-3);
     node.state("rotate-fails", "");
     node.state("start-fails", "");
@@ -184,7 +184,7 @@ fn killed_between_stop_and_start_the_next_run_heals_it() {
 }
 
 #[test]
-fn a_k3s_that_does_not_come_back_is_told_with_what_it_lacks() {
+fn reports_what_a_k3s_that_does_not_come_back_lacks() {
     let cases: [(&str, &str, &str); 3] = [
         ("becomes", "activating", "last seen: k3s.service is activating"),
         (

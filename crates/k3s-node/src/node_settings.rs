@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_of_another_role_is_told() {
+    fn reports_a_node_of_another_role() {
         let error = read(Role::Agent, &[]).err().unwrap().to_string();
         assert_eq!(error, "there is no k3s agent here: no unit k3s-agent.service");
         let broken = ("unit:k3s-agent.service", "[Service]\n");

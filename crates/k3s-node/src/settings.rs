@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_told_with_its_place() {
+    fn reads_a_switch_with_its_location() {
         let reported = |args: &str, file: &str, variable: Option<&str>| {
             let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
             let config = Config::read(std::iter::once(("/c.yaml", file)));

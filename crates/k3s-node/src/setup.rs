@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_loss_is_told_without_values() {
+    fn reports_every_difference_without_values() {
         let server = Setup::of_unit(Role::Server, Role::Server.unit(), SERVER, Some(""), true).unwrap();
         let reported = agent().differences(&server).join("; ");
         for part in [

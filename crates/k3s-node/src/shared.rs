@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_for_the_kubelet_are_passed_on_whole() {
+    fn compares_arguments_of_the_kubelet_unsplit() {
         let every = with(
             "--kubelet-arg=c=1,2 --kubelet-arg d",
             &["kubelet-arg: [a=1]", "kubelet-arg+: b=2"],
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_stands_in_both_is_told_with_both_places() {
+    fn reports_both_locations_of_a_list() {
         let wanted = Shared::default();
         let locations = with("--disable a --supervisor-metrics", &["disable: b"], |said| {
             let differing = said.differing(&wanted);

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_line_is_told_with_its_section() {
+    fn reports_an_operators_line_with_its_section() {
         let text = SERVER.replace(
             "KillMode=process",
             "KillMode=process\nEnvironment=GOGC=50\nLimitNOFILE=65536",

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_snapshot_is_measured() {
+    fn measures_an_intact_snapshot() {
         let folder = tempfile::tempdir().unwrap();
         for pages in [1, 2048, 5000] {
             let verified = check(&snapshot(&folder, pages)).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_cut_off_and_empty_snapshots_are_told() {
+    fn reports_damaged_truncated_and_empty_snapshots() {
         let folder = tempfile::tempdir().unwrap();
         let path = snapshot(&folder, 4);
         let mut content = std::fs::read(&path).unwrap();

@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_below_the_known_places_are_taken() {
+    fn accepts_only_paths_below_the_known_folders() {
         for path in [
             "server/token",
             "etc/rancher/k3s/config.yaml.d/10.yaml",

@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_line() {
+    fn reports_unreadable_text_with_its_line() {
         let cases = [
             ("a: [1, 2\n", "line 2: "),
             ("a: \"abc\n", "line 1: "),

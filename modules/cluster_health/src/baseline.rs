@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_sign_is_remembered_and_never_told() {
+    fn remembers_a_first_sign_without_reporting_it() {
         let sign = |name: &str| Finding {
             trouble: Trouble::suspected(Reason::CrashLoopBackOff),
             ..pod(name, Reason::CrashLoopBackOff)

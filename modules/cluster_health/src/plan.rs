@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn never_fails_where_told_so() {
+    fn never_fails_with_fail_on_never() {
         assert_eq!(message(json!({"fail_on": "never"}), bare()), "");
     }
 }

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_is_whole_has_no_differences() {
+    fn finds_no_differences_in_a_healthy_cluster() {
         let found = differences(&cluster(3), &nodes(3), &["n1", "n2", "n3"]);
         assert_eq!(found, ["", "", "", ""]);
     }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_lost_its_member_is_told() {
+    fn reports_a_node_that_lost_its_member() {
         let found = differences(&cluster(2), &nodes(3), &["n1", "n2", "n3"]);
         assert_eq!(found, ["", "n3", "", "n3"]);
         // A node that only runs workloads needs none.

@@ -260,7 +260,7 @@ fn a_join_under_way_is_not_disturbed() {
 }
 
 #[test]
-fn every_refusal_is_told_at_once() {
+fn reports_every_refusal_at_once() {
     let said = refusal(json!({"node": "n1"}), 3, |seen| {
         third_is_down(seen);
         seen.members[1].learner = true;

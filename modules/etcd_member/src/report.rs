@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_in_both_spellings_and_as_text() {
+    fn returns_ids_in_both_spellings_as_text() {
         let mut seen = cluster(1);
         seen.members[0].id = 0xc5f7_fb2c_c451_2cfc;
         let describe = &returned(seen)["members"][0];
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_version_is_told_only_where_all_tell_theirs() {
+    fn returns_the_oldest_version_only_when_all_are_known() {
         let mut seen = cluster(3);
         seen.members[1].status.as_mut().unwrap().version = "3.5.9".to_owned();
         assert_eq!(returned(seen.clone())["oldest_version"], "3.5.9");

@@ -249,7 +249,7 @@ fn a_killed_run_is_taken_up() {
 }
 
 #[test]
-fn objects_of_a_release_in_use_are_refused_unless_told() {
+fn refuses_objects_of_a_release_in_use_unless_allowed() {
     let mut seen = state(marks(Some("Helm"), Some("istio/gateway")), "failing", "deployed");
     seen.revisions.push(line("istio/gateway", 1, "superseded"));
     seen.revisions.push(line("istio/gateway", 2, "deployed"));
@@ -348,7 +348,7 @@ fn a_second_balancer_and_a_second_release_are_warned_of() {
 }
 
 #[test]
-fn a_job_at_work_is_told() {
+fn warns_of_a_running_job() {
     let warnings = plan(&params(json!({})), &state(right(), "running", "deployed"))
         .unwrap()
         .warnings;
@@ -368,7 +368,7 @@ fn a_chart_whose_releases_are_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_policy_that_the_api_set_in_the_place_of_the_charts_is_told() {
+fn warns_of_a_policy_that_the_api_set_instead_of_the_charts() {
     let reported = |charts: &str, annotations: Value, own: &str| {
         let mut seen = state(right(), "complete", "deployed");
         seen.chart = Some(chart(json!({"failurePolicy": charts})));

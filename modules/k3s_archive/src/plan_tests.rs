@@ -82,7 +82,7 @@ fn copy_pack_tidy_in_this_order() {
 }
 
 #[test]
-fn the_manifest_tells_what_and_when() {
+fn records_content_and_time_in_the_manifest() {
     let steps = planned(json!({"name": "nightly", "max_mb": 200}), server()).unwrap();
     let Step::Pack {
         about,

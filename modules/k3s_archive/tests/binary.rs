@@ -131,7 +131,7 @@ fn tar(path: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn etcd_is_saved_into_one_private_file_that_tells_what_is_in_it() {
+fn saves_etcd_into_one_private_file_with_a_manifest() {
     let server = Server::etcd(SAVE);
     let answer = server.take(&json!({}));
     assert_eq!(answer["failed"], false, "{answer}");

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_node_gets_its_files_whole() {
+    fn writes_all_files_of_a_new_node() {
         let options = json!({"config": {"disable": ["traefik"], "node-label": ["tier=work"]}, "secrets": {"token": "s3cr3t"},
             "registries": "configs:\n  r.example:\n    auth: {username: me, password: pw-1}\n"});
         let plan = plan(&params(options), &state(None, None));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_node_is_left_alone_and_told() {
+    fn leaves_an_installed_node_unchanged_with_a_warning() {
         let mut installed = state(Some("debug: true\n"), None);
         installed.installed = true;
         let options = json!({"config": {"debug": false}});
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_its_k3s_does_not_have_are_told_before_they_are_written() {
+    fn warns_of_unsupported_flags_before_writing_them() {
         let warned = |more: Value, state: &State| {
             let mut options = json!({"role": "server", "config": {"helm-controller-arg": ["a=b"]}});
             options

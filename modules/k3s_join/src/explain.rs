@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn no_token_is_shown_and_not_the_whole_journal() {
+    fn shows_no_token_and_only_the_end_of_the_journal() {
         let journal = format!(
             "{}\ntoken=s3cr3t not authorized K10abc::server:s3cr3t\n\n",
             "line\n".repeat(40)

@@ -200,7 +200,7 @@ fn the_database_of_a_forgotten_member_is_kept_aside() {
 }
 
 #[test]
-fn another_clusters_data_is_kept_aside_whole_and_its_pods_end() {
+fn sets_another_clusters_data_aside_and_ends_its_pods() {
     let node = Node::new().with_server("other");
     let refused = node.prepare(&json!({}));
     assert!(
@@ -219,7 +219,7 @@ fn another_clusters_data_is_kept_aside_whole_and_its_pods_end() {
 }
 
 #[test]
-fn who_answers_is_told_apart() {
+fn distinguishes_who_answers() {
     let node = Node::new();
     node.put("state/curl", "60");
     let answer = node.prepare(&json!({}));

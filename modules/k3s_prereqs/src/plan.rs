@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_mended_in_each_of_its_parts() {
+    fn repairs_each_part_of_the_service() {
         let breakages: [fn(&mut State); 4] = [
             |state| state.unit.text = Some("[Service]\n".into()),
             |state| state.unit.enabled = false,

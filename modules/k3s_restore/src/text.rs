@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_most_is_told_first() {
+    fn lists_the_largest_difference_first() {
         let then = objects(&[("configmap", 12), ("secret", 7), ("node", 3)]);
         let now = objects(&[("configmap", 130), ("secret", 6), ("node", 3), ("job.batch", 1)]);
         assert_eq!(
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_told_as_people_do() {
+    fn formats_ages_for_people() {
         for (seconds, reported) in [
             (59, "0 min"),
             (3599, "59 min"),

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_told_with_its_meaning() {
+    fn reports_leftovers_with_their_meaning() {
         let left = [
             "/etc/rancher/node",
             "/var/lib/homelab-k3s",

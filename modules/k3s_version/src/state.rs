@@ -224,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_of_other_versions_tell_what_runs() {
+    fn reads_running_versions_of_mixed_nodes() {
         let runs = |list: &str, number: usize| {
             let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
             running(&list["items"][number].to_string()).map(|version| version.to_string())

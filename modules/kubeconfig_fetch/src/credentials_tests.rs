@@ -92,7 +92,7 @@ fn assert_refused(cases: &[(String, &str)], location: &str, key: &str) {
 }
 
 #[test]
-fn what_is_no_kubeconfig_of_one_cluster_is_told_by_its_file() {
+fn rejects_a_file_that_is_not_a_kubeconfig_of_one_cluster() {
     let cluster = Cluster::new(1);
     let good = cluster.kubeconfig("default", SERVER, &admin());
     let cases = [
@@ -113,7 +113,7 @@ fn what_is_no_kubeconfig_of_one_cluster_is_told_by_its_file() {
 }
 
 #[test]
-fn what_is_wrong_with_the_user_is_told_by_its_field() {
+fn names_the_invalid_field_of_the_user() {
     let cluster = Cluster::new(1);
     let signed = cluster.clients.sign(&admin());
     let (certificate, key) = (data(&signed.pem), data(&signed.key_pem));
@@ -166,7 +166,7 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
 }
 
 #[test]
-fn what_is_wrong_with_the_cluster_is_told_by_its_field() {
+fn names_the_invalid_field_of_the_cluster() {
     let cluster = Cluster::new(1);
     let of = |text: &str| one("default", text, &cluster.user(&admin()));
     let cases = [
@@ -194,7 +194,7 @@ fn what_is_wrong_with_the_cluster_is_told_by_its_field() {
 }
 
 #[test]
-fn another_authority_is_told_as_such() {
+fn reports_another_authority() {
     let cluster = Cluster::new(1);
     let other = Cluster::new(2);
     let text = cluster.kubeconfig("default", SERVER, &admin());

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn spelling_makes_no_other_place() {
+    fn ignores_the_spelling_of_addresses() {
         for (one, other, same) in [
             ("https://k3s-1:6443", "https://K3S-1:6443/", true),
             ("https://k3s-1.:6443", "https://k3s-1:6443", true),

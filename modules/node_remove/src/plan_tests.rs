@@ -203,7 +203,7 @@ fn pods_of_its_own_are_named_and_not_forgotten_unasked() {
 }
 
 #[test]
-fn options_that_cannot_be_are_told() {
+fn rejects_invalid_options() {
     let read = |more: Value| serde_json::from_value::<Params>(more).unwrap_err().to_string();
     for name in ["", "N2", "n2/x", "n2?y", "../x"] {
         assert!(read(json!({"node": name})).starts_with("node: "), "{name}");

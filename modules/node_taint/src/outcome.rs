@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_node_and_workload() {
+    fn groups_pods_by_node_and_workload() {
         let of_daemon_set = json!({"metadata": {"ownerReferences": [{"kind": "DaemonSet", "name": "svclb", "controller": true}]}});
         let alone = json!({"metadata": {"ownerReferences": []}});
         let judged = of(
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_that_only_a_controller_can_run_is_stranded() {
+    fn finds_a_workload_that_only_a_controller_can_run_unschedulable() {
         let on = |label: &str| json!({"spec": {"nodeSelector": {"disk": label}}});
         let affinity = json!({"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["c2"]}]}]}}}}});
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn workers_that_take_nothing_are_no_place() {
+    fn ignores_workers_that_take_nothing() {
         let foreign = |effect: &str| json!({"spec": {"taints": [{"key": "gpu", "effect": effect}]}});
         let table = [
             (json!({"spec": {"unschedulable": true}}), true),
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_tainted_already_or_was_no_place_before_is_not_blamed() {
+    fn ignores_nodes_that_took_no_pods_before() {
         let ours =
             json!({"spec": {"taints": [{"key": TAINT, "effect": "NoSchedule"}], "unschedulable": true}});
         let judged = of(

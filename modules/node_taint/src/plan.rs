@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_set_that_runs_there_no_more_is_told() {
+    fn warns_of_a_daemon_set_that_no_longer_runs_there() {
         let params = options(json!({"nodes": ["c1"]})).unwrap();
         let of_daemon_set = json!({"metadata": {"ownerReferences": [{"kind": "DaemonSet", "name": "logs", "controller": true}]}});
         let nodes = vec![node("c1", json!({})), node("w1", json!({}))];

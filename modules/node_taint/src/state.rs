@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_ended_or_goes_needs_no_place() {
+    fn needs_no_node_for_a_pod_that_ended_or_terminates() {
         let table = [
             (json!({}), true),
             (json!({"status": {"phase": "Pending"}}), true),

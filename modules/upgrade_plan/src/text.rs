@@ -92,17 +92,17 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
         way = format!("{way}; {}", turn.reason);
     }
     let mut lines = vec![format!("{number}. {} ({}): {way}", turn.host, node.location())];
-    let mut tell = |text: String| lines.push(format!("   {text}"));
+    let mut add = |text: String| lines.push(format!("   {text}"));
     if turn.backup {
-        tell("first: a backup of the datastore".to_owned());
+        add("first: a backup of the datastore".to_owned());
     }
     if turn.snapshot {
-        tell("first: a snapshot of the container".to_owned());
+        add("first: a snapshot of the container".to_owned());
     }
     if turn.drain {
-        drain_lines(params, &node.drain).into_iter().for_each(tell);
+        drain_lines(params, &node.drain).into_iter().for_each(add);
     } else if turn.install {
-        tell("not drained: its pods go on running while k3s restarts".to_owned());
+        add("not drained: its pods go on running while k3s restarts".to_owned());
     }
     if node.drain.cordoned_by.before == CordonedBy::Operator {
         lines.push("   cordoned by an operator: it stays cordoned".to_owned());

@@ -334,7 +334,7 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
 }
 
 #[test]
-fn what_an_operator_is_told_beforehand() {
+fn shows_the_plan_to_an_operator() {
     let warnings = |nodes: Vec<Value>, pods: Vec<Value>| {
         plan(&params(json!({})), &state(nodes, pods))
             .unwrap()

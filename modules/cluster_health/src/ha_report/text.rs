@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_cluster_is_told_in_a_few_lines() {
+    fn summarizes_a_healthy_cluster_in_a_few_lines() {
         let snapshot = json!({"snapshot": {"from": "c1", "path": "/s/validated-c1-1", "bytes": 1_234_567, "sha256": "0123456789abcdef", "listed": true}});
         assert_eq!(
             of_servers(3, snapshot),

@@ -12,7 +12,7 @@ fn job(name: &str, cron_job: Option<&str>, started: u64, condition: Option<&str>
 }
 
 #[test]
-fn a_job_that_failed_is_told_until_it_is_made_good() {
+fn reports_a_failed_job_until_a_later_one_succeeds() {
     let failed = || job("backup-1", Some("backup"), 9000, Some("Failed"));
     assert_eq!(
         cluster()

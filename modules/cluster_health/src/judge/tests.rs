@@ -28,7 +28,7 @@ fn what_is_ignored_is_only_counted() {
 }
 
 #[test]
-fn spans_are_told_as_a_person_would() {
+fn formats_durations_for_people() {
     let table = [
         (0, "0 s"),
         (119, "119 s"),

@@ -44,7 +44,7 @@ fn healthy_servers_have_no_problem() {
 }
 
 #[test]
-fn what_all_see_is_told_once() {
+fn reports_a_shared_finding_once() {
     let table = [
         (
             json!({"has_quorum": false}),
@@ -102,7 +102,7 @@ fn what_all_see_is_told_once() {
 }
 
 #[test]
-fn servers_that_see_things_differently_are_told_apart() {
+fn reports_servers_with_different_views() {
     let third = |etcd: Value| {
         reported(
             move |number| {
@@ -142,7 +142,7 @@ fn servers_that_see_things_differently_are_told_apart() {
 }
 
 #[test]
-fn a_server_without_embedded_etcd_is_told_what_to_do() {
+fn reports_a_server_without_embedded_etcd_with_its_remedy() {
     let one = |datastore: &str| {
         let etcd = json!({"changed": false, "datastore": datastore});
         let server = json!({"host": "c1", "node_name": "n1", "etcd": etcd, "ready": {"rc": 0}});

@@ -256,7 +256,7 @@ fn etcd_speaks_for_itself() {
 }
 
 #[test]
-fn a_service_as_systemd_tells_it() {
+fn reads_a_service_of_systemd() {
     let text = "Result=exit-code\nNRestarts=5\nExecMainStatus=1\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nStateChangeTimestamp=Thu 2026-01-01 00:00:00 UTC\n";
     assert_eq!(
         Service::parse("k3s", text).to_string(),

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_its_member_and_addresses_and_whether_it_votes() {
+    fn reads_member_addresses_and_vote_of_a_node() {
         let node_of = |list: &str| -> Vec<String> {
             let nodes = known(&testbed::recorded(list));
             let node_of = |node: &Node| {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_may_have_nothing_to_tell() {
+    fn reads_a_node_without_etcd_annotations() {
         let nodes = known(r#"{"items":[{"metadata":{"name":"n1"}}]}"#);
         assert_eq!((nodes[0].etcd, nodes[0].addresses.len()), (false, 0));
     }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_whole_cluster_is_told_and_passes_every_gate() {
+fn reports_a_healthy_cluster_that_passes_every_gate() {
     let mut lab = Lab::new(3);
     let answer = lab.ask(json!({
         "require": "as_expected", "expected": ["n1", "n2", "n3"], "can_lose": "n2", "wait": 30,
@@ -81,7 +81,7 @@ fn it_works_the_same_carried_into_a_container() {
 }
 
 #[test]
-fn a_dead_member_is_told_quickly_and_may_go() {
+fn reports_a_dead_member_quickly_and_allows_its_removal() {
     let mut lab = Lab::new(3);
     lab.cluster().kill(2);
     let answer = lab.ask_until(0, |answer| {
@@ -155,7 +155,7 @@ fn a_frozen_member_costs_a_few_seconds() {
 }
 
 #[test]
-fn without_a_quorum_the_survivor_still_tells_what_it_knows() {
+fn reads_the_survivor_without_a_quorum() {
     let mut lab = Lab::new(3);
     lab.cluster().kill(1);
     lab.cluster().kill(2);
@@ -224,7 +224,7 @@ fn a_member_that_never_came_is_removed_by_its_address() {
 }
 
 #[test]
-fn a_learner_tells_nothing_of_the_others_and_is_seen_through_them() {
+fn sees_a_learner_through_the_voters() {
     let mut lab = Lab::new(1);
     let (number, peer_url) = lab.cluster().prepare_another();
     lab.change(async |etcd| etcd.add_learner(&peer_url).await);
@@ -280,7 +280,7 @@ fn a_server_that_is_down_says_so_and_may_be_stopped() {
 }
 
 #[test]
-fn certificates_that_etcd_does_not_trust_are_told_and_are_no_outage() {
+fn distinguishes_untrusted_certificates_from_an_outage() {
     let mut lab = Lab::new(1);
     let mut stranger = Lab::new(1);
     let data_dir = lab.programs.folder().join("stranger");

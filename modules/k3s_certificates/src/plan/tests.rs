@@ -77,7 +77,7 @@ fn an_agent_is_given_only_its_own() {
 }
 
 #[test]
-fn places_are_the_users() {
+fn uses_the_paths_of_the_user() {
     let server = service(Role::Server);
     let files = [
         ("/data/server/tls/a.crt", -1),

@@ -86,7 +86,7 @@ fn keys_stay_on_the_node() {
 }
 
 #[test]
-fn what_ends_is_told_and_fails_only_where_that_is_asked_for() {
+fn fails_for_expiring_certificates_only_on_request() {
     let node = Node::server(20);
     let answer = call(&node, json!({}));
     assert_eq!(answer["failed"], false);
@@ -244,7 +244,7 @@ fn other_folders_are_the_users() {
 }
 
 #[test]
-fn a_place_without_k3s_is_told() {
+fn reports_a_container_without_k3s() {
     let node = Node::server(200);
     let answer = call(
         &node,

@@ -83,7 +83,7 @@ fn an_agent_is_restarted_and_old_files_of_a_server_do_not_count() {
 }
 
 #[test]
-fn what_a_renewal_leaves_old_is_told_with_what_to_do() {
+fn reports_what_a_renewal_leaves_old_with_its_remedy() {
     let node = Node::server(-3);
     node.put(
         &format!("{DATA}/server/tls/abandoned.crt"),

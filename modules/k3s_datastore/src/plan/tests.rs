@@ -90,7 +90,7 @@ fn begins(at: Stage, found: &[Frame], ready: bool) -> Vec<Act> {
 }
 
 #[test]
-fn wherever_a_run_was_cut_off_the_next_one_begins_at_the_right_place() {
+fn resumes_an_interrupted_run_at_the_right_step() {
     let (active, activating, inactive, failed) = (
         show("active"),
         show("activating"),

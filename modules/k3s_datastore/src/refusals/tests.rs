@@ -60,7 +60,7 @@ fn a_record_that_cannot_be_understood_is_never_overwritten() {
 }
 
 #[test]
-fn an_external_datastore_is_told_without_its_password() {
+fn reports_an_external_datastore_without_its_password() {
     let by_argument = SERVER.replace(
         "'--node-ip'",
         "'--datastore-endpoint=mysql://u:s3cr3t@h/db' '--node-ip'",
@@ -89,7 +89,7 @@ fn an_external_datastore_is_told_without_its_password() {
 }
 
 #[test]
-fn an_earlier_migration_that_failed_is_told_with_both_ways_out() {
+fn reports_a_failed_migration_with_both_remedies() {
     let state = server(&[WAL]);
     assert_eq!(rules(json!({}), &state), ["failed_migration"]);
     let reported = failed_migration(&state).to_string();
@@ -239,7 +239,7 @@ fn room_is_wanted_for_the_copy_for_the_way_back_and_for_etcd() {
 }
 
 #[test]
-fn all_refusals_are_told_together() {
+fn reports_all_refusals_together() {
     let reported = refused(&[
         ("show", &show("failed")),
         (CONFIG, "server: https://h:6443\ndisable-etcd: true\n"),

@@ -26,7 +26,7 @@ fn the_log_of_etcd_decides_and_not_its_folder_or_the_settings() {
 }
 
 #[test]
-fn places_follow_from_arguments() {
+fn derives_paths_from_arguments() {
     let unit = SERVER
         .replace("'--node-ip'", "'--data-dir=/data' '-c' '/etc/k.yaml' '--node-ip'")
         .replace("/usr/local/bin/", "/opt/bin/");

@@ -26,7 +26,7 @@ fn and_succeeds_the_next_time(server: &Server) {
 }
 
 #[test]
-fn a_migration_that_fails_half_way_is_undone_and_told_with_k3ss_own_words() {
+fn undoes_a_failed_migration_and_reports_the_error_of_k3s() {
     let server = Server::new();
     server.put("state/migration", "dies\n");
     let answer = goes_back(
@@ -182,7 +182,7 @@ fn a_k3s_that_does_not_stop_is_left_running() {
 }
 
 #[test]
-fn a_copy_that_is_not_usable_any_more_gives_way_to_the_original() {
+fn restores_the_original_when_the_copy_is_unusable() {
     for damage in ["altered", "removed"] {
         let server = Server::new();
         server.put("state/migration", "hangs\n");

@@ -57,7 +57,7 @@ fn defaults_are_read_where_the_unit_reads_them() {
 }
 
 #[test]
-fn places_follow_from_arguments() {
+fn derives_paths_from_arguments() {
     let unit = SERVER
         .replace(
             "'--node-ip'",

@@ -98,7 +98,7 @@ fn the_missing_feature_is_named_with_those_that_are_there() {
 }
 
 #[test]
-fn a_read_only_proc_sys_is_mended_by_one_line() {
+fn advises_one_line_for_a_read_only_proc_sys() {
     let mut state = with_config("features: nesting=1\nlxc.cgroup2.devices.allow: a\n");
     shut(&mut state, "vm/overcommit_memory", Access::ReadOnly, "0");
     let line = Some("lxc.mount.auto: proc:rw".to_owned());
@@ -121,7 +121,7 @@ fn a_line_that_is_there_and_not_in_effect_asks_for_a_restart() {
 }
 
 #[test]
-fn what_apparmor_denies_is_not_mended_by_a_mount() {
+fn advises_no_mount_for_what_apparmor_denies() {
     let mut state = with_config(
         "features: nesting=1\nlxc.cgroup2.devices.allow: a\nlxc.mount.auto: \"proc:rw sys:rw\"\n",
     );
@@ -248,7 +248,7 @@ fn cgroups_have_to_be_delegated_and_complete() {
 }
 
 #[test]
-fn no_kubelet_from_1_35_on_starts_on_cgroup_v1_unless_it_is_told_to() {
+fn refuses_cgroup_v1_from_1_35_on_unless_allowed() {
     let mut state = with_config(CONFIG);
     state.cgroup.version = 1;
     let verdict = |version: Option<&str>, state: &State| {
@@ -302,7 +302,7 @@ fn what_nothing_loads_by_itself_is_refused_and_the_rest_is_a_warning() {
 }
 
 #[test]
-fn small_and_odd_disks_are_told() {
+fn reports_small_and_unsuitable_disks() {
     let mut state = container();
     state.free_mb = 600;
     assert_eq!(faults(json!({"vmid": 111}), &state), []);
@@ -386,7 +386,7 @@ fn a_distribution_or_an_init_that_is_not_known_is_refused_whatever_is_allowed() 
 }
 
 #[test]
-fn an_allowed_rule_is_told_as_a_warning() {
+fn reports_an_allowed_rule_as_a_warning() {
     let mut state = container();
     state.free_mb = 1;
     assert_eq!(
@@ -396,7 +396,7 @@ fn an_allowed_rule_is_told_as_a_warning() {
 }
 
 #[test]
-fn a_profile_holds_or_is_told_what_does_not() {
+fn reports_what_a_profile_lacks() {
     let mut state = container();
     state.os.id = "rocky".into();
     state.os.version = "10.0".into();

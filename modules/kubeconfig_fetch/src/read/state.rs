@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_apart_by_our_mark() {
+    fn distinguishes_files_by_our_mark() {
         let bytes = b"\nM /a\none\n\nM /b\n\nM /c d\nthree\n";
         assert_eq!(part(bytes, "M", "/a"), Some(&b"one\n"[..]));
         assert_eq!(part(bytes, "M", "/b"), Some(&b""[..]));

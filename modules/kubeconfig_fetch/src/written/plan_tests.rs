@@ -288,7 +288,7 @@ fn an_api_server_that_is_not_reached_is_a_warning_with_its_cause() {
 }
 
 #[test]
-fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written() {
+fn reports_kubectls_own_file_when_another_one_is_written() {
     let mut desk = Desk::new();
     let stale = desk.stale();
     desk.state.unmentioned = document("/home/user/.kube/config", &stale);
@@ -303,7 +303,7 @@ fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written(
 }
 
 #[test]
-fn what_else_the_user_should_know_is_told() {
+fn warns_the_user_of_side_effects() {
     let mut desk = Desk::new();
     desk.state.unreadable = vec!["reading /b: it is not a kubeconfig".to_owned()];
     desk.state.credentials = desk

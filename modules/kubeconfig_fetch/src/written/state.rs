@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_read_as_linux_and_macos_tell_them() {
+    fn reads_facts_of_linux_and_macos() {
         let text = "me 501 20\ntarget /Users/a/.kube/config\nfolder drwx------@ 9 501 20 288 Nov 25 09:00 /Users/a/.kube\n\
                     file -rw-r--r--+ 1 501 20 2941 Nov 25 09:00 /Users/a/.kube/config\nbackup config.backup-2\nbackup config.backup-1\n";
         let facts = Facts::parse(text).unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_whole_is_no_answer() {
+    fn rejects_an_incomplete_answer() {
         for text in [
             "",
             "me 0 0\n",

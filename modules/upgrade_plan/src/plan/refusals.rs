@@ -53,7 +53,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         looked_at && is_silent(node) && node.install.record.is_none()
     };
     let servers = params.nodes.iter().filter(|node| node.is_server());
-    let tell = |node: &Node| Refusal {
+    let refusal = |node: &Node| Refusal {
         next: Some("read `journalctl -u k3s` in the container, and start k3s there".to_owned()),
         ..Refusal::new(
             &node.host,
@@ -70,7 +70,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     if turns.is_empty() {
         return Vec::new();
     }
-    servers.filter(is_down).map(tell).collect()
+    servers.filter(is_down).map(refusal).collect()
 }
 
 /// A misspelt name would have its node upgraded.
