@@ -90,8 +90,8 @@ impl Loose {
     fn any_integer(&self) -> Result<i64, Refused> {
         match &self.value {
             Value::Number(number) => {
-                if let Some(whole) = number.as_i64() {
-                    return Ok(whole);
+                if let Some(integer) = number.as_i64() {
+                    return Ok(integer);
                 }
                 number
                     .to_string()

@@ -21,9 +21,9 @@ impl Refusal {
     }
 
     /// All of them in one message.
-    pub fn told(refusals: &[Self]) -> String {
-        let told: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        told.join(". ")
+    pub fn list(refusals: &[Self]) -> String {
+        let list: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+        list.join(". ")
     }
 }
 

@@ -57,11 +57,14 @@ pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answe
         answer.msg = Some(format!("{error:#}{left}"));
         if let Some(failure) = Failure::of(&error) {
             let Failure {
-                kind, place, detail, ..
+                kind,
+                location,
+                detail,
+                ..
             } = failure;
             answer.returned.insert(
                 "failure".to_owned(),
-                json!({ "kind": kind, "place": place, "detail": bounded(detail.clone()) }),
+                json!({ "kind": kind, "place": location, "detail": bounded(detail.clone()) }),
             );
         }
     }

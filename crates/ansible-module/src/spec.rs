@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn the_types_tell_names_types_secrets_and_choices() {
+    fn spec_has_names_types_secrets_and_choices() {
         let options = options::<Options>();
         assert_eq!(options["vmid"].r#type, OptionKind::Int);
         assert!(options["token"].no_log && !options["vmid"].no_log);

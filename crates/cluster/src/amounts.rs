@@ -76,14 +76,14 @@ impl fmt::Display for Lack {
         write!(
             f,
             "{} of {resource}, {} left",
-            told(resource, *asked),
-            told(resource, *left)
+            format_amount(resource, *asked),
+            format_amount(resource, *left)
         )
     }
 }
 
 /// Bytes in MiB, processors as they are written, anything else as a number.
-pub fn told(resource: &str, amount: i128) -> String {
+pub fn format_amount(resource: &str, amount: i128) -> String {
     const MIB: i128 = 1024 * 1024 * THOUSAND;
     if resource.contains("memory") || resource.contains("storage") {
         return format!("{} MiB", amount / MIB);
@@ -127,8 +127,8 @@ fn quantity(text: &str) -> Option<i128> {
 
 /// `digits` with a point somewhere, times ten to the `exponent`, times `factor`.
 fn scaled(digits: &str, exponent: i32, factor: i128) -> Option<i128> {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let number: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let number: i128 = format!("{integer}{fraction}").parse().ok()?;
     let power = exponent + 3 - i32::try_from(fraction.len()).ok()?;
     let ten = 10_i128.checked_pow(power.unsigned_abs())?;
     let number = number.checked_mul(factor)?;
@@ -198,17 +198,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_told_in_its_own_unit() {
+    fn reports_what_is_lacking_in_its_own_unit() {
         let node = amounts(json!({"cpu": "2", "memory": "1Gi", "pods": "3"}));
         let used = amounts(json!({"cpu": "1500m", "memory": "512Mi", "pods": 3}));
         let asked = amounts(json!({"cpu": "600m", "memory": "1Gi", "example.com/gpu": 1, "pods": 0}));
-        let told: Vec<String> = node
+        let format_amount: Vec<String> = node
             .lacks(&used, &asked.and_one("pods"))
             .iter()
             .map(ToString::to_string)
             .collect();
         assert_eq!(
-            told,
+            format_amount,
             [
                 "600m of cpu, 500m left",
                 "1 of example.com/gpu, 0 left",

@@ -110,7 +110,7 @@ impl<'k, 'a> Questions<'k, 'a> {
         let limit = self.kubectl.limit(self.asked.len());
         let host = self.kubectl.host;
         let output = host.run(&Command::script(self.script).within(limit))?;
-        let output = output.succeed(&host.place(), doing)?;
+        let output = output.succeed(&host.location(), doing)?;
         let answers = Answers::split(output.stdout, &self.mark, self.asked);
         for part in &answers.parts {
             self.kubectl.runs(part.status, doing, &part.said)?;

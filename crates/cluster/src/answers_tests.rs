@@ -60,7 +60,7 @@ fn where_the_server_is_down_it_is_not_asked_on_and_on() {
 }
 
 #[test]
-fn a_program_that_is_not_there_is_told_so() {
+fn reports_a_missing_program() {
     with_kubectl("/no/such/kubectl", |kubectl| {
         let error = Questions::new(kubectl).path("/list").ask("asking").err().unwrap();
         assert_eq!(Failure::of(&error).unwrap().kind, Kind::CommandNotFound);

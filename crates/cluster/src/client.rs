@@ -96,7 +96,7 @@ impl<'a> Kubectl<'a> {
         if let Some(status) = failed(&output.stdout) {
             output.status = status;
             self.runs(status, DOING, &output.error_text())?;
-            output = output.succeed(&self.host.place(), DOING)?;
+            output = output.succeed(&self.host.location(), DOING)?;
         }
         Ok(Documents {
             kubectl: self,
@@ -131,7 +131,7 @@ impl<'a> Kubectl<'a> {
         let words = self.program.iter().map(String::as_str).chain(arguments);
         // It reads the node, patches it, and on its first run looks around.
         let output = self.host.run(&Command::new(words).within(self.limit(3)))?;
-        let output = output.succeed(&self.host.place(), &format!("patching the node {node}"))?;
+        let output = output.succeed(&self.host.location(), &format!("patching the node {node}"))?;
         serde_json::from_slice(&output.stdout).context("reading the patched node")
     }
 
@@ -139,7 +139,7 @@ impl<'a> Kubectl<'a> {
     pub fn run_script(&self, script: String, limit: Duration, doing: &str) -> Result<Output> {
         let output = self.host.run(&Command::script(script).within(limit))?;
         self.runs(output.status, doing, &output.error_text())?;
-        output.succeed(&self.host.place(), doing)
+        output.succeed(&self.host.location(), doing)
     }
 
     /// An error where a status is the shell's own word for a program that it cannot run; kubectl ends with 1.
@@ -152,7 +152,7 @@ impl<'a> Kubectl<'a> {
             self.program.join(" "),
             said.trim()
         );
-        Err(Failure::new(Kind::CommandNotFound, self.host.place(), detail).into())
+        Err(Failure::new(Kind::CommandNotFound, self.host.location(), detail).into())
     }
 
     /// Defines `k`, which is kubectl with its limit.

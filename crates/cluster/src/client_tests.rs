@@ -40,7 +40,7 @@ fn documents_come_in_the_order_of_their_paths_and_pages_are_joined() {
 }
 
 #[test]
-fn one_path_that_fails_fails_the_whole_reading() {
+fn fails_the_reading_when_one_path_fails() {
     with_program(PROGRAM, |kubectl| {
         let error = kubectl
             .read(&["/a".to_owned(), "/away".to_owned(), "/b".to_owned()])

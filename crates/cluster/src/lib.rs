@@ -23,7 +23,7 @@ mod selector;
 mod status;
 mod volume;
 
-pub use amounts::{Amounts, told};
+pub use amounts::{Amounts, format_amount};
 pub use answers::{Answer, Answers, Questions};
 pub use budget::{Budget, Headroom, Pdb};
 pub use chart::{Chart, ChartSpec, ChartStatus};

@@ -225,9 +225,9 @@ mod tests {
     #[test]
     fn nodes_of_real_servers() {
         let read = |text: &str| serde_json::from_str::<List<Node>>(text).unwrap().items;
-        let told = |node: &Node| {
+        let described = |node: &Node| {
             let roles = if node.is_server() { "server" } else { "agent" };
-            let room = crate::told("memory", node.allocatable.of("memory"));
+            let room = crate::format_amount("memory", node.allocatable.of("memory"));
             format!(
                 "{} {roles} {} {} {room}, {} pods",
                 node.name,
@@ -237,7 +237,7 @@ mod tests {
             )
         };
         let nodes = read(&recorded("k3s-v1.36.3-nodes.json"));
-        let seen: Vec<String> = nodes.iter().map(told).collect();
+        let seen: Vec<String> = nodes.iter().map(described).collect();
         assert_eq!(
             seen,
             [
@@ -250,7 +250,7 @@ mod tests {
         let cordoned: Vec<bool> = nodes.iter().map(|node| node.unschedulable).collect();
         assert_eq!(cordoned, [false, false, false, true]);
         let new = read(&recorded("by-hand-k3s-v1.36-nodes.json"));
-        let seen: Vec<String> = new.iter().map(told).collect();
+        let seen: Vec<String> = new.iter().map(described).collect();
         assert_eq!(
             seen,
             [

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_run_knows_better_what_was_there() {
+    fn prefers_the_owners_of_an_earlier_run() {
         let owner = |name: &str, ready| Owner {
             name: name.to_owned(),
             ready,

@@ -367,9 +367,9 @@ mod tests {
     }
 
     /// What each pod of a list is, in words.
-    fn told(list: &str) -> Vec<String> {
+    fn described(list: &str) -> Vec<String> {
         let pods = serde_json::from_str::<crate::List<Pod>>(list).unwrap().items;
-        let told = |pod: &Pod| {
+        let described = |pod: &Pod| {
             let name = pod.metadata.name.split('-').next().unwrap();
             let words = [
                 (pod.is_pending(), "pending"),
@@ -389,13 +389,13 @@ mod tests {
                 pod.requests().of("cpu")
             )
         };
-        pods.iter().map(told).collect()
+        pods.iter().map(described).collect()
     }
 
     #[test]
     fn pods_of_real_servers() {
         assert_eq!(
-            told(&recorded("k3s-v1.36.3-pods.json")),
+            described(&recorded("k3s-v1.36.3-pods.json")),
             [
                 "coredns of ReplicaSet: ready, 100m",
                 "helm of Job: finished emptyDir, 100m",
@@ -405,7 +405,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            told(&recorded("by-hand-k3s-v1.36-pods.json")),
+            described(&recorded("by-hand-k3s-v1.36-pods.json")),
             [
                 // A sidecar beside its container, or with the init container that comes after it.
                 "meshed of ReplicaSet: ready, 300m",
@@ -424,12 +424,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_without_a_node_is_told_from_one_that_has_just_been_made() {
-        let told = |reason: &str| -> Pod {
+    fn distinguishes_an_unschedulable_pod_from_a_new_one() {
+        let described = |reason: &str| -> Pod {
             let condition = json!({"type": "PodScheduled", "status": "False", "reason": reason});
             serde_json::from_value(json!({"metadata": {}, "status": {"conditions": [condition]}})).unwrap()
         };
-        assert!(told("Unschedulable").is_unschedulable() && !told("SchedulingGated").is_unschedulable());
+        assert!(
+            described("Unschedulable").is_unschedulable() && !described("SchedulingGated").is_unschedulable()
+        );
         assert!(!pod(json!({})).is_unschedulable());
     }
 }

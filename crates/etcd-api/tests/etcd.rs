@@ -138,7 +138,7 @@ async fn a_change_is_made_only_on_the_revision_expected() {
 }
 
 #[tokio::test]
-async fn a_watch_tells_what_was_and_what_comes() {
+async fn watches_past_and_future_changes() {
     let cluster = Cluster::start(1).await;
     let etcd = cluster.client(0);
     let first = etcd.put("/w/a", "1").await.unwrap();
@@ -254,7 +254,7 @@ async fn a_member_that_never_came_is_removed_by_its_id() {
 }
 
 #[tokio::test]
-async fn a_member_tells_its_state() {
+async fn reads_the_state_of_a_member() {
     let cluster = Cluster::start(3).await;
     let mut ids = Vec::new();
     for number in 0..3 {
@@ -298,7 +298,7 @@ async fn lists_alarms() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_the_whole_database_with_its_checksum() {
+async fn saves_the_complete_database_with_its_checksum() {
     let cluster = Cluster::start(1).await;
     let etcd = cluster.client(0);
     etcd.put("/needle", vec![b'x'; 100_000]).await.unwrap();
@@ -361,7 +361,7 @@ async fn who_is_not_trusted_is_not_spoken_to() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told_at_once() {
+async fn reports_an_unreachable_endpoint_at_once() {
     let mut cluster = Cluster::start(1).await;
     let client = cluster.client(0);
     cluster.kill(0);

@@ -50,7 +50,7 @@ pub fn name_ourselves(name: &'static str) {
 pub fn ourselves(host: &dyn Host, arguments: &[&str]) -> Result<Command> {
     const OURSELVES: &str = "/proc/self/exe";
     let arguments = MODULE.get().into_iter().chain(arguments).copied();
-    if host.place() == host.outside().place() {
+    if host.location() == host.outside().location() {
         // By the process, not by its path: a task beside us may just have put a new file in our place.
         let argv = std::iter::once(format!("/proc/{}/exe", std::process::id()));
         return Ok(Command::new(argv.chain(arguments.map(str::to_owned))));
@@ -90,8 +90,8 @@ pub fn ask_ourselves<Q: Serialize, A: DeserializeOwned>(
     doing: &str,
 ) -> Result<A> {
     let request = serde_json::to_string(request)?;
-    let output = run_ourselves(host, &[INSIDE, &request], limit)?.succeed(&host.place(), doing)?;
-    parse(&output).with_context(|| format!("{}: {doing}", host.place()))
+    let output = run_ourselves(host, &[INSIDE, &request], limit)?.succeed(&host.location(), doing)?;
+    parse(&output).with_context(|| format!("{}: {doing}", host.location()))
 }
 
 fn parse<A: DeserializeOwned>(output: &Output) -> Result<A> {

@@ -118,12 +118,12 @@ impl Output {
 
     /// The same output where the status is 0, else the error that says what was `being done` and what the
     /// program had to say.
-    pub fn succeed(self, place: &str, being_done: &str) -> Result<Self> {
+    pub fn succeed(self, location: &str, being_done: &str) -> Result<Self> {
         if self.ok() {
             return Ok(self);
         }
         let detail = format!("{being_done} {}", self.ending());
-        Err(Failure::new(Kind::CommandFailed, place, detail)
+        Err(Failure::new(Kind::CommandFailed, location, detail)
             .with_output(self)
             .into())
     }

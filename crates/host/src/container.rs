@@ -30,7 +30,7 @@ impl<H: Host> InContainer<H> {
     }
 
     fn failure(&self, kind: Kind, detail: String) -> anyhow::Error {
-        Failure::new(kind, self.place(), detail).into()
+        Failure::new(kind, self.location(), detail).into()
     }
 
     /// One attempt: what `pct exec` printed, read by our marks.
@@ -83,7 +83,7 @@ impl<H: Host> InContainer<H> {
             ),
             Seen::ProgramMissing | Seen::FolderMissing => (format!("{program} did not start"), None),
         };
-        let failure = Failure::new(Kind::TimedOut, self.place(), detail.trim_end());
+        let failure = Failure::new(Kind::TimedOut, self.location(), detail.trim_end());
         match output {
             Some(output) => failure.with_output(output),
             None => failure,
@@ -105,8 +105,8 @@ impl<H: Host> InContainer<H> {
 }
 
 impl<H: Host> Host for InContainer<H> {
-    fn place(&self) -> String {
-        format!("container {} on {}", self.vmid, self.outside.place())
+    fn location(&self) -> String {
+        format!("container {} on {}", self.vmid, self.outside.location())
     }
 
     fn run(&self, command: &Command) -> Result<Output> {
@@ -130,7 +130,7 @@ impl<H: Host> Host for InContainer<H> {
                         "{} was interrupted: the container stopped, or pct was ended",
                         command.program()
                     );
-                    return Err(Failure::new(Kind::AttachFailed, self.place(), detail)
+                    return Err(Failure::new(Kind::AttachFailed, self.location(), detail)
                         .with_output(output)
                         .into());
                 }
@@ -156,7 +156,9 @@ impl<H: Host> Host for InContainer<H> {
             return Ok(None);
         }
         Ok(Some(
-            output.succeed(&self.place(), &format!("reading {path}"))?.stdout,
+            output
+                .succeed(&self.location(), &format!("reading {path}"))?
+                .stdout,
         ))
     }
 
@@ -186,14 +188,14 @@ mv -f -- "$t" "$p""#;
         ];
         let command = Command::new(argv).stdin(file.content.clone());
         self.run(&command)?
-            .succeed(&self.place(), &format!("writing {}", file.path))?;
+            .succeed(&self.location(), &format!("writing {}", file.path))?;
         Ok(())
     }
 
     fn remove(&self, path: &str) -> Result<()> {
         let output = self.run(&Command::new(["rm", "-f", "--", path]))?;
         output
-            .succeed(&self.place(), &format!("removing {path}"))
+            .succeed(&self.location(), &format!("removing {path}"))
             .map(|_| ())
     }
 
@@ -218,6 +220,6 @@ mv -f -- "$t" "$p""#;
     }
 
     fn lock(&self, request: &LockRequest) -> Result<Held> {
-        self.outside.lock(request).with_context(|| self.place())
+        self.outside.lock(request).with_context(|| self.location())
     }
 }

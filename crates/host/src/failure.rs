@@ -24,16 +24,16 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Failure {
     pub kind: Kind,
-    pub place: String,
+    pub location: String,
     pub detail: String,
     pub output: Option<Output>,
 }
 
 impl Failure {
-    pub fn new(kind: Kind, place: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(kind: Kind, location: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             kind,
-            place: place.into(),
+            location: location.into(),
             detail: detail.into(),
             output: None,
         }
@@ -53,7 +53,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.detail)
+        write!(f, "{}: {}", self.location, self.detail)
     }
 }
 

@@ -42,7 +42,7 @@ use std::time::{Duration, SystemTime};
 /// A place where commands run and files live, with its clock.
 pub trait Host {
     /// Where this is, for messages: `container 101 on pve1`.
-    fn place(&self) -> String;
+    fn location(&self) -> String;
 
     /// Runs a command to its end. A status other than 0 is data, not an error; an error is a [`Failure`]:
     /// the command could not be run, was not found, or was stopped by its limit.

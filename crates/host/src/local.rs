@@ -47,7 +47,7 @@ impl LocalHost {
 }
 
 impl Host for LocalHost {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         self.name.clone()
     }
 
@@ -55,9 +55,9 @@ impl Host for LocalHost {
         let Some(save) = &command.save else {
             return self.run_to_end(command, None);
         };
-        let saving = Saving::open(save).with_context(|| self.place())?;
+        let saving = Saving::open(save).with_context(|| self.location())?;
         let done = self.run_to_end(command, Some(&saving)).and_then(|output| {
-            let failed = |error| Failure::new(Kind::CommandFailed, self.place(), format!("{error:#}"));
+            let failed = |error| Failure::new(Kind::CommandFailed, self.location(), format!("{error:#}"));
             let saved = saving.finish().map_err(failed)?;
             Ok(Output {
                 saved: Some(saved),
@@ -71,15 +71,15 @@ impl Host for LocalHost {
     }
 
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>> {
-        files::read(path).with_context(|| self.place())
+        files::read(path).with_context(|| self.location())
     }
 
     fn write(&self, file: &FileToWrite) -> Result<()> {
-        files::write(file, &self.unique()).with_context(|| self.place())
+        files::write(file, &self.unique()).with_context(|| self.location())
     }
 
     fn remove(&self, path: &str) -> Result<()> {
-        files::remove(path).with_context(|| self.place())
+        files::remove(path).with_context(|| self.location())
     }
 
     fn now(&self) -> SystemTime {
@@ -120,7 +120,7 @@ impl LocalHost {
     fn run_to_end(&self, command: &Command, saving: Option<&Saving>) -> Result<Output> {
         let started = Instant::now();
         let source = command.send.as_deref().map(source).transpose();
-        let source = source.with_context(|| self.place())?;
+        let source = source.with_context(|| self.location())?;
         let receive = saving.map(Saving::work).transpose()?;
         let mut child = spawn(command).map_err(|error| self.cannot_start(command, &error))?;
         if let Some(stdin) = child.stdin.take() {
@@ -142,7 +142,7 @@ impl LocalHost {
                 command.program(),
                 command.limit.as_secs()
             );
-            return Err(Failure::new(Kind::TimedOut, self.place(), detail)
+            return Err(Failure::new(Kind::TimedOut, self.location(), detail)
                 .with_output(output)
                 .into());
         };
@@ -159,7 +159,7 @@ impl LocalHost {
         };
         Failure::new(
             kind,
-            self.place(),
+            self.location(),
             format!("starting {}: {error}", command.program()),
         )
     }
@@ -223,21 +223,21 @@ struct Streams {
 
 impl Streams {
     fn of(child: &mut Child, receive: Option<Work>) -> Self {
-        let (tell, ended) = mpsc::channel();
+        let (sender, ended) = mpsc::channel();
         let collected = [Arc::default(), Arc::default()];
         match (child.stdout.take(), receive) {
             (Some(stdout), Some(receive)) => {
-                let tell = tell.clone();
+                let sender = sender.clone();
                 thread::spawn(move || {
                     receive(stdout);
-                    let _ = tell.send(());
+                    let _ = sender.send(());
                 });
             }
-            (Some(stdout), None) => collect(stdout, &collected[0], &tell),
+            (Some(stdout), None) => collect(stdout, &collected[0], &sender),
             (None, _) => {}
         }
         if let Some(stderr) = child.stderr.take() {
-            collect(stderr, &collected[1], &tell);
+            collect(stderr, &collected[1], &sender);
         }
         Self { collected, ended }
     }
@@ -254,16 +254,16 @@ impl Streams {
 fn collect(
     stream: impl std::io::Read + Send + 'static,
     into: &Arc<Mutex<Collector>>,
-    tell: &mpsc::Sender<()>,
+    sender: &mpsc::Sender<()>,
 ) {
-    let (into, tell) = (Arc::clone(into), tell.clone());
+    let (into, sender) = (Arc::clone(into), sender.clone());
     thread::spawn(move || {
         drain(stream, |bytes| {
             if let Ok(mut collector) = into.lock() {
                 collector.push(bytes);
             }
         });
-        let _ = tell.send(());
+        let _ = sender.send(());
     });
 }
 

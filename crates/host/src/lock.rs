@@ -62,7 +62,7 @@ fn folder(shared: &str, user: Uid) -> Result<String> {
 }
 
 pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
-    let folder = folder(SHARED, rustix::process::geteuid()).with_context(|| host.place())?;
+    let folder = folder(SHARED, rustix::process::geteuid()).with_context(|| host.location())?;
     let path = format!("{folder}/{}.lock", request.name);
     let mut file = OpenOptions::new()
         .read(true)
@@ -71,7 +71,7 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
         .truncate(false)
         .mode(0o600)
         .open(&path)
-        .with_context(|| format!("{}: opening the lock {path}", host.place()))?;
+        .with_context(|| format!("{}: opening the lock {path}", host.location()))?;
     let waited = wait_until(host, request.limit, LOOK_EVERY, || {
         Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| String::new()))
     })?;
@@ -80,7 +80,7 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
         let _ = file.read_to_string(&mut holder);
         bail!(
             "{}: another module is running ({}); waited {} s for it. It may be left from a run that was killed: let it end, or raise lock_timeout",
-            host.place(),
+            host.location(),
             holder.trim(),
             request.limit.as_secs()
         );

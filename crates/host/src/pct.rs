@@ -44,7 +44,7 @@ pub(crate) fn not_to_be_had(error: anyhow::Error) -> anyhow::Error {
                 "{}: is this a Proxmox host, and the task root's there?",
                 failure.detail
             );
-            Failure::new(Kind::PctMissing, &failure.place, detail).into()
+            Failure::new(Kind::PctMissing, &failure.location, detail).into()
         }
         _ => error,
     }
@@ -67,7 +67,7 @@ pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
         return Err(missing(host, vmid).into());
     }
     let detail = format!("{doing} {}{}", output.ending(), not_root(host));
-    Err(Failure::new(Kind::AttachFailed, host.place(), detail)
+    Err(Failure::new(Kind::AttachFailed, host.location(), detail)
         .with_output(output)
         .into())
 }
@@ -114,26 +114,26 @@ pub fn seen_running(host: &dyn Host, vmid: u32) -> bool {
 }
 
 pub(crate) fn missing(host: &dyn Host, vmid: u32) -> Failure {
-    let place = host.place();
+    let location = host.location();
     match elsewhere(host, vmid) {
         Some(Elsewhere {
             node,
             virtual_machine: true,
         }) => Failure::new(
             Kind::ContainerMissing,
-            place,
+            location,
             format!(
                 "{vmid} is a virtual machine (on {node}), not a container: check pct_id in the inventory"
             ),
         ),
         Some(Elsewhere { node, .. }) => Failure::new(
             Kind::ContainerElsewhere,
-            place,
+            location,
             format!("container {vmid} is on the Proxmox host {node}: set pve_host to it in the inventory"),
         ),
         None => Failure::new(
             Kind::ContainerMissing,
-            place,
+            location,
             format!(
                 "there is no container {vmid} on this Proxmox host: check pct_id and pve_host in the inventory"
             ),
@@ -156,7 +156,7 @@ pub fn elsewhere(host: &dyn Host, vmid: u32) -> Option<Elsewhere> {
     let mut guests: Guests = serde_json::from_slice(&list).ok()?;
     let guest = guests.ids.remove(&vmid.to_string())?;
     // A container that is listed for this very host has just gone, or come.
-    if guest.r#type == "lxc" && guest.node == host.place() {
+    if guest.r#type == "lxc" && guest.node == host.location() {
         return None;
     }
     Some(Elsewhere {
@@ -169,20 +169,20 @@ pub fn elsewhere(host: &dyn Host, vmid: u32) -> Option<Elsewhere> {
 pub fn is_free(host: &dyn Host, vmid: u32) -> Result<()> {
     let status = status(host, vmid)?;
     if let Some(lock) = &status.lock {
-        return Err(locked(format!("container {vmid} on {}", host.place()), vmid, lock).into());
+        return Err(locked(format!("container {vmid} on {}", host.location()), vmid, lock).into());
     }
     if !status.running {
         let detail = format!("container {vmid} is stopped: start it with `pct start {vmid}`");
-        return Err(Failure::new(Kind::ContainerStopped, host.place(), detail).into());
+        return Err(Failure::new(Kind::ContainerStopped, host.location(), detail).into());
     }
     Ok(())
 }
 
-/// The refusal to touch a container that a Proxmox task holds; `place` is the container.
-pub fn locked(place: impl Into<String>, vmid: u32, lock: &str) -> Failure {
+/// The refusal to touch a container that a Proxmox task holds; `location` is the container.
+pub fn locked(location: impl Into<String>, vmid: u32, lock: &str) -> Failure {
     let detail =
         format!("it is locked ({lock}): let that task end, or, if it is long dead, run `pct unlock {vmid}`");
-    Failure::new(Kind::ContainerLocked, place, detail)
+    Failure::new(Kind::ContainerLocked, location, detail)
 }
 
 /// The names of a container's snapshots, as its configuration has them: a section each. What `pct` shows of them is a
@@ -220,25 +220,25 @@ pub(crate) fn refuses_keep_env(noise: &str) -> bool {
 
 /// The state that explains why no command could be started.
 pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
-    let place = host.place();
+    let location = host.location();
     let said = noise.trim();
     match status(host, vmid) {
         Err(error) => match Failure::of(&error) {
             Some(failure) => failure.clone(),
             None => Failure::new(
                 Kind::AttachFailed,
-                place,
+                location,
                 format!("{error:#}; pct exec said: {said}"),
             ),
         },
         Ok(Status { running: false, .. }) => Failure::new(
             Kind::ContainerStopped,
-            place,
+            location,
             format!("container {vmid} is stopped: start it with `pct start {vmid}`, or set ensure_started"),
         ),
         Ok(_) => Failure::new(
             Kind::AttachFailed,
-            place,
+            location,
             format!(
                 "container {vmid} runs but lets no command in: {said}. Is it just starting or stopping? See `lxc-info -n {vmid}` there"
             ),

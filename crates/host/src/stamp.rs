@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_told_from_ours() {
+    fn distinguishes_other_stamps_from_ours() {
         for text in [
             "pre-upgrade",
             "pre-upgrade-old",

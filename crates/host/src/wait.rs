@@ -20,7 +20,7 @@ impl<T> Waited<T> {
             Self::Done(value) => Ok(value),
             Self::GaveUp { missing, after } => Err(anyhow::anyhow!(
                 "{}: waiting for {what} took longer than {} s; last seen: {missing}",
-                host.place(),
+                host.location(),
                 after.as_secs()
             )),
         }

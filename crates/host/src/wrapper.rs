@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn builtins_do_not_take_the_place_of_programs() {
+    fn runs_programs_rather_than_builtins() {
         assert_eq!(
             run_in(&["dash"], &Command::new(["cd", "/"])),
             Seen::ProgramMissing
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_folder_is_told() {
+    fn reports_a_missing_folder() {
         assert_eq!(
             run_in(&["dash"], &Command::new(["true"]).chdir("/no/such")),
             Seen::FolderMissing
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_commands_own_stderr_is_kept_whole() {
+    fn keeps_all_of_the_commands_own_stderr() {
         let output = run(&Command::new(["sh", "-c", "printf 'no newline' >&2"]));
         assert_eq!(output.error_text(), "no newline");
     }

@@ -51,7 +51,7 @@ impl Here {
 }
 
 impl Host for Here {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "pve1".to_owned()
     }
     fn run(&self, command: &Command) -> anyhow::Result<host::Output> {
@@ -171,7 +171,7 @@ fn a_container_that_never_lets_anything_in_is_an_attach_failure() {
 }
 
 #[test]
-fn stopped_and_missing_containers_are_told_apart() {
+fn distinguishes_stopped_and_missing_containers() {
     let folder = tempfile::tempdir().unwrap();
     let error = container(&folder, 102, "")
         .run(&Command::new(["true"]))
@@ -265,7 +265,7 @@ fn the_hosts_environment_does_not_leak() {
 }
 
 #[test]
-fn a_second_holder_of_a_lock_is_told_who_has_it() {
+fn names_the_holder_of_a_lock() {
     let host = LocalHost::new();
     let name = format!("test-{}", std::process::id());
     let request = |holder: &str| LockRequest {

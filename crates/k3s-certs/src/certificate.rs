@@ -132,8 +132,8 @@ fn seconds(time: SystemTime) -> i64 {
 
 /// A time to the second, as in `2026-06-09T10:17:00Z`.
 pub fn rfc3339(time: SystemTime) -> String {
-    let whole = OffsetDateTime::from_unix_timestamp(seconds(time));
-    whole
+    let seconds_only = OffsetDateTime::from_unix_timestamp(seconds(time));
+    seconds_only
         .ok()
         .and_then(|time| time.format(&Rfc3339).ok())
         // Only years that no certificate can hold have no such form.

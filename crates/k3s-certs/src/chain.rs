@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn another_authority_is_told_by_its_name_or_by_its_signature() {
+    fn recognizes_another_authority_by_its_name_or_signature() {
         let (old, new) = (
             Authority::new("k3s-client-ca@1"),
             Authority::new("k3s-client-ca@2"),

@@ -1,7 +1,7 @@
 //! The certificates of a node, with the files that they are in, and what could not be read.
 
 use crate::Certificate;
-use crate::rotation::Places;
+use crate::rotation::Paths;
 use anyhow::{Context, Result};
 use host::Host;
 use k3s_node::Facts;
@@ -38,12 +38,12 @@ pub struct All {
 }
 
 impl All {
-    /// Reads what a node has: its own files, where `places` says where they are, and `more` files and folders.
-    pub fn of_node(host: &dyn Host, places: Option<&Places>, more: &[String]) -> Result<Self> {
+    /// Reads what a node has: its own files, where `paths` says where they are, and `more` files and folders.
+    pub fn of_node(host: &dyn Host, paths: Option<&Paths>, more: &[String]) -> Result<Self> {
         let output = host
-            .run(&questions(places, more).command(DEFAULT_BINARY).within(LIMIT))?
-            .succeed(&host.place(), "reading the certificates")?;
-        Self::read(&output.stdout).with_context(|| format!("{}: reading the certificates", host.place()))
+            .run(&questions(paths, more).command(DEFAULT_BINARY).within(LIMIT))?
+            .succeed(&host.location(), "reading the certificates")?;
+        Self::read(&output.stdout).with_context(|| format!("{}: reading the certificates", host.location()))
     }
 
     /// Reads the answers, in the order of the questions, then of the files.
@@ -79,8 +79,8 @@ impl All {
 
     /// The certificates of a PEM file, or of the bytes in a field.
     pub fn pem(&mut self, file: &str, entry: Option<&str>, content: &[u8]) {
-        let place = entry.map_or_else(|| file.to_owned(), |entry| format!("{file}: {entry}"));
-        match crate::certificates(content, &place) {
+        let location = entry.map_or_else(|| file.to_owned(), |entry| format!("{file}: {entry}"));
+        match crate::certificates(content, &location) {
             Ok(certificates) => self
                 .found
                 .extend(certificates.into_iter().map(|certificate| Found {
@@ -88,7 +88,7 @@ impl All {
                     entry: entry.map(str::to_owned),
                     certificate,
                 })),
-            Err(error) => self.fault(file.to_owned(), without(&place, &format!("{error:#}"), entry)),
+            Err(error) => self.fault(file.to_owned(), without(&location, &format!("{error:#}"), entry)),
         }
     }
 
@@ -194,8 +194,8 @@ impl<'a> Answer<'a> {
     }
 }
 
-fn questions(places: Option<&Places>, more: &[String]) -> Probe {
-    let own = places.map_or_else(Probe::new, own_files);
+fn questions(paths: Option<&Paths>, more: &[String]) -> Probe {
+    let own = paths.map_or_else(Probe::new, own_files);
     more.iter()
         .zip(OWN_QUESTIONS..)
         .fold(own, |probe, (path, number)| {
@@ -208,8 +208,8 @@ fn questions(places: Option<&Places>, more: &[String]) -> Probe {
 /// How many questions the files of k3s are.
 const OWN_QUESTIONS: usize = 6;
 
-fn own_files(places: &Places) -> Probe {
-    let Places { data_dir, kubeconfig } = places;
+fn own_files(paths: &Paths) -> Probe {
+    let Paths { data_dir, kubeconfig } = paths;
     let probe = folder(Probe::new(), 0, &format!("{data_dir}/server/tls"), 2);
     // No deeper: below are the images of all pods, and with them thousands of authorities that are not k3s's.
     let probe = folder(probe, 1, &format!("{data_dir}/agent"), 1);
@@ -242,9 +242,9 @@ fn folder(probe: Probe, number: usize, folder: &str, depth: u32) -> Probe {
 }
 
 /// The file has a column of its own.
-fn without(place: &str, error: &str, entry: Option<&str>) -> String {
+fn without(location: &str, error: &str, entry: Option<&str>) -> String {
     let rest = error
-        .strip_prefix(place)
+        .strip_prefix(location)
         .map_or(error, |rest| rest.trim_start_matches(": "));
     entry.map_or_else(|| rest.to_owned(), |entry| format!("{entry}: {rest}"))
 }
@@ -272,7 +272,7 @@ mod tests {
             + &frame("0:pem:/a.crt", &chain)
             + END;
         let all = All::read(text.as_bytes()).unwrap();
-        let told: Vec<_> = all
+        let reported: Vec<_> = all
             .found
             .iter()
             .map(|found| {
@@ -285,7 +285,7 @@ mod tests {
             .collect();
         let field = Some("client-certificate-data");
         assert_eq!(
-            told,
+            reported,
             [
                 ("/a.crt", None, "CN=x"),
                 ("/a.crt", None, "CN=ca"),
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_by_file_and_field() {
+    fn reports_unreadable_certificates_by_file_and_field() {
         let empty_key = "-----BEGIN EC PRIVATE KEY-----\n-----END EC PRIVATE KEY-----\n";
         let field = format!("?\n{}\n", STANDARD.encode("x"));
         let text = frame("0:pem:/a.crt", "")
@@ -313,14 +313,14 @@ mod tests {
             + &frame("more:9:pem:/e", "")
             + &frame("large:9:pem:/e/f:g.crt", "")
             + END;
-        let told: Vec<String> = All::read(text.as_bytes())
+        let reported: Vec<String> = All::read(text.as_bytes())
             .unwrap()
             .faults
             .iter()
             .map(|fault| format!("{} {}", fault.file, fault.error))
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 "/a.crt it is empty",
                 "/b.crt it holds a private key where a certificate is expected",
@@ -354,20 +354,20 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, &authority).unwrap();
         }
-        let places = Places {
+        let paths = Paths {
             data_dir: folder.path().display().to_string(),
             kubeconfig: "/no/such".to_owned(),
         };
-        let told = |all: All| {
+        let reported = |all: All| {
             let files = all.found.into_iter().map(|found| found.file);
             files
-                .map(|file| file.replace(&format!("{}/", places.data_dir), ""))
+                .map(|file| file.replace(&format!("{}/", paths.data_dir), ""))
                 .collect::<Vec<_>>()
         };
         let host = host::LocalHost::new();
-        let own = All::of_node(&host, Some(&places), &[]).unwrap();
+        let own = All::of_node(&host, Some(&paths), &[]).unwrap();
         assert_eq!(
-            told(own),
+            reported(own),
             [
                 "server/tls/etcd/peer-ca.crt",
                 "server/tls/kube-scheduler/kube-scheduler.crt",
@@ -376,7 +376,7 @@ mod tests {
             ]
         );
         // A folder that somebody names is searched whole.
-        let named = All::of_node(&host, None, std::slice::from_ref(&places.data_dir)).unwrap();
+        let named = All::of_node(&host, None, std::slice::from_ref(&paths.data_dir)).unwrap();
         assert_eq!(named.found.len(), files.len());
     }
 

@@ -98,8 +98,8 @@ fn pkcs8(der: &[u8], public: &SubjectPublicKeyInfo) -> Option<bool> {
 
 /// The members of the sequence that `der` is, and nothing beside it.
 fn sequence(der: &[u8]) -> Option<Vec<Any<'_>>> {
-    let (rest, whole) = Any::from_der(der).ok()?;
-    (rest.is_empty() && whole.tag() == Tag::Sequence).then(|| members(whole.data))?
+    let (rest, value) = Any::from_der(der).ok()?;
+    (rest.is_empty() && value.tag() == Tag::Sequence).then(|| members(value.data))?
 }
 
 fn members(mut content: &[u8]) -> Option<Vec<Any<'_>>> {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_every_kind_are_told_from_those_of_others() {
+    fn distinguishes_keys_of_every_kind_from_other_keys() {
         let authority = Authority::new("ca");
         for kind in [Kind::P256, Kind::P384, Kind::Ed25519] {
             let (one, other) = (
@@ -186,12 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_told_without_repeating_it() {
+    fn reports_an_invalid_key_without_repeating_it() {
         let leaf = Authority::new("ca").sign(&Leaf::new("x"));
         let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x"], &leaf.key_pem);
         let odd = "-----BEGIN EC PRIVATE KEY-----\nMAMCAQE=\n-----END EC PRIVATE KEY-----\n";
         let large = openssl(&["ecparam", "-name", "secp521r1", "-genkey", "-noout"], "");
-        for (key, told) in [
+        for (key, reported) in [
             ("", "x.key: it is empty"),
             (
                 leaf.pem.as_str(),
@@ -204,7 +204,7 @@ mod tests {
             ),
         ] {
             let error = refused(key);
-            assert!(error.starts_with(told), "{error:?} is not {told:?}");
+            assert!(error.starts_with(reported), "{error:?} is not {reported:?}");
             assert!(!error.contains("MI"), "{error}");
         }
         let own = openssl(&["req", "-x509", "-key", "/dev/stdin", "-subj", "/CN=x"], &large);

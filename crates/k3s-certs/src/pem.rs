@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_with_its_place() {
+    fn reports_every_fault_with_its_location() {
         let pem = leaf();
         let key = Authority::new("ca").key_pem;
         let middle = pem.len() / 2;
@@ -175,9 +175,9 @@ mod tests {
                 "a.crt: block 1 does not end with the line -----END CERTIFICATE-----",
             ),
         ];
-        for (text, told) in cases {
+        for (text, reported) in cases {
             let error = refused(&text);
-            assert!(error.starts_with(told), "{error:?} is not {told:?}");
+            assert!(error.starts_with(reported), "{error:?} is not {reported:?}");
             assert!(!error.contains("MII"), "{error} repeats what it read");
         }
         assert!(refused([0xff, 0xfe, b'\n']).contains("not PEM"));

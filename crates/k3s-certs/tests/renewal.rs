@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use host::Host as _;
-use k3s_certs::rotation::{Done, Places, Way, apply, look, steps};
+use k3s_certs::rotation::{Done, Paths, Way, apply, look, steps};
 use k3s_certs::testing::{DATA, KUBECONFIG, Node};
 use k3s_certs::{Standing, certificates};
 use k3s_node::NodeSettings;
@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// The whole road of a module that renews.
 fn renew(node: &Node, due: bool) -> Result<Done, String> {
     let settings = NodeSettings::look(node).map_err(|error| format!("{error:#}"))?;
-    let service = look(node, &settings, &Places::default()).map_err(|error| format!("{error:#}"))?;
+    let service = look(node, &settings, &Paths::default()).map_err(|error| format!("{error:#}"))?;
     let mut done = Done::default();
     for step in steps(&service, due).map_err(|error| format!("{error:#}"))? {
         apply(node, &step, LIMIT, &mut done).map_err(|error| format!("{error:#}"))?;
@@ -149,7 +149,7 @@ fn a_script_that_its_limit_has_stopped_leaves_a_running_k3s() {
 }
 
 #[test]
-fn where_the_start_fails_too_both_are_told_and_the_next_run_heals() {
+fn reports_both_failures_and_recovers_in_the_next_run() {
     let node = Node::server(-3);
     node.state("rotate-fails", "");
     node.state("start-fails", "");
@@ -184,7 +184,7 @@ fn killed_between_stop_and_start_the_next_run_heals_it() {
 }
 
 #[test]
-fn a_k3s_that_does_not_come_back_is_told_with_what_it_lacks() {
+fn reports_what_a_k3s_that_does_not_come_back_lacks() {
     let cases: [(&str, &str, &str); 3] = [
         ("becomes", "activating", "last seen: k3s.service is activating"),
         (
@@ -198,11 +198,11 @@ fn a_k3s_that_does_not_come_back_is_told_with_what_it_lacks() {
             "k3s.service has failed, and systemd does not start it again",
         ),
     ];
-    for (what, content, told) in cases {
+    for (what, content, reported) in cases {
         let node = Node::server(-3);
         node.state(what, content);
         let error = renew(&node, true).unwrap_err();
-        assert!(error.contains(told), "{error}");
+        assert!(error.contains(reported), "{error}");
         assert!(error.contains("journalctl -u k3s.service"), "{error}");
         assert!(error.contains("dynamic-cert.json"), "{error}");
         // The next run goes on from here.
@@ -241,7 +241,7 @@ fn a_server_without_an_api_is_only_waited_for() {
 fn arguments_of_the_unit_are_not_read() {
     let node = Node::server(30);
     let settings = NodeSettings::look(&node).unwrap();
-    let service = look(&node, &settings, &Places::default()).unwrap();
+    let service = look(&node, &settings, &Paths::default()).unwrap();
     assert_eq!(service.binary, "/usr/local/bin/k3s");
     assert!(!format!("{service:?}").contains("s3cr3t"));
 }

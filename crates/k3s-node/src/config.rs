@@ -20,7 +20,7 @@ pub struct Config {
 pub struct Given {
     pub value: String,
     /// `the argument --server`, a file, or `the variable K3S_URL`.
-    pub place: String,
+    pub location: String,
 }
 
 impl Given {
@@ -34,7 +34,7 @@ impl Given {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Values {
     texts: Vec<String>,
-    place: String,
+    location: String,
 }
 
 impl Config {
@@ -68,8 +68,8 @@ impl Config {
             if adds && let Some(before) = self.values.get(name) {
                 texts.splice(..0, before.texts.iter().cloned());
             }
-            let place = path.to_owned();
-            self.values.insert(name.to_owned(), Values { texts, place });
+            let location = path.to_owned();
+            self.values.insert(name.to_owned(), Values { texts, location });
         }
     }
 
@@ -78,7 +78,7 @@ impl Config {
         let values = self.values.get(name)?;
         Some(Given {
             value: values.texts.last()?.clone(),
-            place: values.place.clone(),
+            location: values.location.clone(),
         })
     }
 
@@ -86,7 +86,7 @@ impl Config {
     pub(crate) fn all(&self, name: &str) -> (Vec<String>, String) {
         self.values
             .get(name)
-            .map(|values| (values.texts.clone(), values.place.clone()))
+            .map(|values| (values.texts.clone(), values.location.clone()))
             .unwrap_or_default()
     }
 

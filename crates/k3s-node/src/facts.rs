@@ -148,8 +148,8 @@ impl Show {
     pub fn look(host: &dyn Host, unit: &str) -> Result<Self> {
         let output = host
             .run(&Probe::new().show("show", unit).command(DEFAULT_BINARY))?
-            .succeed(&host.place(), &format!("checking {unit}"))?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+            .succeed(&host.location(), &format!("checking {unit}"))?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
         Ok(Self::of(&facts, unit))
     }
 
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_told_apart() {
+    fn distinguishes_units() {
         let text = "Id=k3s.service\nLoadState=loaded\nActiveState=active\nMainPID=42\nNRestarts=1\nUnitFileState=enabled\n\
             ExecMainStartTimestamp=Sun 2026-11-22 17:02:29 UTC\n\nId=k3s-agent.service\nLoadState=not-found\nActiveState=inactive\n\
             ExecMainStartTimestamp=\n";
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn units_as_a_real_systemd_tells_them() {
+    fn reads_units_of_a_real_systemd() {
         let units = Show::parse(include_str!("../tests/recorded/systemctl-show.txt"));
         let server = Show {
             load: "loaded".to_owned(),

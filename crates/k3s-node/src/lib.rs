@@ -30,7 +30,7 @@ pub use probe::Probe;
 pub use program::Program;
 pub use settings::Settings;
 pub use setup::Setup;
-pub use units::{Told, UnitFiles, Units};
+pub use units::{LaunchConfig, UnitFiles, Units};
 
 /// Where modules keep on the node what has to outlive them.
 pub const FOLDER: &str = "/var/lib/homelab-k3s";

@@ -6,7 +6,7 @@ use crate::probe::Probe;
 use crate::settings::{self, DEFAULT_CONFIG, Settings};
 use crate::setup::{DEFAULT_BINARY, Setup};
 use crate::unit;
-use crate::units::{Told, Units};
+use crate::units::{LaunchConfig, Units};
 use anyhow::{Context, Result, bail};
 use host::Host;
 use k3s_types::K3sVersion;
@@ -20,7 +20,7 @@ pub struct NodeSettings {
     pub setup: Result<Option<Setup>, (Role, String)>,
     pub binary: String,
     pub version: Option<K3sVersion>,
-    pub told: Told,
+    pub launch: LaunchConfig,
     pub config: Config,
     /// Path and text, the main file first where there is one.
     pub config_files: Vec<(String, String)>,
@@ -47,9 +47,9 @@ impl NodeSettings {
         let look = |binary: &str, config: &str| {
             let output = host
                 .run(&Probe::new().units(config).command(binary))?
-                .succeed(&host.place(), "checking how k3s is installed")?;
-            let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-            read(&facts, config).with_context(|| host.place())
+                .succeed(&host.location(), "checking how k3s is installed")?;
+            let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+            read(&facts, config).with_context(|| host.location())
         };
         let usual = look(DEFAULT_BINARY, DEFAULT_CONFIG)?;
         let config = usual.named_config();
@@ -88,7 +88,7 @@ impl NodeSettings {
             systemd: facts.lossy("systemd").is_some(),
             binary: installed.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary.clone()),
             version: version.and_then(|text| K3sVersion::from_version_output(&text).ok()),
-            told: units.told(installed),
+            launch: units.launch_config(installed),
             config: Config::of(facts, config_path),
             config_files: config::files(facts, config_path),
             config_path: config_path.to_owned(),
@@ -102,15 +102,15 @@ impl NodeSettings {
 
     pub fn settings(&self) -> Settings<'_> {
         Settings {
-            args: &self.told.args,
+            args: &self.launch.args,
             config: &self.config,
-            environment: &self.told.environment,
+            environment: &self.launch.environment,
         }
     }
 
     /// The configuration file that arguments and variables name.
     pub fn named_config(&self) -> String {
-        settings::config_path(&self.told.args, &self.told.environment)
+        settings::config_path(&self.launch.args, &self.launch.environment)
     }
 
     /// The name under which it registers.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_of_another_role_is_told() {
+    fn reports_a_node_of_another_role() {
         let error = read(Role::Agent, &[]).err().unwrap().to_string();
         assert_eq!(error, "there is no k3s agent here: no unit k3s-agent.service");
         let broken = ("unit:k3s-agent.service", "[Service]\n");

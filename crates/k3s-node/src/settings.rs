@@ -35,7 +35,7 @@ pub enum Datastore {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switch {
     pub on: bool,
-    pub place: String,
+    pub location: String,
 }
 
 /// The three sources together.
@@ -62,14 +62,14 @@ impl Settings<'_> {
         // On the command line it needs no value, and the word after it is none.
         if let Some(value) = last_switch(self.args, name) {
             let on = !["false", "0", "f"].contains(&value.to_ascii_lowercase().as_str());
-            let place = format!("the argument --{name}");
-            return Some(Switch { on, place });
+            let location = format!("the argument --{name}");
+            return Some(Switch { on, location });
         }
         let given = self.in_config(&[name]);
         let given = given.or_else(|| self.variable(variable?))?;
         Some(Switch {
             on: given.is_true(),
-            place: given.place,
+            location: given.location,
         })
     }
 
@@ -80,7 +80,7 @@ impl Settings<'_> {
     fn argument(&self, names: &[&str]) -> Option<Given> {
         Some(Given {
             value: last_flag(self.args, names)?,
-            place: format!("the argument --{}", names.first()?),
+            location: format!("the argument --{}", names.first()?),
         })
     }
 
@@ -91,7 +91,7 @@ impl Settings<'_> {
     fn variable(&self, name: &str) -> Option<Given> {
         Some(Given {
             value: self.environment.get(name)?.clone(),
-            place: format!("the variable {name}"),
+            location: format!("the variable {name}"),
         })
     }
 
@@ -388,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_is_told_with_its_place() {
-        let told = |args: &str, file: &str, variable: Option<&str>| {
+    fn reads_a_switch_with_its_location() {
+        let reported = |args: &str, file: &str, variable: Option<&str>| {
             let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
             let config = Config::read(std::iter::once(("/c.yaml", file)));
             let environment = variable
@@ -403,24 +403,24 @@ mod tests {
             };
             settings
                 .switch("cluster-init", Some("K3S_CLUSTER_INIT"))
-                .map(|switch| (switch.on, switch.place))
+                .map(|switch| (switch.on, switch.location))
         };
         let argument = "the argument --cluster-init".to_owned();
-        assert_eq!(told("", "", None), None);
+        assert_eq!(reported("", "", None), None);
         for on in ["--cluster-init x", "--cluster-init false", "--cluster-init=true"] {
-            assert_eq!(told(on, "", None), Some((true, argument.clone())), "{on}");
+            assert_eq!(reported(on, "", None), Some((true, argument.clone())), "{on}");
         }
         for off in ["--cluster-init=0", "--cluster-init=False"] {
-            assert_eq!(told(off, "", None), Some((false, argument.clone())), "{off}");
+            assert_eq!(reported(off, "", None), Some((false, argument.clone())), "{off}");
         }
-        let overruled = told("--cluster-init=false", "cluster-init: true", Some("true"));
+        let overruled = reported("--cluster-init=false", "cluster-init: true", Some("true"));
         assert_eq!(overruled, Some((false, argument)));
         for (file, on) in [("true", true), ("yes", true), ("false", false), ("\"1\"", true)] {
-            let told = told("", &format!("cluster-init: {file}"), Some("x"));
-            assert_eq!(told, Some((on, "/c.yaml".to_owned())), "{file}");
+            let reported = reported("", &format!("cluster-init: {file}"), Some("x"));
+            assert_eq!(reported, Some((on, "/c.yaml".to_owned())), "{file}");
         }
         assert_eq!(
-            told("", "", Some("true")),
+            reported("", "", Some("true")),
             Some((true, "the variable K3S_CLUSTER_INIT".to_owned()))
         );
     }

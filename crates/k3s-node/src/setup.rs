@@ -164,16 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn every_loss_is_told_without_values() {
+    fn reports_every_difference_without_values() {
         let server = Setup::of_unit(Role::Server, Role::Server.unit(), SERVER, Some(""), true).unwrap();
-        let told = agent().differences(&server).join("; ");
+        let reported = agent().differences(&server).join("; ");
         for part in [
             "the role was agent and is server",
             "the arguments were",
             "K3S_TOKEN is gone",
             "K3S_URL is gone",
         ] {
-            assert!(told.contains(part), "{told}");
+            assert!(reported.contains(part), "{reported}");
         }
         let other = ENV.replace("labtoken", "other") + "A=1\n";
         let found = Setup {

@@ -79,24 +79,24 @@ pub struct Said<'a> {
 
 /// What is said, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Configured {
     pub values: Vec<String>,
-    pub place: String,
+    pub location: String,
 }
 
 impl Said<'_> {
     /// All that has to be the same on all servers, and is said.
     pub fn shared(&self) -> Shared {
         let all = SHARED.iter().chain([&CARRIED]);
-        all.filter_map(|setting| Some((setting.name.to_owned(), self.told(setting)?.values)))
+        all.filter_map(|setting| Some((setting.name.to_owned(), self.configured(setting)?.values)))
             .collect()
     }
 
     /// All of that as it holds here, said or not; lists in one order.
     pub fn effective(&self) -> Shared {
         let effective = |setting: &Setting| {
-            let told = self.told(setting).map(|told| told.values);
-            let values = told.unwrap_or_else(|| split(setting.default));
+            let configured = self.configured(setting).map(|configured| configured.values);
+            let values = configured.unwrap_or_else(|| split(setting.default));
             let values = as_set(&values).into_iter().map(str::to_owned);
             (setting.name.to_owned(), values.collect())
         };
@@ -104,13 +104,13 @@ impl Said<'_> {
     }
 
     /// What of it is said otherwise here: by name, place, here and there.
-    pub fn differing(&self, wanted: &Shared) -> Vec<(String, Told, Vec<String>)> {
+    pub fn differing(&self, wanted: &Shared) -> Vec<(String, Configured, Vec<String>)> {
         let differs = |setting: &Setting| {
-            let told = self.told(setting)?;
+            let configured = self.configured(setting)?;
             let other = wanted.get(setting.name).cloned();
             let other = other.unwrap_or_else(|| split(setting.default));
-            let same = as_set(&told.values) == as_set(&other);
-            (!same).then(|| (setting.name.to_owned(), told, other))
+            let same = as_set(&configured.values) == as_set(&other);
+            (!same).then(|| (setting.name.to_owned(), configured, other))
         };
         SHARED.iter().filter_map(differs).collect()
     }
@@ -118,18 +118,18 @@ impl Said<'_> {
     /// What is said there, and is not said here.
     pub fn missing(&self, wanted: &Shared) -> Shared {
         let all = SHARED.iter().chain([&CARRIED]);
-        all.filter(|setting| self.told(setting).is_none())
+        all.filter(|setting| self.configured(setting).is_none())
             .filter_map(|setting| Some((setting.name.to_owned(), wanted.get(setting.name)?.clone())))
             .collect()
     }
 
     /// The arguments follow what the files say: a single value is replaced, a list goes on.
-    fn told(&self, setting: &Setting) -> Option<Told> {
+    fn configured(&self, setting: &Setting) -> Option<Configured> {
         let (arguments, files) = (self.in_arguments(setting), self.in_files(setting));
         match (arguments, files) {
             (Some(mut arguments), Some(files)) if setting.takes == Takes::List => {
                 arguments.values.splice(..0, files.values);
-                arguments.place = format!("{} and {}", files.place, arguments.place);
+                arguments.location = format!("{} and {}", files.location, arguments.location);
                 Some(arguments)
             }
             (arguments, files) => arguments.or(files),
@@ -143,14 +143,14 @@ impl Said<'_> {
         values
     }
 
-    fn in_arguments(&self, setting: &Setting) -> Option<Told> {
+    fn in_arguments(&self, setting: &Setting) -> Option<Configured> {
         let values = self.argument_values(setting.name, setting.takes);
         joined(setting, values, format!("the argument --{}", setting.name))
     }
 
-    fn in_files(&self, setting: &Setting) -> Option<Told> {
-        let (values, place) = self.config.all(setting.name);
-        joined(setting, values, place)
+    fn in_files(&self, setting: &Setting) -> Option<Configured> {
+        let (values, location) = self.config.all(setting.name);
+        joined(setting, values, location)
     }
 
     fn argument_values(&self, wanted: &str, takes: Takes) -> Vec<String> {
@@ -171,13 +171,13 @@ impl Said<'_> {
     }
 }
 
-fn joined(setting: &Setting, values: Vec<String>, place: String) -> Option<Told> {
+fn joined(setting: &Setting, values: Vec<String>, location: String) -> Option<Configured> {
     let values = match setting.takes {
         Takes::List => values.iter().flat_map(|value| split(value)).collect(),
         Takes::Nothing | Takes::Value => values.last().cloned().into_iter().collect::<Vec<_>>(),
     };
     let values: Vec<String> = values.into_iter().filter(|value| !value.is_empty()).collect();
-    (!values.is_empty()).then_some(Told { values, place })
+    (!values.is_empty()).then_some(Configured { values, location })
 }
 
 fn split(text: &str) -> Vec<String> {
@@ -261,8 +261,11 @@ mod tests {
             with(args, files, |said| {
                 said.differing(&wanted)
                     .into_iter()
-                    .map(|(name, told, other)| {
-                        format!("{name}: {:?} ({}) not {other:?}", told.values, told.place)
+                    .map(|(name, configured, other)| {
+                        format!(
+                            "{name}: {:?} ({}) not {other:?}",
+                            configured.values, configured.location
+                        )
                     })
                     .collect::<Vec<_>>()
             })
@@ -292,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_for_the_kubelet_are_passed_on_whole() {
+    fn compares_arguments_of_the_kubelet_unsplit() {
         let every = with(
             "--kubelet-arg=c=1,2 --kubelet-arg d",
             &["kubelet-arg: [a=1]", "kubelet-arg+: b=2"],
@@ -302,17 +305,17 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_stands_in_both_is_told_with_both_places() {
+    fn reports_both_locations_of_a_list() {
         let wanted = Shared::default();
-        let places = with("--disable a --supervisor-metrics", &["disable: b"], |said| {
+        let locations = with("--disable a --supervisor-metrics", &["disable: b"], |said| {
             let differing = said.differing(&wanted);
             differing
                 .into_iter()
-                .map(|(_, told, _)| told.place)
+                .map(|(_, configured, _)| configured.location)
                 .collect::<Vec<_>>()
         });
         assert_eq!(
-            places,
+            locations,
             [
                 "0.yaml and the argument --disable",
                 "the argument --supervisor-metrics"

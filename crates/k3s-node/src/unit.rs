@@ -248,15 +248,15 @@ fn logical_lines(text: &str) -> Vec<String> {
         if line.trim_start().starts_with(['#', ';']) {
             continue;
         }
-        let mut whole = begun.take().unwrap_or_default();
+        let mut joined = begun.take().unwrap_or_default();
         if let Some(part) = line.strip_suffix('\\') {
-            whole.push_str(part);
-            whole.push(' ');
-            begun = Some(whole);
+            joined.push_str(part);
+            joined.push(' ');
+            begun = Some(joined);
             continue;
         }
-        whole.push_str(line);
-        lines.push(whole.trim_end().to_owned());
+        joined.push_str(line);
+        lines.push(joined.trim_end().to_owned());
     }
     lines.extend(begun.map(|line| line.trim_end().to_owned()));
     lines.retain(|line| !line.is_empty());
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operators_line_is_told_with_its_section() {
+    fn reports_an_operators_line_with_its_section() {
         let text = SERVER.replace(
             "KillMode=process",
             "KillMode=process\nEnvironment=GOGC=50\nLimitNOFILE=65536",

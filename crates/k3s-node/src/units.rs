@@ -90,7 +90,7 @@ pub struct Units {
 
 /// What a service is told by its arguments and by its environment.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct LaunchConfig {
     pub args: Vec<String>,
     pub environment: Variables,
 }
@@ -160,7 +160,7 @@ impl Units {
     }
 
     /// What the service is told where its unit and environment file are `setup`.
-    pub fn told(&self, setup: Option<&Setup>) -> Told {
+    pub fn launch_config(&self, setup: Option<&Setup>) -> LaunchConfig {
         let files = setup.map(|setup| &self[&setup.role]);
         let env = setup.and_then(|setup| setup.env.as_deref());
         let replaced = files
@@ -173,7 +173,7 @@ impl Units {
             || env_file::parse(env.unwrap_or_default()),
             |files| files.environment(env),
         );
-        Told {
+        LaunchConfig {
             args: words::expand(&args, &environment),
             environment,
         }
@@ -204,7 +204,7 @@ impl fmt::Debug for UnitFiles {
     }
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for LaunchConfig {
     /// Both may hold a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", k3s_types::mask::arguments(&self.args))
@@ -243,9 +243,9 @@ mod tests {
             (Role::Agent, "k3s-node.service")
         );
         assert!(units[&Role::Agent].show.is_alive() && setup.enabled);
-        let told = units.told(Some(&setup));
+        let launch_config = units.launch_config(Some(&setup));
         assert_eq!(
-            told.args,
+            launch_config.args,
             ["--server", "https://10.99.0.101:6443", "--token", "ab%cd"]
         );
         // What is written again is what was there.
@@ -297,7 +297,7 @@ mod tests {
             frames.extend(more);
             let units = read(&frames);
             let setup = units.on_disk().unwrap();
-            units.told(setup.as_ref()).environment
+            units.launch_config(setup.as_ref()).environment
         };
         assert_eq!(with(&[])["K3S_DATA_DIR"], "/one");
         let file = ("variables:/etc/k3s/vars", "K3S_DATA_DIR=/two\n");

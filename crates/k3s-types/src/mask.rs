@@ -18,7 +18,7 @@ pub fn is_secret(name: &str) -> bool {
         .to_ascii_lowercase()
         .replace('_', "-");
     // The endpoints hold a database's password; `t` is short for `token`.
-    let telling = [
+    let secret_words = [
         "token",
         "secret",
         "password",
@@ -28,7 +28,7 @@ pub fn is_secret(name: &str) -> bool {
         "access-key",
     ];
     let harmless = name.ends_with("-file") || NOT_SECRET.contains(&name.trim_end_matches('+'));
-    name == "t" || (!harmless && telling.iter().any(|word| name.contains(word)))
+    name == "t" || (!harmless && secret_words.iter().any(|word| name.contains(word)))
 }
 
 /// Arguments as they may be shown: `--token ********`, `--token=********`.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_told_from_an_at_sign_in_a_path() {
+    fn distinguishes_a_login_from_an_at_sign_in_a_path() {
         for (text, shown, login) in [
             ("https://me:pw@h:6443/x", "https://********@h:6443/x", true),
             ("https://me@h", "https://********@h", true),
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_telling_flags_are_masked() {
+    fn masks_values_of_secret_flags() {
         let cases = [
             (
                 "--token abcd --node-label a=b",
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_a_log_lose_what_telling_names_announce() {
+    fn masks_values_of_secret_names_in_log_lines() {
         let cases = [
             (
                 "level=info msg=\"Running k3s server --token=abc\"",

@@ -103,7 +103,7 @@ fn common(texts: &[Vec<&str>]) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    fn told(texts: &[(&str, &str)]) -> Vec<String> {
+    fn described(texts: &[(&str, &str)]) -> Vec<String> {
         let texts: Vec<(String, String)> = texts
             .iter()
             .map(|(node, text)| ((*node).to_owned(), (*text).to_owned()))
@@ -116,10 +116,10 @@ mod tests {
     fn the_same_of_four_nodes_is_said_once() {
         let text = "cgroup v1 is no longer enough";
         assert_eq!(
-            told(&[("w1", text), ("w2", text), ("c1", "something else"), ("w3", text)]),
+            described(&[("w1", text), ("w2", text), ("c1", "something else"), ("w3", text)]),
             ["w1, w2, w3: cgroup v1 is no longer enough", "c1: something else"]
         );
-        assert!(told(&[]).is_empty());
+        assert!(described(&[]).is_empty());
     }
 
     #[test]
@@ -127,14 +127,14 @@ mod tests {
         let line =
             |file: u32| format!("give /etc/pve/lxc/{file}.conf on pve1 the line `features: nesting=1`");
         assert_eq!(
-            told(&[("w1", &line(111)), ("w2", &line(112))]),
+            described(&[("w1", &line(111)), ("w2", &line(112))]),
             [
                 "w1, w2: give … on pve1 the line `features: nesting=1` (w1: /etc/pve/lxc/111.conf; w2: /etc/pve/lxc/112.conf)"
             ]
         );
         let free = |mb: u32| format!("container 1 has {mb} MiB free, and 512 have to be");
         assert_eq!(
-            told(&[("w1", &free(7)), ("w2", &free(9)), ("w3", &free(7))]),
+            described(&[("w1", &free(7)), ("w2", &free(9)), ("w3", &free(7))]),
             ["w1, w2, w3: container 1 has … MiB free, and 512 have to be (w1, w3: 7; w2: 9)"]
         );
     }
@@ -142,20 +142,20 @@ mod tests {
     #[test]
     fn a_text_that_only_goes_on_further_keeps_its_last_word() {
         assert_eq!(
-            told(&[("w1", "a b c d"), ("w2", "a b c d e")]),
+            described(&[("w1", "a b c d"), ("w2", "a b c d e")]),
             ["w1, w2: a b c … (w1: d; w2: d e)"]
         );
         assert_eq!(
-            told(&[("w1", "full"), ("w2", "stopped")]),
+            described(&[("w1", "full"), ("w2", "stopped")]),
             ["w1: full", "w2: stopped"]
         );
-        assert_eq!(told(&[("w1", ""), ("w2", "full")]), ["w1: ", "w2: full"]);
+        assert_eq!(described(&[("w1", ""), ("w2", "full")]), ["w1: ", "w2: full"]);
     }
 
     #[test]
     fn texts_with_little_in_common_stay_apart() {
         assert_eq!(
-            told(&[
+            described(&[
                 ("w1", "they have the same pct_id 101 on pve1"),
                 ("w2", "its pve_host pve9 is not in the group pve"),
             ])

@@ -28,7 +28,7 @@ pub fn copy_sqlite(arguments: &[String]) -> Result<()> {
     let [source, target] = arguments else {
         bail!("copying SQLite takes two paths")
     };
-    crate::tell(&sqlite::backup(Path::new(source), Path::new(target))?)
+    crate::print_json(&sqlite::backup(Path::new(source), Path::new(target))?)
 }
 
 /// `path`
@@ -36,7 +36,7 @@ pub fn check_snapshot(arguments: &[String]) -> Result<()> {
     let [path] = arguments else {
         bail!("checking a snapshot takes one path")
     };
-    crate::tell(&check(Path::new(path))?)
+    crate::print_json(&check(Path::new(path))?)
 }
 
 /// Compares a snapshot with the hash at its end. A compressed one (zip) carries no such hash and is only
@@ -56,7 +56,7 @@ fn check(path: &Path) -> Result<Verified> {
         "the snapshot {} is truncated: {bytes} bytes are not a multiple of the page size",
         path.display()
     );
-    let (mut own, mut whole) = (Sha256::new(), Sha256::new());
+    let (mut own, mut total) = (Sha256::new(), Sha256::new());
     let mut tail = Vec::new();
     let mut buffer = vec![0_u8; 1 << 20];
     loop {
@@ -66,7 +66,7 @@ fn check(path: &Path) -> Result<Verified> {
         if count == 0 {
             break;
         }
-        whole.update(&buffer[..count]);
+        total.update(&buffer[..count]);
         tail.extend_from_slice(&buffer[..count]);
         own.update(&tail[..tail.len().saturating_sub(HASH)]);
         tail.drain(..tail.len().saturating_sub(HASH));
@@ -79,7 +79,7 @@ fn check(path: &Path) -> Result<Verified> {
     }
     Ok(Verified {
         bytes,
-        sha256: format!("{:x}", whole.finalize()),
+        sha256: format!("{:x}", total.finalize()),
     })
 }
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_snapshot_is_measured() {
+    fn measures_an_intact_snapshot() {
         let folder = tempfile::tempdir().unwrap();
         for pages in [1, 2048, 5000] {
             let verified = check(&snapshot(&folder, pages)).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_cut_off_and_empty_snapshots_are_told() {
+    fn reports_damaged_truncated_and_empty_snapshots() {
         let folder = tempfile::tempdir().unwrap();
         let path = snapshot(&folder, 4);
         let mut content = std::fs::read(&path).unwrap();

@@ -109,7 +109,7 @@ const LEAVE: &str = r#"sync && echo "$snapshots/$new"
 
 /// Where k3s keeps what, on one server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Paths {
     /// k3s itself.
     pub binary: String,
     pub data_dir: String,
@@ -119,7 +119,7 @@ pub struct Places {
     pub s3: bool,
 }
 
-impl Places {
+impl Paths {
     /// Where k3s keeps its data where nobody says otherwise.
     pub const USUAL: &str = node::DEFAULT_DATA;
 
@@ -178,7 +178,7 @@ fn snapshots_in(data_dir: &str) -> String {
 /// Has k3s save a snapshot of etcd, and moves it to `folder`. Answers its path.
 pub fn save_snapshot(
     host: &dyn Host,
-    at: &Places,
+    at: &Paths,
     name: &str,
     folder: &str,
     limit: Duration,
@@ -187,13 +187,13 @@ pub fn save_snapshot(
 }
 
 /// The same, left where k3s keeps its own.
-pub fn save_snapshot_in_place(host: &dyn Host, at: &Places, name: &str, limit: Duration) -> Result<String> {
+pub fn save_snapshot_in_place(host: &dyn Host, at: &Paths, name: &str, limit: Duration) -> Result<String> {
     take(host, at, name, "", LEAVE, limit)
 }
 
 fn take(
     host: &dyn Host,
-    at: &Places,
+    at: &Paths,
     name: &str,
     folder: &str,
     then: &str,
@@ -215,7 +215,7 @@ fn take(
     .chain(flags.iter().map(String::as_str));
     let output = host
         .run(&Command::new(argv).within(limit))?
-        .succeed(&host.place(), "saving an etcd snapshot")?;
+        .succeed(&host.location(), "saving an etcd snapshot")?;
     Ok(output.text().trim().to_owned())
 }
 
@@ -282,7 +282,7 @@ mod tests {
     #[test]
     fn snapshots_are_kept_where_the_node_keeps_them_and_out_of_its_bucket() {
         let config = "etcd-snapshot-dir: /mnt/vault/etcd\netcd-s3: yes\n";
-        let at = Places::of_node(&node("--data-dir /srv/k3s", config), None);
+        let at = Paths::of_node(&node("--data-dir /srv/k3s", config), None);
         assert_eq!(
             (at.data_dir.as_str(), at.snapshots.as_str()),
             ("/srv/k3s", "/mnt/vault/etcd")
@@ -297,13 +297,13 @@ mod tests {
                 "--etcd-s3=false"
             ]
         );
-        let usual = Places::of_node(&node("", ""), None);
+        let usual = Paths::of_node(&node("", ""), None);
         assert_eq!(
             (usual.flags(), usual.binary.as_str()),
             (Vec::new(), "/usr/local/bin/k3s")
         );
         assert_eq!(
-            Places::of_node(&node("", ""), Some("/d")).snapshots,
+            Paths::of_node(&node("", ""), Some("/d")).snapshots,
             "/d/server/db/snapshots"
         );
     }

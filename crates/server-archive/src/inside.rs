@@ -35,7 +35,7 @@ pub fn asked(arguments: &[String], jobs: &[Job]) -> Option<ExitCode> {
 }
 
 /// The job's answer.
-pub fn tell(answer: &impl Serialize) -> Result<()> {
+pub fn print_json(answer: &impl Serialize) -> Result<()> {
     let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     io::stdout().write_all(&line).context("answering")
@@ -77,7 +77,7 @@ pub fn check(arguments: &[String]) -> Result<()> {
         [path, _] => (path, io::read_to_string(io::stdin()).context("reading tokens")?),
         _ => bail!("checking an archive takes its path"),
     };
-    tell(&checked(path, &tokens)?)
+    print_json(&checked(path, &tokens)?)
 }
 
 /// Reads every byte of an archive, and compares its token with those in the lines of `tokens`.
@@ -90,7 +90,7 @@ pub fn unpack(arguments: &[String]) -> Result<()> {
     let [path, folder] = arguments else {
         bail!("unpacking an archive takes its path and a folder")
     };
-    tell(&unpacked(path, folder)?)
+    print_json(&unpacked(path, folder)?)
 }
 
 /// Lays an archive down below a folder that is not there yet.

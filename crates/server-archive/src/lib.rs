@@ -18,9 +18,9 @@ pub mod sqlite;
 mod write;
 
 pub use copy::{CHECK_SNAPSHOT, COPY_SQLITE, Verified, check_snapshot, copy_sqlite};
-pub use datastore::{DATABASES, Databases, Datastore, Places, save_snapshot, save_snapshot_in_place};
+pub use datastore::{DATABASES, Databases, Datastore, Paths, save_snapshot, save_snapshot_in_place};
 pub use inside::{
-    CHECK, Job, PACK, UNPACK, asked, check, checked, pack, packed, password, tell, unpack, unpacked,
+    CHECK, Job, PACK, UNPACK, asked, check, checked, pack, packed, password, print_json, unpack, unpacked,
 };
 pub use manifest::{About, Checked, Entry, FORMAT, MANIFEST, Manifest};
 pub use objects::{Objects, count};

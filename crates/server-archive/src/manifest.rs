@@ -15,7 +15,7 @@ pub const MANIFEST: &str = "manifest.json";
 const MOST_FILES: usize = 10_000;
 
 /// Where the files of an archive belong.
-const PLACES: [&str; 4] = ["datastore", "server", "etc", ELSEWHERE];
+const FOLDERS: [&str; 4] = ["datastore", "server", "etc", ELSEWHERE];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -122,7 +122,7 @@ fn is_plain(path: &str) -> bool {
     let mut parts = Path::new(path).components();
     let first = parts.next();
     let known = first.is_some_and(
-        |first| matches!(first, Component::Normal(name) if PLACES.iter().any(|place| name == *place)),
+        |first| matches!(first, Component::Normal(name) if FOLDERS.iter().any(|folder| name == *folder)),
     );
     let mut rest = 0;
     let plain = parts.all(|part| {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_paths_below_the_known_places_are_taken() {
+    fn accepts_only_paths_below_the_known_folders() {
         for path in [
             "server/token",
             "etc/rancher/k3s/config.yaml.d/10.yaml",

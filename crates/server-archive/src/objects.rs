@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_and_names_are_told_apart() {
+    fn distinguishes_counts_and_names() {
         let (objects, nodes) =
             parse("name n1\nname n2\n      3 configmap\n     12 deployment.apps\n      2 node\n");
         assert_eq!(nodes, ["n1", "n2"]);

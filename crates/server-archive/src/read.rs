@@ -45,10 +45,10 @@ fn lay_down(path: &Path) -> Result<File> {
         .with_context(making)
 }
 
-/// Goes through the files in the manifest's order, writing each where `place` says.
+/// Goes through the files in the manifest's order, writing each where `open_target` says.
 fn walk(
     archive: impl Read,
-    mut place: impl FnMut(&Entry) -> Result<Option<File>>,
+    mut open_target: impl FnMut(&Entry) -> Result<Option<File>>,
 ) -> Result<(Manifest, Vec<u8>)> {
     let mut tar = tar::Archive::new(GzDecoder::new(BufReader::new(archive)));
     let mut entries = tar
@@ -62,7 +62,7 @@ fn walk(
         let Some(entry) = entries.next() else {
             bail!("the archive is truncated before {}", wanted.path)
         };
-        let file = place(wanted)?;
+        let file = open_target(wanted)?;
         let copy = (wanted.path == TOKEN).then_some(&mut token);
         compare(entry?, wanted, file, copy)
             .with_context(|| format!("reading {} in the archive", wanted.path))?;

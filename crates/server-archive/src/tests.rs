@@ -251,7 +251,7 @@ fn a_file_that_is_none_of_k3s_is_not_packed() {
 }
 
 #[test]
-fn every_damage_is_told() {
+fn reports_every_damage() {
     let folder = server();
     // Of many equal bytes, another distance to copy from gives the same.
     let mixed: Vec<u8> = (0..40_000_u32)

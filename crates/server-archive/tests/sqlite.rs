@@ -115,7 +115,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn copies_made_while_another_process_writes_are_whole() {
+fn copies_consistently_while_another_process_writes() {
     let (folder, source) = folder();
     drop(make(&source, "wal"));
     let writer = start_writer(&source);

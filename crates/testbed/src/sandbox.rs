@@ -97,13 +97,13 @@ impl Sandbox {
         self
     }
 
-    pub fn put_program(&self, place: &str, text: &str) {
-        self.put(place, text);
-        self.make_executable(place);
+    pub fn put_program(&self, path: &str, text: &str) {
+        self.put(path, text);
+        self.make_executable(path);
     }
 
-    pub fn make_executable(&self, place: &str) {
-        fs::set_permissions(self.path(place), fs::Permissions::from_mode(0o755)).unwrap();
+    pub fn make_executable(&self, path: &str) {
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A program of this machine, under its name in the sandbox's own folder.
@@ -111,28 +111,28 @@ impl Sandbox {
         std::os::unix::fs::symlink(real(name), self.path(&format!("bin/{name}"))).unwrap();
     }
 
-    pub fn make_folder(&self, place: &str) {
-        fs::create_dir_all(self.path(place)).unwrap();
+    pub fn make_folder(&self, path: &str) {
+        fs::create_dir_all(self.path(path)).unwrap();
     }
 
-    pub fn path(&self, place: &str) -> PathBuf {
-        self.root.path().join(place.trim_start_matches('/'))
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
     }
 
-    pub fn put(&self, place: &str, text: &str) {
-        let path = self.path(place);
+    pub fn put(&self, path: &str, text: &str) {
+        let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
     /// A file of the node as the node itself would see it.
-    pub fn text(&self, place: &str) -> String {
-        let bytes = fs::read(self.path(place)).unwrap_or_default();
+    pub fn text(&self, path: &str) -> String {
+        let bytes = fs::read(self.path(path)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).replace(&self.root.path().display().to_string(), "")
     }
 
-    pub fn has(&self, place: &str) -> bool {
-        self.path(place).exists()
+    pub fn has(&self, path: &str) -> bool {
+        self.path(path).exists()
     }
 
     /// The names in a folder of the node.
@@ -151,25 +151,25 @@ impl Sandbox {
     pub fn files(&self, folder: &str) -> Vec<(String, String)> {
         let mut files = Vec::new();
         for name in self.names(folder) {
-            let place = format!("{folder}/{name}");
-            if self.path(&place).is_dir() {
-                files.extend(self.files(&place));
+            let path = format!("{folder}/{name}");
+            if self.path(&path).is_dir() {
+                files.extend(self.files(&path));
             } else {
-                files.push((place.clone(), self.text(&place)));
+                files.push((path.clone(), self.text(&path)));
             }
         }
         files
     }
 
-    pub fn remove_file(&self, place: &str) {
-        fs::remove_file(self.path(place)).unwrap();
+    pub fn remove_file(&self, path: &str) {
+        fs::remove_file(self.path(path)).unwrap();
     }
 
     /// Changes a file.
-    pub fn edit(&self, place: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.path(place)).unwrap();
-        assert!(text.contains(from), "{place} has no {from:?}");
-        fs::write(self.path(place), text.replace(from, to)).unwrap();
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(path)).unwrap();
+        assert!(text.contains(from), "{path} has no {from:?}");
+        fs::write(self.path(path), text.replace(from, to)).unwrap();
     }
 
     /// Alive again, for the next run.
@@ -291,7 +291,7 @@ fn real(name: &str) -> String {
 }
 
 impl Host for Sandbox {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "container 101 on pve1".to_owned()
     }
 

@@ -131,7 +131,7 @@ impl Scripted {
 
     fn next(&self, doing: &str) -> Entry {
         let Some(entry) = self.shared.transcript.borrow_mut().pop_front() else {
-            panic!("{}: not in the transcript: {doing}", self.place());
+            panic!("{}: not in the transcript: {doing}", self.location());
         };
         assert_eq!(
             entry.on_host,
@@ -157,7 +157,7 @@ impl Scripted {
 }
 
 impl Host for Scripted {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         if self.outside.is_some() {
             "container 101 on pve1".to_owned()
         } else {
@@ -202,7 +202,7 @@ impl Host for Scripted {
             ..Output::default()
         };
         match entry.fails {
-            Some(kind) => Err(Failure::new(kind.into(), self.place(), entry.stderr)
+            Some(kind) => Err(Failure::new(kind.into(), self.location(), entry.stderr)
                 .with_output(output)
                 .into()),
             None => Ok(output),
@@ -213,7 +213,7 @@ impl Host for Scripted {
         let entry = self.next(&format!("read {path}"));
         assert_eq!(entry.read.as_deref(), Some(path), "expected {entry:?}");
         match entry.fails {
-            Some(kind) => Err(Failure::new(kind.into(), self.place(), entry.stderr).into()),
+            Some(kind) => Err(Failure::new(kind.into(), self.location(), entry.stderr).into()),
             None => Ok(self.content(entry.content.as_ref(), entry.content_file.as_ref())),
         }
     }
@@ -237,7 +237,7 @@ impl Host for Scripted {
             assert_eq!(format!("{:o}", file.mode), mode, "mode of {}", file.path);
         }
         entry.fails.map_or(Ok(()), |kind| {
-            Err(Failure::new(kind.into(), self.place(), entry.stderr).into())
+            Err(Failure::new(kind.into(), self.location(), entry.stderr).into())
         })
     }
 

@@ -144,8 +144,8 @@ fn platform(triple: &str) -> String {
 }
 
 fn native_triple() -> Result<String> {
-    let told = rustc(&["-vV"])?;
-    let host = told.lines().find_map(|line| line.strip_prefix("host: "));
+    let reported = rustc(&["-vV"])?;
+    let host = reported.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")
 }
 

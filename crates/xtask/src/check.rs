@@ -190,8 +190,8 @@ fn uses(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
     }
     let mut faults = Vec::new();
     for sidecar in sidecars.values() {
-        let place = format!("{}, EXAMPLES", sidecar.path);
-        faults.extend(usage::faults(&place, &sidecar.examples, &known));
+        let location = format!("{}, EXAMPLES", sidecar.path);
+        faults.extend(usage::faults(&location, &sidecar.examples, &known));
     }
     for path in repo.yaml_files(&YAML_FOLDERS) {
         faults.extend(usage::faults(&path, &repo.read(&path)?, &known));

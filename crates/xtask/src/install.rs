@@ -121,9 +121,9 @@ fn make_executable(path: &Path) -> Result<()> {
 /// What a module that has gone, or was renamed, left behind.
 fn remove_others(repo: &Repo, modules: &[String]) -> Result<()> {
     let folder = repo.path(FOLDER);
-    let mut places = vec![folder.clone()];
-    places.extend(entries(&folder.join("__bin__")));
-    for path in places.iter().flat_map(|place| entries(place)) {
+    let mut folders = vec![folder.clone()];
+    folders.extend(entries(&folder.join("__bin__")));
+    for path in folders.iter().flat_map(|folder| entries(folder)) {
         let name = path
             .file_stem()
             .unwrap_or_default()

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) type Known = BTreeMap<String, BTreeSet<String>>;
 
 /// What is wrong with the uses of our modules in this text of one or more YAML documents.
-pub(crate) fn faults(place: &str, text: &str, known: &Known) -> Vec<String> {
+pub(crate) fn faults(location: &str, text: &str, known: &Known) -> Vec<String> {
     let mut faults = Vec::new();
     for document in Deserializer::from_str(text) {
         match Value::deserialize(document) {
@@ -22,7 +22,7 @@ pub(crate) fn faults(place: &str, text: &str, known: &Known) -> Vec<String> {
     }
     faults
         .into_iter()
-        .map(|fault| format!("{place}: {fault}"))
+        .map(|fault| format!("{location}: {fault}"))
         .collect()
 }
 

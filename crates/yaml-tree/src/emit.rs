@@ -32,9 +32,9 @@ pub fn to_text(map: &Map, format: Format) -> String {
 }
 
 fn yaml_map(text: &mut String, map: &Map, indent: usize) {
-    for (place, (key, value)) in map.0.iter().enumerate() {
+    for (index, (key, value)) in map.0.iter().enumerate() {
         // The first key of a map in a list stands behind its dash.
-        if place > 0 || !text.ends_with("- ") {
+        if index > 0 || !text.ends_with("- ") {
             text.extend(std::iter::repeat_n(' ', indent));
         }
         text.push_str(&yaml_scalar(key));
@@ -62,8 +62,8 @@ fn yaml_value(text: &mut String, value: &Node, indent: usize) {
 }
 
 fn yaml_list(text: &mut String, list: &[Node], indent: usize) {
-    for (place, item) in list.iter().enumerate() {
-        if place > 0 || !text.ends_with("- ") {
+    for (index, item) in list.iter().enumerate() {
+        if index > 0 || !text.ends_with("- ") {
             text.extend(std::iter::repeat_n(' ', indent));
         }
         text.push('-');
@@ -124,16 +124,16 @@ fn json(text: &mut String, node: &Node, indent: usize) {
         Node::Map(map) => ('{', '}', map.0.len()),
     };
     text.push(open);
-    for place in 0..count {
-        text.push_str(if place == 0 { "\n" } else { ",\n" });
+    for index in 0..count {
+        text.push_str(if index == 0 { "\n" } else { ",\n" });
         text.extend(std::iter::repeat_n(' ', indent + 2));
         let value = match node {
             Node::Map(map) => {
-                let (key, value) = &map.0[place];
+                let (key, value) = &map.0[index];
                 let _ = write!(text, "{}: ", json_text(&key.text));
                 value
             }
-            Node::List(list) => &list[place],
+            Node::List(list) => &list[index],
             Node::Scalar(_) => continue,
         };
         json(text, value, indent + 2);

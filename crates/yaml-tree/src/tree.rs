@@ -140,8 +140,8 @@ impl Map {
 
     /// In the place of the old value, else at the end.
     pub fn set(&mut self, key: &str, value: Node) {
-        if let Some(place) = self.get_mut(key) {
-            *place = value;
+        if let Some(slot) = self.get_mut(key) {
+            *slot = value;
             return;
         }
         let key = Scalar {
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_told_with_its_line() {
+    fn reports_unreadable_text_with_its_line() {
         let cases = [
             ("a: [1, 2\n", "line 2: "),
             ("a: \"abc\n", "line 1: "),

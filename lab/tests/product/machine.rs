@@ -109,7 +109,7 @@ fn gather(folder: &Path, name: &str, into: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 impl Host for &Machine {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "pve".to_owned()
     }
 
@@ -134,7 +134,7 @@ impl Host for &Machine {
             .run(&command)
             .map_err(|error| match Failure::of(&error) {
                 Some(failure) => anyhow::Error::new(Failure {
-                    place: self.place(),
+                    location: self.location(),
                     ..failure.clone()
                 }),
                 None => error,

@@ -44,7 +44,7 @@ impl Counts {
             etcd_voters: members()
                 .filter(|node| {
                     node.condition("EtcdIsVoter")
-                        .is_some_and(|told| votes(&told.status))
+                        .is_some_and(|reported| votes(&reported.status))
                 })
                 .count(),
             pods: seen.pods.total(),

@@ -17,7 +17,8 @@ pub struct HaReport;
 /// The documented return values.
 #[derive(Serialize)]
 pub struct Returned {
-    whole: bool,
+    #[serde(rename = "whole")]
+    healthy: bool,
     findings: Vec<Finding>,
     text: Vec<String>,
 }
@@ -68,7 +69,7 @@ impl Module for HaReport {
     fn report(params: &Params, apis: &Apis, _: &Apis, (): &()) -> Returned {
         let problems = judge(&params.given, apis);
         Returned {
-            whole: text::fault(&problems).is_none(),
+            healthy: text::fault(&problems).is_none(),
             text: text::lines(&params.given, apis, &problems),
             findings: problems.into_iter().map(Finding::of).collect(),
         }

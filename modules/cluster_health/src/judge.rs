@@ -43,8 +43,8 @@ impl Health {
 
     /// What was so in the baseline. What is good to know only is nothing to tell again.
     pub fn old(&self) -> impl Iterator<Item = &Verdict> {
-        let told = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
-        self.verdicts.iter().filter(told)
+        let reported = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
+        self.verdicts.iter().filter(reported)
     }
 
     /// Of those what had only begun there, so that nobody was told of it before.

@@ -10,7 +10,7 @@ use anyhow::Result;
 use cluster::{Answer, Answers, ApiGroups, ApiVersion, Kubectl, Questions};
 use host::{Failure, Host, Kind, quote, wait_until};
 use k3s_certs::All;
-use k3s_certs::rotation::Places;
+use k3s_certs::rotation::Paths;
 use lists::{List, read};
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
@@ -32,7 +32,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
         let wrong = health.failing().next().is_some() || health.settling() > 0;
         Ok(if wrong { Err(String::new()) } else { Ok(()) })
     })?;
-    let mut seen = last.unwrap_or_else(|| Seen::nothing(host.place(), host.now()));
+    let mut seen = last.unwrap_or_else(|| Seen::nothing(host.location(), host.now()));
     look_at_the_node(params, host, &mut seen);
     Ok(State {
         seen,
@@ -41,7 +41,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
 }
 
 fn look(params: &Params, host: &dyn Host) -> Seen {
-    let mut seen = Seen::nothing(host.place(), host.now());
+    let mut seen = Seen::nothing(host.location(), host.now());
     let kubectl = params.kubectl(host);
     let groups = match control(params, &kubectl) {
         Ok(answers) => read_control(&answers, &mut seen),
@@ -79,7 +79,7 @@ fn ask_servers(given: &Given, kubectl: &Kubectl, seen: &Seen) -> Apis {
         || servers::ask(given, kubectl, &seen.nodes).map_err(|error| format!("{error:#}")),
         Err,
     );
-    asked.unwrap_or_else(|why| Apis::unknown(&seen.place, why))
+    asked.unwrap_or_else(|why| Apis::unknown(&seen.location, why))
 }
 
 /// What no wait changes: the node's certificates, and why an API does not answer in the end. They may be just that.
@@ -92,11 +92,11 @@ fn look_at_the_node(params: &Params, host: &dyn Host, seen: &mut Seen) {
     if !seen.api.failure.is_none_or(in_reach) {
         return;
     }
-    let places = Places {
+    let paths = Paths {
         data_dir: params.data_dir.clone(),
-        ..Places::default()
+        ..Paths::default()
     };
-    match All::of_node(host, Some(&places), &[]) {
+    match All::of_node(host, Some(&paths), &[]) {
         Ok(all) => seen.certificates = all,
         Err(error) => seen.certificates.fault(&*params.data_dir, format!("{error:#}")),
     }

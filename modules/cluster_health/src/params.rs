@@ -6,7 +6,7 @@ use crate::servers::Given;
 use ansible_module::defaults::number;
 use cluster::{Kubectl, check_program, k3s_kubectl};
 use host::Host;
-use k3s_certs::rotation::Places;
+use k3s_certs::rotation::Paths;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -143,7 +143,7 @@ fn k3s() -> String {
 }
 
 fn data_dir() -> String {
-    Places::default().data_dir
+    Paths::default().data_dir
 }
 
 impl TryFrom<Options> for Params {

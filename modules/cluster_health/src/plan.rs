@@ -45,7 +45,7 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
     };
     bail!(
         "{}: checking {checked} found {what}{waited}: {named}{more}. Next: {next}",
-        state.seen.place
+        state.seen.location
     )
 }
 
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn never_fails_where_told_so() {
+    fn never_fails_with_fail_on_never() {
         assert_eq!(message(json!({"fail_on": "never"}), bare()), "");
     }
 }

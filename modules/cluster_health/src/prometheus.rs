@@ -74,7 +74,7 @@ pub(crate) fn text(params: &Params, seen: &Seen, health: &Health, counts: &Count
     if seen.api.version.is_some() && params.scope == Scope::Cluster {
         workloads(&mut page, counts);
     }
-    let told = health
+    let reported = health
         .verdicts
         .iter()
         .filter(|verdict| !verdict.settling)
@@ -82,7 +82,7 @@ pub(crate) fn text(params: &Params, seen: &Seen, health: &Health, counts: &Count
     page.metric(
         "verdict",
         "Objects in one trouble.",
-        told.map(|verdict| (labels(verdict), verdict.count)),
+        reported.map(|verdict| (labels(verdict), verdict.count)),
     );
     page.0
 }

@@ -30,7 +30,7 @@ pub struct State {
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Where it was looked from.
-    pub place: String,
+    pub location: String,
     pub now: SystemTime,
     pub api: Api,
     pub nodes: Vec<Node>,
@@ -55,9 +55,9 @@ pub struct Seen {
 }
 
 impl Seen {
-    pub(crate) fn nothing(place: String, now: SystemTime) -> Self {
+    pub(crate) fn nothing(location: String, now: SystemTime) -> Self {
         Self {
-            place,
+            location,
             now,
             api: Api::default(),
             nodes: Vec::new(),

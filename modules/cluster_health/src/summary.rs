@@ -28,16 +28,16 @@ pub(crate) fn lines(params: &Params, seen: &Seen, health: &Health, counts: &Coun
         lines.extend(servers::lines(given, apis));
     }
     // An old trouble and a passing one take no room from what is wrong now.
-    let mut told: Vec<&Verdict> = health
+    let mut reported: Vec<&Verdict> = health
         .verdicts
         .iter()
         .filter(|verdict| !verdict.settling)
         .collect();
-    told.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
-    let told = folded(told.into_iter());
+    reported.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
+    let reported = folded(reported.into_iter());
     lines.extend(certificates(seen, counts));
-    lines.extend(told.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
-    if let Some(more) = told.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
+    lines.extend(reported.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
+    if let Some(more) = reported.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
         lines.push(format!("... and {more} more, in the answer's verdicts"));
     }
     if counts.settling > 0 {
@@ -55,19 +55,19 @@ fn headline(seen: &Seen, health: &Health, counts: &Counts) -> String {
     } else {
         "NOT HEALTHY"
     };
-    let mut told = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
+    let mut reported = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
     let old = health.old().count();
     if old > 0 {
-        told.push(format!("{old} of them as before"));
+        reported.push(format!("{old} of them as before"));
     }
     if health.ignored > 0 {
-        told.push(format!("{} ignored", health.ignored));
+        reported.push(format!("{} ignored", health.ignored));
     }
     format!(
         "{is}: {}; {}, seen from {}",
-        told.join(", "),
+        reported.join(", "),
         rfc3339(seen.now),
-        seen.place
+        seen.location
     )
 }
 
@@ -138,15 +138,15 @@ fn service(seen: &Seen) -> Vec<String> {
     lines
 }
 
-fn line(seen: &Seen, told: &Folded) -> String {
-    let verdict = told.verdict;
+fn line(seen: &Seen, reported: &Folded) -> String {
+    let verdict = reported.verdict;
     let old = if verdict.is_new() { "" } else { ", was so before," };
-    let since = told
+    let since = reported
         .since
         .and_then(|since| ago(since, seen.now))
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
-    cut(&format!("{}{old}{since}: {told}", verdict.severity))
+    cut(&format!("{}{old}{since}: {reported}", verdict.severity))
 }
 
 fn ago(since: SystemTime, now: SystemTime) -> Option<String> {
@@ -233,13 +233,13 @@ mod tests {
             .node(with(node("n2"), json!({"spec": {"unschedulable": true}})))
             .pod(not_ready(pod("web-1"), 20));
         let lines = of(&seen, json!({"baseline": baseline}));
-        let told: Vec<&str> = lines
+        let reported: Vec<&str> = lines
             .iter()
             .skip(5)
             .map(|line| line.split(':').next().unwrap())
             .collect();
         assert_eq!(
-            told,
+            reported,
             ["warning", "warning for 20 s", "error, was so before, for 6 min"],
             "{lines:#?}"
         );

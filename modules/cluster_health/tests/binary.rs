@@ -59,7 +59,7 @@ fn it_works_in_a_container_and_on_the_host_itself() {
 }
 
 #[test]
-fn a_service_that_is_down_is_told_without_its_tokens() {
+fn reports_a_service_that_is_down_without_its_tokens() {
     let programs = Programs::new()
         .with("kubectl", DOWN)
         .with("systemctl", "#!/bin/sh\n[ \"$*\" = 'show k3s-main --property LoadState,ActiveState,SubState,Result,NRestarts,ExecMainStatus,StateChangeTimestamp' ] && printf 'LoadState=loaded\\nActiveState=failed\\nSubState=failed\\nResult=exit-code\\nExecMainStatus=1\\n'\n")
@@ -101,7 +101,7 @@ fn etcd_is_asked_on_the_loopback_on_which_it_listens() {
 }
 
 #[test]
-fn a_kubectl_that_is_not_there_is_told() {
+fn reports_a_missing_kubectl() {
     let programs = Programs::new();
     let answer = answer(
         &programs,

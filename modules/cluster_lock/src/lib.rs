@@ -117,7 +117,7 @@ fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
         "--ignore-not-found",
     ];
     let output = host.run(&command(&kubectl(params, host), &arguments))?;
-    let output = output.succeed(&host.place(), READING)?;
+    let output = output.succeed(&host.location(), READING)?;
     let lease = if output.stdout.trim_ascii().is_empty() {
         None
     } else {
@@ -182,7 +182,7 @@ fn change(
     kubectl(params, host).patiently(doing, || {
         let tried = host
             .run(command)
-            .and_then(|output| output.succeed(&host.place(), doing));
+            .and_then(|output| output.succeed(&host.location(), doing));
         let Err(error) = tried else { return Ok(()) };
         let found = look_once(params, host)?.lease;
         if is_done(found.as_ref()) {

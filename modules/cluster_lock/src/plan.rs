@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_living_holder_gives_way_to_break_lock_only() {
+    fn releases_a_living_holders_lock_only_with_break_lock() {
         let plan = plan(
             &params(json!({"break_lock": true})),
             &held_by("other", "b2", "9:90", 1),

@@ -91,8 +91,8 @@ fn parse_time(text: &str) -> Option<SystemTime> {
 /// Kubernetes' `MicroTime` wants a fraction of six digits.
 pub(crate) fn micro_time(at: SystemTime) -> Result<String> {
     let at = OffsetDateTime::from(at);
-    let whole = at.replace_nanosecond(0)?.format(&Rfc3339)?;
-    Ok(whole.replace('Z', &format!(".{:06}Z", at.microsecond())))
+    let seconds_only = at.replace_nanosecond(0)?.format(&Rfc3339)?;
+    Ok(seconds_only.replace('Z', &format!(".{:06}Z", at.microsecond())))
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use std::net::IpAddr;
 
 /// Each difference as a sentence's piece.
 pub(crate) fn words(stale: &Stale) -> Vec<String> {
-    let told = [
+    let reported = [
         (&stale.members_without_node, "has no Node"),
         (&stale.nodes_without_member, "is a Node without a member"),
         (&stale.unexpected_members, "is a member that is not expected"),
         (&stale.expected_without_member, "is expected and has no member"),
     ];
-    told.iter()
+    reported
+        .iter()
         .flat_map(|(names, what)| names.iter().flatten().map(move |name| format!("{name} {what}")))
         .collect()
 }
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_that_is_whole_has_no_differences() {
+    fn finds_no_differences_in_a_healthy_cluster() {
         let found = differences(&cluster(3), &nodes(3), &["n1", "n2", "n3"]);
         assert_eq!(found, ["", "", "", ""]);
     }
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_lost_its_member_is_told() {
+    fn reports_a_node_that_lost_its_member() {
         let found = differences(&cluster(2), &nodes(3), &["n1", "n2", "n3"]);
         assert_eq!(found, ["", "n3", "", "n3"]);
         // A node that only runs workloads needs none.

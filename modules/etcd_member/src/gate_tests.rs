@@ -36,7 +36,7 @@ fn raise(cluster: &mut Cluster, member: u64) {
 }
 
 #[test]
-fn a_whole_cluster_passes_every_gate_without_a_word() {
+fn passes_every_gate_with_a_healthy_cluster() {
     for options in [
         json!({}),
         json!({"require": "healthy"}),
@@ -50,7 +50,7 @@ fn a_whole_cluster_passes_every_gate_without_a_word() {
 }
 
 #[test]
-fn a_query_that_requires_nothing_tells_whatever_it_sees() {
+fn passes_any_cluster_when_nothing_is_required() {
     let worst = |seen: &mut Cluster| {
         stop(&mut seen.members[2]);
         lose_quorum(seen);
@@ -228,7 +228,7 @@ fn an_answer_without_a_voter_is_survived() {
 
 fn without_member(datastore: Datastore, nodes: Nodes) -> State {
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         seen: Seen {
             datastore,
             etcd: Etcd::None,

@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_makes_no_sense_is_told() {
+    fn reports_an_invalid_request() {
         assert!(answer("{}").is_err());
         assert!(
             answer(r#"{"look":{"data_dir":"/nowhere","endpoint":"https://127.0.0.1:1","kubectl":["true"]}}"#)

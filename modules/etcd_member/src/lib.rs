@@ -145,7 +145,7 @@ fn look(params: &Params, host: &dyn Host) -> Result<State> {
     };
     let seen: Seen = ask(host, &request, "asking etcd")?;
     Ok(State {
-        place: host.place(),
+        location: host.location(),
         seen,
     })
 }
@@ -167,7 +167,7 @@ fn remove(params: &Params, host: &dyn Host, id: u64, title: &str, journal: &mut 
             Removal::Again(why) => Ok(Err(why)),
             Removal::Refused(why) => bail!(
                 "{}: removing the member {title}: etcd refused: {why}",
-                host.place()
+                host.location()
             ),
         }
     })?;
@@ -175,7 +175,7 @@ fn remove(params: &Params, host: &dyn Host, id: u64, title: &str, journal: &mut 
         journal.unanswered = true;
         bail!(
             "{}: removing the member {title}: {missing}. It may still happen after these {} s: run the same again to see",
-            host.place(),
+            host.location(),
             after.as_secs()
         );
     }

@@ -33,7 +33,7 @@ impl fmt::Display for Step {
 }
 
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
-    let place = &state.place;
+    let location = &state.location;
     match &params.want {
         Want::Query { wait, nodes_wait, .. } => match gate::judge(params, state) {
             Ok(mut warnings) => {
@@ -43,13 +43,13 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
                     ..Plan::default()
                 })
             }
-            Err(why) if *wait > 0 => bail!("{place}: {why} (waited {wait} s for it)"),
-            Err(why) => bail!("{place}: {why}"),
+            Err(why) if *wait > 0 => bail!("{location}: {why} (waited {wait} s for it)"),
+            Err(why) => bail!("{location}: {why}"),
         },
         Want::Absent { which, force } => match &state.seen.etcd {
             Etcd::Cluster(cluster) => removal(cluster, state, which, *force),
             Etcd::None => nothing_here(state),
-            silent => bail!("{place}: removing a member: {}", no_answer(silent)),
+            silent => bail!("{location}: removing a member: {}", no_answer(silent)),
         },
     }
 }
@@ -59,7 +59,7 @@ fn nothing_here(state: &State) -> Result<Plan<Step>> {
     if !elsewhere.is_empty() {
         bail!(
             "{}: removing a member: {}",
-            state.place,
+            state.location,
             ask_elsewhere(&elsewhere)
         );
     }
@@ -82,7 +82,7 @@ fn removal(cluster: &Cluster, state: &State, which: &Which, force: bool) -> Resu
         [member] => *member,
         several => bail!(
             "{}: {which} fits {} members of etcd: {}; say by id which one is to go",
-            state.place,
+            state.location,
             several.len(),
             several
                 .iter()
@@ -99,7 +99,7 @@ fn removal(cluster: &Cluster, state: &State, which: &Which, force: bool) -> Resu
     if !refusals.is_empty() {
         bail!(
             "{}: the member {} is not removed: {}",
-            state.place,
+            state.location,
             describe(cluster, member),
             refusals.join("; ")
         );

@@ -15,7 +15,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
     let leader = cluster.and_then(|cluster| cluster.member(cluster.leader()?));
     let removed = before.seen.cluster().zip(journal.removed).and_then(|(was, id)| {
         let member = was.member(id)?;
-        Some(told(was, &before.seen.nodes, member))
+        Some(describe(was, &before.seen.nodes, member))
     });
     Etcd {
         datastore: Some(after.seen.datastore),
@@ -44,11 +44,11 @@ fn sorted(cluster: &Cluster, nodes: &Nodes) -> Vec<answers::etcd::Member> {
     members.sort_by_key(|member| (!member.started(), &member.name, member.id));
     members
         .into_iter()
-        .map(|member| told(cluster, nodes, member))
+        .map(|member| describe(cluster, nodes, member))
         .collect()
 }
 
-fn told(cluster: &Cluster, nodes: &Nodes, member: &Member) -> answers::etcd::Member {
+fn describe(cluster: &Cluster, nodes: &Nodes, member: &Member) -> answers::etcd::Member {
     let status = member.status.as_ref();
     let ahead = cluster
         .leader()
@@ -79,12 +79,12 @@ fn told(cluster: &Cluster, nodes: &Nodes, member: &Member) -> answers::etcd::Mem
 }
 
 fn alarms(cluster: &Cluster) -> Vec<answers::etcd::Alarm> {
-    let told = cluster.alarms.iter().map(|alarm| answers::etcd::Alarm {
+    let describe = cluster.alarms.iter().map(|alarm| answers::etcd::Alarm {
         id: format!("{:x}", alarm.member),
         member: cluster.member(alarm.member).map(Member::title),
         kind: alarm.kind.clone(),
     });
-    told.collect()
+    describe.collect()
 }
 
 /// The lowest version that answers; `None` where a voter does not tell its own.
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_in_both_spellings_and_as_text() {
+    fn returns_ids_in_both_spellings_as_text() {
         let mut seen = cluster(1);
         seen.members[0].id = 0xc5f7_fb2c_c451_2cfc;
-        let told = &returned(seen)["members"][0];
-        assert_eq!(told["id"], "c5f7fb2cc4512cfc");
-        assert_eq!(told["id_decimal"], "14265146514410122492");
+        let describe = &returned(seen)["members"][0];
+        assert_eq!(describe["id"], "c5f7fb2cc4512cfc");
+        assert_eq!(describe["id_decimal"], "14265146514410122492");
     }
 
     #[test]
@@ -140,14 +140,14 @@ mod tests {
         let mut seen = cluster(3);
         assert_eq!(returned(seen.clone())["failures_tolerated"], 1);
         stop(&mut seen.members[2]);
-        let told = returned(seen);
-        assert_eq!(told["failures_tolerated"], 0);
-        assert_eq!(told["members"][2]["healthy"], false);
-        assert_eq!(told["members"][2]["version"], Value::Null);
+        let describe = returned(seen);
+        assert_eq!(describe["failures_tolerated"], 0);
+        assert_eq!(describe["members"][2]["healthy"], false);
+        assert_eq!(describe["members"][2]["version"], Value::Null);
     }
 
     #[test]
-    fn the_oldest_version_is_told_only_where_all_tell_theirs() {
+    fn returns_the_oldest_version_only_when_all_are_known() {
         let mut seen = cluster(3);
         seen.members[1].status.as_mut().unwrap().version = "3.5.9".to_owned();
         assert_eq!(returned(seen.clone())["oldest_version"], "3.5.9");
@@ -162,16 +162,18 @@ mod tests {
         seen.members[0].name.clear();
         let kind = "NOSPACE".to_owned();
         seen.alarms.push(Alarm { member: 2, kind });
-        let told = returned(seen);
-        let names: Vec<&Value> = (0..3).map(|number| &told["members"][number]["name"]).collect();
+        let describe = returned(seen);
+        let names: Vec<&Value> = (0..3)
+            .map(|number| &describe["members"][number]["name"])
+            .collect();
         assert_eq!(
             names,
             [&json!("n1-00000001"), &json!("n2-00000002"), &Value::Null]
         );
         assert_eq!(
-            told["alarms"],
+            describe["alarms"],
             json!([{"id": "2", "member": "n2-00000002", "alarm": "NOSPACE"}])
         );
-        assert_eq!(told["members"][1]["alarms"], json!(["NOSPACE"]));
+        assert_eq!(describe["members"][1]["alarms"], json!(["NOSPACE"]));
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn nodes(size: u64) -> Nodes {
 
 pub(crate) fn state(cluster: Cluster, nodes: Nodes) -> State {
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         seen: Seen {
             datastore: Datastore::Etcd,
             etcd: Etcd::Cluster(cluster),

@@ -10,7 +10,7 @@ pub use answers::etcd::Datastore;
 /// The place, and what was seen there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    pub place: String,
+    pub location: String,
     pub seen: Seen,
 }
 

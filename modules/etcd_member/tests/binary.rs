@@ -54,7 +54,7 @@ fn a_server_without_embedded_etcd_passes_the_gates_also_carried_inside() {
 }
 
 #[test]
-fn a_node_without_a_server_is_told_with_its_place() {
+fn reports_a_node_without_a_server_with_its_location() {
     let programs = Programs::new().with_pct();
     let answer = answer(&programs, json!({"vmid": 101, "data_dir": "/nowhere"}));
     let said = answer["msg"].as_str().unwrap();
@@ -66,7 +66,7 @@ fn a_node_without_a_server_is_told_with_its_place() {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_told() {
+fn reports_a_missing_container() {
     let programs = Programs::new().with_pct();
     let answer = answer(&programs, json!({"vmid": 102}));
     assert_eq!(answer["failed"], true);

@@ -51,7 +51,7 @@ fn adopt(
     journal: &mut Journal,
 ) -> Result<()> {
     let namespace = &params.release.namespace;
-    let place = kubectl.host.place();
+    let location = kubectl.host.location();
     let list = wanted.kind.list(namespace);
     let found: Option<Object> = one(kubectl, &list, &wanted.name)?;
     // One that has gone meanwhile is made by the chart.
@@ -63,7 +63,7 @@ fn adopt(
     }
     ensure!(
         marks == *before,
-        "{place}: {wanted} was changed by somebody else meanwhile; run the same again to see what it is now"
+        "{location}: {wanted} was changed by somebody else meanwhile; run the same again to see what it is now"
     );
     let body = json!({"metadata": {
         "resourceVersion": object.metadata.resource_version,
@@ -76,7 +76,7 @@ fn adopt(
     let written: Object = serde_json::from_slice(&answer).context("reading the patched object")?;
     ensure!(
         Marks::of(&written.metadata) == aim,
-        "{place}: the API server took the patch of {wanted}, but did not keep it"
+        "{location}: the API server took the patch of {wanted}, but did not keep it"
     );
     Ok(())
 }
@@ -142,7 +142,7 @@ fn deployed(
         {
             bail!(
                 "{}: the release of the chart {} is failed, and its Job was set to leave it, since a reinstallation would delete definitions with all their resources",
-                kubectl.host.place(),
+                kubectl.host.location(),
                 ReleaseId::of(&chart.metadata)
             );
         }
@@ -169,9 +169,9 @@ fn deployed(
     ensure!(
         lost.is_empty(),
         "{}: resources are missing ({}). They are in {export}/resources.json on {}; `kubectl create -f` of that file brings back what is not there",
-        kubectl.host.place(),
+        kubectl.host.location(),
         lost.join(", "),
-        kubectl.host.outside().place()
+        kubectl.host.outside().location()
     );
     Ok(())
 }
@@ -217,7 +217,7 @@ pub(crate) fn left(host: &dyn Host, journal: &Journal) -> Option<String> {
         format!(
             "What could have been lost is in {} on {}",
             export.folder,
-            host.outside().place()
+            host.outside().location()
         )
     });
     let guard = journal.guarded.as_ref().map(|chart| {

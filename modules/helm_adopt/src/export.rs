@@ -53,10 +53,10 @@ fn make(outside: &dyn Host, dest: &str, folder: &str) -> Result<()> {
     ensure!(
         output.status != NOT_PRIVATE,
         "{}: the folder {dest} can be changed by others than us: exports may hold secrets; `chmod 700 {dest}`, or give another (option dest)",
-        outside.place()
+        outside.location()
     );
     let making = format!("making the folder {folder} for the export");
-    output.succeed(&outside.place(), &making).map(|_| ())
+    output.succeed(&outside.location(), &making).map(|_| ())
 }
 
 #[derive(Deserialize)]
@@ -76,7 +76,7 @@ fn bring(params: &Params, kubectl: &Kubectl, path: &str, paths: &[&str]) -> Resu
     let command = Command::script(script).within(kubectl.limit(paths.len()));
     let exporting = format!("exporting to {path}");
     host.run(&command.save(path, params.export_most))
-        .and_then(|output| output.succeed(&host.place(), &exporting))
+        .and_then(|output| output.succeed(&host.location(), &exporting))
         .with_context(|| {
             format!(
                 "{exporting}, {} MiB at most (export_max_mb)",
@@ -87,18 +87,18 @@ fn bring(params: &Params, kubectl: &Kubectl, path: &str, paths: &[&str]) -> Resu
     let outside = host.outside();
     let bytes = outside
         .read(path)?
-        .with_context(|| format!("{}: {exporting}: the file is not there", outside.place()))?;
+        .with_context(|| format!("{}: {exporting}: the file is not there", outside.location()))?;
     let mut items = 0;
     let mut documents = 0;
     for document in serde_json::Deserializer::from_slice(&bytes).into_iter::<Document>() {
-        let document = document.with_context(|| format!("{}: reading {path} again", outside.place()))?;
+        let document = document.with_context(|| format!("{}: reading {path} again", outside.location()))?;
         documents += 1;
         items += document.items.len() as u64;
     }
     ensure!(
         documents == paths.len(),
         "{}: reading {path} again: {documents} documents are in it, where {} were asked for",
-        outside.place(),
+        outside.location(),
         paths.len()
     );
     Ok((documents, items))

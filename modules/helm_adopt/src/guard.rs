@@ -94,7 +94,7 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
     if !follows(kubectl, chart, FOLLOWS, policy)? {
         bail!(
             "{}: the Job of the chart {chart} was not recreated with failurePolicy {policy} within {} s: does k3s's Helm controller run (disable-helm-controller)?",
-            kubectl.host.place(),
+            kubectl.host.location(),
             FOLLOWS.as_secs()
         );
     }
@@ -109,8 +109,8 @@ pub(crate) fn follows(kubectl: &Kubectl, chart: &ReleaseId, limit: Duration, pol
             Ok(job) => job,
             Err(missing) => return Ok(Err(missing)),
         };
-        let told = job.is_some_and(|job| job.policy() == policy);
-        Ok(if told { Ok(()) } else { Err(String::new()) })
+        let reported = job.is_some_and(|job| job.policy() == policy);
+        Ok(if reported { Ok(()) } else { Err(String::new()) })
     })?;
     Ok(matches!(waited, host::Waited::Done(())))
 }

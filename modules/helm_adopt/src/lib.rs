@@ -35,8 +35,9 @@ pub struct HelmAdopt;
 #[derive(Serialize)]
 pub struct Returned {
     present: bool,
-    told: Vec<String>,
-    resources: Vec<Told>,
+    #[serde(rename = "told")]
+    summary: Vec<String>,
+    resources: Vec<ResourceReport>,
     release_status: Option<String>,
     release_revision: Option<u32>,
     job: Option<&'static str>,
@@ -48,7 +49,7 @@ pub struct Returned {
 
 /// A resource, for people and playbooks.
 #[derive(Serialize)]
-struct Told {
+struct ResourceReport {
     kind: &'static str,
     name: String,
     standing: &'static str,
@@ -88,7 +89,7 @@ impl Module for HelmAdopt {
         let release = after.release.as_ref();
         Returned {
             present: after.chart.is_some() || release.is_some(),
-            told: told(params, before, after, journal),
+            summary: summary(params, before, after, journal),
             resources: before
                 .found
                 .iter()
@@ -114,9 +115,9 @@ impl Module for HelmAdopt {
     }
 }
 
-fn one(params: &Params, state: &State, found: &Found) -> Told {
+fn one(params: &Params, state: &State, found: &Found) -> ResourceReport {
     let standing = plan::standing(params, state, found);
-    Told {
+    ResourceReport {
         kind: found.wanted.kind.name(),
         name: found.wanted.name.clone(),
         standing: match standing {
@@ -129,7 +130,7 @@ fn one(params: &Params, state: &State, found: &Found) -> Told {
 }
 
 /// The whole in a few lines.
-fn told(params: &Params, before: &State, after: &State, journal: &Journal) -> Vec<String> {
+fn summary(params: &Params, before: &State, after: &State, journal: &Journal) -> Vec<String> {
     let release = &params.release;
     if after.chart.is_none() && after.release.is_none() {
         return vec![format!(
@@ -140,7 +141,7 @@ fn told(params: &Params, before: &State, after: &State, journal: &Journal) -> Ve
         let wrong = |found: &&Found| plan::standing(params, state, found) != Standing::Right;
         state.found.iter().filter(wrong).count()
     };
-    let mut told = vec![format!(
+    let mut summary = vec![format!(
         "{release}: {} of {} objects had other owners or none, {} have now",
         wrong(before),
         before.found.len(),
@@ -151,21 +152,21 @@ fn told(params: &Params, before: &State, after: &State, journal: &Journal) -> Ve
         .as_ref()
         .is_some_and(|chart| chart.spec.take_ownership)
     {
-        told.push("the chart takes ownership itself, whatever the objects say".to_owned());
+        summary.push("the chart takes ownership itself, whatever the objects say".to_owned());
     }
     let status = after
         .release
         .as_ref()
         .map_or("not there", |release| release.status.as_str());
     let job = after.job.as_ref().map_or("not there", job::HelmJob::word);
-    told.push(format!("the release is {status}, its Job is {job}"));
+    summary.push(format!("the release is {status}, its Job is {job}"));
     if let Some(export) = &journal.export {
-        told.push(format!(
+        summary.push(format!(
             "{} objects and {} resources were exported to {} on the Proxmox host",
             export.objects, export.resources, export.folder
         ));
     }
-    told
+    summary
 }
 
 #[cfg(test)]

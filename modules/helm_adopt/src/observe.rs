@@ -58,7 +58,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let kubectl = params.kubectl(host);
     kubectl
         .patiently("checking the release", || look(params, &kubectl))
-        .with_context(|| format!("{}: checking the release {}", host.place(), params.release))
+        .with_context(|| format!("{}: checking the release {}", host.location(), params.release))
 }
 
 fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
@@ -77,7 +77,7 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
         .transpose()?;
     let claimed = claimed(params, &cluster, release.as_ref())?;
     let mut state = State {
-        place: kubectl.host.place(),
+        location: kubectl.host.location(),
         chart: chart.cloned(),
         config: config.cloned(),
         servers: cluster.versions.clone(),
@@ -105,11 +105,15 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
-    let told = answers
+    let reported = answers
         .get(0)
         .context("asking for the releases of Helm: no answer came")?;
-    anyhow::ensure!(told.ok(), "asking for the releases of Helm: {}", told.said);
-    let revisions = revisions(&told.text());
+    anyhow::ensure!(
+        reported.ok(),
+        "asking for the releases of Helm: {}",
+        reported.said
+    );
+    let revisions = revisions(&reported.text());
 
     let paths = ["/version", SERVERS, "/apis", DEFINITIONS];
     let mut read = kubectl.read(&paths.map(str::to_owned))?;

@@ -259,8 +259,8 @@ mod tests {
             (json!({"failure_policy": "reinstall"}), "unknown variant"),
         ];
         for (options, words) in cases {
-            let told = refused(options.clone());
-            assert!(told.contains(words), "{options}: {told}");
+            let reported = refused(options.clone());
+            assert!(reported.contains(words), "{options}: {reported}");
         }
     }
 }

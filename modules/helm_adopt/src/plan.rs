@@ -106,7 +106,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     }
     let refusals = refusals(params, state);
     if !refusals.is_empty() {
-        bail!("{}", Refusal::told(&refusals));
+        bail!("{}", Refusal::list(&refusals));
     }
     let adopt = adoptions(params, state);
     let diff = adopt.iter().map(|found| diff(params, found)).collect();

@@ -88,7 +88,7 @@ const OURS: &str = "kube-system/traefik-crd";
 /// One definition with its marks, and a chart whose Job and release are in this state.
 fn state(marks: Marks, word: &str, status: &str) -> State {
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         chart: Some(chart(json!({}))),
         job: Some(job(word)),
         release: Some(release(status)),
@@ -118,7 +118,7 @@ fn refused(params: &Params, state: &State) -> String {
 
 #[test]
 fn the_order_is_such_that_nothing_can_be_lost() {
-    let whole = [
+    let complete = [
         "Export",
         "Guard",
         "Adopt",
@@ -130,12 +130,12 @@ fn the_order_is_such_that_nothing_can_be_lost() {
     let params = params(json!({}));
     assert_eq!(
         steps(&params, &state(marks(None, None), "failing", "deployed")),
-        whole
+        complete
     );
     // Its first try may just be about to fail.
     assert_eq!(
         steps(&params, &state(marks(None, None), "running", "deployed")),
-        whole
+        complete
     );
 }
 
@@ -147,14 +147,14 @@ fn each_step_has_its_sentence() {
         object: "/o".to_owned(),
         resources: Some("/r".to_owned()),
     }];
-    let told: Vec<String> = plan(&params, &seen)
+    let reported: Vec<String> = plan(&params, &seen)
         .unwrap()
         .steps
         .iter()
         .map(ToString::to_string)
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "export 1 objects and all resources of 1 definitions to /srv/x",
             "set failurePolicy retry in the HelmChartConfig kube-system/traefik-crd",
@@ -249,13 +249,13 @@ fn a_killed_run_is_taken_up() {
 }
 
 #[test]
-fn objects_of_a_release_in_use_are_refused_unless_told() {
+fn refuses_objects_of_a_release_in_use_unless_allowed() {
     let mut seen = state(marks(Some("Helm"), Some("istio/gateway")), "failing", "deployed");
     seen.revisions.push(line("istio/gateway", 1, "superseded"));
     seen.revisions.push(line("istio/gateway", 2, "deployed"));
-    let told = refused(&params(json!({})), &seen);
+    let reported = refused(&params(json!({})), &seen);
     assert_eq!(
-        told,
+        reported,
         "CustomResourceDefinition ingressroutes.traefik.io belong to the release istio/gateway, which is in use (deployed) (foreign_release): let that release go of them, or allow it with take_from: [istio/gateway]"
     );
     let allowed = params(json!({"take_from": ["istio/gateway"]}));
@@ -300,10 +300,10 @@ fn servers_of_several_versions_are_waited_for() {
     let mut seen = state(marks(None, None), "failing", "deployed");
     seen.servers = vec!["v1.36.2+k3s1".to_owned(), "v1.37.0+k3s1".to_owned()];
     seen.unclear = vec!["gateways.gateway.networking.k8s.io".to_owned()];
-    let told = refused(&params(json!({})), &seen);
+    let reported = refused(&params(json!({})), &seen);
     assert!(
-        told.contains("(v1.36.2+k3s1, v1.37.0+k3s1)") && told.contains("upgrade all servers first"),
-        "{told}"
+        reported.contains("(v1.36.2+k3s1, v1.37.0+k3s1)") && reported.contains("upgrade all servers first"),
+        "{reported}"
     );
 }
 
@@ -348,7 +348,7 @@ fn a_second_balancer_and_a_second_release_are_warned_of() {
 }
 
 #[test]
-fn a_job_at_work_is_told() {
+fn warns_of_a_running_job() {
     let warnings = plan(&params(json!({})), &state(right(), "running", "deployed"))
         .unwrap()
         .warnings;
@@ -368,8 +368,8 @@ fn a_chart_whose_releases_are_elsewhere_is_refused() {
 }
 
 #[test]
-fn a_policy_that_the_api_set_in_the_place_of_the_charts_is_told() {
-    let told = |charts: &str, annotations: Value, own: &str| {
+fn warns_of_a_policy_that_the_api_set_instead_of_the_charts() {
+    let reported = |charts: &str, annotations: Value, own: &str| {
         let mut seen = state(right(), "complete", "deployed");
         seen.chart = Some(chart(json!({"failurePolicy": charts})));
         seen.config = Some(config(
@@ -378,14 +378,14 @@ fn a_policy_that_the_api_set_in_the_place_of_the_charts_is_told() {
         ));
         plan(&params(json!({})), &seen).unwrap().warnings
     };
-    let warnings = told("retry", json!({}), "reinstall");
+    let warnings = reported("retry", json!({}), "reinstall");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
         warnings[0].starts_with("the HelmChartConfig kube-system/traefik-crd has failurePolicy reinstall"),
         "{warnings:?}"
     );
-    assert!(told("", json!({}), "reinstall").is_empty());
-    assert!(told("retry", json!({}), "retry").is_empty());
+    assert!(reported("", json!({}), "reinstall").is_empty());
+    assert!(reported("retry", json!({}), "retry").is_empty());
     let ours = json!({"homelab.k3s/helm-adopt": "{\"created\":true}"});
-    assert!(told("retry", ours, "reinstall").is_empty());
+    assert!(reported("retry", ours, "reinstall").is_empty());
 }

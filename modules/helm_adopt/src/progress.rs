@@ -61,8 +61,10 @@ pub(crate) fn progress(
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
-    let told = answers.get(0).filter(cluster::Answer::ok);
-    let lines = told.map(|told| revisions(&told.text())).unwrap_or_default();
+    let reported = answers.get(0).filter(cluster::Answer::ok);
+    let lines = reported
+        .map(|reported| revisions(&reported.text()))
+        .unwrap_or_default();
     let release = newest(&lines, &params.release)
         .map(|line| read_release(kubectl, line))
         .transpose()?;
@@ -81,7 +83,7 @@ pub(crate) fn idle(kubectl: &Kubectl, chart: &Chart, limit: Duration) -> Result<
         Waited::Done(job) => Ok(job),
         Waited::GaveUp { missing, after } => bail!(
             "{}: {missing} on the chart {} for more than {} s, and ended half-way it would leave a release that nobody finishes: run the same again later",
-            kubectl.host.place(),
+            kubectl.host.location(),
             ReleaseId::of(&chart.metadata),
             after.as_secs()
         ),

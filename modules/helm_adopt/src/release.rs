@@ -198,15 +198,18 @@ mod tests {
             (json!({"data": {"release": cut}}), "it cannot be unpacked"),
         ];
         for (secret, words) in cases {
-            let told = format!("{:#}", parse(&secret).unwrap_err());
-            assert!(told.contains(words) && !told.contains("s3cr3t"), "{told}");
+            let reported = format!("{:#}", parse(&secret).unwrap_err());
+            assert!(
+                reported.contains(words) && !reported.contains("s3cr3t"),
+                "{reported}"
+            );
         }
     }
 
     #[test]
     fn what_unpacks_without_end_is_no_release() {
         let huge = json!({"info": {"status": "deployed"}, "manifest": "x".repeat(65 << 20)});
-        let told = parse(&samples::secret(&huge)).unwrap_err().to_string();
-        assert!(told.contains("it unpacks to more than"), "{told}");
+        let reported = parse(&samples::secret(&huge)).unwrap_err().to_string();
+        assert!(reported.contains("it unpacks to more than"), "{reported}");
     }
 }

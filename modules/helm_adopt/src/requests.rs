@@ -28,7 +28,7 @@ pub(crate) fn send(kubectl: &Kubectl, verb: &str, path: &str, body: &Value, doin
     let output = kubectl
         .host
         .run(&command)?
-        .succeed(&kubectl.host.place(), doing)?;
+        .succeed(&kubectl.host.location(), doing)?;
     Ok(output.stdout)
 }
 
@@ -57,5 +57,5 @@ pub(crate) fn patch(
     // It reads the object, patches it, and on its first run looks around.
     let output = kubectl.host.run(&Command::new(argv).within(kubectl.limit(3)))?;
     let doing = format!("patching {kind} {name}");
-    Ok(output.succeed(&kubectl.host.place(), &doing)?.stdout)
+    Ok(output.succeed(&kubectl.host.location(), &doing)?.stdout)
 }

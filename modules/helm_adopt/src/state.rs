@@ -19,7 +19,7 @@ pub(crate) const REINSTALL: &str = "reinstall";
 
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    pub place: String,
+    pub location: String,
     pub chart: Option<Chart>,
     pub config: Option<Config>,
     /// All revisions of all releases.

@@ -62,7 +62,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn an_export_is_whole_and_private_and_a_second_run_changes_nothing() {
+fn exports_privately_and_changes_nothing_in_a_second_run() {
     let (programs, folder) = (programs(), tempfile::tempdir().unwrap());
     let dest = folder.path().join("exports");
     let answer = run(&programs, &dest, json!({}));

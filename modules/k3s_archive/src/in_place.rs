@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use host::{Command, Host, wait_until};
 use serde::Deserialize;
-use server_archive::Places;
+use server_archive::Paths;
 use std::time::Duration;
 
 /// k3s's list is made from records in the cluster, which follow the file by a moment.
@@ -51,7 +51,7 @@ impl Listed {
 }
 
 /// Waits until k3s's list has the snapshot.
-pub(crate) fn see(host: &dyn Host, at: &Places, path: &str) -> Result<()> {
+pub(crate) fn see(host: &dyn Host, at: &Paths, path: &str) -> Result<()> {
     let file = path.rsplit('/').next().unwrap_or(path);
     let waited = wait_until(host, LISTED, LOOK_EVERY, || {
         let output = host.run(&Command::new(words(at, &["ls", "-o", "json"])))?;
@@ -59,7 +59,7 @@ pub(crate) fn see(host: &dyn Host, at: &Places, path: &str) -> Result<()> {
             return Ok(Err(output.error_text().trim().to_owned()));
         }
         let list: List = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("{}: reading k3s's list of snapshots", host.place()))?;
+            .with_context(|| format!("{}: reading k3s's list of snapshots", host.location()))?;
         let listed = list.items.iter().flatten().any(|one| one.is(file));
         Ok(listed.then_some(()).ok_or_else(|| "it is not in it".to_owned()))
     })?;
@@ -67,7 +67,7 @@ pub(crate) fn see(host: &dyn Host, at: &Places, path: &str) -> Result<()> {
     waited.or_fail(host, &what)
 }
 
-pub(crate) fn delete(host: &dyn Host, at: &Places, snapshot: &str) -> Result<()> {
+pub(crate) fn delete(host: &dyn Host, at: &Paths, snapshot: &str) -> Result<()> {
     let file = format!("{}/{snapshot}", at.snapshots);
     let script = ["/bin/sh", "-c", DELETE, "sh", &file];
     let words = script
@@ -78,11 +78,11 @@ pub(crate) fn delete(host: &dyn Host, at: &Places, snapshot: &str) -> Result<()>
         .chain([snapshot.to_owned()]);
     let output = host.run(&Command::new(words))?;
     output
-        .succeed(&host.place(), "removing an old snapshot")
+        .succeed(&host.location(), "removing an old snapshot")
         .map(|_| ())
 }
 
-fn words(at: &Places, what: &[&str]) -> Vec<String> {
+fn words(at: &Paths, what: &[&str]) -> Vec<String> {
     let words = [at.binary.as_str(), "etcd-snapshot"].into_iter();
     let words = words.chain(what.iter().copied()).map(str::to_owned);
     words.chain(at.flags()).collect()
@@ -100,7 +100,7 @@ mod tests {
             .iter()
             .map(|entry| serde_json::from_value::<Entry>(entry.clone()).unwrap());
         let host = Scripted::new(entries.collect(), Path::new("."));
-        let seen = see(&host, &Places::of(data_dir), path);
+        let seen = see(&host, &Paths::of(data_dir), path);
         host.finish();
         seen
     }
@@ -121,7 +121,7 @@ mod tests {
                 r#"{{"kind": "List", "apiVersion": "v1", "metadata": {{}}, "items": {items}}}"#
             ))
         });
-        seen(Places::USUAL, PATH, &[refused, empty, none, answer(LIST)]).unwrap();
+        seen(Paths::USUAL, PATH, &[refused, empty, none, answer(LIST)]).unwrap();
         let elsewhere = json!({"run": "k3s etcd-snapshot ls -o json --data-dir /d", "stdout": LIST});
         seen("/d", PATH, &[elsewhere]).unwrap();
     }
@@ -135,7 +135,7 @@ mod tests {
         ] {
             let list = LIST.replace(from, to);
             assert_ne!(list, LIST);
-            let error = seen(Places::USUAL, PATH, &vec![answer(&list); 11]).unwrap_err();
+            let error = seen(Paths::USUAL, PATH, &vec![answer(&list); 11]).unwrap_err();
             let error = error.to_string();
             assert!(
                 error.contains(&format!("{PATH}, which is saved and complete"))
@@ -147,9 +147,9 @@ mod tests {
 
     #[test]
     fn a_snapshot_is_named_after_the_flags() {
-        let at = Places {
+        let at = Paths {
             s3: true,
-            ..Places::of("/d")
+            ..Paths::of("/d")
         };
         let run = [
             "/bin/sh",
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_said() {
-        let error = seen(Places::USUAL, PATH, &[answer("Name Location Size Created\n")]).unwrap_err();
+        let error = seen(Paths::USUAL, PATH, &[answer("Name Location Size Created\n")]).unwrap_err();
         assert!(
             error.to_string().contains("reading k3s's list of snapshots"),
             "{error:#}"

@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use host::{Command, Host, run_ourselves};
 use k3s_node::NodeSettings;
 use serde::Serialize;
-use server_archive::{CHECK, Checked, Datastore, Objects, Places, Verified};
+use server_archive::{CHECK, Checked, Datastore, Objects, Paths, Verified};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -167,8 +167,8 @@ fn look_at_folder(dest: &str, series: &Series, host: &dyn Host) -> Result<Dest> 
     let looking = format!("checking the folder {dest}");
     let output = outside
         .run(&Command::new(argv))?
-        .succeed(&outside.place(), &looking)?;
-    state::parse_outside(&output.text(), &series.name).with_context(|| outside.place())
+        .succeed(&outside.location(), &looking)?;
+    state::parse_outside(&output.text(), &series.name).with_context(|| outside.location())
 }
 
 fn look(backup: &Backup, host: &dyn Host) -> Result<Server> {
@@ -178,10 +178,10 @@ fn look(backup: &Backup, host: &dyn Host) -> Result<Server> {
     };
     let node = NodeSettings::look(host)?;
     if let Some(why) = node.unreadable() {
-        bail!("{}: {why}", host.place());
+        bail!("{}: {why}", host.location());
     }
     // As the operator says, else as the server itself is told.
-    let at = Places::of_node(&node, backup.data_dir.as_deref());
+    let at = Paths::of_node(&node, backup.data_dir.as_deref());
     let script = state::look_inside();
     let copies = state::folder_of_copies(&backup.kind, &at);
     let argv = [
@@ -196,15 +196,15 @@ fn look(backup: &Backup, host: &dyn Host) -> Result<Server> {
     ];
     let output = host
         .run(&Command::new(argv))?
-        .succeed(&host.place(), "looking for the datastore")?;
-    state::parse_inside(&output.text(), backup, &node, at, dest, host.now()).with_context(|| host.place())
+        .succeed(&host.location(), "looking for the datastore")?;
+    state::parse_inside(&output.text(), backup, &node, at, dest, host.now()).with_context(|| host.location())
 }
 
 /// Has our own binary read every byte of an archive, on the machine that we run on.
 fn check(host: &dyn Host, path: &str, limit: Duration) -> Result<Checked> {
     let outside = host.outside();
     let output = run_ourselves(outside, &[CHECK, path], limit)?;
-    let output = output.succeed(&outside.place(), "checking a backup")?;
+    let output = output.succeed(&outside.location(), "checking a backup")?;
     serde_json::from_slice(&output.stdout).context("reading what the check of a backup found")
 }
 

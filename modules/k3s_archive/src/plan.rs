@@ -6,7 +6,7 @@ use ansible_module::Plan;
 use anyhow::{Context, Result, bail};
 use host::stamp;
 use k3s_node::FOLDER;
-use server_archive::{About, Datastore, Objects, Places};
+use server_archive::{About, Datastore, Objects, Paths};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +31,7 @@ pub enum Step {
     },
     SaveSnapshot {
         folder: String,
-        at: Places,
+        at: Paths,
     },
     /// Into a file beside its place, checked there, then put in its place.
     Pack {
@@ -57,7 +57,7 @@ pub enum Step {
     /// And see it in k3s's own list.
     SaveInPlace {
         name: String,
-        at: Places,
+        at: Paths,
     },
     Remove {
         path: String,
@@ -67,7 +67,7 @@ pub enum Step {
     /// So that k3s forgets it too.
     Delete {
         snapshot: String,
-        at: Places,
+        at: Paths,
     },
 }
 

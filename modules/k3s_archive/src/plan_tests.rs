@@ -23,7 +23,7 @@ fn dest() -> Dest {
 
 fn server() -> Server {
     Server {
-        at: Places::of("/data"),
+        at: Paths::of("/data"),
         files: vec!["/etc/attic/k3s.yaml".to_owned()],
         stale: None,
         datastore: Datastore::Etcd,
@@ -82,7 +82,7 @@ fn copy_pack_tidy_in_this_order() {
 }
 
 #[test]
-fn the_manifest_tells_what_and_when() {
+fn records_content_and_time_in_the_manifest() {
     let steps = planned(json!({"name": "nightly", "max_mb": 200}), server()).unwrap();
     let Step::Pack {
         about,
@@ -146,7 +146,7 @@ fn leftovers_go_first_and_a_folder_is_made() {
 
 #[test]
 fn a_folder_that_others_use_is_refused() {
-    for (owner, mode, told) in [
+    for (owner, mode, reported) in [
         (0, 0o755, "open to others (mode 755)"),
         (0, 0o701, "mode 701"),
         (7, 0o700, "user 7"),
@@ -157,7 +157,7 @@ fn a_folder_that_others_use_is_refused() {
             ..dest()
         });
         let refusal = refusal(json!({}), server);
-        assert!(refusal.contains(told), "{refusal}");
+        assert!(refusal.contains(reported), "{refusal}");
     }
 }
 

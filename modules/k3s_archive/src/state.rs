@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use host::stamp;
 use k3s_node::{FOLDER, NodeSettings, Role};
 use k3s_types::K3sVersion;
-use server_archive::{Checked, DATABASES, Databases, Datastore, Places};
+use server_archive::{Checked, DATABASES, Databases, Datastore, Paths};
 use std::time::SystemTime;
 
 /// What an archive's name ends with, and that of one in the making.
@@ -36,7 +36,7 @@ impl State {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    pub at: Places,
+    pub at: Paths,
     /// The files of the machine that its settings name.
     pub files: Vec<String>,
     pub datastore: Datastore,
@@ -70,7 +70,7 @@ pub struct Dest {
 /// Tells one line a fact. Where a folder is not there yet, the free space is that of the one that it will be in.
 const FREE: &str = r#"free() {
   place=$1
-  while [ ! -d "$place" ]; do place=${place%/*}; place=${place:-/}; done
+  while [ ! -d "$place" ]; do place=${place%/*}; place=${location:-/}; done
   df -Pk -- "$place" | awk 'NR == 2 { print "free " $4 }'
 }
 list() { [ ! -d "$2" ] || ls -1 -- "$2" | sed "s/^/$1 /"; }
@@ -107,7 +107,7 @@ exit 0
 }
 
 /// The folder in the container that the copy goes to.
-pub(crate) fn folder_of_copies<'a>(kind: &'a Kind, at: &'a Places) -> &'a str {
+pub(crate) fn folder_of_copies<'a>(kind: &'a Kind, at: &'a Paths) -> &'a str {
     match kind {
         Kind::Archive { .. } => FOLDER,
         Kind::Copy { dest } => dest,
@@ -137,7 +137,7 @@ pub(crate) fn parse_inside(
     text: &str,
     backup: &Backup,
     node: &NodeSettings,
-    at: Places,
+    at: Paths,
     dest: Option<Dest>,
     now: SystemTime,
 ) -> Result<Server> {
@@ -163,7 +163,7 @@ pub(crate) fn parse_inside(
 }
 
 /// What is of a run that was killed: its folder, and the snapshot that it did not move there any more.
-fn left(text: &str, backup: &Backup, at: &Places) -> Vec<String> {
+fn left(text: &str, backup: &Backup, at: &Paths) -> Vec<String> {
     let unfinished = |file: &&str| match backup.kind {
         Kind::Archive { .. } => file.starts_with(WORK),
         Kind::Copy { .. } => file
@@ -273,7 +273,7 @@ mod tests {
             data_dir: None,
         };
         let epoch = SystemTime::UNIX_EPOCH;
-        parse_inside(text, &backup, node, Places::of("/d"), None, epoch)
+        parse_inside(text, &backup, node, Paths::of("/d"), None, epoch)
     }
 
     fn archive() -> Kind {

@@ -5,7 +5,7 @@ use crate::{Journal, Step, check, in_place};
 use anyhow::{Context, Result, ensure};
 use host::{Command, Host, Output, ourselves, run_ourselves};
 use server_archive::{
-    About, CHECK_SNAPSHOT, COPY_SQLITE, PACK, Places, Verified, count, save_snapshot, save_snapshot_in_place,
+    About, CHECK_SNAPSHOT, COPY_SQLITE, PACK, Paths, Verified, count, save_snapshot, save_snapshot_in_place,
 };
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ fn name_copy(host: &dyn Host, unfinished: &str, folder: &str, journal: &mut Jour
 
 fn save_in_place(
     host: &dyn Host,
-    at: &Places,
+    at: &Paths,
     name: &str,
     limit: Duration,
     journal: &mut Journal,
@@ -123,7 +123,7 @@ fn script(host: &dyn Host, doing: &str, text: &str, arguments: &[&str]) -> Resul
         .into_iter()
         .chain(arguments.iter().copied());
     let output = host.run(&Command::new(argv))?;
-    output.succeed(&host.place(), doing).map(|_| ())
+    output.succeed(&host.location(), doing).map(|_| ())
 }
 
 fn remove(host: &dyn Host, paths: &[String]) -> Result<()> {
@@ -135,7 +135,7 @@ fn remove(host: &dyn Host, paths: &[String]) -> Result<()> {
         .chain(paths.iter().map(String::as_str));
     let output = host.run(&Command::new(argv))?;
     output
-        .succeed(&host.place(), &format!("removing {}", paths.join(", ")))
+        .succeed(&host.location(), &format!("removing {}", paths.join(", ")))
         .map(|_| ())
 }
 
@@ -154,9 +154,9 @@ fn check_snapshot(host: &dyn Host, path: String, limit: Duration, journal: &mut 
 
 /// A copy that was made, as the one who made or checked it measured it.
 fn note(host: &dyn Host, output: Output, doing: &str, copy: String, journal: &mut Journal) -> Result<()> {
-    let output = output.succeed(&host.place(), doing)?;
+    let output = output.succeed(&host.location(), doing)?;
     let verified: Verified = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{}: {doing}: reading its size and SHA-256", host.place()))?;
+        .with_context(|| format!("{}: {doing}: reading its size and SHA-256", host.location()))?;
     journal.verified = Some(verified);
     journal.copy = Some(copy);
     Ok(())
@@ -182,14 +182,14 @@ fn pack(host: &dyn Host, path: &str, packed: &Packed, limit: Duration, journal: 
     let files = serde_json::to_string(files)?;
     let packing = ourselves(host, &[PACK, &copy, &described, &files])?.save(&part, most);
     let output = host.run(&packing.within(limit))?;
-    let output = output.succeed(&host.place(), "packing the backup")?;
+    let output = output.succeed(&host.location(), "packing the backup")?;
     let saved = output.saved.context("packing the backup: nothing has come")?;
 
     let checked = check(host, &part, limit)?;
     ensure!(
         checked.sha256 == saved.sha256 && checked.manifest.about == *about,
         "{}: {part} is not what the container has sent: is the disk sound?",
-        host.outside().place()
+        host.outside().location()
     );
     name(host.outside(), &part, path)?;
     journal.part = None;

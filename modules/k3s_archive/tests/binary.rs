@@ -131,7 +131,7 @@ fn tar(path: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn etcd_is_saved_into_one_private_file_that_tells_what_is_in_it() {
+fn saves_etcd_into_one_private_file_with_a_manifest() {
     let server = Server::etcd(SAVE);
     let answer = server.take(&json!({}));
     assert_eq!(answer["failed"], false, "{answer}");
@@ -229,7 +229,7 @@ fn old_ones_make_room_and_leftovers_of_killed_runs_go() {
 #[test]
 fn a_backup_that_fails_leaves_nothing_and_removes_nothing() {
     let damaged = "head -c 51232 /dev/zero >$snapshots/homelab-archive-n1-17";
-    for (save, told) in [
+    for (save, reported) in [
         (damaged, "damaged"),
         ("true", "left no new file"),
         ("echo refused >&2; exit 1", "refused"),
@@ -242,7 +242,7 @@ fn a_backup_that_fails_leaves_nothing_and_removes_nothing() {
         let answer = server.take(&json!({"keep": 1}));
         let msg = answer["msg"].as_str().unwrap();
         assert!(
-            msg.contains(told) && msg.contains("no older one was removed"),
+            msg.contains(reported) && msg.contains("no older one was removed"),
             "{msg}"
         );
         assert_eq!(server.files(), [old]);

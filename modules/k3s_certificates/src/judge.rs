@@ -1,11 +1,11 @@
 //! Certificates as they were found, judged at a time.
 
+use crate::certificate_report::{CertificateReport, kind};
 use crate::params::Params;
-use crate::told::{Told, kind};
 use k3s_certs::{All, Found};
 use std::time::SystemTime;
 
-impl Told {
+impl CertificateReport {
     fn new(params: &Params, found: &Found, all: &All, now: SystemTime) -> Self {
         let certificate = &found.certificate;
         let names = certificate.dns_names.iter().cloned();
@@ -28,9 +28,9 @@ impl Told {
     }
 }
 
-pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<Told> {
-    let told = |found| Told::new(params, found, all, now);
-    all.found.iter().map(told).collect()
+pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<CertificateReport> {
+    let reported = |found| CertificateReport::new(params, found, all, now);
+    all.found.iter().map(reported).collect()
 }
 
 /// Why a file's certificates do not count: the user says so, or k3s has stopped using it.

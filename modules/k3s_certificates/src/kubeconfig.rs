@@ -42,7 +42,7 @@ pub(crate) fn read(all: &mut All, host: &dyn Host, path: &str) {
         Ok(None) => {
             all.notes.push(format!(
                 "there is no {path} on {}: it was passed over",
-                host.place()
+                host.location()
             ));
             return;
         }

@@ -1,5 +1,6 @@
 //! `k3s_certificates`: list and renew the certificates of a k3s node.
 
+mod certificate_report;
 mod judge;
 mod kubeconfig;
 mod params;
@@ -7,7 +8,6 @@ mod plan;
 mod state;
 mod summary;
 mod text;
-mod told;
 
 pub use params::{Params, Wanted};
 pub use plan::Step;
@@ -15,13 +15,13 @@ pub use state::State;
 
 use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
+use certificate_report::CertificateReport;
 use host::{Host, Waited, wait_until};
-use k3s_certs::rotation::{self, Done, Places, Way};
+use k3s_certs::rotation::{self, Done, Paths, Way};
 use k3s_certs::{All, Fault, Standing};
 use k3s_node::NodeSettings;
 use serde::Serialize;
 use std::time::Duration;
-use told::Told;
 
 pub struct K3sCertificates;
 
@@ -30,10 +30,10 @@ const PROVE_EVERY: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 pub struct Returned {
-    certificates: Vec<Told>,
-    expired: Vec<Told>,
-    expiring: Vec<Told>,
-    not_yet_valid: Vec<Told>,
+    certificates: Vec<CertificateReport>,
+    expired: Vec<CertificateReport>,
+    expiring: Vec<CertificateReport>,
+    not_yet_valid: Vec<CertificateReport>,
     unreadable: Vec<Fault>,
     notes: Vec<String>,
     table: String,
@@ -78,19 +78,19 @@ impl Module for K3sCertificates {
             return Ok(State {
                 all,
                 now: host.now(),
-                places: Places::default(),
+                paths: Paths::default(),
                 service: None,
             });
         }
         let node = NodeSettings::look(host)?;
-        let places = Places::of_node(&node, params.data_dir.as_deref(), params.kubeconfig.as_deref());
+        let paths = Paths::of_node(&node, params.data_dir.as_deref(), params.kubeconfig.as_deref());
         Ok(State {
-            all: gather(params, host, Some(&places))?,
+            all: gather(params, host, Some(&paths))?,
             service: match params.wanted {
-                Wanted::Rotated => Some(rotation::look(host, &node, &places)?),
+                Wanted::Rotated => Some(rotation::look(host, &node, &paths)?),
                 Wanted::Listed | Wanted::Summary => None,
             },
-            places,
+            paths,
             now: host.now(),
         })
     }
@@ -109,17 +109,17 @@ impl Module for K3sCertificates {
     fn report(params: &Params, before: &State, after: &State, done: &Done) -> Returned {
         let merged = after.merged(params);
         let of = |state: Standing| {
-            let counted = told::distinct(&merged.certificates)
+            let counted = certificate_report::distinct(&merged.certificates)
                 .into_iter()
-                .filter(|told| told.counts() && told.state == state);
+                .filter(|reported| reported.counts() && reported.state == state);
             counted.cloned().collect()
         };
         Returned {
             expired: of(Standing::Expired),
             expiring: of(Standing::ExpiresSoon),
             not_yet_valid: of(Standing::NotYetValid),
-            table: text::table(&merged, &after.places.data_dir),
-            problem: told::problem(&merged.certificates, &merged.faults),
+            table: text::table(&merged, &after.paths.data_dir),
+            problem: certificate_report::problem(&merged.certificates, &merged.faults),
             rotation: before.service.as_ref().map(|service| Rotation {
                 unit: service.unit.clone(),
                 restarts: plan::restarts(params, before, service),
@@ -134,24 +134,24 @@ impl Module for K3sCertificates {
     }
 }
 
-/// `places`: where a node's own certificates are; none where kubeconfigs are looked at.
-fn gather(params: &Params, host: &dyn Host, places: Option<&Places>) -> Result<All> {
-    let mut all = if places.is_some() || !params.paths.is_empty() {
-        All::of_node(host, places, &params.paths)?
+/// `paths`: where a node's own certificates are; none where kubeconfigs are looked at.
+fn gather(params: &Params, host: &dyn Host, paths: Option<&Paths>) -> Result<All> {
+    let mut all = if paths.is_some() || !params.paths.is_empty() {
+        All::of_node(host, paths, &params.paths)?
     } else {
         All::default()
     };
     for path in params.kubeconfigs.iter().flatten() {
         kubeconfig::read(&mut all, host, path);
     }
-    if let Some(places) = places
+    if let Some(paths) = paths
         && all.found.is_empty()
         && all.faults.is_empty()
     {
         bail!(
             "{}: there is no certificate below {}: k3s is not installed here, or keeps its data elsewhere (data_dir)",
-            host.place(),
-            places.data_dir
+            host.location(),
+            paths.data_dir
         );
     }
     Ok(all)
@@ -169,7 +169,7 @@ fn prove(params: &Params, host: &dyn Host) -> Result<()> {
     })?;
     match waited {
         Waited::Done(()) => Ok(()),
-        Waited::GaveUp { missing, .. } => bail!("{}: {missing}", host.place()),
+        Waited::GaveUp { missing, .. } => bail!("{}: {missing}", host.location()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the user asks for.
 
-use crate::told::Told;
+use crate::certificate_report::CertificateReport;
 use ansible_module::defaults::{number, yes};
 use k3s_certs::Fault;
 use serde::{Deserialize, Deserializer};
@@ -57,7 +57,7 @@ pub struct Seen {
     pub(crate) failed: bool,
     pub(crate) unreachable: bool,
     pub(crate) msg: Option<String>,
-    pub(crate) certificates: Vec<Told>,
+    pub(crate) certificates: Vec<CertificateReport>,
     pub(crate) unreadable: Vec<Fault>,
     pub(crate) notes: Vec<String>,
 }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
-        for (options, told) in [
+        for (options, reported) in [
             (
                 json!({"data_dir": "x"}),
                 "data_dir: \"x\" is not an absolute path",
@@ -225,7 +225,7 @@ mod tests {
             (json!({"state": "renewed"}), "unknown variant"),
         ] {
             let error = refused(options.clone());
-            assert!(error.starts_with(told), "{options}: {error}");
+            assert!(error.starts_with(reported), "{options}: {error}");
         }
     }
 

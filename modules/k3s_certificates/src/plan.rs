@@ -1,12 +1,12 @@
 //! What is due, and what is done about it. Pure.
 
+use crate::certificate_report::{self, Kind};
 use crate::judge;
 use crate::params::{Params, Wanted};
 use crate::state::State;
-use crate::told::{self, Kind};
 use ansible_module::Plan;
 use anyhow::{Result, bail};
-use k3s_certs::rotation::{self, Places, Role, Service};
+use k3s_certs::rotation::{self, Paths, Role, Service};
 use k3s_certs::{Found, Standing};
 use std::fmt;
 use std::time::Duration;
@@ -90,7 +90,8 @@ pub(crate) fn due<'a>(params: &Params, state: &'a State, service: &Service) -> V
 /// The leaves that k3s itself makes on a node of this role.
 fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'a Found> {
     let made = |found: &&Found| {
-        told::kind(&found.certificate) == Kind::Leaf && is_made(&state.places, service.role, &found.file)
+        certificate_report::kind(&found.certificate) == Kind::Leaf
+            && is_made(&state.paths, service.role, &found.file)
     };
     state
         .all
@@ -101,14 +102,14 @@ fn renewable<'a>(params: &Params, state: &'a State, service: &Service) -> Vec<&'
         .collect()
 }
 
-fn is_made(places: &Places, role: Role, file: &str) -> bool {
-    let below = |folder: &str| file.starts_with(&format!("{}/{folder}/", places.data_dir));
+fn is_made(paths: &Paths, role: Role, file: &str) -> bool {
+    let below = |folder: &str| file.starts_with(&format!("{}/{folder}/", paths.data_dir));
     match role {
         // An agent that was a server once still has that one's files.
         Role::Agent => below("agent"),
         // The API server's own for its loopback is made once, for a hundred years.
         Role::Server => {
-            file == places.kubeconfig
+            file == paths.kubeconfig
                 || below("agent")
                 || (below("server/tls") && !below("server/tls/temporary-certs"))
         }
@@ -128,16 +129,16 @@ fn doubts(state: &State, renewable: &[&Found]) -> Vec<String> {
                 k3s_certs::rfc3339(state.now)
             )
         });
-    let own = |file: &str| file.starts_with(&state.places.data_dir) || file == state.places.kubeconfig;
+    let own = |file: &str| file.starts_with(&state.paths.data_dir) || file == state.paths.kubeconfig;
     let unreadable = state.all.faults.iter().filter(|fault| own(&fault.file));
     let unreadable = unreadable.map(|fault| format!("{}: {}", fault.file, fault.error));
     early.chain(unreadable).collect()
 }
 
 fn warnings(params: &Params, state: &State) -> Vec<String> {
-    let mut told = state.told(params);
-    told.retain(|told| told.kind == Kind::Ca);
-    let authorities = told::troubles(&told);
+    let mut reported = state.certificates(params);
+    reported.retain(|reported| reported.kind == Kind::Ca);
+    let authorities = certificate_report::troubles(&reported);
     if authorities.is_empty() {
         return Vec::new();
     }

@@ -1,11 +1,11 @@
 //! What is true of the certificates here, at one time.
 
+use crate::certificate_report::{self, CertificateReport};
 use crate::judge;
 use crate::params::Params;
 use crate::summary::{self, Merged};
-use crate::told::{self, Told};
 use k3s_certs::All;
-use k3s_certs::rotation::{Places, Service};
+use k3s_certs::rotation::{Paths, Service};
 use std::time::SystemTime;
 
 #[derive(Clone, Debug)]
@@ -13,13 +13,13 @@ pub struct State {
     pub(crate) all: All,
     pub(crate) now: SystemTime,
     /// Where the node has its own.
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     /// The k3s that would be restarted; looked at only for that.
     pub(crate) service: Option<Service>,
 }
 
 impl State {
-    pub(crate) fn told(&self, params: &Params) -> Vec<Told> {
+    pub(crate) fn certificates(&self, params: &Params) -> Vec<CertificateReport> {
         judge::all(params, &self.all, self.now)
     }
 
@@ -29,7 +29,7 @@ impl State {
             return summary::merge(params);
         }
         Merged {
-            certificates: self.told(params),
+            certificates: self.certificates(params),
             faults: self.all.faults.clone(),
             notes: self.all.notes.clone(),
         }
@@ -37,6 +37,6 @@ impl State {
 
     pub(crate) fn problem(&self, params: &Params) -> Option<String> {
         let merged = self.merged(params);
-        told::problem(&merged.certificates, &merged.faults)
+        certificate_report::problem(&merged.certificates, &merged.faults)
     }
 }

@@ -1,13 +1,13 @@
 //! The answers of several nodes as one.
 
+use crate::certificate_report::CertificateReport;
 use crate::params::{Node, Params, Seen};
-use crate::told::Told;
 use k3s_certs::Fault;
 
 /// All of them, by node.
 #[derive(Default)]
 pub(crate) struct Merged {
-    pub(crate) certificates: Vec<Told>,
+    pub(crate) certificates: Vec<CertificateReport>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) notes: Vec<String>,
 }
@@ -21,9 +21,9 @@ pub(crate) fn merge(params: &Params) -> Merged {
         }
         merged
             .certificates
-            .extend(seen.certificates.iter().map(|told| Told {
+            .extend(seen.certificates.iter().map(|reported| CertificateReport {
                 host: Some(host.clone()),
-                ..told.clone()
+                ..reported.clone()
             }));
         for Fault { file, error } in &seen.unreadable {
             merged.fault(&format!("{host}: {file}"), error);

@@ -1,7 +1,7 @@
 //! The certificates as a table for a person.
 
+use crate::certificate_report::{self, CertificateReport, Kind};
 use crate::summary::Merged;
-use crate::told::{self, Kind, Told};
 use k3s_certs::Standing;
 
 /// One line that says what it comes to, the table, and what there is to say besides. `folder` is where most files are.
@@ -13,19 +13,22 @@ pub(crate) fn table(merged: &Merged, folder: &str) -> String {
     lines.join("\n")
 }
 
-fn rows(certificates: &[Told], unreadable: usize, folder: &str) -> Vec<String> {
-    let rows = told::distinct(certificates);
+fn rows(certificates: &[CertificateReport], unreadable: usize, folder: &str) -> Vec<String> {
+    let rows = certificate_report::distinct(certificates);
     let mut lines = vec![sum(&rows, unreadable)];
     if rows.is_empty() {
         return lines;
     }
-    if rows.iter().any(|told| short(&told.file, folder) != told.file) {
+    if rows
+        .iter()
+        .any(|reported| short(&reported.file, folder) != reported.file)
+    {
         lines.push(format!("Files that begin with no / are in {folder}."));
     }
     let header = ["NODE", "FILE", "SUBJECT", "KIND", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned);
     let mut cells = vec![header.to_vec()];
-    cells.extend(rows.iter().map(|told| row(told, certificates, folder)));
-    if rows.iter().all(|told| told.host.is_none()) {
+    cells.extend(rows.iter().map(|reported| row(reported, certificates, folder)));
+    if rows.iter().all(|reported| reported.host.is_none()) {
         for row in &mut cells {
             row.remove(0);
         }
@@ -34,43 +37,43 @@ fn rows(certificates: &[Told], unreadable: usize, folder: &str) -> Vec<String> {
     lines
 }
 
-fn row(told: &Told, all: &[Told], folder: &str) -> Vec<String> {
+fn row(reported: &CertificateReport, all: &[CertificateReport], folder: &str) -> Vec<String> {
     let others = all
         .iter()
-        .filter(|other| (&other.host, &other.fingerprint) == (&told.host, &told.fingerprint));
+        .filter(|other| (&other.host, &other.fingerprint) == (&reported.host, &reported.fingerprint));
     let others = others.count() - 1;
-    let file = match &told.entry {
-        Some(entry) => format!("{} {entry}", short(&told.file, folder)),
-        None => short(&told.file, folder).to_owned(),
+    let file = match &reported.entry {
+        Some(entry) => format!("{} {entry}", short(&reported.file, folder)),
+        None => short(&reported.file, folder).to_owned(),
     };
-    let file = if told.kind == Kind::Ca && others > 0 {
+    let file = if reported.kind == Kind::Ca && others > 0 {
         format!("{file} (+{others})")
     } else {
         file
     };
     vec![
-        told.host.clone().unwrap_or_default(),
+        reported.host.clone().unwrap_or_default(),
         file,
-        told.subject.clone(),
-        match told.kind {
+        reported.subject.clone(),
+        match reported.kind {
             Kind::Ca => "ca",
             Kind::Leaf => "leaf",
         }
         .to_owned(),
-        told.not_after.clone(),
-        format!("{} d", told.days_left),
-        state(told),
+        reported.not_after.clone(),
+        format!("{} d", reported.days_left),
+        state(reported),
     ]
 }
 
-fn state(told: &Told) -> String {
-    let state = match told.state {
+fn state(reported: &CertificateReport) -> String {
+    let state = match reported.state {
         Standing::Valid => "valid",
         Standing::ExpiresSoon => "EXPIRES SOON",
         Standing::NotYetValid => "NOT YET VALID",
         Standing::Expired => "EXPIRED",
     };
-    match &told.ignored {
+    match &reported.ignored {
         Some(_) => format!("{} (ignored)", state.to_lowercase()),
         None => state.to_owned(),
     }
@@ -81,9 +84,11 @@ fn short<'a>(file: &'a str, folder: &str) -> &'a str {
     rest.unwrap_or(file)
 }
 
-fn sum(rows: &[&Told], unreadable: usize) -> String {
+fn sum(rows: &[&CertificateReport], unreadable: usize) -> String {
     let count = |state: Standing| {
-        let of = rows.iter().filter(|told| told.counts() && told.state == state);
+        let of = rows
+            .iter()
+            .filter(|reported| reported.counts() && reported.state == state);
         of.count()
     };
     let parts = [
@@ -91,26 +96,29 @@ fn sum(rows: &[&Told], unreadable: usize) -> String {
         (count(Standing::ExpiresSoon), "expiring soon"),
         (count(Standing::NotYetValid), "not yet valid"),
         (unreadable, "unreadable"),
-        (rows.iter().filter(|told| !told.counts()).count(), "ignored"),
+        (
+            rows.iter().filter(|reported| !reported.counts()).count(),
+            "ignored",
+        ),
     ];
-    let mut told: Vec<String> = parts
+    let mut reported: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if told.is_empty() && !rows.is_empty() {
-        told.push("all are well".to_owned());
+    if reported.is_empty() && !rows.is_empty() {
+        reported.push("all are well".to_owned());
     }
     let count = match rows.len() {
         0 => "no certificate was found".to_owned(),
         1 => "1 certificate".to_owned(),
         count => format!("{count} certificates"),
     };
-    let told = told.join(", ");
-    if told.is_empty() {
+    let reported = reported.join(", ");
+    if reported.is_empty() {
         count
     } else {
-        format!("{count}: {told}")
+        format!("{count}: {reported}")
     }
 }
 

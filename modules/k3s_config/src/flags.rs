@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_nobody_has_is_told_with_what_follows() {
+    fn warns_of_an_unknown_flag_with_its_effect() {
         for (role, end) in [
             (Some(Role::Server), ": a server passes over it"),
             (
@@ -72,16 +72,16 @@ mod tests {
             ),
             (None, "passes over it, and an agent does not start"),
         ] {
-            let told = warned("node-lable", role, None);
+            let reported = warned("node-lable", role, None);
             assert!(
-                told.contains("to have a flag node-lable") && told.ends_with(end),
-                "{told}"
+                reported.contains("to have a flag node-lable") && reported.ends_with(end),
+                "{reported}"
             );
         }
     }
 
     #[test]
-    fn a_flag_that_came_later_is_told_to_older_builds_alone() {
+    fn warns_of_a_newer_flag_only_on_older_builds() {
         let (server, agent) = (Some(Role::Server), Some(Role::Agent));
         assert_eq!(
             warned("helm-controller-arg+", server, Some("v1.36.2+k3s1")),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_told_of_a_flag_of_agents() {
+    fn warns_a_server_of_an_agent_flag() {
         assert_eq!(
             warned("disable-apiserver-lb", Some(Role::Server), None),
             "disable-apiserver-lb is a flag of agents: a server passes over it"

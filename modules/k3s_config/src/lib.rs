@@ -62,10 +62,10 @@ impl Module for K3sConfig {
             .file("registries", REGISTRIES)
             .command(BINARY);
         let doing = "checking the configuration of k3s";
-        let output = host.run(&look)?.succeed(&host.place(), doing)?;
+        let output = host.run(&look)?.succeed(&host.location(), doing)?;
         Facts::parse(&output.stdout)
-            .and_then(|facts| State::read(&facts, host.place()))
-            .with_context(|| format!("{}: {doing}", host.place()))
+            .and_then(|facts| State::read(&facts, host.location()))
+            .with_context(|| format!("{}: {doing}", host.location()))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -75,7 +75,7 @@ impl Module for K3sConfig {
     fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
         let command = changes(step).command(params.lock_timeout, Command::USUAL_LIMIT);
         host.run(&command)?
-            .succeed(&host.place(), &step.to_string())
+            .succeed(&host.location(), &step.to_string())
             .map(|_| ())
     }
 

@@ -84,7 +84,7 @@ fn unknown_flags(params: &Params, state: &State) -> impl Iterator<Item = String>
     let unknown = flags::unknown(keys, params.role, version(params, state));
     unknown
         .into_iter()
-        .map(|warning| format!("{}: {warning}", state.place))
+        .map(|warning| format!("{}: {warning}", state.location))
 }
 
 /// The paths of the files that are others than they should be.
@@ -138,7 +138,7 @@ fn left_alone(state: &State, differences: &[Difference]) -> Option<String> {
         format!(
             "{}: k3s is installed, and {} is not what the inventory says (--diff shows it); it is left unchanged, since the next start \
              of k3s would take it, whenever that is",
-            state.place,
+            state.location,
             files.join(" and ")
         )
     })
@@ -196,7 +196,7 @@ mod tests {
 
     fn state(config: Option<&str>, registries: Option<&str>) -> State {
         State {
-            place: "container 111 on pve1".into(),
+            location: "container 111 on pve1".into(),
             config: config.map(str::to_owned),
             registries: registries.map(str::to_owned),
             ..State::default()
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_node_gets_its_files_whole() {
+    fn writes_all_files_of_a_new_node() {
         let options = json!({"config": {"disable": ["traefik"], "node-label": ["tier=work"]}, "secrets": {"token": "s3cr3t"},
             "registries": "configs:\n  r.example:\n    auth: {username: me, password: pw-1}\n"});
         let plan = plan(&params(options), &state(None, None));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_installed_node_is_left_alone_and_told() {
+    fn leaves_an_installed_node_unchanged_with_a_warning() {
         let mut installed = state(Some("debug: true\n"), None);
         installed.installed = true;
         let options = json!({"config": {"debug": false}});
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_that_its_k3s_does_not_have_are_told_before_they_are_written() {
+    fn warns_of_unsupported_flags_before_writing_them() {
         let warned = |more: Value, state: &State| {
             let mut options = json!({"role": "server", "config": {"helm-controller-arg": ["a=b"]}});
             options
@@ -315,9 +315,9 @@ mod tests {
             plan(&params(options), state).warnings.join(" | ")
         };
         let mut there = state(None, None);
-        let told = warned(json!({"version": "v1.35.1+k3s1"}), &there);
+        let reported = warned(json!({"version": "v1.35.1+k3s1"}), &there);
         assert_eq!(
-            told,
+            reported,
             "container 111 on pve1: the flag helm-controller-arg is known of k3s from v1.36.3 on, and this is v1.35.1+k3s1: a server passes over it"
         );
         assert_eq!(warned(json!({"version": "v1.37.0+k3s1"}), &there), "");

@@ -9,7 +9,7 @@ pub(crate) const REGISTRIES: &str = "/etc/rancher/k3s/registries.yaml";
 
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct State {
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// Whether k3s is installed: what is written then counts from its next start.
     pub(crate) installed: bool,
     pub(crate) version: Option<K3sVersion>,
@@ -18,9 +18,9 @@ pub struct State {
 }
 
 impl State {
-    pub(crate) fn read(facts: &Facts, place: String) -> Result<Self> {
+    pub(crate) fn read(facts: &Facts, location: String) -> Result<Self> {
         Ok(Self {
-            place,
+            location,
             installed: Units::read(facts)?.is_installed(),
             version: facts
                 .lossy("binary-version")

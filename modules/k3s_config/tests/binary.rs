@@ -69,7 +69,7 @@ fn what_somebody_else_wrote_is_kept() {
 }
 
 #[test]
-fn killed_before_any_change_each_file_is_whole() {
+fn keeps_every_file_complete_when_killed_before_any_change() {
     for at in 1..12 {
         let node = node();
         node.put(REGISTRIES, "mirrors: {mine: {}}\n");

@@ -4,7 +4,7 @@ use crate::params::Params;
 use crate::proof;
 use crate::record::{self, Record, Stage};
 use crate::report::{Journal, Phase};
-use crate::state::{Places, State};
+use crate::state::{Paths, State};
 use crate::steps;
 use anyhow::Result;
 use host::Host;
@@ -20,13 +20,13 @@ pub(crate) fn recover(
     before: &State,
     journal: &mut Journal,
 ) -> Option<String> {
-    let places = &before.places;
+    let paths = &before.paths;
     match journal.phase {
         Phase::Untouched => None,
-        Phase::Noted => Some(forget(params, host, places)),
+        Phase::Noted => Some(forget(params, host, paths)),
         Phase::Stopped | Phase::Migrating => Some(match served_for(before) {
             Some(seconds) if seconds > RETURN_WITHIN => stay(before, seconds),
-            _ => go_back(params, host, places, journal),
+            _ => go_back(params, host, paths, journal),
         }),
         Phase::Proven => Some(
             "etcd is the datastore, and holds what SQLite held; only the clean-up is left, which the same command does"
@@ -35,8 +35,8 @@ pub(crate) fn recover(
     }
 }
 
-fn forget(params: &Params, host: &dyn Host, places: &Places) -> String {
-    match steps::finish(params, host, places) {
+fn forget(params: &Params, host: &dyn Host, paths: &Paths) -> String {
+    match steps::finish(params, host, paths) {
         Ok(()) => "nothing was changed".to_owned(),
         Err(error) => format!(
             "nothing was changed, but the record {} stays ({error:#})",
@@ -55,34 +55,34 @@ fn stay(before: &State, seconds: u64) -> String {
     format!(
         "k3s was set to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), fix that, and run the same again. SQLite as it was is in {}",
         seconds / 60,
-        before.place,
-        before.places.unit,
+        before.location,
+        before.paths.unit,
         before.record().map(Record::database).unwrap_or_default()
     )
 }
 
-fn go_back(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journal) -> String {
+fn go_back(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journal) -> String {
     let Some(mut record) = journal.record.clone() else {
         return "nothing was changed".to_owned();
     };
     let copy = record.copy.is_some().then(|| record.backup.clone());
-    let outcome = serve_from_sqlite(params, host, places, &mut record);
+    let outcome = serve_from_sqlite(params, host, paths, &mut record);
     journal.record = Some(record);
     match outcome {
         Ok(original) => {
             journal.went_back = true;
             journal.back_at = Some(host.elapsed());
-            let mut told = vec![
+            let mut reported = vec![
                 "SQLite is the datastore as before: k3s was started from it, and its API answers".to_owned(),
             ];
-            told.extend(copy.map(|folder| format!("the copy and the token are in {folder}")));
+            reported.extend(copy.map(|folder| format!("the copy and the token are in {folder}")));
             if original {
-                told.push("the database is the original, since the copy was not usable".to_owned());
+                reported.push("the database is the original, since the copy was not usable".to_owned());
             }
-            if let Err(error) = steps::finish(params, host, places) {
-                told.push(format!("the record {} stays ({error:#})", record::path()));
+            if let Err(error) = steps::finish(params, host, paths) {
+                reported.push(format!("the record {} stays ({error:#})", record::path()));
             }
-            told.join("; ")
+            reported.join("; ")
         }
         Err(error) => format!(
             "going back to SQLite failed too ({error:#}): k3s may be stopped. Run the same again, which goes on from {}{}",
@@ -93,13 +93,13 @@ fn go_back(params: &Params, host: &dyn Host, places: &Places, journal: &mut Jour
     }
 }
 
-fn serve_from_sqlite(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) -> Result<bool> {
+fn serve_from_sqlite(params: &Params, host: &dyn Host, paths: &Paths, record: &mut Record) -> Result<bool> {
     // Before a migrating start its files are nobody's but k3s's own, stopped or not.
     if record.stage != Stage::Begun {
-        steps::stop(params, host, places)?;
+        steps::stop(params, host, paths)?;
     }
-    let original = steps::put_back(params, host, places, record)?;
-    steps::start(params, host, places)?;
-    proof::is_back(host, places, Duration::from_secs(params.timeout))?;
+    let original = steps::put_back(params, host, paths, record)?;
+    steps::start(params, host, paths)?;
+    proof::is_back(host, paths, Duration::from_secs(params.timeout))?;
     Ok(original)
 }

@@ -3,7 +3,7 @@
 use crate::params::Params;
 use crate::plan::{Act, decide};
 use crate::record::{CopySeen, Record, Stage};
-use crate::state::{Api, Looked, Places, State};
+use crate::state::{Api, Looked, Paths, State};
 use k3s_node::Facts;
 use k3s_node::recorded::SERVER;
 use serde_json::{Value, json};
@@ -49,10 +49,10 @@ pub(crate) fn server(changes: &[Frame]) -> State {
         let _ = write!(bytes, "@{name} {}\n{content}\n", content.len());
     }
     let looked = Looked {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         now: NOW,
         backup: "pre-etcd-20260101T000000Z".to_owned(),
-        at: Places::default(),
+        at: Paths::default(),
     };
     let mut state = State::read(&Facts::parse(bytes.as_bytes()).unwrap(), looked).unwrap();
     if state.database.is_some() && state.show().is_alive() {

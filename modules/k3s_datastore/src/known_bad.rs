@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_nobody_knows_is_told() {
+    fn rejects_an_unknown_rule() {
         assert_eq!(check_names(&["temporary_kine".to_owned()]), Ok(()));
         let error = check_names(&["kine".to_owned()]).unwrap_err();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! What an interrupted migration has left in k3s's folder, and what serves in its place.
 
 use crate::record::{Record, Stage};
-use crate::state::Places;
+use crate::state::Paths;
 use k3s_node::Facts;
 
 /// What lies where k3s keeps its databases, and the copy of `SQLite`.
@@ -54,12 +54,12 @@ impl Left {
     }
 
     /// An error says that there is nothing to serve from.
-    pub(crate) fn original(&self, record: &Record, places: &Places) -> Result<Original, String> {
+    pub(crate) fn original(&self, record: &Record, paths: &Paths) -> Result<Original, String> {
         self.original.ok_or_else(|| {
             format!(
                 "{} cannot be put back, and {}/db has neither state.db nor state.db.migrated",
                 record.database(),
-                places.server()
+                paths.server()
             )
         })
     }
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn without_the_copy_the_original_serves_from_where_it_is() {
-        let (record, places) = (fixtures::record(Stage::Migrating), Places::default());
+        let (record, paths) = (fixtures::record(Stage::Migrating), Paths::default());
         let original = |frames: &[&str]| {
             let frames = frames.iter().chain([&"end"]);
             let text: Vec<String> = frames.map(|name| format!("@{name} 1\nx\n")).collect();
             let text = text.concat();
-            Left::read(&Facts::parse(text.as_bytes()).unwrap()).original(&record, &places)
+            Left::read(&Facts::parse(text.as_bytes()).unwrap()).original(&record, &paths)
         };
         assert_eq!(original(&["database", "migrated"]), Ok(Original::InPlace));
         assert_eq!(original(&["database"]), Ok(Original::InPlace));

@@ -32,7 +32,7 @@ use cluster::{ApiVersion, Kubectl, List, Object, Questions};
 use host::{Host, ask_ourselves, pct, stamp};
 use inside::{Looked, Request};
 use k3s_node::Facts;
-use state::{Api, Places};
+use state::{Api, Paths};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -65,18 +65,18 @@ impl Module for K3sDatastore {
         if let Some(vmid) = params.vmid {
             pct::is_free(host.outside(), vmid)?;
         }
-        let mut at = Places::default();
+        let mut at = Paths::default();
         let mut state = gather(params, host, &at)?;
         for _ in 1..LOOKS {
-            if state.places == at {
+            if state.paths == at {
                 break;
             }
-            at = state.places.clone();
+            at = state.paths.clone();
             state = gather(params, host, &at)?;
         }
         // Of a server that has etcd, nothing more is asked.
         if state.database.is_some() && state.show().is_alive() {
-            let api = ask_api(host, &state.places);
+            let api = ask_api(host, &state.paths);
             // An API that is ready says what the files are now, and they may have been moved while it was asked.
             if api.ready && state.record().is_some() {
                 state = gather(params, host, &at)?;
@@ -84,7 +84,7 @@ impl Module for K3sDatastore {
             state.api = Some(api);
         }
         if state.datastore() == Datastore::Sqlite {
-            state.objects = Some(count(host, &state.places));
+            state.objects = Some(count(host, &state.paths));
         }
         Ok(state)
     }
@@ -111,13 +111,13 @@ impl Module for K3sDatastore {
     }
 }
 
-fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
+fn gather(params: &Params, host: &dyn Host, at: &Paths) -> Result<State> {
     let output = host
         .run(&script::gather(at, &params.dest))?
-        .succeed(&host.place(), "checking k3s")?;
+        .succeed(&host.location(), "checking k3s")?;
     let now = host.now();
     let looked = state::Looked {
-        place: host.place(),
+        location: host.location(),
         now: now
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default()
@@ -127,12 +127,12 @@ fn gather(params: &Params, host: &dyn Host, at: &Places) -> Result<State> {
     };
     Facts::parse(&output.stdout)
         .and_then(|facts| State::read(&facts, looked))
-        .with_context(|| format!("{}: checking k3s", host.place()))
+        .with_context(|| format!("{}: checking k3s", host.location()))
 }
 
 /// Whatever goes wrong here is a reason to leave the server alone, and told as one.
-fn ask_api(host: &dyn Host, places: &Places) -> Api {
-    let program = [places.binary.clone(), "kubectl".to_owned()];
+fn ask_api(host: &dyn Host, paths: &Paths) -> Api {
+    let program = [paths.binary.clone(), "kubectl".to_owned()];
     let kubectl = Kubectl {
         host,
         program: &program,
@@ -170,9 +170,9 @@ fn ask_api(host: &dyn Host, places: &Places) -> Api {
     }
 }
 
-fn count(host: &dyn Host, places: &Places) -> Result<u64, String> {
+fn count(host: &dyn Host, paths: &Paths) -> Result<u64, String> {
     let request = Request::Look {
-        database: places.database().into(),
+        database: paths.database().into(),
     };
     ask_ourselves::<_, Looked>(host, &request, script::COPY_LIMIT, "counting what is in SQLite")
         .map(|looked| looked.objects)

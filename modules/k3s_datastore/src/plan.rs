@@ -4,7 +4,7 @@ use crate::params::Params;
 use crate::record::{self, Record, Stage};
 use crate::refusals;
 use crate::script;
-use crate::state::{Datastore, Places, State};
+use crate::state::{Datastore, Paths, State};
 use ansible_module::{Plan, Refusal};
 use anyhow::{Result, bail};
 use std::fmt;
@@ -15,7 +15,7 @@ pub struct Step {
     pub(crate) act: Act,
     /// As it is before the first step.
     pub(crate) record: Record,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(crate) enum Act {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = &self.places.unit;
+        let unit = &self.paths.unit;
         let Record { backup, drop_in, .. } = &self.record;
         match &self.act {
             Act::Note => write!(f, "note in {} that a migration is under way", record::path()),
@@ -133,22 +133,22 @@ pub(crate) fn decide(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>)
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let (acts, refusals) = decide(params, state);
     if !refusals.is_empty() {
-        bail!("nothing was touched. {}", Refusal::told(&refusals));
+        bail!("nothing was touched. {}", Refusal::list(&refusals));
     }
     let fresh = || {
         Record::begun(
             params.run_id.clone(),
             state.now,
-            &state.places.data,
+            &state.paths.data,
             format!("{}/{}", params.dest, state.backup),
-            format!("{}.d/{}", state.places.config, script::DROP_IN),
+            format!("{}.d/{}", state.paths.config, script::DROP_IN),
         )
     };
     let record = state.record().cloned().unwrap_or_else(fresh);
     let step = |act| Step {
         act,
         record: record.clone(),
-        places: state.places.clone(),
+        paths: state.paths.clone(),
     };
     let mut plan = Plan::of(acts.into_iter().map(step).collect());
     plan.warnings.extend(interrupted(state));

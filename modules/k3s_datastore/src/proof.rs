@@ -2,7 +2,7 @@
 
 use crate::inside::Member;
 use crate::script;
-use crate::state::Places;
+use crate::state::Paths;
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind, wait_until};
 use k3s_node::{Facts, Show};
@@ -87,13 +87,13 @@ fn excerpt(text: &str) -> String {
 /// Waits until a start that was asked for at `since` has moved everything and `member` says that etcd's member votes.
 pub(crate) fn migrated(
     host: &dyn Host,
-    places: &Places,
+    paths: &Paths,
     since: u64,
     limit: Duration,
     member: impl Fn() -> Result<Member>,
 ) -> Result<Member> {
     let waited = wait_until(host, limit, LOOK_EVERY, || {
-        let missing = match look(host, places)? {
+        let missing = match look(host, paths)? {
             Ok(look) => look.migrated(since)?,
             Err(missing) => Err(missing),
         };
@@ -105,23 +105,23 @@ pub(crate) fn migrated(
     });
     waited
         .and_then(|waited| waited.or_fail(host, "k3s to move its datastore to etcd"))
-        .with_context(|| blamed(host, places))
+        .with_context(|| blamed(host, paths))
 }
 
 /// Waits until k3s serves from `SQLite`.
-pub(crate) fn is_back(host: &dyn Host, places: &Places, limit: Duration) -> Result<()> {
+pub(crate) fn is_back(host: &dyn Host, paths: &Paths, limit: Duration) -> Result<()> {
     let waited = wait_until(host, limit, LOOK_EVERY, || {
-        Ok(look(host, places)?.and_then(|look| look.is_back()))
+        Ok(look(host, paths)?.and_then(|look| look.is_back()))
     })?;
     waited.or_fail(host, "k3s to serve from SQLite again")
 }
 
 /// Waits until k3s is stopped.
-pub(crate) fn stopped(host: &dyn Host, places: &Places) -> Result<()> {
-    let unit = &places.unit;
+pub(crate) fn stopped(host: &dyn Host, paths: &Paths) -> Result<()> {
+    let unit = &paths.unit;
     let waited = wait_until(host, STOP_LIMIT, LOOK_EVERY, || {
         Ok(
-            look(host, places)?.and_then(|look| match look.show.active.as_str() {
+            look(host, paths)?.and_then(|look| match look.show.active.as_str() {
                 "inactive" | "failed" => Ok(()),
                 active => Err(format!("{unit} is {active}")),
             }),
@@ -131,10 +131,10 @@ pub(crate) fn stopped(host: &dyn Host, places: &Places) -> Result<()> {
 }
 
 /// A look that could not be taken is one more thing that is missing: a container that is slow may come back.
-fn look(host: &dyn Host, places: &Places) -> Result<Result<Look, String>> {
-    match host.run(&script::look(places)) {
-        Ok(output) => Look::parse(&output.stdout, &places.unit)
-            .with_context(|| format!("{}: checking {}", host.place(), places.unit))
+fn look(host: &dyn Host, paths: &Paths) -> Result<Result<Look, String>> {
+    match host.run(&script::look(paths)) {
+        Ok(output) => Look::parse(&output.stdout, &paths.unit)
+            .with_context(|| format!("{}: checking {}", host.location(), paths.unit))
             .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {
@@ -147,9 +147,9 @@ fn look(host: &dyn Host, places: &Places) -> Result<Result<Look, String>> {
 }
 
 /// What k3s complained of last; told, never decided upon.
-fn blamed(host: &dyn Host, places: &Places) -> String {
+fn blamed(host: &dyn Host, paths: &Paths) -> String {
     const LINES: usize = 3;
-    let output = host.run(&script::journal(places)).map(|output| output.text());
+    let output = host.run(&script::journal(paths)).map(|output| output.text());
     let output = output.unwrap_or_default();
     let lines: Vec<String> = output
         .lines()
@@ -174,7 +174,7 @@ mod tests {
     const SINCE: u64 = 1000;
     const UNIT: &str = "k3s.service";
 
-    fn whole() -> Look {
+    fn complete() -> Look {
         Look {
             unit: UNIT.to_owned(),
             show: Show {
@@ -190,14 +190,14 @@ mod tests {
     }
 
     fn with(change: impl FnOnce(&mut Look)) -> Look {
-        let mut look = whole();
+        let mut look = complete();
         change(&mut look);
         look
     }
 
     #[test]
     fn each_part_of_the_proof_can_be_missing() {
-        assert_eq!(whole().migrated(SINCE).unwrap(), Ok(()));
+        assert_eq!(complete().migrated(SINCE).unwrap(), Ok(()));
         let cases = [
             (
                 with(|look| (look.database, look.ready) = (true, false)),
@@ -218,8 +218,8 @@ mod tests {
             ),
         ];
         for (look, missing) in cases {
-            let told = look.migrated(SINCE).unwrap().unwrap_err();
-            assert!(told.contains(missing), "{told} has no {missing:?}");
+            let reported = look.migrated(SINCE).unwrap().unwrap_err();
+            assert!(reported.contains(missing), "{reported} has no {missing:?}");
         }
     }
 
@@ -237,8 +237,8 @@ mod tests {
             (with(|look| look.database = true), "has not migrated"),
         ];
         for (look, why) in cases {
-            let told = look.migrated(SINCE).unwrap_err().to_string();
-            assert!(told.contains(why), "{told} has no {why:?}");
+            let reported = look.migrated(SINCE).unwrap_err().to_string();
+            assert!(reported.contains(why), "{reported} has no {why:?}");
         }
     }
 

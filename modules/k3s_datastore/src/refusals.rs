@@ -54,10 +54,10 @@ fn record(state: &State) -> Option<Refusal> {
     let why = match &state.recorded {
         Recorded::Nothing => return None,
         Recorded::Unreadable(why) => why.clone(),
-        Recorded::Migration(record) if record.data == state.places.data => return None,
+        Recorded::Migration(record) if record.data == state.paths.data => return None,
         Recorded::Migration(record) => format!(
             "it is about the data folder {}, and k3s has {} now",
-            record.data, state.places.data
+            record.data, state.paths.data
         ),
     };
     let evidence = format!(
@@ -66,7 +66,7 @@ fn record(state: &State) -> Option<Refusal> {
     );
     let advice = format!(
         "check {0}/db: where k3s runs and state.db is there without etcd/member/wal, or the other way round, the record can be removed",
-        state.places.server()
+        state.paths.server()
     );
     Some(Refusal::new("record", evidence, advice))
 }
@@ -77,16 +77,16 @@ fn server(state: &State) -> Option<Refusal> {
         let advice = "a machine is one node: stop and remove the unit that is not to be, or let its ExecStart run k3s itself where a shell does";
         return Some(Refusal::new("other_unit", evidence, advice));
     }
-    let path = unit::path(&state.places.unit);
+    let path = unit::path(&state.paths.unit);
     let evidence = match state.setup() {
         Ok(Some(_)) if state.server => return None,
-        Ok(Some(_)) => format!("{} has no folder {}", state.place, state.places.server()),
+        Ok(Some(_)) => format!("{} has no folder {}", state.location, state.paths.server()),
         Ok(None) if state.units[&Role::Agent].text.is_some() => {
-            format!("{} is a k3s agent, which has no datastore", state.place)
+            format!("{} is a k3s agent, which has no datastore", state.location)
         }
         Ok(None) => format!(
             "{} has no {path}: k3s is not installed as a server there",
-            state.place
+            state.location
         ),
         Err(why) => {
             let evidence = format!("{path} cannot be read: {why}");
@@ -109,17 +109,17 @@ fn config(state: &State) -> Option<Refusal> {
 }
 
 fn external(state: &State) -> Refusal {
-    let place = state.wishes.endpoint_at.as_deref().unwrap_or_default();
+    let location = state.requests.endpoint_at.as_deref().unwrap_or_default();
     Refusal::new(
         "external",
-        format!("{} keeps its data outside, as {place} says", state.place),
+        format!("{} keeps its data outside, as {location} says", state.location),
         "k3s moves only its own SQLite to embedded etcd; an external datastore already serves several servers",
     )
 }
 
 fn failed_migration(state: &State) -> Refusal {
-    let db = format!("{}/db", state.places.server());
-    let unit = state.places.short_unit();
+    let db = format!("{}/db", state.paths.server());
+    let unit = state.paths.short_unit();
     Refusal::new(
         "failed_migration",
         format!(
@@ -136,17 +136,20 @@ fn no_datastore(state: &State) -> Refusal {
         "no_datastore",
         format!(
             "{}/db has neither state.db nor etcd/member/wal",
-            state.places.server()
+            state.paths.server()
         ),
         "this server has never served a cluster of its own: start it first, or check pct_id and the data-dir of k3s",
     )
 }
 
 fn joins(state: &State) -> Option<Refusal> {
-    let joins = state.wishes.joins.as_ref()?;
+    let joins = state.requests.joins.as_ref()?;
     Some(Refusal::new(
         "joined",
-        format!("{} joins {}, as {} says", state.place, joins.value, joins.place),
+        format!(
+            "{} joins {}, as {} says",
+            state.location, joins.value, joins.location
+        ),
         "the datastore is moved on the server that the others join: run this for that one (k3s_primary_controller_host)",
     ))
 }
@@ -156,11 +159,11 @@ fn api_not_ready(state: &State) -> Option<Refusal> {
     let said = match &state.api {
         Some(api) if api.ready => return None,
         Some(api) => format!("its API is not ready ({})", api.said),
-        None => format!("{} is {}", state.places.unit, show.active),
+        None => format!("{} is {}", state.paths.unit, show.active),
     };
     Some(Refusal::new(
         "api_not_ready",
-        format!("{}: {said}", state.place),
+        format!("{}: {said}", state.location),
         "bring k3s up first; what fails now would fail after the migration too, and would look like its fault",
     ))
 }
@@ -169,7 +172,7 @@ fn installed(state: &State) -> Result<&K3sVersion, Refusal> {
     state.installed.as_ref().ok_or_else(|| {
         Refusal::new(
             "version",
-            format!("{} does not report its version", state.places.binary),
+            format!("{} does not report its version", state.paths.binary),
             "see what `k3s --version` says there",
         )
     })
@@ -185,7 +188,10 @@ fn unsettled_version(state: &State) -> Option<Refusal> {
     (running != installed).then(|| {
         Refusal::new(
             "unsettled_version",
-            format!("{} runs k3s {running}, and {installed} is installed", state.place),
+            format!(
+                "{} runs k3s {running}, and {installed} is installed",
+                state.location
+            ),
             "finish the upgrade first: playbook-upgrade-k3s.yaml",
         )
     })
@@ -202,7 +208,7 @@ fn known_bad(params: &Params, state: &State) -> Vec<Refusal> {
     bad.map(|rule| {
         let evidence = format!(
             "{} has k3s {installed}: {} ({})",
-            state.place,
+            state.location,
             rule.why,
             rule.source.join(", ")
         );
@@ -214,48 +220,48 @@ fn known_bad(params: &Params, state: &State) -> Vec<Refusal> {
 
 /// Where somebody else has set it, going back would not take it away, and k3s would migrate again.
 fn cluster_init(state: &State) -> Option<Refusal> {
-    let Switch { on, place } = state.wishes.cluster_init.as_ref()?;
+    let Switch { on, location } = state.requests.cluster_init.as_ref()?;
     if *on {
         return Some(Refusal::new(
             "cluster_init",
             format!(
-                "{place} sets cluster-init already, and {} still runs on SQLite: its next start would migrate, with no way back",
-                state.place
+                "{location} sets cluster-init already, and {} still runs on SQLite: its next start would migrate, with no way back",
+                state.location
             ),
             format!(
                 "take it out without restarting k3s (an argument: by `systemctl edit --full {}`), and run this again, which sets it itself",
-                state.places.short_unit()
+                state.paths.short_unit()
             ),
         ));
     }
-    let ours = format!("{}.d/{}", state.places.config, script::DROP_IN);
-    let stronger = place.starts_with("the argument") || (place.starts_with('/') && *place > ours);
+    let ours = format!("{}.d/{}", state.paths.config, script::DROP_IN);
+    let stronger = location.starts_with("the argument") || (location.starts_with('/') && *location > ours);
     stronger.then(|| {
         Refusal::new(
             "cluster_init",
-            format!("{place} says that cluster-init is off, which would overrule {ours}"),
+            format!("{location} says that cluster-init is off, which would overrule {ours}"),
             "take it out",
         )
     })
 }
 
 fn no_etcd(state: &State) -> Option<Refusal> {
-    state.wishes.without_etcd.then(|| {
+    state.requests.without_etcd.then(|| {
         Refusal::new(
             "no_etcd",
-            format!("{} is configured with disable-etcd", state.place),
+            format!("{} is configured with disable-etcd", state.location),
             "take it out: this server is to run etcd",
         )
     })
 }
 
 fn odd_config(state: &State) -> Option<Refusal> {
-    let path = state.wishes.odd_config.as_ref()?;
+    let path = state.requests.odd_config.as_ref()?;
     Some(Refusal::new(
         "odd_config",
         format!(
             "the configuration of k3s on {} is {path}, which has no folder beside it",
-            state.place
+            state.location
         ),
         "give k3s a configuration file by its absolute path: cluster-init is written into the folder beside it",
     ))
@@ -272,7 +278,7 @@ fn other_servers(state: &State) -> Option<Refusal> {
         ),
         None => format!(
             "the servers of the cluster could not be listed through {}",
-            state.place
+            state.location
         ),
     };
     Some(Refusal::new(
@@ -284,9 +290,9 @@ fn other_servers(state: &State) -> Option<Refusal> {
 
 fn database(state: &State) -> Option<Refusal> {
     let evidence = match state.objects.as_ref()? {
-        Ok(0) => format!("{} holds no object of a cluster", state.places.database()),
+        Ok(0) => format!("{} holds no object of a cluster", state.paths.database()),
         Ok(_) => return None,
-        Err(why) => format!("{}: {why}", state.places.database()),
+        Err(why) => format!("{}: {why}", state.paths.database()),
     };
     Some(Refusal::new(
         "database",
@@ -315,7 +321,7 @@ fn space(params: &Params, state: &State) -> Option<Refusal> {
             "no_space",
             format!(
                 "{} has {} MiB free on {}, and a copy of {size} MiB, the same put back, and etcd want {needed}",
-                state.place, disk.free_mb, disk.mounted
+                state.location, disk.free_mb, disk.mounted
             ),
             "make room there, or lower min_free_mb",
         )

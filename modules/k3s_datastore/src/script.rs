@@ -3,7 +3,7 @@
 use crate::left::{Left, Original};
 use crate::params::Params;
 use crate::record::{self, Record, Stage};
-use crate::state::Places;
+use crate::state::Paths;
 use host::{Command, quote};
 use k3s_node::changes::parent;
 use k3s_node::probe::{Is, Run};
@@ -32,10 +32,10 @@ struct Ours {
 }
 
 impl Ours {
-    fn of(places: &Places) -> Self {
-        let unit = &places.unit;
+    fn of(paths: &Paths) -> Self {
+        let unit = &paths.unit;
         Self {
-            db: format!("{}/server/db", places.data),
+            db: format!("{}/server/db", paths.data),
             runtime: format!("/run/systemd/system/{unit}.d/zz-homelab-k3s-datastore.conf"),
             guard: format!("{}.d/homelab-k3s-datastore-guard.conf", unit::path(unit)),
             guard_program: format!("{FOLDER}/datastore-guard.sh"),
@@ -45,25 +45,25 @@ impl Ours {
 }
 
 /// Which datastore the server has, and what of ours is there.
-pub(crate) fn gather(places: &Places, dest: &str) -> Command {
-    let db = format!("{}/server/db", places.data);
+pub(crate) fn gather(paths: &Paths, dest: &str) -> Command {
+    let db = format!("{}/server/db", paths.data);
     let database = format!("{db}/state.db");
     // One of the two may not be there.
     let sizes = ["stat", "-c", "%s", &database, &format!("{database}-wal")];
     Probe::new()
-        .units(&places.config)
-        .is("server", Is::Folder, &format!("{}/server", places.data))
+        .units(&paths.config)
+        .is("server", Is::Folder, &format!("{}/server", paths.data))
         .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
         .when(Is::File, &database, &Probe::new().print("database", &sizes))
         .file("record", &format!("{FOLDER}/{}", record::FILE))
         .disk("disk:data", &[&db])
         .disk("disk:dest", &[dest])
-        .command(&places.binary)
+        .command(&paths.binary)
 }
 
-pub(crate) fn keep(params: &Params, places: &Places, record: &Record) -> Command {
+pub(crate) fn keep(params: &Params, paths: &Paths, record: &Record) -> Command {
     k3s_node::keep(
-        &places.binary,
+        &paths.binary,
         params.lock_timeout,
         record::FILE,
         &record.to_text(),
@@ -78,8 +78,8 @@ fi
 "#;
 
 /// Stops k3s without waiting. From here on no start, whoever asks for it, begins on an etcd that was filled half-way.
-pub(crate) fn stop(params: &Params, places: &Places) -> Command {
-    let ours = Ours::of(places);
+pub(crate) fn stop(params: &Params, paths: &Paths) -> Command {
+    let ours = Ours::of(paths);
     let program = &ours.guard_program;
     let guard =
         format!("[Service]\nExecStartPre=/bin/sh -c 'test ! -e {program} || exec /bin/sh {program}'\n");
@@ -88,19 +88,19 @@ pub(crate) fn stop(params: &Params, places: &Places) -> Command {
         .folder_of(&ours.guard)
         .write(&ours.guard, 0o644, &guard)
         .reload()
-        .stop(&places.unit)
+        .stop(&paths.unit)
         .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 /// The next start migrates, and is not followed by another one on its own: k3s would skip what is half done. `record` says that k3s migrates
 /// from now on.
-pub(crate) fn enable(params: &Params, places: &Places, record: &Record) -> Command {
+pub(crate) fn enable(params: &Params, paths: &Paths, record: &Record) -> Command {
     let Ours {
         runtime,
         record: path,
         ..
-    } = Ours::of(places);
-    let restart = ["systemctl", "show", "-p", "Restart", &places.unit];
+    } = Ours::of(paths);
+    let restart = ["systemctl", "show", "-p", "Restart", &paths.unit];
     Changes::new()
         .write(&path, 0o600, &record.to_text())
         .folder_of(&record.drop_in)
@@ -114,26 +114,26 @@ pub(crate) fn enable(params: &Params, places: &Places, record: &Record) -> Comma
 }
 
 /// Why the start that migrates would not be the only one.
-pub(crate) fn restarts(places: &Places, answer: &Facts) -> Option<String> {
+pub(crate) fn restarts(paths: &Paths, answer: &Facts) -> Option<String> {
     let found = answer.lossy(RESTART).unwrap_or_default();
-    let (unit, runtime) = (&places.unit, Ours::of(places).runtime);
+    let (unit, runtime) = (&paths.unit, Ours::of(paths).runtime);
     (found != "Restart=no").then(|| {
         format!("{unit} has {found} in spite of {runtime}: a drop-in of somebody else comes after it")
     })
 }
 
-pub(crate) fn start(params: &Params, places: &Places) -> Command {
-    let changes = Changes::new().start(&places.unit);
+pub(crate) fn start(params: &Params, paths: &Paths) -> Command {
+    let changes = Changes::new().start(&paths.unit);
     changes.command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
 /// One look at a k3s that is coming up. The files after the API: k3s serves when it has moved SQLite away, and may do both while
 /// kubectl waits for an answer.
-pub(crate) fn look(places: &Places) -> Command {
-    let db = format!("{}/server/db", places.data);
+pub(crate) fn look(paths: &Paths) -> Command {
+    let db = format!("{}/server/db", paths.data);
     let readyz = Run {
         argv: &[
-            &places.binary,
+            &paths.binary,
             "kubectl",
             "--request-timeout=5s",
             "get",
@@ -144,11 +144,11 @@ pub(crate) fn look(places: &Places) -> Command {
         ..Run::default()
     };
     Probe::new()
-        .show("show", &places.unit)
+        .show("show", &paths.unit)
         .run("said", &readyz)
         .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
         .is("database", Is::File, &format!("{db}/state.db"))
-        .command(&places.binary)
+        .command(&paths.binary)
 }
 
 /// The record of this migration in another stage.
@@ -160,11 +160,11 @@ fn record_at(record: &Record, stage: Stage) -> String {
 
 /// No start migrates any more. While the record says so, what is in the place of state.db may be half of it. Before the first migrating start
 /// nothing can have been lost, and nothing is put back.
-pub(crate) fn begin_return(params: &Params, places: &Places, record: &Record) -> Command {
+pub(crate) fn begin_return(params: &Params, paths: &Paths, record: &Record) -> Command {
     let changes = match record.stage {
         Stage::Begun => Changes::new(),
         Stage::Migrating | Stage::GoingBack => {
-            let path = Ours::of(places).record;
+            let path = Ours::of(paths).record;
             Changes::new().write(&path, 0o600, &record_at(record, Stage::GoingBack))
         }
     };
@@ -176,8 +176,8 @@ pub(crate) fn begin_return(params: &Params, places: &Places, record: &Record) ->
 }
 
 /// What there is to serve from, with k3s stopped; [`crate::left::Left::read`] reads it.
-pub(crate) fn left(places: &Places, record: &Record) -> Command {
-    let db = Ours::of(places).db;
+pub(crate) fn left(paths: &Paths, record: &Record) -> Command {
+    let db = Ours::of(paths).db;
     Probe::new()
         .is("wal", Is::Folder, &format!("{db}/etcd/member/wal"))
         .is("etcd", Is::Folder, &format!("{db}/etcd"))
@@ -185,21 +185,21 @@ pub(crate) fn left(places: &Places, record: &Record) -> Command {
         .is("migrated", Is::File, &format!("{db}/state.db.migrated"))
         .sum("copy", &record.database())
         .names("failed", Is::There, &db, "etcd-failed-*")
-        .command(&places.binary)
+        .command(&paths.binary)
         .within(COPY_LIMIT)
 }
 
 /// Brings the copy beside the database, and checks it there.
-pub(crate) fn bring_copy(params: &Params, places: &Places, record: &Record, sha256: &str) -> Command {
-    let part = format!("{}/state.db.part", Ours::of(places).db);
+pub(crate) fn bring_copy(params: &Params, paths: &Paths, record: &Record, sha256: &str) -> Command {
+    let part = format!("{}/state.db.part", Ours::of(paths).db);
     Changes::new()
         .copy_of(&record.database(), &part, sha256)
         .command(params.lock_timeout, COPY_LIMIT)
 }
 
 /// The copy that was brought takes the database's place. What is in an old log is not for it.
-pub(crate) fn place_copy(places: &Places) -> Changes {
-    let db = Ours::of(places).db;
+pub(crate) fn put_copy_in_place(paths: &Paths) -> Changes {
+    let db = Ours::of(paths).db;
     let [part, shm, wal] = [".part", "-shm", "-wal"].map(|end| format!("{db}/state.db{end}"));
     Changes::new()
         .remove(&[&shm, &wal])
@@ -207,8 +207,8 @@ pub(crate) fn place_copy(places: &Places) -> Changes {
 }
 
 /// The database that k3s has migrated from takes its place again.
-pub(crate) fn place_original(places: &Places, original: Original) -> Changes {
-    let db = Ours::of(places).db;
+pub(crate) fn put_original_in_place(paths: &Paths, original: Original) -> Changes {
+    let db = Ours::of(paths).db;
     let changes = Changes::new().remove(&[&format!("{db}/state.db.part")]);
     match original {
         Original::InPlace => changes,
@@ -217,8 +217,8 @@ pub(crate) fn place_original(places: &Places, original: Original) -> Changes {
 }
 
 /// Moves an etcd aside that lies beside the database. Of earlier failures one is enough to look into.
-pub(crate) fn etcd_aside(changes: Changes, places: &Places, left: &Left, stamp: &str) -> Changes {
-    let db = Ours::of(places).db;
+pub(crate) fn etcd_aside(changes: Changes, paths: &Paths, left: &Left, stamp: &str) -> Changes {
+    let db = Ours::of(paths).db;
     if !left.etcd {
         return changes;
     }
@@ -231,8 +231,8 @@ pub(crate) fn etcd_aside(changes: Changes, places: &Places, left: &Left, stamp: 
 }
 
 /// These changes, and then the record says that `SQLite` is the datastore as before.
-pub(crate) fn end_return(params: &Params, places: &Places, record: &Record, changes: Changes) -> Command {
-    let ours = Ours::of(places);
+pub(crate) fn end_return(params: &Params, paths: &Paths, record: &Record, changes: Changes) -> Command {
+    let ours = Ours::of(paths);
     changes
         .write(&ours.record, 0o600, &record_at(record, Stage::Begun))
         .remove(&[&ours.runtime])
@@ -241,8 +241,8 @@ pub(crate) fn end_return(params: &Params, places: &Places, record: &Record, chan
 }
 
 /// Nothing of ours stays but cluster-init and the copy. The record goes last, so that a run that ends early here is begun again.
-pub(crate) fn finish(params: &Params, places: &Places) -> Command {
-    let ours = Ours::of(places);
+pub(crate) fn finish(params: &Params, paths: &Paths) -> Command {
+    let ours = Ours::of(paths);
     let (runtime, guard, program) = (&ours.runtime, &ours.guard, &ours.guard_program);
     let parts = [runtime, guard, program, &ours.record].map(|path| format!("{path}.part"));
     let files = [runtime, guard, program].into_iter().chain(&parts);
@@ -259,11 +259,11 @@ pub(crate) fn finish(params: &Params, places: &Places) -> Command {
         .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-pub(crate) fn journal(places: &Places) -> Command {
+pub(crate) fn journal(paths: &Paths) -> Command {
     Command::new([
         "journalctl",
         "-u",
-        &places.unit,
+        &paths.unit,
         "-n",
         "40",
         "--no-pager",
@@ -280,7 +280,7 @@ mod tests {
     fn only_a_unit_that_is_not_started_again_may_migrate() {
         let why = |said: &str| {
             let answer = format!("@restart {}\n{said}\n@end 0\n\n", said.len());
-            restarts(&Places::default(), &Facts::parse(answer.as_bytes()).unwrap())
+            restarts(&Paths::default(), &Facts::parse(answer.as_bytes()).unwrap())
         };
         assert_eq!(why("Restart=no"), None);
         assert!(

@@ -5,13 +5,13 @@ use anyhow::{Context, Result};
 use k3s_node::config::Given;
 use k3s_node::settings::{self, Switch};
 use k3s_node::setup::DEFAULT_BINARY;
-use k3s_node::{Config, Facts, Role, Settings, Setup, Show, Told, Units};
+use k3s_node::{Config, Facts, LaunchConfig, Role, Settings, Setup, Show, Units};
 use k3s_types::K3sVersion;
 use serde::Serialize;
 
 /// Where on the server things are. It follows from arguments and configuration, which are themselves read there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct Paths {
     /// The unit of the server, by its own name.
     pub(crate) unit: String,
     pub(crate) binary: String,
@@ -19,7 +19,7 @@ pub(crate) struct Places {
     pub(crate) config: String,
 }
 
-impl Default for Places {
+impl Default for Paths {
     fn default() -> Self {
         Self {
             unit: Role::Server.unit().to_owned(),
@@ -30,7 +30,7 @@ impl Default for Places {
     }
 }
 
-impl Places {
+impl Paths {
     /// As an operator says it to systemctl.
     pub(crate) fn short_unit(&self) -> &str {
         self.unit.strip_suffix(".service").unwrap_or(&self.unit)
@@ -68,7 +68,7 @@ pub(crate) enum Recorded {
 
 /// What the server is told, as far as a datastore turns on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wishes {
+pub(crate) struct Requested {
     /// The server that it joins.
     pub(crate) joins: Option<Given>,
     /// Where a datastore outside is named; its address holds a password.
@@ -101,16 +101,16 @@ pub(crate) struct Api {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// `container 101 on pve1`.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// Seconds since 1970.
     pub(crate) now: u64,
     /// A name for a backup that is taken now.
     pub(crate) backup: String,
     pub(crate) systemd: bool,
     pub(crate) units: Units,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     pub(crate) config_fault: Option<String>,
-    pub(crate) wishes: Wishes,
+    pub(crate) requests: Requested,
     pub(crate) installed: Option<K3sVersion>,
     /// Whether k3s has left anything of a server in its data folder.
     pub(crate) server: bool,
@@ -129,11 +129,11 @@ pub struct State {
 
 /// When and where it was looked.
 pub(crate) struct Looked {
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// Seconds since 1970.
     pub(crate) now: u64,
     pub(crate) backup: String,
-    pub(crate) at: Places,
+    pub(crate) at: Paths,
 }
 
 impl State {
@@ -141,7 +141,7 @@ impl State {
         let units = Units::read(facts)?;
         let config = Config::of(facts, &looked.at.config);
         let setup = units.on_disk_of(Role::Server).ok().flatten();
-        let Told { args, environment } = units.told(setup.as_ref());
+        let LaunchConfig { args, environment } = units.launch_config(setup.as_ref());
         let settings = Settings {
             args: &args,
             config: &config,
@@ -149,22 +149,22 @@ impl State {
         };
         let is = |name: &str| facts.lossy(name).is_some();
         Ok(Self {
-            place: looked.place,
+            location: looked.location,
             now: looked.now,
             backup: looked.backup,
             systemd: is("systemd"),
-            places: Places {
+            paths: Paths {
                 unit: units[&Role::Server].name.clone(),
                 binary: setup.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary),
                 data: settings.data_dir(),
                 config: settings::config_path(&args, &environment),
             },
             config_fault: config.fault.clone(),
-            wishes: Wishes {
+            requests: Requested {
                 joins: settings.given(&["server", "s"], "K3S_URL"),
                 endpoint_at: settings
                     .given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT")
-                    .map(|given| given.place),
+                    .map(|given| given.location),
                 cluster_init: settings.switch("cluster-init", Some("K3S_CLUSTER_INIT")),
                 without_etcd: settings.is_on("disable-etcd"),
                 odd_config: settings::named_config(&args, &environment).filter(|path| !path.starts_with('/')),
@@ -208,7 +208,7 @@ impl State {
         match (self.wal, self.database) {
             (true, Some(_)) => Datastore::Unfinished,
             (true, None) => Datastore::Etcd,
-            (false, _) if self.wishes.endpoint_at.is_some() => Datastore::External,
+            (false, _) if self.requests.endpoint_at.is_some() => Datastore::External,
             (false, Some(_)) => Datastore::Sqlite,
             (false, None) => Datastore::None,
         }

@@ -8,7 +8,7 @@ use crate::proof;
 use crate::record::{CopySeen, Record, Stage};
 use crate::report::{Journal, Phase};
 use crate::script;
-use crate::state::Places;
+use crate::state::Paths;
 use anyhow::{Result, bail};
 use cluster::unless_passing;
 use host::{Command, Host, ask_ourselves, stamp, wait_until};
@@ -22,38 +22,38 @@ const COMPARE_AGAIN: Duration = Duration::from_mins(1);
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
-    let places = &step.places;
+    let paths = &step.paths;
     let record = journal.record.get_or_insert_with(|| step.record.clone());
     match step.act {
         Act::Note => {
-            keep(params, host, places, record)?;
+            keep(params, host, paths, record)?;
             journal.phase = Phase::Noted;
             Ok(())
         }
         Act::Stop => {
             journal.phase = Phase::Stopped;
             journal.stopped_at = Some(host.elapsed());
-            stop(params, host, places)
+            stop(params, host, paths)
         }
         Act::PutBack => {
             journal.phase = Phase::Stopped;
-            put_back(params, host, places, record).map(|_| ())
+            put_back(params, host, paths, record).map(|_| ())
         }
-        Act::Copy { .. } => copy(params, host, places, record),
+        Act::Copy { .. } => copy(params, host, paths, record),
         Act::Enable => {
             record.stage = Stage::Migrating;
             let since = record.migrating_since.unwrap_or_else(|| seconds(host));
             record.migrating_since = Some(since);
             journal.phase = Phase::Migrating;
-            enable(params, host, places, record)
+            enable(params, host, paths, record)
         }
         Act::Start => {
             journal.started_at = Some(seconds(host));
-            start(params, host, places)
+            start(params, host, paths)
         }
-        Act::Prove => prove(params, host, places, journal),
-        Act::Compare => compare(params, host, places, journal),
-        Act::Finish => finish(params, host, places),
+        Act::Prove => prove(params, host, paths, journal),
+        Act::Compare => compare(params, host, paths, journal),
+        Act::Finish => finish(params, host, paths),
     }
 }
 
@@ -66,67 +66,62 @@ fn seconds(host: &dyn Host) -> u64 {
 
 /// Runs a program that must succeed, and returns what it printed.
 fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
-    let output = host.run(command)?.succeed(&host.place(), doing)?;
+    let output = host.run(command)?.succeed(&host.location(), doing)?;
     Ok(output.text().trim().to_owned())
 }
 
-fn keep(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> Result<()> {
-    let command = script::keep(params, places, record);
+fn keep(params: &Params, host: &dyn Host, paths: &Paths, record: &Record) -> Result<()> {
+    let command = script::keep(params, paths, record);
     done(host, &command, "saving the record of the migration").map(|_| ())
 }
 
-pub(crate) fn stop(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
-    let doing = format!("stopping {}", places.unit);
-    done(host, &script::stop(params, places), &doing)?;
-    proof::stopped(host, places)
+pub(crate) fn stop(params: &Params, host: &dyn Host, paths: &Paths) -> Result<()> {
+    let doing = format!("stopping {}", paths.unit);
+    done(host, &script::stop(params, paths), &doing)?;
+    proof::stopped(host, paths)
 }
 
-pub(crate) fn start(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
-    let doing = format!("starting {}", places.unit);
-    done(host, &script::start(params, places), &doing).map(|_| ())
+pub(crate) fn start(params: &Params, host: &dyn Host, paths: &Paths) -> Result<()> {
+    let doing = format!("starting {}", paths.unit);
+    done(host, &script::start(params, paths), &doing).map(|_| ())
 }
 
-fn enable(params: &Params, host: &dyn Host, places: &Places, record: &Record) -> Result<()> {
+fn enable(params: &Params, host: &dyn Host, paths: &Paths, record: &Record) -> Result<()> {
     let doing = "preparing the start that migrates";
-    let command = script::enable(params, places, record);
-    let output = host.run(&command)?.succeed(&host.place(), doing)?;
-    match script::restarts(places, &Facts::parse(&output.stdout)?) {
+    let command = script::enable(params, paths, record);
+    let output = host.run(&command)?.succeed(&host.location(), doing)?;
+    match script::restarts(paths, &Facts::parse(&output.stdout)?) {
         None => Ok(()),
-        Some(why) => bail!("{}: {doing}: {why}", host.place()),
+        Some(why) => bail!("{}: {doing}: {why}", host.location()),
     }
 }
 
 /// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve in the copy's place.
 /// At every moment there is one whole datastore, and a start at whatever moment finds it: the guard moves an etcd aside that
 /// lies beside state.db.
-pub(crate) fn put_back(
-    params: &Params,
-    host: &dyn Host,
-    places: &Places,
-    record: &mut Record,
-) -> Result<bool> {
+pub(crate) fn put_back(params: &Params, host: &dyn Host, paths: &Paths, record: &mut Record) -> Result<bool> {
     let doing = "putting SQLite back";
-    done(host, &script::begin_return(params, places, record), doing)?;
+    done(host, &script::begin_return(params, paths, record), doing)?;
     let output = host
-        .run(&script::left(places, record))?
-        .succeed(&host.place(), doing)?;
+        .run(&script::left(paths, record))?
+        .succeed(&host.location(), doing)?;
     let left = Left::read(&Facts::parse(&output.stdout)?);
     let mut changes = Changes::new();
     let mut is_original = false;
     if !left.is_untouched(record.stage) {
         let stamp = stamp::stamped("at", host.now())?;
-        let copy = bring_copy(params, host, places, record, &left)?;
+        let copy = bring_copy(params, host, paths, record, &left)?;
         is_original = copy.is_err();
         changes = match copy {
-            Ok(()) => script::place_copy(places),
-            Err(why) => match left.original(record, places) {
-                Ok(original) => script::place_original(places, original),
-                Err(nothing) => bail!("{}: {doing}: {nothing} ({why})", host.place()),
+            Ok(()) => script::put_copy_in_place(paths),
+            Err(why) => match left.original(record, paths) {
+                Ok(original) => script::put_original_in_place(paths, original),
+                Err(nothing) => bail!("{}: {doing}: {nothing} ({why})", host.location()),
             },
         };
-        changes = script::etcd_aside(changes, places, &left, stamp.trim_start_matches("at-"));
+        changes = script::etcd_aside(changes, paths, &left, stamp.trim_start_matches("at-"));
     }
-    done(host, &script::end_return(params, places, record, changes), doing)?;
+    done(host, &script::end_return(params, paths, record, changes), doing)?;
     record.stage = Stage::Begun;
     Ok(is_original)
 }
@@ -135,14 +130,14 @@ pub(crate) fn put_back(
 fn bring_copy(
     params: &Params,
     host: &dyn Host,
-    places: &Places,
+    paths: &Paths,
     record: &Record,
     left: &Left,
 ) -> Result<Result<(), String>> {
     let Some(sha256) = left.usable_copy(record) else {
         return Ok(Err("the copy is not the one that was taken".to_owned()));
     };
-    let output = host.run(&script::bring_copy(params, places, record, sha256))?;
+    let output = host.run(&script::bring_copy(params, paths, record, sha256))?;
     Ok(if output.ok() {
         Ok(())
     } else {
@@ -150,10 +145,10 @@ fn bring_copy(
     })
 }
 
-fn copy(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) -> Result<()> {
+fn copy(params: &Params, host: &dyn Host, paths: &Paths, record: &mut Record) -> Result<()> {
     let request = Request::Copy {
-        database: places.database().into(),
-        token: format!("{}/token", places.server()).into(),
+        database: paths.database().into(),
+        token: format!("{}/token", paths.server()).into(),
         folder: record.backup.clone().into(),
     };
     let copied: Copied = ask_ourselves(host, &request, script::COPY_LIMIT, "copying SQLite")?;
@@ -162,15 +157,15 @@ fn copy(params: &Params, host: &dyn Host, places: &Places, record: &mut Record) 
         objects: copied.objects,
     });
     record.stage = Stage::Begun;
-    keep(params, host, places, record)
+    keep(params, host, paths, record)
 }
 
-fn prove(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journal) -> Result<()> {
+fn prove(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journal) -> Result<()> {
     journal.phase = Phase::Migrating;
     let since = journal.started_at.unwrap_or(0);
     let limit = Duration::from_secs(params.timeout);
     let request = Request::Member {
-        server: places.server().into(),
+        server: paths.server().into(),
         endpoint: params.etcd_endpoint.clone(),
     };
     let member = || -> Result<Member> {
@@ -181,16 +176,16 @@ fn prove(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journa
             "asking etcd whether it votes",
         )
     };
-    journal.member = Some(proof::migrated(host, places, since, limit, member)?);
+    journal.member = Some(proof::migrated(host, paths, since, limit, member)?);
     journal.back_at = Some(host.elapsed());
     Ok(())
 }
 
-fn compare(params: &Params, host: &dyn Host, places: &Places, journal: &mut Journal) -> Result<()> {
+fn compare(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journal) -> Result<()> {
     let record = journal.record.as_ref();
     let request = Request::Compare {
         copy: record.map(Record::database).unwrap_or_default().into(),
-        server: places.server().into(),
+        server: paths.server().into(),
         endpoint: params.etcd_endpoint.clone(),
     };
     let doing = "holding etcd against the copy of SQLite";
@@ -203,7 +198,7 @@ fn compare(params: &Params, host: &dyn Host, places: &Places, journal: &mut Jour
     if !differences.is_empty() {
         bail!(
             "{}: etcd does not hold what SQLite held: {}",
-            host.place(),
+            host.location(),
             differences.join("; ")
         );
     }
@@ -236,10 +231,10 @@ fn differences(compared: &Compared) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn finish(params: &Params, host: &dyn Host, places: &Places) -> Result<()> {
+pub(crate) fn finish(params: &Params, host: &dyn Host, paths: &Paths) -> Result<()> {
     done(
         host,
-        &script::finish(params, places),
+        &script::finish(params, paths),
         "removing the record of the migration",
     )
     .map(|_| ())

@@ -42,7 +42,7 @@ fn there_is_no_way_to_another_datastore() {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_told() {
+fn reports_a_missing_container() {
     let answer = answer(&json!({"vmid": 102}));
     assert_eq!(answer["failure"]["kind"], "container_missing", "{answer}");
 }

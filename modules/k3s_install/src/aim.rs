@@ -1,6 +1,6 @@
 //! What the node shall be, and what it must show then.
 
-use crate::state::Places;
+use crate::state::Paths;
 use k3s_node::Setup;
 use k3s_types::K3sVersion;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(crate) struct Aim {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Readiness {
     pub(crate) setup: Setup,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     pub(crate) version: K3sVersion,
     /// The process must have been started at this time or later; `None`: when we restart it.
     pub(crate) since: Option<u64>,
@@ -26,8 +26,8 @@ pub(crate) struct Readiness {
 impl Readiness {
     /// What becomes ready.
     pub(crate) fn name(&self) -> String {
-        if self.places.has_agent {
-            format!("node {}", self.places.node)
+        if self.paths.has_agent {
+            format!("node {}", self.paths.node)
         } else {
             "the API server".to_owned()
         }
@@ -45,5 +45,5 @@ impl fmt::Display for Readiness {
 pub(crate) struct Proof {
     pub(crate) setup: Setup,
     pub(crate) config_hashes: BTreeMap<String, String>,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
 }

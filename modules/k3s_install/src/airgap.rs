@@ -28,7 +28,7 @@ impl LocalFile {
 /// Where the archive goes, unless it is there.
 pub(crate) fn missing_images(params: &Params, state: &State) -> Option<(LocalFile, String)> {
     let images = params.images.as_ref()?;
-    let dest = format!("{}/agent/images/{}", state.places.data, images.name());
+    let dest = format!("{}/agent/images/{}", state.paths.data, images.name());
     let mark = format!("{} {dest}", images.sha256);
     (state.images.as_ref() != Some(&mark)).then(|| (images.clone(), dest))
 }
@@ -104,6 +104,6 @@ fn receive(params: &Params, host: &dyn Host, file: &LocalFile, folder: &str, nam
         .within(Duration::from_secs(params.download_timeout));
     let doing = format!("bringing {}", file.path);
     done(host, &command, &doing)
-        .with_context(|| format!("{}: {doing}", host.outside().place()))
+        .with_context(|| format!("{}: {doing}", host.outside().location()))
         .map(|_| ())
 }

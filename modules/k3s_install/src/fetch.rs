@@ -214,13 +214,13 @@ fn local_script(outside: &dyn Host, path: &str) -> Result<String> {
     let content = outside.read(path)?.with_context(|| {
         format!(
             "{}: reading the install script {path}: there is no such file",
-            outside.place()
+            outside.location()
         )
     })?;
     String::from_utf8(content).map_err(|_| {
         anyhow!(
             "{}: reading the install script {path}: it is not text",
-            outside.place()
+            outside.location()
         )
     })
 }

@@ -2,7 +2,7 @@
 
 use crate::params::Params;
 use crate::plan::decide;
-use crate::state::{Asked, Places, State};
+use crate::state::{Asked, Paths, State};
 use k3s_node::Facts;
 pub(crate) use k3s_node::recorded::{AGENT, SERVER};
 use serde_json::{Value, json};
@@ -26,9 +26,9 @@ pub(crate) fn state(content: &[Frame]) -> State {
 }
 
 pub(crate) fn state_for(params: &Params, content: &[Frame]) -> State {
-    let at = Places::usual(None);
+    let at = Paths::usual(None);
     let asked = Asked {
-        place: "container 111 on pve1".to_owned(),
+        location: "container 111 on pve1".to_owned(),
         now: 5000,
         at,
     };

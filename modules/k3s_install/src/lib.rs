@@ -36,7 +36,7 @@ use anyhow::Result;
 use host::{Host, pct};
 use plan::Act;
 use report::Phase;
-use state::Places;
+use state::Paths;
 
 pub struct K3sInstall;
 
@@ -64,17 +64,17 @@ impl Module for K3sInstall {
         if let Some(vmid) = params.vmid {
             pct::is_free(host.outside(), vmid)?;
         }
-        let mut at = Places::usual(params.node_name.as_deref());
+        let mut at = Paths::usual(params.node_name.as_deref());
         let mut state = steps::gather(params, host, &at, true)?;
         for _ in 1..LOOKS {
-            let asked = Places {
+            let asked = Paths {
                 node: state.asked.clone(),
                 ..at
             };
-            if state.places == asked {
+            if state.paths == asked {
                 break;
             }
-            at = state.places.clone();
+            at = state.paths.clone();
             state = steps::gather(params, host, &at, true)?;
         }
         Ok(state)
@@ -111,7 +111,7 @@ impl Module for K3sInstall {
             Phase::Untouched => None,
             Phase::Saved => Some(recovery::forget(params, host, before, journal)),
             Phase::Changing => Some(recovery::put_back(params, host, before, journal)),
-            Phase::Proven => Some(recovery::tell(host, journal)),
+            Phase::Proven => Some(recovery::describe(host, journal)),
             Phase::Ready => Some("k3s runs and was proven; only what follows failed".to_owned()),
         }
     }

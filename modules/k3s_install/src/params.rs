@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_takes_the_place_of_the_url() {
+    fn replaces_the_url_with_a_path() {
         assert_eq!(
             read(json!({})).unwrap().script,
             Script::Url("https://get.k3s.io".to_owned())

@@ -6,7 +6,7 @@ use crate::params::{LocalFile, Params, Script, Wanted};
 use crate::record::Record;
 use crate::refusals;
 use crate::script::{self, Fetch};
-use crate::state::{Places, State};
+use crate::state::{Paths, State};
 use ansible_module::{Diff, Plan, Refusal};
 use anyhow::{Result, bail};
 use k3s_node::{Setup, env_file};
@@ -101,7 +101,7 @@ impl fmt::Display for Act {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let (acts, refusals) = decide(params, state);
     if !refusals.is_empty() {
-        bail!("nothing was touched. {}", Refusal::told(&refusals));
+        bail!("nothing was touched. {}", Refusal::list(&refusals));
     }
     let mut plan = Plan::of(acts.into_iter().map(Step).collect());
     if !plan.steps.is_empty() && params.state == Wanted::Present {
@@ -124,7 +124,7 @@ fn bystanders(state: &State) -> Option<String> {
         format!(
             "{} of {}: no k3s runs in it, left alone",
             named.join(", "),
-            state.place
+            state.location
         )
     })
 }
@@ -177,7 +177,7 @@ fn prefetch(params: &Params, state: &State) -> (Vec<Act>, Vec<Refusal>) {
 }
 
 fn downloads(params: &Params, state: &State) -> Vec<Act> {
-    let mut steps: Vec<Act> = images(params, state, &state.places.binary).into_iter().collect();
+    let mut steps: Vec<Act> = images(params, state, &state.paths.binary).into_iter().collect();
     let binary =
         !has_binary(params, state) && script::staged_for(&params.version, &state.binary.staged).is_none();
     if !binary {
@@ -217,7 +217,7 @@ fn fetch(state: &State) -> Fetch {
     Fetch {
         script: false,
         binary: false,
-        path: state.places.binary.clone(),
+        path: state.paths.binary.clone(),
         proxies,
     }
 }
@@ -256,7 +256,7 @@ fn install(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
         (Some(_), None) => false,
     };
     if !files_stand || !has_binary(params, state) {
-        return whole(params, state, aim);
+        return installation(params, state, aim);
     }
     let mut steps = Vec::new();
     if needs_restart(state, aim, before) {
@@ -292,20 +292,20 @@ fn needs_restart(state: &State, aim: &Aim, record: Option<&Record>) -> bool {
 }
 
 fn wait(state: &State, aim: &Aim, since: Option<u64>) -> Act {
-    let places = Places {
+    let paths = Paths {
         binary: aim.setup.binary.clone(),
-        ..state.places.clone()
+        ..state.paths.clone()
     };
     Act::Wait(Box::new(Readiness {
         setup: aim.setup.clone(),
-        places,
+        paths,
         version: aim.version.clone(),
         since,
     }))
 }
 
 /// The whole way. Downloads come first: where one fails, nothing has been touched.
-fn whole(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
+fn installation(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     let binary = aim.setup.binary.clone();
     let version = || aim.version.clone();
     let staged = script::staged_for(&aim.version, &state.binary.staged).cloned();
@@ -348,9 +348,9 @@ fn whole(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     let proof = Proof {
         setup: aim.setup.clone(),
         config_hashes: state.config_hashes.clone(),
-        places: Places {
+        paths: Paths {
             binary: binary.clone(),
-            ..state.places.clone()
+            ..state.paths.clone()
         },
     };
     steps.push(Act::Prove(Box::new(proof)));
@@ -366,7 +366,7 @@ fn diff(params: &Params, state: &State) -> Vec<Diff> {
     let Some(aim) = aim(params, before.clone()) else {
         return Vec::new();
     };
-    let header = format!("k3s in {}", state.place);
+    let header = format!("k3s in {}", state.location);
     let version =
         |version: Option<&K3sVersion>| version.map_or_else(|| "none".to_owned(), ToString::to_string);
     let text = |setup: Option<&Setup>, installed: String, running: String| {

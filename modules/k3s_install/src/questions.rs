@@ -2,7 +2,7 @@
 
 use crate::record;
 use crate::script::folder_of;
-use crate::state::Places;
+use crate::state::Paths;
 use k3s_node::probe::{HOSTNAME, Is, Run};
 use k3s_node::{FOLDER, Probe, Role, Setup};
 
@@ -11,7 +11,7 @@ use k3s_node::{FOLDER, Probe, Role, Setup};
 const METRICS: [&str; 2] = ["http://127.0.0.1:2381/metrics", "http://[::1]:2381/metrics"];
 
 /// All that is to be known before anything is decided. `ask`: the API too.
-pub(crate) fn all(at: &Places, ask: bool) -> Probe {
+pub(crate) fn all(at: &Paths, ask: bool) -> Probe {
     let probe = binary(sums(Probe::new().units(&at.config), at), at);
     let probe = probe
         .is("data:server/tls", Is::There, &tls(at))
@@ -24,7 +24,7 @@ pub(crate) fn all(at: &Places, ask: bool) -> Probe {
 }
 
 /// The configuration files; those of variables are among the node's settings.
-fn sums(probe: Probe, at: &Places) -> Probe {
+fn sums(probe: Probe, at: &Paths) -> Probe {
     let folder = format!("{}.d", at.config);
     probe
         .sum("sum", &at.config)
@@ -33,7 +33,7 @@ fn sums(probe: Probe, at: &Places) -> Probe {
         .sum("sum", "/etc/rancher/k3s/registries.yaml")
 }
 
-fn binary(probe: Probe, at: &Places) -> Probe {
+fn binary(probe: Probe, at: &Paths) -> Probe {
     let folder = folder_of(&at.binary);
     let of_binary = Probe::new()
         .sum("binary-sum", &at.binary)
@@ -53,7 +53,7 @@ fn binary(probe: Probe, at: &Places) -> Probe {
 
 /// The node is asked about as a server where there is one, else as the kubelet, else by whatever kubectl finds: which role it has
 /// is known only afterwards.
-fn of_api(probe: Probe, at: &Places) -> Probe {
+fn of_api(probe: Probe, at: &Paths) -> Probe {
     let node = if at.node.is_empty() { HOSTNAME } else { &at.node };
     let probe = probe.print("asked", &["printf", "%s", node]);
     let probe = probe.first(&[
@@ -69,7 +69,7 @@ fn of_api(probe: Probe, at: &Places) -> Probe {
 }
 
 /// One look at a node that is coming up.
-pub(crate) fn look(at: &Places, setup: &Setup) -> Probe {
+pub(crate) fn look(at: &Paths, setup: &Setup) -> Probe {
     let probe = Probe::new().show("show", &setup.name);
     let probe = if at.has_agent {
         probe.and(&node_of(at, setup.role))
@@ -111,7 +111,7 @@ fn metrics() -> Vec<Probe> {
     METRICS.into_iter().flat_map(both).collect()
 }
 
-fn node_of(at: &Places, role: Role) -> Probe {
+fn node_of(at: &Paths, role: Role) -> Probe {
     let node = if at.node.is_empty() { HOSTNAME } else { &at.node };
     let [node, lease] = ["nodes", "leases.coordination.k8s.io"].map(|kind| format!("{kind}/{node}"));
     kubectl(
@@ -122,12 +122,12 @@ fn node_of(at: &Places, role: Role) -> Probe {
     )
 }
 
-fn api_version(at: &Places) -> Probe {
+fn api_version(at: &Paths) -> Probe {
     kubectl("api-version", at, Role::Server, &["get", "--raw", "/version"])
 }
 
 /// As the node itself: an agent has no other right than its kubelet's.
-fn kubectl(name: &str, at: &Places, role: Role, more: &[&str]) -> Probe {
+fn kubectl(name: &str, at: &Paths, role: Role, more: &[&str]) -> Probe {
     let kubelets = kubelets(at);
     let own: &[&str] = match role {
         Role::Server => &[],
@@ -148,10 +148,10 @@ fn kubectl(name: &str, at: &Places, role: Role, more: &[&str]) -> Probe {
     Probe::new().run(name, &run)
 }
 
-fn tls(at: &Places) -> String {
+fn tls(at: &Paths) -> String {
     format!("{}/server/tls", at.data)
 }
 
-fn kubelets(at: &Places) -> String {
+fn kubelets(at: &Paths) -> String {
     format!("{}/agent/kubelet.kubeconfig", at.data)
 }

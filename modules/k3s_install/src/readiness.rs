@@ -118,7 +118,7 @@ impl Look {
                 excerpt(self.readyz.as_deref().unwrap_or_default())
             ));
         }
-        if wanted.places.has_agent {
+        if wanted.paths.has_agent {
             self.node_missing(wanted)
         } else {
             self.api_missing(wanted)
@@ -148,7 +148,7 @@ impl Look {
     }
 
     fn node_missing(&self, wanted: &Readiness) -> Result<(), String> {
-        let name = &wanted.places.node;
+        let name = &wanted.paths.node;
         let Some(node) = &self.node else {
             return Err(format!("node {name} cannot be read: {:?}", excerpt(&self.said)));
         };
@@ -301,10 +301,10 @@ fn ready_is_last(version: &K3sVersion) -> bool {
 /// come back.
 fn look(host: &dyn Host, wanted: &Readiness) -> Result<Result<Look, String>> {
     let unit = &wanted.setup.name;
-    let questions = questions::look(&wanted.places, &wanted.setup);
-    match host.run(&questions.command(&wanted.places.binary)) {
+    let questions = questions::look(&wanted.paths, &wanted.setup);
+    match host.run(&questions.command(&wanted.paths.binary)) {
         Ok(output) => Look::parse(&output.stdout, unit)
-            .with_context(|| format!("checking {unit} in {}", host.place()))
+            .with_context(|| format!("checking {unit} in {}", host.location()))
             .map(Ok),
         Err(error) => match Failure::of(&error) {
             Some(Failure {

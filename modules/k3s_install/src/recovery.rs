@@ -62,7 +62,7 @@ pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal
 }
 
 /// After the proof nothing is undone: what runs then is for the operator to see.
-pub(crate) fn tell(host: &dyn Host, journal: &Journal) -> String {
+pub(crate) fn describe(host: &dyn Host, journal: &Journal) -> String {
     let Some(unit) = &journal.unit else {
         return format!(
             "unit and environment are proven; the install record stays in {}, and the same command takes it up",

@@ -94,7 +94,7 @@ fn two_units(state: &State) -> Option<Refusal> {
         "two_units",
         format!(
             "{} has both {} and {}",
-            state.place,
+            state.location,
             state.units[&Role::Server].name,
             state.units[&Role::Agent].name
         ),
@@ -161,16 +161,16 @@ fn drop_in(state: &State) -> Option<Refusal> {
 fn role(params: &Params, state: &State) -> Option<Refusal> {
     let (wanted, is) = (params.role?, state.before().ok().flatten()?.role);
     (wanted != is).then(|| {
-        let evidence = format!("{} is a k3s {is}, and {wanted} is expected", state.place);
+        let evidence = format!("{} is a k3s {is}, and {wanted} is expected", state.location);
         let advice = "a role is never changed by an install: check pct_id and the group in the inventory; to make it another node, uninstall k3s first";
         Refusal::new("role", evidence, advice)
     })
 }
 
 fn node_name(params: &Params, state: &State) -> Option<Refusal> {
-    let (wanted, is) = (params.node_name.as_deref()?, &state.places.node);
+    let (wanted, is) = (params.node_name.as_deref()?, &state.paths.node);
     (wanted != is).then(|| {
-        let evidence = format!("{} is the node {is}, and {wanted} is expected", state.place);
+        let evidence = format!("{} is the node {is}, and {wanted} is expected", state.location);
         Refusal::new(
             "node_name",
             evidence,
@@ -180,7 +180,7 @@ fn node_name(params: &Params, state: &State) -> Option<Refusal> {
 }
 
 fn internal_ip(state: &State) -> Option<Refusal> {
-    let node = state.node.as_ref().filter(|_| state.asked == state.places.node)?;
+    let node = state.node.as_ref().filter(|_| state.asked == state.paths.node)?;
     // A machine that was off may come back with another address. While the node is alive its address is its own.
     let same_machine = node.machine_id.is_some() && node.machine_id == state.machine_id;
     let alive = node
@@ -195,7 +195,7 @@ fn internal_ip(state: &State) -> Option<Refusal> {
         .find(|ip| !state.addresses.contains(ip))?;
     let evidence = format!(
         "node {} has the address {foreign}, which {} does not have",
-        state.asked, state.place
+        state.asked, state.location
     );
     let advice = "another machine is registered under this name, or the address was changed: check pct_id and node_name in the inventory";
     Some(Refusal::new("internal_ip", evidence, advice))
@@ -217,7 +217,7 @@ fn operators_lines(state: &State, aim: &Aim) -> Option<Refusal> {
         let path = aim.setup.unit_path();
         // A line may be an Environment= with a token.
         let keys: Vec<&str> = lines.iter().map(|line| line.split_once('=').map_or(line.as_str(), |(key, _)| key)).collect();
-        let evidence = format!("{path} on {} has lines that the install script does not write: {}", state.place, keys.join(", "));
+        let evidence = format!("{path} on {} has lines that the install script does not write: {}", state.location, keys.join(", "));
         let advice = format!("the script rewrites the unit and they would be lost: move them to a drop-in (`systemctl edit {}`)", aim.setup.name);
         Refusal::new("operators_lines", evidence, advice)
     })
@@ -235,7 +235,7 @@ fn split_roles(state: &State, aim: &Aim) -> Option<Refusal> {
     let parts = ["disable-apiserver", "disable-etcd"];
     let split = state.split.iter().find(|part| parts.contains(part))?;
     (aim.setup.role == Role::Server).then(|| {
-        let evidence = format!("{} is a server with {split}, which does part of a server's work", state.place);
+        let evidence = format!("{} is a server with {split}, which does part of a server's work", state.location);
         let advice = "servers are seen ready by their own API and their own etcd, which this one has not both of: upgrade it by hand";
         Refusal::new("split_roles", evidence, advice)
     })
@@ -247,7 +247,7 @@ fn args(params: &Params, state: &State) -> Option<Refusal> {
     // A fresh install that was cut off is still fresh.
     (before.unit.is_some() && *wanted != before.args).then(|| {
         let (is, wanted) = (k3s_types::mask::arguments(&before.args), k3s_types::mask::arguments(wanted));
-        let evidence = format!("{} runs with the arguments {is:?}, and args has {wanted:?}", state.place);
+        let evidence = format!("{} runs with the arguments {is:?}, and args has {wanted:?}", state.location);
         Refusal::new("args", evidence, "args is for a fresh install; leave it out, or put what shall change into /etc/rancher/k3s/config.yaml")
     })
 }
@@ -256,7 +256,7 @@ fn downgrade(params: &Params, state: &State) -> Option<Refusal> {
     // A binary that never ran has changed nothing: then what runs is what counts.
     let is = state.running().or(state.binary.version.as_ref())?;
     (params.version < *is && !params.allow_downgrade).then(|| {
-        let evidence = format!("{} has {is}, and {} is older", state.place, params.version);
+        let evidence = format!("{} has {is}, and {} is older", state.location, params.version);
         Refusal::new(
             "downgrade",
             evidence,
@@ -277,7 +277,7 @@ fn space(params: &Params, state: &State) -> Option<Refusal> {
         .find(|(folder, free)| counts(folder) && *free < params.min_free_mb)?;
     let evidence = format!(
         "{} has {free} MiB free on {folder}, and {} are wanted",
-        state.place, params.min_free_mb
+        state.location, params.min_free_mb
     );
     let advice =
         "a new k3s needs its binary twice and room to unpack itself: make room, or lower min_free_mb";
@@ -289,7 +289,7 @@ pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
     if state.data.server || state.data.agent {
         let evidence = format!(
             "{} has data of k3s in {} but no unit, and there is no install record",
-            state.place, state.places.data
+            state.location, state.paths.data
         );
         let advice = "arguments and token of this node are lost: put unit and environment file back from a backup, or run the uninstall script for a fresh start";
         return vec![Refusal::new("unit_missing", evidence, advice)];
@@ -298,7 +298,7 @@ pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
         let advice = "for a fresh install give role and args (an empty list will do), and for a joining node environment";
         return vec![Refusal::new(
             "not_installed",
-            format!("k3s is not installed in {}", state.place),
+            format!("k3s is not installed in {}", state.location),
             advice,
         )];
     };

@@ -91,7 +91,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
     };
     Returned {
         role: setup.as_ref().map(|setup| setup.role),
-        node_name: after.places.node.clone(),
+        node_name: after.paths.node.clone(),
         unit: setup.as_ref().map(|setup| setup.name.clone()),
         enabled: setup.as_ref().map(|setup| setup.enabled),
         active: files.map(|files| files.show.active.clone()),

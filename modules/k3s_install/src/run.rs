@@ -7,7 +7,7 @@ use host::{Command, Host};
 pub(crate) fn done(host: &dyn Host, command: &Command, doing: &str) -> Result<String> {
     Ok(host
         .run(command)?
-        .succeed(&host.place(), doing)?
+        .succeed(&host.location(), doing)?
         .text()
         .trim()
         .to_owned())

@@ -36,7 +36,7 @@ impl Node<'_> {
     }
 
     pub(crate) fn refuse(&self, detail: String) -> anyhow::Error {
-        Failure::new(Kind::CommandFailed, self.host.place(), detail).into()
+        Failure::new(Kind::CommandFailed, self.host.location(), detail).into()
     }
 
     pub(crate) fn visit(
@@ -48,8 +48,8 @@ impl Node<'_> {
     ) -> Result<Facts> {
         let command = changes.and_ask(questions, self.params.lock_timeout, limit);
         let output = self.host.run(&command).with_context(|| doing.to_owned())?;
-        let output = output.succeed(&self.host.place(), doing)?;
-        Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", self.host.place()))
+        let output = output.succeed(&self.host.location(), doing)?;
+        Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", self.host.location()))
     }
 
     /// The outcome; after an error, what was fetched is removed.

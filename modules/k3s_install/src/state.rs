@@ -7,7 +7,7 @@ use k3s_node::facts::own_addresses;
 use k3s_node::settings;
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::unit;
-use k3s_node::{Config, Facts, Role, Settings, Setup, Told, Units};
+use k3s_node::{Config, Facts, LaunchConfig, Role, Settings, Setup, Units};
 use k3s_types::K3sVersion;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::net::IpAddr;
 
 /// Where on the node things are. It follows from arguments and configuration, which are themselves read there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct Paths {
     pub(crate) binary: String,
     pub(crate) data: String,
     pub(crate) config: String,
@@ -24,7 +24,7 @@ pub(crate) struct Places {
     pub(crate) has_agent: bool,
 }
 
-impl Places {
+impl Paths {
     /// Where things are on most nodes. Where they are elsewhere, a second look is needed.
     pub(crate) fn usual(node: Option<&str>) -> Self {
         Self {
@@ -40,10 +40,10 @@ impl Places {
 /// What was asked, where and when.
 pub(crate) struct Asked {
     /// `container 101 on pve1`.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// Seconds since 1970.
     pub(crate) now: u64,
-    pub(crate) at: Places,
+    pub(crate) at: Paths,
 }
 
 /// The record, where there is one.
@@ -78,11 +78,11 @@ pub(crate) struct Data {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// `container 101 on pve1`.
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// Seconds since 1970.
     pub(crate) now: u64,
     pub(crate) systemd: bool,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     /// The node that the API was asked about.
     pub(crate) asked: String,
     pub(crate) units: Units,
@@ -119,10 +119,10 @@ impl State {
         };
         let config = Config::of(facts, &asked.at.config);
         let mut state = Self {
-            place: asked.place.clone(),
+            location: asked.location.clone(),
             now: asked.now,
             systemd: facts.lossy("systemd").is_some(),
-            places: asked.at.clone(),
+            paths: asked.at.clone(),
             asked: facts.lossy("asked").unwrap_or_default(),
             units: Units::read(facts)?,
             machine_id: facts.lossy("machine-id"),
@@ -151,7 +151,7 @@ impl State {
     /// Works out what follows from arguments, files and environment together.
     fn settle(&mut self, config: &Config, hostname: &str, node_id: Option<&str>, fresh: Option<Setup>) {
         let setup = self.before().ok().flatten().or(fresh);
-        let Told { args, environment } = self.units.told(setup.as_ref());
+        let LaunchConfig { args, environment } = self.units.launch_config(setup.as_ref());
         let settings = Settings {
             args: &args,
             config,
@@ -159,7 +159,7 @@ impl State {
         };
         self.has_server_to_join = settings.has_server();
         self.split = settings.split_roles();
-        self.places = Places {
+        self.paths = Paths {
             binary: setup.map_or_else(|| DEFAULT_BINARY.to_owned(), |setup| setup.binary),
             data: settings.data_dir(),
             config: settings::config_path(&args, &environment),

@@ -8,24 +8,24 @@ use crate::record::Record;
 use crate::report::{Journal, Phase};
 use crate::run::done;
 use crate::script;
-use crate::state::{Asked, Places, State};
+use crate::state::{Asked, Paths, State};
 use anyhow::{Context, Result, bail};
 use host::{Failure, Host, Kind};
 use k3s_node::{Facts, Setup};
 use k3s_types::mask;
 use std::time::{Duration, SystemTime};
 
-pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Places, ask: bool) -> Result<State> {
+pub(crate) fn gather(params: &Params, host: &dyn Host, at: &Paths, ask: bool) -> Result<State> {
     let output = host
         .run(&questions::all(at, ask).command(&at.binary))?
-        .succeed(&host.place(), "checking k3s")?;
-    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: checking k3s", host.place()))?;
+        .succeed(&host.location(), "checking k3s")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| format!("{}: checking k3s", host.location()))?;
     let asked = Asked {
-        place: host.place(),
+        location: host.location(),
         now: seconds(host),
         at: at.clone(),
     };
-    State::read(&facts, &asked, params.fresh()).with_context(|| format!("{}: checking k3s", host.place()))
+    State::read(&facts, &asked, params.fresh()).with_context(|| format!("{}: checking k3s", host.location()))
 }
 
 fn seconds(host: &dyn Host) -> u64 {
@@ -100,7 +100,7 @@ pub(crate) fn run_script(
             .collect::<Vec<_>>()
             .join("\n");
         let detail = format!("the install script ended with status {}: {end}", output.status);
-        return Err(Failure::new(Kind::CommandFailed, host.place(), detail).into());
+        return Err(Failure::new(Kind::CommandFailed, host.location(), detail).into());
     }
     Ok(())
 }
@@ -111,12 +111,12 @@ fn secrets(setup: &Setup) -> Vec<String> {
 }
 
 pub(crate) fn prove(params: &Params, host: &dyn Host, proof: &Proof, journal: &mut Journal) -> Result<()> {
-    let found = gather(params, host, &proof.places, false)?;
+    let found = gather(params, host, &proof.paths, false)?;
     let differences = differences(params, proof, &found);
     if !differences.is_empty() {
         bail!(
             "{}: the install script did not keep what was there: {}",
-            host.place(),
+            host.location(),
             differences.join("; ")
         );
     }

@@ -28,7 +28,7 @@ fn an_unknown_option_is_refused_with_the_known_ones() {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_told() {
+fn reports_a_missing_container() {
     let answer = answer(&json!({"vmid": 102, "version": "v1.31.5+k3s1"}));
     assert_eq!(answer["failure"]["kind"], "container_missing", "{answer}");
 }

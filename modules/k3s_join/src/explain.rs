@@ -163,20 +163,20 @@ mod tests {
         let one = "level=warning msg=\"critical configuration mismatched: ClusterIPRange\"";
         let two = "level=warning msg=\"critical configuration mismatched: FlannelBackend\"";
         let journal = [one, two, one, two].join("\n");
-        let told = causes(&journal);
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].line.contains("ClusterIPRange") && told[1].line.contains("FlannelBackend"));
+        let reported = causes(&journal);
+        assert_eq!(reported.len(), 2, "{reported:?}");
+        assert!(reported[0].line.contains("ClusterIPRange") && reported[1].line.contains("FlannelBackend"));
         assert_eq!(rules("not authorized\nx\nnot authorized"), ["token"]);
     }
 
     #[test]
-    fn no_token_is_shown_and_not_the_whole_journal() {
+    fn shows_no_token_and_only_the_end_of_the_journal() {
         let journal = format!(
             "{}\ntoken=s3cr3t not authorized K10abc::server:s3cr3t\n\n",
             "line\n".repeat(40)
         );
         assert_eq!(shown(&journal).len(), SHOWN);
-        let told = format!("{:?} {:?}", shown(&journal), causes(&journal));
-        assert!(!told.contains("s3cr3t"), "{told}");
+        let reported = format!("{:?} {:?}", shown(&journal), causes(&journal));
+        assert!(!reported.contains("s3cr3t"), "{reported}");
     }
 }

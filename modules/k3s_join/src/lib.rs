@@ -107,7 +107,7 @@ impl Module for K3sJoin {
             ),
         };
         let command = changes.command(params.lock_timeout, LIMIT);
-        host.run(&command)?.succeed(&host.place(), doing).map(|_| ())
+        host.run(&command)?.succeed(&host.location(), doing).map(|_| ())
     }
 
     fn report(params: &Params, before: &State, after: &State, (): &()) -> Returned {
@@ -157,7 +157,7 @@ fn journal(params: &Params, host: &dyn Host) -> Result<String> {
     ];
     let output = host.run(&Command::new(argv))?;
     let output = output
-        .succeed(&host.place(), "reading the journal of k3s")
+        .succeed(&host.location(), "reading the journal of k3s")
         .context("looking for why the node does not join")?;
     Ok(output.text())
 }

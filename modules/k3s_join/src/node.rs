@@ -9,7 +9,7 @@ use k3s_node::probe::{Is, Run};
 use k3s_node::settings::{self, DEFAULT_CONFIG, DEFAULT_DATA, Settings};
 use k3s_node::setup::DEFAULT_BINARY;
 use k3s_node::shared::Said;
-use k3s_node::{Config, Probe, Role, Setup, Told, Units, config};
+use k3s_node::{Config, LaunchConfig, Probe, Role, Setup, Units, config};
 use k3s_types::K3sVersion;
 use std::net::IpAddr;
 use time::OffsetDateTime;
@@ -50,7 +50,7 @@ pub struct Node {
     pub(crate) units: Units,
     /// What its unit says; an error is one that cannot be read.
     pub(crate) setup: Result<Option<Setup>, (Role, String)>,
-    pub(crate) told: Told,
+    pub(crate) launch: LaunchConfig,
     /// Whether a service of k3s runs, or is coming up.
     pub(crate) alive: bool,
     pub(crate) version: Option<K3sVersion>,
@@ -79,7 +79,7 @@ pub struct Node {
     pub(crate) ahead: Option<i64>,
 }
 
-struct Places {
+struct Paths {
     binary: String,
     config: String,
     data: String,
@@ -88,7 +88,7 @@ struct Places {
 
 impl Node {
     pub(crate) fn look(host: &dyn Host, joining: &Joining) -> Result<Self> {
-        let mut at = Places {
+        let mut at = Paths {
             binary: DEFAULT_BINARY.to_owned(),
             config: DEFAULT_CONFIG.to_owned(),
             data: DEFAULT_DATA.to_owned(),
@@ -102,7 +102,7 @@ impl Node {
             if same {
                 break;
             }
-            at = Places {
+            at = Paths {
                 binary: seen.binary.clone(),
                 config: seen.config_path.clone(),
                 data: seen.data_dir.clone(),
@@ -113,28 +113,28 @@ impl Node {
         Ok(seen)
     }
 
-    fn look_at(host: &dyn Host, joining: &Joining, at: &Places) -> Result<Self> {
+    fn look_at(host: &dyn Host, joining: &Joining, at: &Paths) -> Result<Self> {
         let questions = questions(at).and(&reaches(&at.url, joining.server.ca.trim_end()));
         let output = host
             .run(&questions.command(&at.binary))?
-            .succeed(&host.place(), "checking the node that is to join")?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-        Self::read(&facts, &at.config, joining).with_context(|| host.place())
+            .succeed(&host.location(), "checking the node that is to join")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+        Self::read(&facts, &at.config, joining).with_context(|| host.location())
     }
 
     pub(crate) fn read(facts: &Facts, config_path: &str, joining: &Joining) -> Result<Self> {
         let units = Units::read(facts)?;
         let setup = units.on_disk();
-        let told = units.told(setup.as_ref().ok().and_then(Option::as_ref));
+        let launch = units.launch_config(setup.as_ref().ok().and_then(Option::as_ref));
         let mut files = config::files(facts, config_path);
         let ours = ours(config_path);
         let own = files.iter().position(|(path, _)| *path == ours);
         let own = own.map(|at| files.remove(at).1);
         let config = Config::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str())));
         let settings = Settings {
-            args: &told.args,
+            args: &launch.args,
             config: &config,
-            environment: &told.environment,
+            environment: &launch.environment,
         };
         let hostname = facts.lossy("hostname").unwrap_or_default();
         let text = |name: &str| facts.lossy(name).unwrap_or_default();
@@ -157,7 +157,7 @@ impl Node {
             binary: binary.unwrap_or_else(|| DEFAULT_BINARY.to_owned()),
             killall: facts.has("killall").then(|| KILLALL.to_owned()),
             data_dir: settings.data_dir(),
-            config_path: settings::config_path(&told.args, &told.environment),
+            config_path: settings::config_path(&launch.args, &launch.environment),
             ca: facts.lossy("ca"),
             agent_ca: facts.lossy("agent-ca"),
             has_identity: has("identity"),
@@ -172,7 +172,7 @@ impl Node {
             ahead: ahead(facts),
             units,
             setup,
-            told,
+            launch,
             config,
             ours: own,
         })
@@ -180,7 +180,7 @@ impl Node {
 
     pub(crate) fn said(&self) -> Said<'_> {
         Said {
-            args: &self.told.args,
+            args: &self.launch.args,
             config: &self.config,
         }
     }
@@ -188,9 +188,9 @@ impl Node {
     /// What it says by itself, without our file.
     pub(crate) fn given(&self, names: &[&str], variable: &str) -> Option<Given> {
         let settings = Settings {
-            args: &self.told.args,
+            args: &self.launch.args,
             config: &self.config,
-            environment: &self.told.environment,
+            environment: &self.launch.environment,
         };
         settings.given(names, variable)
     }
@@ -198,7 +198,7 @@ impl Node {
     /// What its arguments say, which stand above every file.
     pub(crate) fn argued(&self, names: &[&str]) -> Option<String> {
         let settings = Settings {
-            args: &self.told.args,
+            args: &self.launch.args,
             config: &Config::default(),
             environment: &std::collections::BTreeMap::new(),
         };
@@ -265,7 +265,7 @@ fn resolved(text: &str) -> Vec<IpAddr> {
 }
 
 /// What is on the node.
-fn questions(at: &Places) -> Probe {
+fn questions(at: &Paths) -> Probe {
     let data = &at.data;
     let probe = Probe::new()
         .units(&at.config)

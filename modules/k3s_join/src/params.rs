@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_told_by_its_option() {
+    fn names_the_option_that_is_invalid() {
         for (more, words) in [
             (json!({"version": "1.31"}), "version: "),
             (json!({"server": {"token": "x"}}), "unknown field"),

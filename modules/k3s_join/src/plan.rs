@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use yaml_tree::{Format, Map, Node as Yaml, to_text};
 
 /// A clock that is off by more than this is told; see [`refusals`] for how far it may be off.
-const TOLD_SKEW: u64 = 2;
+const REPORTED_SKEW: u64 = 2;
 
 #[derive(Clone, PartialEq, Eq)]
 pub struct Step(pub(crate) Act);
@@ -93,7 +93,7 @@ pub(crate) fn refused(role: Role, joining: &Joining, node: &Node) -> Option<Stri
         return None;
     }
     let refusals = refusals::all(role, joining, node);
-    (!refusals.is_empty()).then(|| format!("nothing was touched. {}", Refusal::told(&refusals)))
+    (!refusals.is_empty()).then(|| format!("nothing was touched. {}", Refusal::list(&refusals)))
 }
 
 pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> Result<Plan<Step>> {
@@ -132,7 +132,7 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
 
 fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
     // By the server's data it is known whose they are: that goes last, should this be cut off.
-    let whole = || -> Vec<&'static str> {
+    let all = || -> Vec<&'static str> {
         let [server, agent] = node.data;
         let all = [("agent", agent), ("server", server)].into_iter();
         all.filter_map(|(name, there)| there.then_some(name)).collect()
@@ -140,7 +140,7 @@ fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
     if is_foreign(joining, node) {
         let why = "its data is of another cluster";
         return Some(Old {
-            what: whole(),
+            what: all(),
             why,
             kill: true,
         });
@@ -148,7 +148,7 @@ fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
     if node.role().is_none() && (node.ca.is_some() || node.has_identity) {
         let why = "there is data of k3s, and no unit that it belongs to";
         return Some(Old {
-            what: whole(),
+            what: all(),
             why,
             kill: true,
         });
@@ -214,16 +214,16 @@ fn warnings(joining: &Joining, node: &Node) -> Vec<String> {
             .filter(|address| of_family(address))
             .collect();
         if addresses.len() > 1 {
-            let told: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let reported: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             warnings.push(format!(
                 "{} has {} addresses ({}): a node that starts picks one of them and does not try the next",
                 joining.server.url,
-                told.len(),
-                told.join(", ")
+                reported.len(),
+                reported.join(", ")
             ));
         }
     }
-    if let Some(ahead) = node.ahead.filter(|ahead| ahead.unsigned_abs() > TOLD_SKEW) {
+    if let Some(ahead) = node.ahead.filter(|ahead| ahead.unsigned_abs() > REPORTED_SKEW) {
         warnings.push(format!(
             "the clock here is {ahead} s ahead of the server's: etcd wants them closer together"
         ));

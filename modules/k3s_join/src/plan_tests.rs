@@ -94,7 +94,7 @@ const WRITE: &str =
     "write /etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml: it joins https://10.0.0.1:6443";
 
 #[test]
-fn an_empty_node_is_told_where_to_join_and_nothing_else() {
+fn configures_an_empty_node_to_join() {
     for role in [Role::Server, Role::Agent] {
         assert_eq!(steps_of(role, json!({}), &[]), [WRITE]);
         assert_eq!(
@@ -155,8 +155,8 @@ fn a_server_is_named_by_its_address_of_ipv6_too() {
     }
     let url = json!({"server": {"url": "https://[fd00::1]:6443"}});
     let frames = [("ping", "curl 60"), ("open-ca", CA)];
-    let told = refused(Role::Agent, url, &frames, "not_in_certificate");
-    assert!(told.contains("tls-san: [\"fd00::1\"]"), "{told}");
+    let reported = refused(Role::Agent, url, &frames, "not_in_certificate");
+    assert!(reported.contains("tls-san: [\"fd00::1\"]"), "{reported}");
     let members =
         json!({"members": [{"id": "b2", "name": "n2-22222222", "peer_urls": ["https://[fd00::2]:2380"]}]});
     let inet6 = "fd000000000000000000000000000002 02 40 00 80 eth0\n";
@@ -215,7 +215,7 @@ fn the_servers_settings_go_along_where_the_node_says_nothing() {
 }
 
 #[test]
-fn settings_that_differ_are_refused_by_name_and_place() {
+fn refuses_different_settings_by_name_and_location() {
     let settings = json!({"server": {"settings": {"cluster-cidr": ["10.1.0.0/16"]}}});
     let own = [(
         "config:/etc/rancher/k3s/config.yaml",
@@ -291,7 +291,7 @@ fn a_server_that_runs_outside_of_the_cluster_is_stopped_first() {
 }
 
 #[test]
-fn data_without_a_unit_is_set_aside_whole() {
+fn sets_all_data_without_a_unit_aside() {
     for data in [
         [("ca", CA), ("data:server", "x")],
         [("identity", "x"), ("data:agent", "x")],
@@ -390,8 +390,11 @@ fn what_is_not_the_node_that_is_meant_is_refused() {
         ("unit:k3s-agent.service", AGENT_UNIT),
         ("unit:edge.service", AGENT_UNIT),
     ];
-    let told = refused(Role::Agent, json!({}), &further, "other_unit");
-    assert!(told.contains("/etc/systemd/system/edge.service"), "{told}");
+    let reported = refused(Role::Agent, json!({}), &further, "other_unit");
+    assert!(
+        reported.contains("/etc/systemd/system/edge.service"),
+        "{reported}"
+    );
     let path = "config:/etc/rancher/k3s/config.yaml";
     refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
     let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");
@@ -467,7 +470,7 @@ fn tokens_are_held_against_the_authority_and_the_unit() {
 }
 
 #[test]
-fn a_server_that_is_not_reached_is_told_with_why() {
+fn reports_why_a_server_is_not_reached() {
     let ca = ("open-ca", CA.trim());
     let cases = [
         (vec![("ping", "curl 7")], "unreachable", "nobody listens"),
@@ -502,7 +505,7 @@ fn an_argument_that_names_another_server_is_what_is_asked() {
 }
 
 #[test]
-fn clocks_that_differ_are_told_and_then_refused() {
+fn warns_of_a_clock_skew_and_refuses_a_larger_one() {
     let at = |clock: &'static str| [("ping:curl", "Thu, 01 Jan 2026 00:00:00 GMT"), ("clock", clock)];
     let warnings = |clock| {
         let joining = joining("server", json!({}));
@@ -524,7 +527,7 @@ fn clocks_that_differ_are_told_and_then_refused() {
 }
 
 #[test]
-fn several_addresses_of_one_name_are_told() {
+fn warns_of_several_addresses_of_one_name() {
     let joining = joining("server", json!({}));
     let one_of_each = node(&joining, &[("resolved", "10.0.0.1\nfd00::1\n")]);
     let plan_of = |node: &Node| plan(Role::Agent, &joining, node, "T").unwrap();

@@ -102,7 +102,7 @@ fn datastore(role: Role, joining: &Joining, node: &Node) -> Option<Refusal> {
         return None;
     }
     if let Some(own) = node.given(&["datastore-endpoint"], "K3S_DATASTORE_ENDPOINT") {
-        let evidence = format!("{} configures a datastore of its own for it", own.place);
+        let evidence = format!("{} configures a datastore of its own for it", own.location);
         let advice = "a server that joins etcd has none: take that setting away";
         return Some(Refusal::new("external", evidence, advice));
     }
@@ -225,11 +225,11 @@ fn clock(node: &Node) -> Option<Refusal> {
 
 fn settings(joining: &Joining, node: &Node) -> Vec<Refusal> {
     let differing = node.said().differing(&joining.server.settings);
-    let refusal = |(name, told, other): (String, k3s_node::shared::Told, Vec<String>)| {
+    let refusal = |(name, configured, other): (String, k3s_node::shared::Configured, Vec<String>)| {
         let evidence = format!(
             "{name} is {:?} there ({}), and {:?} on the server",
-            told.values.join(","),
-            told.place,
+            configured.values.join(","),
+            configured.location,
             other.join(",")
         );
         Refusal::new(

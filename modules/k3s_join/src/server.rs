@@ -50,9 +50,9 @@ impl Read {
         let questions = questions(&installed, &settings.data_dir());
         let output = host
             .run(&questions.command(&installed.binary))?
-            .succeed(&host.place(), "reading what a node needs to join")?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-        Self::of(&installed, &facts, role, url).with_context(|| host.place())
+            .succeed(&host.location(), "reading what a node needs to join")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+        Self::of(&installed, &facts, role, url).with_context(|| host.location())
     }
 
     pub(crate) fn of(installed: &NodeSettings, facts: &Facts, role: Role, url: Option<&str>) -> Result<Self> {
@@ -74,7 +74,7 @@ impl Read {
         let port = settings.given(&["https-listen-port"], "");
         let port = port.map_or_else(|| PORT.to_owned(), |given| given.value);
         let said = Said {
-            args: &installed.told.args,
+            args: &installed.launch.args,
             config: &installed.config,
         };
         Ok(Self {

@@ -99,9 +99,9 @@ fn prepared(more: &Value) -> Value {
     all
 }
 
-fn mode(node: &Node, place: &str) -> u32 {
+fn mode(node: &Node, path: &str) -> u32 {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::metadata(node.path(place)).unwrap().permissions().mode() & 0o7777
+    std::fs::metadata(node.path(path)).unwrap().permissions().mode() & 0o7777
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn the_database_of_a_forgotten_member_is_kept_aside() {
 }
 
 #[test]
-fn another_clusters_data_is_kept_aside_whole_and_its_pods_end() {
+fn sets_another_clusters_data_aside_and_ends_its_pods() {
     let node = Node::new().with_server("other");
     let refused = node.prepare(&json!({}));
     assert!(
@@ -219,7 +219,7 @@ fn another_clusters_data_is_kept_aside_whole_and_its_pods_end() {
 }
 
 #[test]
-fn who_answers_is_told_apart() {
+fn distinguishes_who_answers() {
     let node = Node::new();
     node.put("state/curl", "60");
     let answer = node.prepare(&json!({}));

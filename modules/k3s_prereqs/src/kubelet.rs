@@ -46,7 +46,7 @@ fn arguments(node: &NodeSettings, params: &Params) -> Vec<String> {
         files.sort();
     }
     let said = Said {
-        args: &node.told.args,
+        args: &node.launch.args,
         config: &Config::read(files.iter().map(|(path, text)| (path.as_str(), text.as_str()))),
     };
     said.every("kubelet-arg")
@@ -176,10 +176,10 @@ mod tests {
             "[Service]\nExecStart=/usr/local/bin/k3s agent\n",
         );
         assert_eq!(read(&[ours, unit], config.clone()).0, Some(true));
-        let told = (
+        let reported = (
             "unit:k3s.service",
             "[Service]\nExecStart=/usr/local/bin/k3s server --kubelet-arg=fail-cgroupv1=false\n",
         );
-        assert_eq!(read(&[ours, told], config).0, Some(false));
+        assert_eq!(read(&[ours, reported], config).0, Some(false));
     }
 }

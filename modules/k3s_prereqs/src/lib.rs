@@ -63,10 +63,10 @@ impl Module for K3sPrereqs {
         };
         let output = host
             .run(&questions::all(params).command(BINARY))?
-            .succeed(&host.place(), "checking what k3s needs")?;
+            .succeed(&host.location(), "checking what k3s needs")?;
         Facts::parse(&output.stdout)
-            .and_then(|facts| State::read(&facts, params, host.place(), outside.place(), config))
-            .with_context(|| format!("{}: checking what k3s needs", host.place()))
+            .and_then(|facts| State::read(&facts, params, host.location(), outside.location(), config))
+            .with_context(|| format!("{}: checking what k3s needs", host.location()))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -137,22 +137,22 @@ fn failure(answer: &Facts) -> Option<String> {
 fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]) -> Result<()> {
     let doing = format!("installing {}", packages.join(" "));
     let command = package_command(params, family, packages);
-    let output = host.run(&command)?.succeed(&host.place(), &doing)?;
-    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
+    let output = host.run(&command)?.succeed(&host.location(), &doing)?;
+    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.location()))?;
     if let Some(why) = failure(&answer) {
-        bail!("{}: {doing} {why}", host.place());
+        bail!("{}: {doing} {why}", host.location());
     }
     // A package manager that says yes and installs nothing would be met again at the next run only.
     let output = host
         .run(&questions::all(params).command(BINARY))?
-        .succeed(&host.place(), "looking for the packages")?;
+        .succeed(&host.location(), "looking for the packages")?;
     let facts = Facts::parse(&output.stdout)?;
-    let state = State::read(&facts, params, host.place(), host.outside().place(), None)?;
+    let state = State::read(&facts, params, host.location(), host.outside().location(), None)?;
     let missing = state.missing_packages(params);
     if !missing.is_empty() {
         bail!(
             "{}: the package manager succeeded, but {} is still not installed; run it there by hand and read what it says",
-            host.place(),
+            host.location(),
             missing.join(", ")
         );
     }
@@ -161,14 +161,15 @@ fn install(params: &Params, host: &dyn Host, family: Family, packages: &[String]
 
 fn make_kmsg(params: &Params, host: &dyn Host, keep: bool) -> Result<()> {
     let command = kmsg_changes(keep).command(params.lock_timeout, Command::USUAL_LIMIT);
-    host.run(&command)?.succeed(&host.place(), "making /dev/kmsg")?;
+    host.run(&command)?
+        .succeed(&host.location(), "making /dev/kmsg")?;
     let output = host
         .run(&Probe::new().opens("opens", "/dev/kmsg").command(BINARY))?
-        .succeed(&host.place(), "opening /dev/kmsg")?;
+        .succeed(&host.location(), "opening /dev/kmsg")?;
     if !Facts::parse(&output.stdout)?.has("opens") {
         bail!(
             "{}: {UNIT_NAME} was started, but /dev/kmsg cannot be opened there; see `systemctl status {UNIT_NAME}`",
-            host.place()
+            host.location()
         );
     }
     Ok(())

@@ -67,7 +67,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let refusals = refusals(&checks);
     if !refusals.is_empty() && params.fail_on_refusal {
         let reasons: Vec<String> = refusals.iter().map(ToString::to_string).collect();
-        bail!("{}: {}", state.place, reasons.join(". Also, "));
+        bail!("{}: {}", state.location, reasons.join(". Also, "));
     }
     let mut plan = Plan {
         warnings: warnings(state, &checks),
@@ -101,7 +101,7 @@ fn warnings(state: &State, checks: &[Check]) -> Vec<String> {
     warned
         .map(|check| {
             let next = check.next.as_deref().unwrap_or_default();
-            format!("{}: {}: {next}", state.place, check.evidence)
+            format!("{}: {}: {next}", state.location, check.evidence)
         })
         .collect()
 }
@@ -128,9 +128,9 @@ mod tests {
 
     #[test]
     fn a_new_container_gets_what_can_be_had_from_inside() {
-        let told = steps(json!({"vmid": 111, "packages": ["open-iscsi"]}), &container());
+        let reported = steps(json!({"vmid": 111, "packages": ["open-iscsi"]}), &container());
         assert_eq!(
-            told,
+            reported,
             [
                 "install nfs-common, open-iscsi",
                 "write, enable and start conf-kmsg.service, which makes /dev/kmsg before k3s starts"
@@ -167,19 +167,19 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_mended_in_each_of_its_parts() {
-        let spoilt: [fn(&mut State); 4] = [
+    fn repairs_each_part_of_the_service() {
+        let breakages: [fn(&mut State); 4] = [
             |state| state.unit.text = Some("[Service]\n".into()),
             |state| state.unit.enabled = false,
             |state| state.unit.active = false,
             |state| state.kmsg.opens = false,
         ];
-        for spoil in spoilt {
+        for break_part in breakages {
             let mut state = ready();
-            spoil(&mut state);
-            let told = steps(json!({"vmid": 111}), &state);
+            break_part(&mut state);
+            let reported = steps(json!({"vmid": 111}), &state);
             assert_eq!(
-                told,
+                reported,
                 ["replace conf-kmsg.service, and enable and start it"],
                 "{state:?}"
             );

@@ -24,7 +24,7 @@ pub(crate) fn container() -> State {
         ("kernel/panic_on_oops", "1"),
     ];
     State {
-        place: "container 111 on pve1".into(),
+        location: "container 111 on pve1".into(),
         outside: "pve1".into(),
         config: Some(Config::parse(CONFIG)),
         systemd: true,

@@ -25,7 +25,7 @@ pub(crate) const DATA_FOLDERS: [&str; 2] = ["/var/lib/rancher", "/var/lib"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pub(crate) place: String,
+    pub(crate) location: String,
     /// The Proxmox host, or the node itself.
     pub(crate) outside: String,
     /// None: no container.
@@ -153,7 +153,7 @@ impl State {
     pub(crate) fn read(
         facts: &Facts,
         params: &Params,
-        place: String,
+        location: String,
         outside: String,
         config: Option<Config>,
     ) -> Result<Self> {
@@ -163,7 +163,7 @@ impl State {
         let show = shows.get(UNIT_NAME);
         let (free_mb, disk_type) = disk(facts).context("df says nothing of /var/lib")?;
         Ok(Self {
-            place,
+            location,
             outside,
             config,
             systemd: node.systemd,

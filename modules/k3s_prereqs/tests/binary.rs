@@ -23,7 +23,7 @@ fn an_unknown_option_is_refused_with_the_known_ones() {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_told() {
+fn reports_a_missing_container() {
     assert_eq!(
         answer(&json!({"vmid": 102}))["failure"]["kind"],
         "container_missing"

@@ -227,12 +227,12 @@ fn what_is_refused_is_refused_before_any_change() {
         "{msg}"
     );
     assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
-    let told = answer(&node, json!({"fail_on_refusal": false}));
+    let reported = answer(&node, json!({"fail_on_refusal": false}));
     assert_eq!(
-        (&told["failed"], &told["changed"]),
+        (&reported["failed"], &reported["changed"]),
         (&json!(false), &json!(false))
     );
-    let rules: Vec<&str> = told["refusals"]
+    let rules: Vec<&str> = reported["refusals"]
         .as_array()
         .unwrap()
         .iter()
@@ -243,7 +243,7 @@ fn what_is_refused_is_refused_before_any_change() {
 
 /// The node has cgroup v1.
 #[test]
-fn what_the_kubelet_is_told_is_found_where_k3s_keeps_it() {
+fn finds_the_kubelets_configuration_where_k3s_keeps_it() {
     let options = json!({"version": "v1.36.2+k3s1", "fail_on_refusal": false});
     let rules = |node: &Sandbox, options: Value| -> Vec<String> {
         let refusals = answer(node, options)["refusals"].as_array().unwrap().clone();
@@ -301,7 +301,7 @@ fn an_older_unit_is_replaced_and_kept() {
 }
 
 #[test]
-fn lists_that_cannot_be_fetched_are_told_only_where_the_package_is_not_to_be_had() {
+fn reports_unfetched_package_lists_only_for_a_missing_package() {
     let node = node(DEBIAN);
     node.put("state/offline", "");
     assert_eq!(answer(&node, json!({}))["failed"], false);
@@ -327,7 +327,7 @@ fn a_package_manager_that_only_says_that_it_installs_is_found_out() {
 }
 
 #[test]
-fn a_service_that_does_not_start_is_told_in_systemd_s_words() {
+fn reports_a_service_that_does_not_start_with_the_error_of_systemd() {
     let node = node(DEBIAN);
     node.put("state/will-not-start", "");
     let failed = answer(&node, json!({"nfs_client": false}));

@@ -121,12 +121,12 @@ impl Node {
     pub(crate) fn look(host: &dyn Host, name: &str, patience: Duration) -> Result<Self> {
         let installed = NodeSettings::look(host)?;
         if let Some(why) = installed.unreadable() {
-            bail!("{}: {why}", host.place());
+            bail!("{}: {why}", host.location());
         }
         let Some(role) = installed.role() else {
             bail!(
                 "{}: k3s is not installed there, so no node {name} can report to the cluster",
-                host.place()
+                host.location()
             );
         };
         let mut node = Self {
@@ -158,7 +158,7 @@ impl Node {
             None => Ok(()),
             Some(missing) => bail!(
                 "{}: the node {name} is not ready {} s after its agent was restarted: {missing}. The journal of {} says why",
-                host.place(),
+                host.location(),
                 limit.as_secs(),
                 self.unit
             ),

@@ -126,7 +126,7 @@ fn nothing_is_done_before_somebody_has_named_the_backup_twice() {
 }
 
 #[test]
-fn the_server_without_a_server_to_join_gets_the_backup_unless_told() {
+fn restores_to_the_server_that_joins_none_by_default() {
     let order = planned(json!({}), |hosts| hosts.swap(0, 2)).2;
     assert_eq!(order[0], "n1");
     // All of them join an address that belongs to none.
@@ -179,9 +179,9 @@ fn the_backup_has_to_be_beside_the_server_that_gets_it() {
 type Case<'a> = (usize, &'a [(&'a str, Value)], &'a str);
 
 fn assert_refused(cases: &[Case]) {
-    for (at, fields, told) in cases {
+    for (at, fields, reported) in cases {
         let refusal = refusal(json!({}), |hosts| set(seen(&mut hosts[*at]), fields));
-        assert!(refusal.contains(told), "{told}: {refusal}");
+        assert!(refusal.contains(reported), "{reported}: {refusal}");
         assert!(
             refusal.starts_with("The restore is refused; nothing was touched."),
             "{refusal}"
@@ -291,7 +291,7 @@ fn a_token_of_its_own_is_replaced_by_the_backups() {
 }
 
 #[test]
-fn sqlite_is_for_one_server_that_is_not_told_to_run_etcd() {
+fn restores_sqlite_only_to_one_server_without_cluster_init() {
     let sqlite = |hosts: &mut [Value]| hosts[0]["answer"]["archive"]["datastore"] = json!("sqlite");
     let refusal = refusal(json!({}), sqlite);
     assert!(
@@ -324,8 +324,8 @@ fn where_nobody_answers_that_is_said() {
     });
     assert_eq!(text.1, None);
     let text = text.0.join("\n");
-    for told in ["No API is ready", "agents have to be restarted"] {
-        assert!(text.contains(told), "{text}");
+    for reported in ["No API is ready", "agents have to be restarted"] {
+        assert!(text.contains(reported), "{text}");
     }
     assert!(!text.contains("Objects then"), "{text}");
 }

@@ -53,7 +53,7 @@ pub(crate) enum Act {
     Bring {
         archive: String,
     },
-    PlaceKeys {
+    PutKeys {
         what: Vec<&'static str>,
         aside: String,
         /// The node's password too, which it has lost.
@@ -64,7 +64,7 @@ pub(crate) enum Act {
         snapshot: String,
         aside: String,
     },
-    PlaceSqlite {
+    PutSqlite {
         copy: String,
         aside: String,
     },
@@ -104,7 +104,7 @@ impl fmt::Display for Step {
             }),
             Act::Stop => f.write_str("stop k3s, and disable its start at boot"),
             Act::Bring { .. } => f.write_str("copy the backup into the container, and unpack it"),
-            Act::PlaceKeys {
+            Act::PutKeys {
                 what,
                 aside,
                 password,
@@ -116,7 +116,7 @@ impl fmt::Display for Step {
                 )
             }
             Act::Reset { .. } => f.write_str("let k3s replace its etcd with the backup's"),
-            Act::PlaceSqlite { aside, .. } => write!(
+            Act::PutSqlite { aside, .. } => write!(
                 f,
                 "put the backup's SQLite datastore in place, and keep the old one in server/{aside}"
             ),
@@ -309,7 +309,10 @@ fn keys(server: &Server, record: &Record, checked: &Checked) -> Option<Act> {
     let about = &checked.manifest.about;
     let version = server.version.as_ref().map(ToString::to_string);
     let keys = version.as_deref() != Some(about.k3s_version.as_str()) || !server.has_keys_of(checked);
-    let is_own = server.token.as_ref().is_some_and(|token| token.place.is_none());
+    let is_own = server
+        .token
+        .as_ref()
+        .is_some_and(|token| token.location.is_none());
     let token = !server.own_token || (is_own && checked.tokens.first() != Some(&true));
     let wanted = KEYS
         .iter()
@@ -317,7 +320,7 @@ fn keys(server: &Server, record: &Record, checked: &Checked) -> Option<Act> {
         .chain(TOKENS.iter().filter(|_| token));
     let what: Vec<&str> = wanted.copied().filter(|name| has(checked, name)).collect();
     let password = about.node == server.node && !server.node_password && has_password(checked);
-    (!what.is_empty() || password).then(|| Act::PlaceKeys {
+    (!what.is_empty() || password).then(|| Act::PutKeys {
         what,
         aside: record.aside(),
         password,
@@ -348,7 +351,7 @@ fn datastore(server: &Server, record: &Record, checked: &Checked) -> Result<Act>
     let copy = checked.manifest.datastore_file()?.path.clone();
     let aside = record.aside();
     Ok(if checked.manifest.about.datastore == Datastore::Sqlite {
-        Act::PlaceSqlite { copy, aside }
+        Act::PutSqlite { copy, aside }
     } else {
         Act::Reset {
             reset: Box::new(reset::prepare(server)?),

@@ -2,7 +2,7 @@ use super::*;
 use crate::state::Token;
 use host::Secret;
 use k3s_node::config::Given;
-use k3s_node::{Show, Told};
+use k3s_node::{LaunchConfig, Show};
 use serde_json::json;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn server((active, enabled): (&str, &str), record: Option<Record>) -> Server {
         binary: "/usr/local/bin/k3s".to_owned(),
         data_dir: "/data".to_owned(),
         version: Some("v1.31.4+k3s1".parse().unwrap()),
-        told: Told {
+        launch: LaunchConfig {
             args: Vec::new(),
             environment: BTreeMap::default(),
         },
@@ -46,10 +46,10 @@ fn server((active, enabled): (&str, &str), record: Option<Record>) -> Server {
     }
 }
 
-fn token(place: Option<&str>) -> Token {
+fn token(location: Option<&str>) -> Token {
     Token {
         password: Secret::new("s3cr3t"),
-        place: place.map(str::to_owned),
+        location: location.map(str::to_owned),
     }
 }
 
@@ -257,7 +257,7 @@ fn how_it_ran_is_recorded_once() {
 
 #[test]
 fn keys_and_token_are_placed_where_they_differ() {
-    let place = |what: &str| {
+    let location = |what: &str| {
         format!(
             "put the backup's {what} in place, and keep old ones in server/before-restore-20260102T000000Z"
         )
@@ -275,16 +275,16 @@ fn keys_and_token_are_placed_where_they_differ() {
     // The record says that something is touched before anything is.
     assert_eq!(
         planned(down(), &older),
-        [BRING, REPLACING, &place("CAs and keys"), RESET, REPLACED]
+        [BRING, REPLACING, &location("CAs and keys"), RESET, REPLACED]
     );
     let mut renewed = down();
     renewed
         .keys
         .insert("tls/client-admin.crt".to_owned(), "ef".to_owned());
-    assert_eq!(planned(renewed, &same)[2], place("CAs and keys"));
+    assert_eq!(planned(renewed, &same)[2], location("CAs and keys"));
 
     let other = backup("v1.31.4+k3s1", "etcd", false);
-    assert_eq!(planned(down(), &other)[2], place("token"));
+    assert_eq!(planned(down(), &other)[2], location("token"));
     let set = || Server {
         token: Some(token(Some("the variable K3S_TOKEN"))),
         ..down()
@@ -298,7 +298,7 @@ fn keys_and_token_are_placed_where_they_differ() {
         own_token: false,
         ..set()
     };
-    assert_eq!(planned(lost, &same)[2], place("token"));
+    assert_eq!(planned(lost, &same)[2], location("token"));
     let nothing = Server {
         token: None,
         own_token: false,
@@ -308,7 +308,7 @@ fn keys_and_token_are_placed_where_they_differ() {
     };
     assert_eq!(
         planned(nothing, &same)[2],
-        place("CAs and keys, token, node password")
+        location("CAs and keys, token, node password")
     );
     let another_node = Server {
         node: "n2".to_owned(),
@@ -513,7 +513,7 @@ fn a_reset_runs_etcd_on_a_server_that_is_not_configured_to() {
         cluster_init: false,
         joins: Some(Given {
             value: "https://a".to_owned(),
-            place: "a file".to_owned(),
+            location: "a file".to_owned(),
         }),
         s3: true,
         ..down()

@@ -39,12 +39,12 @@ impl<'a> Verdict<'a> {
             );
         }
         self.refuse_version(first, seen, archive);
-        if seen.token == Same::Other && seen.token_place.is_some() {
-            let place = seen.token_place.as_deref().unwrap_or_default();
+        if seen.token == Same::Other && seen.token_location.is_some() {
+            let location = seen.token_location.as_deref().unwrap_or_default();
             self.refuse(
                 first,
                 &format!(
-                    "its token, set by {place}, is not the one that this backup was taken with: nothing in the backup could be \
+                    "its token, set by {location}, is not the one that this backup was taken with: nothing in the backup could be \
                      decrypted. Set it to the one in the backup (server/token) on every node first"
                 ),
             );
@@ -84,10 +84,10 @@ impl<'a> Verdict<'a> {
             self.refusals.push((None, why.to_owned()));
         }
         if seen.cluster_init || seen.joins.is_some() {
-            let place = seen.joins.as_deref().unwrap_or("cluster-init");
+            let location = seen.joins.as_deref().unwrap_or("cluster-init");
             self.refuse(
                 first,
-                &format!("the backup is of SQLite, and this server is configured to run etcd ({place}): take that out of its configuration first"),
+                &format!("the backup is of SQLite, and this server is configured to run etcd ({location}): take that out of its configuration first"),
             );
         }
     }
@@ -134,10 +134,10 @@ impl<'a> Verdict<'a> {
 
     fn refuse_settings(&mut self, host: &Host) {
         let Some(seen) = seen(host) else { return };
-        if let Some(place) = &seen.external {
+        if let Some(location) = &seen.external {
             self.refuse(
                 host,
-                &format!("its datastore is external ({place}): restore it where it runs"),
+                &format!("its datastore is external ({location}): restore it where it runs"),
             );
         }
         if let Some(path) = &seen.config_fault {

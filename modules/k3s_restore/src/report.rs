@@ -99,13 +99,14 @@ fn seen(server: &Server, archive: Option<&Checked>) -> Seen {
         Some(false) => Same::Other,
         None => Same::None,
     };
-    let place = |given: &Option<k3s_node::config::Given>| given.as_ref().map(|given| given.place.clone());
+    let location =
+        |given: &Option<k3s_node::config::Given>| given.as_ref().map(|given| given.location.clone());
     Seen {
         node: server.node.clone(),
         version: server.version.as_ref().map(ToString::to_string),
         datastore: server.datastore,
-        joins: place(&server.joins),
-        external: place(&server.external),
+        joins: location(&server.joins),
+        external: location(&server.external),
         cluster_init: server.cluster_init,
         config_fault: server.config_fault.clone(),
         token: match (&server.token, archive) {
@@ -113,7 +114,7 @@ fn seen(server: &Server, archive: Option<&Checked>) -> Seen {
             (Some(_), None) => Same::Unknown,
             (Some(_), Some(archive)) => same(Some(archive.tokens.first() == Some(&true))),
         },
-        token_place: server.token.as_ref().and_then(|token| token.place.clone()),
+        token_location: server.token.as_ref().and_then(|token| token.location.clone()),
         identity: archive.map_or(Same::Unknown, |archive| {
             same(server.has_identity_of(&identity_of(archive)))
         }),

@@ -37,7 +37,7 @@ pub(crate) struct Reset {
 }
 
 pub(crate) fn prepare(server: &Server) -> Result<Reset> {
-    let mut arguments = without(&server.told.args);
+    let mut arguments = without(&server.launch.args);
     // A server that ran something else so far is not known to run etcd.
     if !server.cluster_init && server.datastore != Some(Datastore::Etcd) {
         arguments.push("--cluster-init".to_owned());
@@ -46,7 +46,7 @@ pub(crate) fn prepare(server: &Server) -> Result<Reset> {
         arguments.push("--etcd-s3=false".to_owned());
     }
     arguments.push("--cluster-reset".to_owned());
-    let mut environment = server.told.environment.clone();
+    let mut environment = server.launch.environment.clone();
     environment.retain(|name, _| !VARIABLES.contains(&name.as_str()));
     // There has to be a main one: k3s does not pass over a file that it was told.
     let mut config = vec![(String::new(), "{}\n".to_owned())];

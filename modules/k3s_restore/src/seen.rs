@@ -44,7 +44,8 @@ pub struct Seen {
     pub config_fault: Option<String>,
     pub token: Same,
     /// Where the token is set, unless it is in the server's own file.
-    pub token_place: Option<String>,
+    #[serde(rename = "token_place")]
+    pub token_location: Option<String>,
     /// Its authorities and keys, against the backup's.
     pub identity: Same,
     pub free: u64,

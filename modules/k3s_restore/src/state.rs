@@ -10,7 +10,7 @@ use host::{Command, Host, Secret, ourselves, quote};
 use k3s_node::config::Given;
 use k3s_node::facts::Facts;
 use k3s_node::probe::Is;
-use k3s_node::{FOLDER, NodeSettings, Probe, Role, Settings, Show, Told};
+use k3s_node::{FOLDER, LaunchConfig, NodeSettings, Probe, Role, Settings, Show};
 use k3s_types::K3sVersion;
 use server_archive::{CHECK, Checked, Datastore, Objects, count, password};
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ pub(crate) struct Server {
     pub(crate) binary: String,
     pub(crate) data_dir: String,
     pub(crate) version: Option<K3sVersion>,
-    pub(crate) told: Told,
+    pub(crate) launch: LaunchConfig,
     /// k3s's configuration, the main file first. It may hold the token.
     pub(crate) config: Vec<(String, String)>,
     pub(crate) config_path: String,
@@ -94,7 +94,7 @@ pub(crate) struct Server {
 pub(crate) struct Token {
     pub(crate) password: Secret,
     /// Where it is set; none: in the server's own file, which a restore may replace.
-    pub(crate) place: Option<String>,
+    pub(crate) location: Option<String>,
 }
 
 impl State {
@@ -179,7 +179,7 @@ fn check(host: &dyn Host, archive: &str, server: &Server, limit: Duration) -> Re
         .within(limit);
     let output = outside
         .run(&command)?
-        .succeed(&outside.place(), "checking the backup")?;
+        .succeed(&outside.location(), "checking the backup")?;
     let checked =
         serde_json::from_slice(&output.stdout).context("reading what the check of the backup found")?;
     Ok(Some(checked))
@@ -195,16 +195,16 @@ impl Server {
     /// Its settings, then its data, which is where they say.
     fn look(host: &dyn Host) -> Result<Self> {
         let installed = NodeSettings::look_for(host, Role::Server)?;
-        is_the_only_one(&installed).with_context(|| host.place())?;
+        is_the_only_one(&installed).with_context(|| host.location())?;
         let settings = installed.settings();
         let token_file = settings.given(&["token-file"], "K3S_TOKEN_FILE");
         let data_dir = settings.data_dir();
         let path = token_file.as_ref().map(|given| given.value.as_str());
         let output = host
             .run(&questions(&data_dir, path).command(&installed.binary))?
-            .succeed(&host.place(), "checking the server")?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-        let mut server = Self::read(&installed, &facts, token_file).with_context(|| host.place())?;
+            .succeed(&host.location(), "checking the server")?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+        let mut server = Self::read(&installed, &facts, token_file).with_context(|| host.location())?;
         if server.version.is_some() && server.show.is_alive() {
             server.ready = api::readiness(host, &server.binary, &server.unit)?.ready;
         }
@@ -223,7 +223,7 @@ impl Server {
             binary: installed.binary.clone(),
             data_dir: settings.data_dir(),
             version: installed.version.clone(),
-            told: installed.told.clone(),
+            launch: installed.launch.clone(),
             config: installed.config_files.clone(),
             config_path: installed.config_path.clone(),
             config_fault: installed.config.fault.clone(),
@@ -281,7 +281,7 @@ impl Server {
 
     /// All that must not be repeated from what other programs print.
     pub(crate) fn secrets(&self) -> Vec<String> {
-        let mut secrets = k3s_types::mask::values(&self.told.args, self.told.environment.iter());
+        let mut secrets = k3s_types::mask::values(&self.launch.args, self.launch.environment.iter());
         secrets.extend(self.token.iter().map(|token| token.password.expose().to_owned()));
         secrets
     }
@@ -342,18 +342,18 @@ fn datastore(facts: &Facts) -> Option<Datastore> {
 
 /// As k3s finds it: given by itself, by a file, or in the server's own file.
 fn token(facts: &Facts, settings: &Settings, file: Option<Given>) -> Option<Token> {
-    let of = |text: &str, place: Option<String>| Token {
+    let of = |text: &str, location: Option<String>| Token {
         password: Secret::new(password(text)),
-        place,
+        location,
     };
     if let Some(given) = settings.given(&["token", "t"], "K3S_TOKEN") {
-        return Some(of(&given.value, Some(given.place)));
+        return Some(of(&given.value, Some(given.location)));
     }
     if let Some(file) = file {
         let text = facts.lossy("token-file").unwrap_or_default();
         return Some(of(
             &text,
-            Some(format!("the file {} ({})", file.value, file.place)),
+            Some(format!("the file {} ({})", file.value, file.location)),
         ));
     }
     facts.lossy("token").map(|text| of(&text, None))

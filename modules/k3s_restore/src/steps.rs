@@ -35,17 +35,17 @@ pub(crate) fn apply(host: &dyn Host, limit: Duration, step: &Step) -> Result<()>
         Act::Record(record) => run.record(record),
         Act::Stop => run.stop(),
         Act::Bring { archive } => run.bring(archive),
-        Act::PlaceKeys {
+        Act::PutKeys {
             what,
             aside,
             password,
-        } => run.place_keys(what, aside, *password),
+        } => run.put_keys(what, aside, *password),
         Act::Reset {
             reset,
             snapshot,
             aside,
         } => run.reset(reset, snapshot, aside),
-        Act::PlaceSqlite { copy, aside } => run.place_sqlite(copy, aside),
+        Act::PutSqlite { copy, aside } => run.put_sqlite(copy, aside),
         Act::SetAside { keys, aside } => run.set_aside(*keys, aside),
         Act::Enable => run.change(&Changes::new().enable(&step.at.unit), "enabling k3s"),
         Act::Start => run.start(),
@@ -79,7 +79,7 @@ impl Runner<'_> {
 
     /// Runs what must succeed, and returns what it printed.
     fn done(&self, command: &Command, doing: &str) -> Result<Vec<u8>> {
-        let output = self.host.run(command)?.succeed(&self.host.place(), doing)?;
+        let output = self.host.run(command)?.succeed(&self.host.location(), doing)?;
         Ok(output.stdout)
     }
 
@@ -93,7 +93,7 @@ impl Runner<'_> {
 
     fn ask(&self, probe: &Probe, doing: &str) -> Result<Facts> {
         let answer = self.done(&probe.command(&self.at.binary), doing)?;
-        Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.place()))
+        Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.location()))
     }
 
     fn keep(&self, file: &str, text: &str, doing: &str) -> Result<()> {
@@ -112,7 +112,7 @@ impl Runner<'_> {
         if !show.is_at_rest() {
             bail!(
                 "{}: stopping k3s: {} is {} after it was stopped",
-                self.host.place(),
+                self.host.location(),
                 self.at.unit,
                 show.active
             );
@@ -132,14 +132,14 @@ impl Runner<'_> {
         let brought = format!("{restore}/archive");
         let inside = self.inside(archive, &brought)?;
         run_ourselves(self.host, &[UNPACK, &inside, &unpacking], self.limit)?
-            .succeed(&self.host.place(), "unpacking the backup")?;
+            .succeed(&self.host.location(), "unpacking the backup")?;
         let named = removed(Changes::new().rename(&unpacking, &unpacked()), &brought);
         self.change(&named, "naming the unpacked backup")
     }
 
     /// The path of the backup where the container sees it.
     fn inside(&self, archive: &str, path: &str) -> Result<String> {
-        if self.host.place() == self.host.outside().place() {
+        if self.host.location() == self.host.outside().location() {
             return Ok(archive.to_owned());
         }
         let argv = ["/bin/sh", "-c", "umask 077; exec cat > \"$1\"", "sh", path];
@@ -148,7 +148,7 @@ impl Runner<'_> {
         Ok(path.to_owned())
     }
 
-    fn place_keys(&self, what: &[&str], aside: &str, password: bool) -> Result<()> {
+    fn put_keys(&self, what: &[&str], aside: &str, password: bool) -> Result<()> {
         let server = &self.at.server;
         let mut changes = Changes::new();
         for name in what {
@@ -164,7 +164,7 @@ impl Runner<'_> {
         self.change(&changes, "putting the backup's keys in place")
     }
 
-    fn place_sqlite(&self, copy: &str, aside: &str) -> Result<()> {
+    fn put_sqlite(&self, copy: &str, aside: &str) -> Result<()> {
         let server = &self.at.server;
         let changes = without_datastore(server, aside).copy_all(
             &format!("{}/{copy}", unpacked()),
@@ -199,11 +199,11 @@ impl Runner<'_> {
             .settle(&db)
             .end_answers();
         let answer = self.answered(&changes, doing)?;
-        let answer = Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.place()))?;
+        let answer = Facts::parse(&answer).with_context(|| format!("{}: {doing}", self.host.location()))?;
         let wal = Probe::new().is("etcd", Is::Folder, &format!("{db}/etcd/member/wal"));
         let has_etcd = self.ask(&wal, "checking the etcd that k3s made")?.has("etcd");
         if let Some(fault) = self.fault(&answer, has_etcd) {
-            bail!("{}: {doing}: {fault}", self.host.place());
+            bail!("{}: {doing}: {fault}", self.host.location());
         }
         Ok(())
     }

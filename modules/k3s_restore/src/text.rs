@@ -89,7 +89,7 @@ fn compared(then: &Objects, now: &Objects) -> String {
         .filter(|(_, then, now)| then != now)
         .collect();
     kinds.sort_by_key(|(kind, then, now)| (std::cmp::Reverse(then.abs_diff(*now)), (*kind).clone()));
-    let told: Vec<String> = kinds
+    let reported: Vec<String> = kinds
         .iter()
         .take(KINDS)
         .map(|(kind, then, now)| format!("{kind} {then} and {now}"))
@@ -100,10 +100,10 @@ fn compared(then: &Objects, now: &Objects) -> String {
     } else {
         String::new()
     };
-    let differ = if told.is_empty() {
+    let differ = if reported.is_empty() {
         " (of each kind the same)".to_owned()
     } else {
-        format!(". {}{more}", told.join("; "))
+        format!(". {}{more}", reported.join("; "))
     };
     format!("Objects then and now: {} and {}{differ}", total(then), total(now))
 }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_most_is_told_first() {
+    fn lists_the_largest_difference_first() {
         let then = objects(&[("configmap", 12), ("secret", 7), ("node", 3)]);
         let now = objects(&[("configmap", 130), ("secret", 6), ("node", 3), ("job.batch", 1)]);
         assert_eq!(
@@ -161,15 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_told_as_people_do() {
-        for (seconds, told) in [
+    fn formats_ages_for_people() {
+        for (seconds, reported) in [
             (59, "0 min"),
             (3599, "59 min"),
             (7260, "2 h 1 min"),
             (90_000, "1 day 1 h"),
             (180_000, "2 days 2 h"),
         ] {
-            assert_eq!(age(seconds), told);
+            assert_eq!(age(seconds), reported);
         }
     }
 }

@@ -165,8 +165,8 @@ impl Node {
         Ok(())
     }
 
-    fn in_server(&self, place: &str) -> String {
-        self.text(&format!("{SERVER}/{place}"))
+    fn in_server(&self, path: &str) -> String {
+        self.text(&format!("{SERVER}/{path}"))
     }
 
     /// What was set aside, by its place below the folder for that.
@@ -310,7 +310,7 @@ fn snapshots_in_a_folder_of_their_own_stay_as_they_are() {
 }
 
 #[test]
-fn sqlite_is_put_in_place_with_the_old_one_beside_it() {
+fn puts_sqlite_in_place_with_the_old_one_beside_it() {
     let node = Node::new(Datastore::Sqlite, "");
     node.restore().unwrap();
     node.assert_restored(Datastore::Sqlite);
@@ -569,7 +569,7 @@ fn a_server_that_does_not_stop_is_named() {
 }
 
 #[test]
-fn an_api_that_does_not_come_up_is_told_with_the_journal_less_its_secrets() {
+fn reports_a_silent_api_with_the_masked_journal() {
     let node = Node::new(Datastore::Etcd, "");
     node.put("state/never-ready", "");
     let answer = node.restore().unwrap_err();
@@ -625,7 +625,7 @@ fn stages_out_of_order_are_refused() {
 }
 
 #[test]
-fn a_look_tells_how_server_and_backup_fit_and_no_secret() {
+fn compares_server_and_backup_without_showing_secrets() {
     let node = Node::new(Datastore::Etcd, "--cluster-init");
     let answer = node.must("inspected", json!({"count": true}));
     let server = &answer["server"];

@@ -85,15 +85,15 @@ impl Module for K3sService {
 fn look(host: &dyn Host, binary: &str) -> Result<Facts> {
     let output = host
         .run(&state::questions(binary).command(binary))?
-        .succeed(&host.place(), "looking for the pods of k3s")?;
-    Facts::parse(&output.stdout).with_context(|| host.place())
+        .succeed(&host.location(), "looking for the pods of k3s")?;
+    Facts::parse(&output.stdout).with_context(|| host.location())
 }
 
 fn systemctl(host: &dyn Host, verb: &str, unit: &str) -> Result<()> {
     let program = Program::new(DEFAULT_BINARY).with("unit", unit);
     let doing = format!("systemctl {verb} {unit}");
     let output = host.run(&program.end(&format!("systemctl {verb} \"$unit\"\n")))?;
-    output.succeed(&host.place(), &doing).map(|_| ())
+    output.succeed(&host.location(), &doing).map(|_| ())
 }
 
 /// Not waited for by systemctl: a unit that does not end must not hang us.

@@ -79,10 +79,10 @@ fn look(host: &dyn Host) -> Result<State> {
     let doing = "looking for k3s";
     let visit = |bin: &str| {
         let command = state::questions(bin).command(BINARY);
-        let output = host.run(&command)?.succeed(&host.place(), doing)?;
+        let output = host.run(&command)?.succeed(&host.location(), doing)?;
         Facts::parse(&output.stdout)
-            .and_then(|facts| State::read(&facts, host.place()))
-            .with_context(|| format!("{}: {doing}", host.place()))
+            .and_then(|facts| State::read(&facts, host.location()))
+            .with_context(|| format!("{}: {doing}", host.location()))
     };
     let state = visit(BIN)?;
     if state.bin == BIN {
@@ -107,19 +107,19 @@ fn run(params: &Params, host: &dyn Host, script: &str) -> Result<()> {
     let doing = format!("running {script}");
     let output = host
         .run(&run_command(params, script))?
-        .succeed(&host.place(), &doing)?;
-    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.place()))?;
+        .succeed(&host.location(), &doing)?;
+    let answer = Facts::parse(&output.stdout).with_context(|| format!("{}: {doing}", host.location()))?;
     let status = answer.status(SCRIPT);
     if status != 0 {
         let said = answer.lossy(SCRIPT).unwrap_or_default();
-        bail!("{}: {doing} ended with status {status}: {said}", host.place());
+        bail!("{}: {doing} ended with status {status}: {said}", host.location());
     }
     // The script ends well whatever it could not remove.
     let state = look(host)?;
     if !state.units.is_empty() || state.binary {
         bail!(
             "{}: {script} succeeded, but k3s is still there ({}); run it by hand and read what it says",
-            host.place(),
+            host.location(),
             if state.binary {
                 format!("{}/k3s", state.bin)
             } else {
@@ -135,7 +135,7 @@ fn forget(params: &Params, host: &dyn Host) -> Result<()> {
     let changes = Changes::new().remove_matching(FOLDER, "*-record.json");
     let command = changes.command(params.lock_timeout, Command::USUAL_LIMIT);
     host.run(&command)?
-        .succeed(&host.place(), "forgetting earlier runs")
+        .succeed(&host.location(), "forgetting earlier runs")
         .map(|_| ())
 }
 

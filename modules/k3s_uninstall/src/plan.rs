@@ -36,7 +36,7 @@ pub struct Leftover {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let refusals = refusals(params, state);
     if !refusals.is_empty() {
-        bail!("nothing was touched. {}", Refusal::told(&refusals));
+        bail!("nothing was touched. {}", Refusal::list(&refusals));
     }
     let mut steps = Vec::new();
     // Where the unit is gone and the script is not, an earlier run was cut off.
@@ -53,11 +53,11 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
 
 fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
     let mut refusals = Vec::new();
-    let place = &state.place;
+    let location = &state.location;
     if let Some(name) = state.other_units.first() {
         refusals.push(Refusal::new(
             "other_unit",
-            format!("{place}: there is another unit, {name}, for whose sake the uninstall script would leave most in place"),
+            format!("{location}: there is another unit, {name}, for whose sake the uninstall script would leave most in place"),
             "remove that one first, or this k3s by hand",
         ));
     }
@@ -70,7 +70,7 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
         refusals.push(Refusal::new(
             "role",
             format!(
-                "{place}: there is {}, and a {} was expected",
+                "{location}: there is {}, and a {} was expected",
                 state.unit(other),
                 params.role
             ),
@@ -81,7 +81,7 @@ fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
         refusals.push(Refusal::new(
             "no_script",
             format!(
-                "{place}: {} is there, and {} is not",
+                "{location}: {} is there, and {} is not",
                 state.unit(params.role),
                 state.script(params.role)
             ),
@@ -127,7 +127,7 @@ mod tests {
 
     fn agent() -> State {
         State {
-            place: "container 111 on pve1".into(),
+            location: "container 111 on pve1".into(),
             bin: "/usr/local/bin".into(),
             units: vec![Role::Agent],
             scripts: vec![Role::Agent],
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_told_with_its_meaning() {
+    fn reports_leftovers_with_their_meaning() {
         let left = [
             "/etc/rancher/node",
             "/var/lib/homelab-k3s",
@@ -207,13 +207,17 @@ mod tests {
             left: left.map(str::to_owned).into(),
             ..State::default()
         };
-        let told: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
-        assert!(told[0].contains("password") && told[1].contains("backup") && told[2].contains("/dev/kmsg"));
-        assert!(told[3].contains("mounts of pods"));
+        let reported: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
         assert!(
-            told[4].contains("token")
-                && told[5].contains("the datastore")
-                && told[6].contains("data of pods")
+            reported[0].contains("password")
+                && reported[1].contains("backup")
+                && reported[2].contains("/dev/kmsg")
+        );
+        assert!(reported[3].contains("mounts of pods"));
+        assert!(
+            reported[4].contains("token")
+                && reported[5].contains("the datastore")
+                && reported[6].contains("data of pods")
         );
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    pub(crate) place: String,
+    pub(crate) location: String,
     pub(crate) bin: String,
     pub(crate) units: Vec<Role>,
     /// The names of the units, where they are not those that the script gives the roles.
@@ -70,8 +70,8 @@ fn left(facts: &Facts) -> Vec<String> {
     // The script asks once to unmount what pods had; what was busy in that moment stays.
     let mounts = facts.lossy("mounts").unwrap_or_default();
     let below_run = |line: &str| {
-        let place = line.split(' ').nth(1);
-        place.is_some_and(|place| place.starts_with(&format!("{RUN}/")))
+        let location = line.split(' ').nth(1);
+        location.is_some_and(|location| location.starts_with(&format!("{RUN}/")))
     };
     left.extend(mounts.lines().any(below_run).then(|| RUN.to_owned()));
     left.extend(facts.has("conf-kmsg").then(|| unit::path("conf-kmsg.service")));
@@ -80,7 +80,7 @@ fn left(facts: &Facts) -> Vec<String> {
 }
 
 impl State {
-    pub(crate) fn read(facts: &Facts, place: String) -> Result<Self> {
+    pub(crate) fn read(facts: &Facts, location: String) -> Result<Self> {
         let node = NodeSettings::read(facts, DEFAULT_CONFIG)?;
         let record = facts.lossy("uninstall-record");
         let record: Record = record
@@ -110,7 +110,7 @@ impl State {
             .filter(|name| name.starts_with("k3s"));
         let scripts = file_names(facts, "script:");
         let mut state = Self {
-            place,
+            location,
             bin: if bin.is_empty() { "/usr/local/bin" } else { bin }.to_owned(),
             other_units: node.units.more.iter().chain(k3s).cloned().collect(),
             units,

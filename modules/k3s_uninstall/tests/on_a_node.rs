@@ -43,7 +43,7 @@ fn answer(node: &Sandbox, options: Value) -> Value {
 }
 
 #[test]
-fn a_server_is_removed_and_what_is_left_is_told() {
+fn removes_a_server_and_reports_leftovers() {
     let node = node();
     let first = answer(&node, json!({"role": "server"}));
     assert_eq!(
@@ -62,17 +62,17 @@ fn a_server_is_removed_and_what_is_left_is_told() {
 }
 
 #[test]
-fn mounts_that_the_script_has_left_are_told() {
+fn reports_mounts_that_the_script_has_left() {
     let node = node();
     let rootfs = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/69b1da05/rootfs";
     let mounts = format!("tmpfs /run tmpfs rw 0 0\noverlay {rootfs} overlay rw 0 0\n");
     node.put("proc/self/mounts", &node.moved(&mounts));
-    let told = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
+    let reported = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
     let left = answer(&node, json!({"role": "server"}));
-    assert!(told(&left), "{left}");
+    assert!(reported(&left), "{left}");
     node.put("proc/self/mounts", "tmpfs /run tmpfs rw 0 0\n");
     let gone = answer(&node, json!({"role": "server"}));
-    assert!(!told(&gone), "{gone}");
+    assert!(!reported(&gone), "{gone}");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn killed_before_any_change_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_script_that_fails_is_told_in_its_own_words() {
+fn reports_a_failed_script_with_its_own_error() {
     let node = node();
     node.put("state/broken", "");
     let failed = answer(&node, json!({"role": "server"}));

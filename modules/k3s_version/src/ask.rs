@@ -136,7 +136,7 @@ impl Asking<'_> {
         let output = self
             .host
             .run(&probe.command(&self.params.binary).within(limit))?
-            .succeed(&self.host.place(), &self.doing)?;
+            .succeed(&self.host.location(), &self.doing)?;
         let facts = Facts::parse(&output.stdout).with_context(|| self.doing())?;
         Ok(facts.has("server").then_some(facts))
     }
@@ -151,11 +151,11 @@ impl Asking<'_> {
             stdout: said.into_bytes(),
             ..Output::default()
         };
-        Ok(output.succeed(&self.host.place(), &self.doing)?.text())
+        Ok(output.succeed(&self.host.location(), &self.doing)?.text())
     }
 
     fn doing(&self) -> String {
-        format!("{}: {}", self.host.place(), self.doing)
+        format!("{}: {}", self.host.location(), self.doing)
     }
 }
 

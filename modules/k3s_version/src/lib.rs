@@ -8,7 +8,7 @@ mod channel;
 mod https;
 mod node;
 mod params;
-mod places;
+mod paths;
 mod plan;
 mod questions;
 mod state;
@@ -81,7 +81,7 @@ impl<C: Channels> Module for VersionCheck<C> {
             }
         }
         Ok(State {
-            place: host.place(),
+            location: host.location(),
             target,
             node,
             known,
@@ -130,13 +130,13 @@ impl<C: Channels> Module for VersionCheck<C> {
 }
 
 fn target<C: Channels>(params: &Params) -> Result<state::Target> {
-    let told = |version: &K3sVersion, channel| state::Target {
+    let target = |version: &K3sVersion, channel| state::Target {
         version: version.clone(),
         channel,
         warning: None,
     };
     match &params.wanted {
-        Wanted::Pinned(version) => Ok(told(version, None)),
+        Wanted::Pinned(version) => Ok(target(version, None)),
         Wanted::Resolved { channel, version } => {
             let evidence = Evidence {
                 name: channel.clone(),
@@ -145,7 +145,7 @@ fn target<C: Channels>(params: &Params) -> Result<state::Target> {
                 status: None,
                 received: None,
             };
-            Ok(told(version, Some(evidence)))
+            Ok(target(version, Some(evidence)))
         }
         Wanted::Channel(channel) => channel::resolve::<C>(channel, params.timeout),
     }

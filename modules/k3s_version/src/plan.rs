@@ -52,7 +52,7 @@ pub(crate) fn decide(params: &Params, state: &State) -> Decision {
     let hop = hop(node, target);
     let pinned = matches!(params.wanted, Wanted::Pinned(_));
     let mut warnings: Vec<String> = state.target.warning.iter().cloned().collect();
-    warnings.extend(halfway(node, &state.place));
+    warnings.extend(halfway(node, &state.location));
     let mut decision = Decision {
         upgrade_required: required(node, target),
         hop,
@@ -66,7 +66,7 @@ pub(crate) fn decide(params: &Params, state: &State) -> Decision {
         decision.warnings.extend(node.newest().map(|newest| {
             format!(
                 "{}: k3s {newest} is newer than the channel's {target}: it is left unchanged",
-                state.place
+                state.location
             )
         }));
         return decision;
@@ -103,10 +103,10 @@ fn order(hop: Option<Hop>) -> Order {
     }
 }
 
-fn halfway(node: &Node, place: &str) -> Option<String> {
+fn halfway(node: &Node, location: &str) -> Option<String> {
     let (installed, running) = (node.installed.as_ref()?, node.running.as_ref()?);
     (installed != running).then(|| {
-        format!("{place}: k3s {installed} is installed, but {running} still runs: it was not restarted")
+        format!("{location}: k3s {installed} is installed, but {running} still runs: it was not restarted")
     })
 }
 
@@ -296,7 +296,7 @@ pub(crate) fn sentence(state: &State, refusals: &[Refusal]) -> String {
     });
     format!(
         "{}: going to k3s {} is refused: {}",
-        state.place,
+        state.location,
         state.target.version,
         each.collect::<Vec<_>>().join("; ")
     )

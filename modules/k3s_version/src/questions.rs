@@ -1,7 +1,7 @@
 //! What is asked of the node, in one visit: entering a container takes a second on a busy Proxmox host.
 
 use crate::params::Params;
-use crate::places::Places;
+use crate::paths::Paths;
 use k3s_node::Probe;
 use k3s_node::probe::{Below, HOSTNAME, Is, Run};
 
@@ -22,7 +22,7 @@ pub(crate) fn kubeconfigs(data: &str, kubeconfig: &str) -> [String; 2] {
     [kubeconfig.to_owned(), format!("{data}/agent/kubelet.kubeconfig")]
 }
 
-pub(crate) fn all(params: &Params, at: &Places) -> Probe {
+pub(crate) fn all(params: &Params, at: &Paths) -> Probe {
     let node = if at.node.is_empty() { HOSTNAME } else { &at.node };
     let probe = Probe::new()
         .units(&at.config)
@@ -36,7 +36,7 @@ pub(crate) fn all(params: &Params, at: &Places) -> Probe {
 }
 
 /// What the kubelet and kube-proxy are given as files.
-fn files(probe: Probe, at: &Places) -> Probe {
+fn files(probe: Probe, at: &Paths) -> Probe {
     let file = |probe: Probe, name, path: &str| match path {
         "" => probe,
         path => probe.file(name, path),
@@ -60,7 +60,7 @@ fn files(probe: Probe, at: &Places) -> Probe {
     folder(probe, "kubelet", &format!("{}/agent/etc/kubelet.conf.d", at.data))
 }
 
-fn of_k3s(probe: Probe, params: &Params, at: &Places, node: &str) -> Probe {
+fn of_k3s(probe: Probe, params: &Params, at: &Paths, node: &str) -> Probe {
     let binary = params.binary.as_str();
     let seconds = format!("{}s", params.timeout.as_secs());
     let kubectl = [binary, "kubectl", "--request-timeout", &seconds];

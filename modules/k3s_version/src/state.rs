@@ -4,7 +4,7 @@ use crate::ask::json_start;
 use crate::bad_hops::Knowledge;
 use crate::node::{Etcd, Node, Proxy};
 use crate::params::Params;
-use crate::places::{Places, arguments};
+use crate::paths::{Paths, arguments};
 use crate::questions::{self, ETCD};
 use anyhow::{Context, Result, bail};
 use host::Host;
@@ -17,7 +17,7 @@ use yaml_tree::{Map, Node as Yaml, first_document};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    pub place: String,
+    pub location: String,
     pub target: Target,
     pub node: Node,
     pub known: Knowledge,
@@ -57,10 +57,10 @@ pub enum ReadFrom {
 
 /// Asks the node: in one visit where things are as on most nodes, else in a second one.
 pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
-    let mut at = Places::usual(params);
+    let mut at = Paths::usual(params);
     let (mut settings, mut facts) = visit(params, host, &at)?;
     for _ in 0..2 {
-        let mut wanted = Places::of(params, &settings);
+        let mut wanted = Paths::of(params, &settings);
         at.node = facts.lossy("asked").unwrap_or_default();
         // k3s has not been started there yet: what it has is where it was.
         if at.data == wanted.data && !is_used(&facts) {
@@ -73,18 +73,20 @@ pub(crate) fn look(params: &Params, host: &dyn Host) -> Result<Node> {
         (settings, facts) = visit(params, host, &at)?;
     }
     if let Some(why) = settings.unreadable() {
-        bail!("{}: {why}", host.place());
+        bail!("{}: {why}", host.location());
     }
-    read(&facts, &settings, at, &params.binary).with_context(|| host.place())
+    read(&facts, &settings, at, &params.binary).with_context(|| host.location())
 }
 
-fn visit(params: &Params, host: &dyn Host, at: &Places) -> Result<(NodeSettings, Facts)> {
+fn visit(params: &Params, host: &dyn Host, at: &Paths) -> Result<(NodeSettings, Facts)> {
     // Two kubeconfigs and etcd, on both loopbacks, may each be asked in vain; the rest is quick.
     let limit = params.timeout * 4 + Duration::from_secs(30);
     let command = questions::all(params, at).command(&params.binary).within(limit);
-    let output = host.run(&command)?.succeed(&host.place(), "checking the node")?;
-    let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-    let settings = NodeSettings::read(&facts, &at.config).with_context(|| host.place())?;
+    let output = host
+        .run(&command)?
+        .succeed(&host.location(), "checking the node")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+    let settings = NodeSettings::read(&facts, &at.config).with_context(|| host.location())?;
     Ok((settings, facts))
 }
 
@@ -94,7 +96,7 @@ fn is_used(facts: &Facts) -> bool {
         .any(|part| facts.lossy(&format!("data:{part}")).is_some())
 }
 
-fn read(facts: &Facts, settings: &NodeSettings, at: Places, binary: &str) -> Result<Node> {
+fn read(facts: &Facts, settings: &NodeSettings, at: Paths, binary: &str) -> Result<Node> {
     let text = |name: &str| facts.lossy(name).unwrap_or_default();
     let mut node = Node {
         name: at.node,
@@ -222,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_of_other_versions_tell_what_runs() {
+    fn reads_running_versions_of_mixed_nodes() {
         let runs = |list: &str, number: usize| {
             let list: serde_json::Value = serde_json::from_str(&testbed::recorded(list)).unwrap();
             running(&list["items"][number].to_string()).map(|version| version.to_string())

@@ -63,7 +63,7 @@ fn refused(url: &str) -> String {
 }
 
 #[test]
-fn the_script_tells_the_installed_version_and_why_the_running_one_is_unknown() {
+fn reads_the_installed_version_and_why_the_running_one_is_unknown() {
     let answer = answer(&node(), &json!({"version": VERSION, "node_name": "n1"}));
     assert_eq!(answer["installed"], VERSION, "{answer}");
     assert_eq!(answer["running"], Value::Null);
@@ -72,7 +72,7 @@ fn the_script_tells_the_installed_version_and_why_the_running_one_is_unknown() {
 }
 
 #[test]
-fn a_place_without_k3s_is_told_as_such() {
+fn reports_a_container_without_k3s() {
     let programs = Programs::new();
     let answer = answer(&programs, &json!({"version": VERSION, "binary": "/nowhere/k3s"}));
     assert_eq!(
@@ -120,7 +120,7 @@ fn a_listing_and_a_tag_are_read() {
 }
 
 #[test]
-fn an_error_of_the_server_is_told_with_its_words() {
+fn reports_a_server_error_with_its_text() {
     let url = serve("HTTP/1.1 500 Oops\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nbroken");
     let msg = refused(&url);
     assert!(
@@ -130,7 +130,7 @@ fn an_error_of_the_server_is_told_with_its_words() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_told() {
+fn reports_a_truncated_answer() {
     let msg = refused(&serve("HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\n{\"data\""));
     assert!(msg.contains("the answer broke off after 7 bytes"), "{msg}");
 }
@@ -143,7 +143,7 @@ fn a_server_that_says_nothing_is_not_waited_for_longer_than_the_limit() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_told() {
+fn reports_a_name_that_does_not_resolve() {
     let msg = refused("https://channels.invalid/all");
     assert!(
         msg.contains("asking https://channels.invalid/all/stable") && msg.contains("dns error"),
@@ -152,7 +152,7 @@ fn a_name_that_does_not_resolve_is_told() {
 }
 
 #[test]
-fn a_refused_connection_is_told() {
+fn reports_a_refused_connection() {
     let msg = refused("http://127.0.0.1:1/channels");
     assert!(msg.to_lowercase().contains("connection refused"), "{msg}");
 }
@@ -204,7 +204,7 @@ fn only_a_known_authority_is_trusted() {
 }
 
 #[test]
-fn a_server_without_tls_is_told_apart() {
+fn distinguishes_a_server_without_tls() {
     let msg = refused(&serve("HTTP/1.1 400 Bad Request\r\n\r\n").replace("http:", "https:"));
     assert!(
         msg.contains("asking https://127.0.0.1") && msg.contains("InvalidContentType"),
@@ -244,7 +244,7 @@ fn a_body_of_a_byte_at_a_time_does_not_outlast_the_limit() {
         }
     });
     let began = std::time::Instant::now();
-    let told = refused(&format!("http://{address}/channels"));
-    assert!(told.contains("no answer within 1 s"), "{told}");
+    let reported = refused(&format!("http://{address}/channels"));
+    assert!(reported.contains("no answer within 1 s"), "{reported}");
     assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
 }

@@ -127,21 +127,21 @@ fn subjects(certificates: &[Certificate]) -> String {
 /// A cluster or user of the file, with its place.
 struct Part<'a> {
     map: &'a Map,
-    place: String,
+    location: String,
 }
 
 impl<'a> Part<'a> {
-    fn new(map: &'a Map, place: String) -> Self {
-        Self { map, place }
+    fn new(map: &'a Map, location: String) -> Self {
+        Self { map, location }
     }
 
     fn field(&self, key: &str) -> String {
-        format!("{}.{key}", self.place)
+        format!("{}.{key}", self.location)
     }
 
     fn text(&self, key: &str, what: &str) -> Result<&'a str> {
         let text = self.map.text(key).filter(|text| !text.trim().is_empty());
-        text.with_context(|| format!("{}: there is no {what} ({key})", self.place))
+        text.with_context(|| format!("{}: there is no {what} ({key})", self.location))
     }
 
     fn data(&self, key: &str, what: &str) -> Result<&'a str> {

@@ -80,9 +80,9 @@ fn what_later_versions_write_is_read() {
 }
 
 /// Each text is refused with these words, and without any of the key.
-fn assert_refused(cases: &[(String, &str)], place: &str, key: &str) {
+fn assert_refused(cases: &[(String, &str)], location: &str, key: &str) {
     for (text, words) in cases {
-        let (error, words) = (refused(text), format!("{place}{words}"));
+        let (error, words) = (refused(text), format!("{location}{words}"));
         assert!(
             error.starts_with(&words),
             "{error:?} does not begin with {words:?}"
@@ -92,7 +92,7 @@ fn assert_refused(cases: &[(String, &str)], place: &str, key: &str) {
 }
 
 #[test]
-fn what_is_no_kubeconfig_of_one_cluster_is_told_by_its_file() {
+fn rejects_a_file_that_is_not_a_kubeconfig_of_one_cluster() {
     let cluster = Cluster::new(1);
     let good = cluster.kubeconfig("default", SERVER, &admin());
     let cases = [
@@ -113,10 +113,10 @@ fn what_is_no_kubeconfig_of_one_cluster_is_told_by_its_file() {
 }
 
 #[test]
-fn what_is_wrong_with_the_user_is_told_by_its_field() {
+fn names_the_invalid_field_of_the_user() {
     let cluster = Cluster::new(1);
     let signed = cluster.clients.sign(&admin());
-    let (whole, key) = (data(&signed.pem), data(&signed.key_pem));
+    let (certificate, key) = (data(&signed.pem), data(&signed.key_pem));
     let other_key = data(cluster.clients.sign(&admin()).key_pem);
     let cut = data(&signed.pem[..signed.pem.len() / 2]);
     let of = |text: &str| one("default", &cluster.cluster(SERVER), text);
@@ -150,12 +150,15 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
             ".client-certificate-data: it holds a private key",
         ),
         (
-            of(&format!("{{client-certificate-data: {whole}}}")),
+            of(&format!("{{client-certificate-data: {certificate}}}")),
             ": there is no private key (client-key-data)",
         ),
-        (with(&whole, "\"%%%\""), ".client-key-data: it is not base64"),
         (
-            with(&whole, &other_key),
+            with(&certificate, "\"%%%\""),
+            ".client-key-data: it is not base64",
+        ),
+        (
+            with(&certificate, &other_key),
             ".client-key-data: it is not the key of the client certificate",
         ),
     ];
@@ -163,7 +166,7 @@ fn what_is_wrong_with_the_user_is_told_by_its_field() {
 }
 
 #[test]
-fn what_is_wrong_with_the_cluster_is_told_by_its_field() {
+fn names_the_invalid_field_of_the_cluster() {
     let cluster = Cluster::new(1);
     let of = |text: &str| one("default", text, &cluster.user(&admin()));
     let cases = [
@@ -191,7 +194,7 @@ fn what_is_wrong_with_the_cluster_is_told_by_its_field() {
 }
 
 #[test]
-fn another_authority_is_told_as_such() {
+fn reports_another_authority() {
     let cluster = Cluster::new(1);
     let other = Cluster::new(2);
     let text = cluster.kubeconfig("default", SERVER, &admin());

@@ -48,13 +48,13 @@ pub(crate) fn port(url: &Url) -> u16 {
 
 /// Whether two addresses lead to the same place, however they are spelled.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    let place = |text: &str| {
+    let address = |text: &str| {
         let url = Url::parse(text).ok()?;
         let host = url.host_str()?.trim_end_matches('.').to_owned();
         let path = url.path().trim_end_matches('/').to_owned();
         Some((url.scheme().to_owned(), host, url.port_or_known_default(), path))
     };
-    place(one).is_some_and(|place_of_one| place(other) == Some(place_of_one))
+    address(one).is_some_and(|address_of_one| address(other) == Some(address_of_one))
 }
 
 /// Whether an address is of the machine that asks, so that what answers there depends on who asks.
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn spelling_makes_no_other_place() {
+    fn ignores_the_spelling_of_addresses() {
         for (one, other, same) in [
             ("https://k3s-1:6443", "https://K3S-1:6443/", true),
             ("https://k3s-1.:6443", "https://k3s-1:6443", true),

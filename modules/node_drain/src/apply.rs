@@ -1,6 +1,6 @@
 //! Takes the steps: the cordon, the drain's loop, and putting back what a failure left.
 
-use crate::cordon::{Change, CordonedBy, Record, Wish, cordoned_by};
+use crate::cordon::{Change, CordonedBy, DesiredCordon, Record, cordoned_by};
 use crate::evict::{Drain, Stage, Target};
 use crate::observe;
 use crate::params::{OnFailure, Params};
@@ -8,7 +8,7 @@ use crate::plan::Step;
 use crate::requests;
 use crate::state::State;
 use crate::verdict::{judge_all, refuse};
-use crate::{Journal, whole};
+use crate::{Journal, wait_workloads};
 use anyhow::{Context, Result, bail};
 use cluster::{Kubectl, Node, Pdb, unless_passing};
 use host::{Host, Waited, wait_until};
@@ -20,12 +20,12 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
     let started = *journal.started.get_or_insert_with(|| host.elapsed());
     let done = match step {
-        Step::SetCordon { wish, node, .. } => set_cordon(params, host, wish, Some(node), journal),
+        Step::SetCordon { desired, node, .. } => set_cordon(params, host, desired, Some(node), journal),
         Step::Evict { .. } => evict(params, host, journal),
         Step::WaitFor {
             owners,
             excuse_pinned,
-        } => whole::wait(params, host, owners, *excuse_pinned),
+        } => wait_workloads::wait(params, host, owners, *excuse_pinned),
     };
     journal.took = host.elapsed().saturating_sub(started);
     done
@@ -36,20 +36,20 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
 fn set_cordon(
     params: &Params,
     host: &dyn Host,
-    wish: &Wish,
+    desired: &DesiredCordon,
     mut seen: Option<&Node>,
     journal: &mut Journal,
 ) -> Result<()> {
     let kubectl = params.kubectl(host);
     let mut tried = None;
     let mut change = |node: Node| {
-        let Some(change) = wish.change(&node) else {
+        let Some(change) = desired.change(&node) else {
             return Ok(node);
         };
         tried = Some(change);
         // Until its answer is there, the patch may have gone through or not.
         journal.cordoned |= change == Change::Cordon;
-        kubectl.patch_node(&params.node, &wish.patch(&node))
+        kubectl.patch_node(&params.node, &desired.patch(&node))
     };
     let node = kubectl.patiently(&format!("changing the cordon of {}", params.node), || {
         if let Some(seen) = seen.take()
@@ -59,19 +59,19 @@ fn set_cordon(
         }
         change(observe::node(params, &kubectl)?)
     })?;
-    if let Some(change) = wish.change(&node) {
+    if let Some(change) = desired.change(&node) {
         bail!(
             "{}: the API server accepted the patch, but would still have to {change} {}",
-            host.place(),
+            host.location(),
             params.node
         );
     }
     // Tried and now true: it was us, unless an operator came between.
     let ours = |wanted: &Record| node.record.as_ref() == Some(wanted);
     let by_us = tried.is_some()
-        && match wish {
-            Wish::Cordoned(record) => ours(record),
-            Wish::Uncordoned { .. } => true,
+        && match desired {
+            DesiredCordon::Cordoned(record) => ours(record),
+            DesiredCordon::Uncordoned { .. } => true,
         };
     journal.changed |= by_us;
     journal.cordoned &= by_us;
@@ -124,13 +124,13 @@ fn ask(params: &Params, at: Duration, kubectl: &Kubectl, drain: &mut Drain) -> R
     }
     let said = match unless_passing(requests::send(kubectl, &due, params.grace_period))? {
         Ok(said) => said,
-        Err(away) => (0..due.len()).map(|place| (place, away.clone())).collect(),
+        Err(away) => (0..due.len()).map(|index| (index, away.clone())).collect(),
     };
-    for (place, said) in said {
+    for (index, said) in said {
         let target = drain
             .targets
             .iter_mut()
-            .find(|target| due.get(place).is_some_and(|request| request.pod == target.pod));
+            .find(|target| due.get(index).is_some_and(|request| request.pod == target.pod));
         if let Some(target) = target {
             target.said = said;
         }
@@ -194,14 +194,20 @@ pub(crate) fn recover(
     }
     let undo = {
         let program = params.kubectl.join(" ");
-        format!("`{program} uncordon {name}` in {} undoes it", host.place())
+        format!("`{program} uncordon {name}` in {} undoes it", host.location())
     };
     if params.on_failure == OnFailure::Keep {
         return Some(format!(
             "{name} stays cordoned by us, as on_failure: keep says; {undo}"
         ));
     }
-    let undone = set_cordon(params, host, &Wish::Uncordoned { force: false }, None, journal);
+    let undone = set_cordon(
+        params,
+        host,
+        &DesiredCordon::Uncordoned { force: false },
+        None,
+        journal,
+    );
     match (undone, journal.left) {
         (Ok(()), Some(CordonedBy::Operator)) => Some(format!(
             "{name} stays cordoned: meanwhile somebody else cordoned it"

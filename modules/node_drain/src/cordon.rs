@@ -23,7 +23,7 @@ pub fn cordoned_by(node: &Node) -> CordonedBy {
 /// What is wanted of the cordon, decided anew at each look at the node: between two looks an operator may
 /// have come along.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Wish {
+pub enum DesiredCordon {
     /// Cordoned, by us unless an operator has done it; an earlier run's cordon becomes this run's.
     Cordoned(Record),
     /// Not cordoned by us; not at all, where `force`.
@@ -39,7 +39,7 @@ pub enum Change {
     RemoveStaleRecord,
 }
 
-impl Wish {
+impl DesiredCordon {
     pub fn change(&self, node: &Node) -> Option<Change> {
         match (self, cordoned_by(node)) {
             (Self::Cordoned(_), CordonedBy::None) => Some(Change::Cordon),
@@ -120,8 +120,8 @@ mod tests {
         }
     }
 
-    fn cordoned(run: &str) -> Wish {
-        Wish::Cordoned(Record {
+    fn cordoned(run: &str) -> DesiredCordon {
+        DesiredCordon::Cordoned(Record {
             run: run.to_owned(),
             ..Record::default()
         })
@@ -129,8 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_done_to_each_cordon() {
-        let off = Wish::Uncordoned { force: false };
-        let forced = Wish::Uncordoned { force: true };
+        let off = DesiredCordon::Uncordoned { force: false };
+        let forced = DesiredCordon::Uncordoned { force: true };
         let table = [
             (cordoned("b"), node(false, None), Some(Change::Cordon)),
             (cordoned("b"), node(false, Some("a")), Some(Change::Cordon)),
@@ -148,8 +148,8 @@ mod tests {
             (forced.clone(), node(true, None), Some(Change::Uncordon)),
             (forced.clone(), node(false, None), None),
         ];
-        for (wish, node, expected) in table {
-            assert_eq!(wish.change(&node), expected, "{wish:?} of {node:?}");
+        for (desired, node, expected) in table {
+            assert_eq!(desired.change(&node), expected, "{desired:?} of {node:?}");
         }
     }
 
@@ -171,10 +171,10 @@ mod tests {
             (Purpose::Retire, Purpose::Turn, None),
         ];
         for (is, wanted, expected) in table {
-            let cordoned = Wish::Cordoned(with(wanted));
+            let cordoned = DesiredCordon::Cordoned(with(wanted));
             assert_eq!(cordoned.change(&found(is)), expected, "{is:?} to {wanted:?}");
         }
-        let off = Wish::Uncordoned { force: false };
+        let off = DesiredCordon::Uncordoned { force: false };
         assert_eq!(off.change(&found(Purpose::Retire)), None);
         assert_eq!(off.change(&found(Purpose::Steer)), Some(Change::Uncordon));
     }
@@ -188,7 +188,7 @@ mod tests {
             .as_str()
             .unwrap();
         assert_eq!(Record::parse(text).run, "r1");
-        let patch = Wish::Uncordoned { force: false }.patch(&node(true, Some("r1")));
+        let patch = DesiredCordon::Uncordoned { force: false }.patch(&node(true, Some("r1")));
         assert_eq!(patch["spec"]["unschedulable"], Value::Null);
         assert_eq!(patch["metadata"]["annotations"][Record::ANNOTATION], Value::Null);
     }

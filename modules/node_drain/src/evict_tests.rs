@@ -94,7 +94,7 @@ fn the_next_pod_of_the_same_name_is_another_one() {
 }
 
 #[test]
-fn respect_gives_up_after_its_time_and_a_last_try() {
+fn stops_retrying_after_its_time_and_a_last_try() {
     let state = state(&[pod("vault")], vec![budget("vault", 0)]);
     let mut drain = Drain::new(&params(json!({})), &state);
     for at in [0, 5, 10, 15] {
@@ -180,7 +180,7 @@ fn respect_then_bypass_asks_first() {
 }
 
 #[test]
-fn a_deletion_that_is_refused_gives_up_too() {
+fn stops_retrying_a_refused_deletion() {
     let state = state(&[pod("vault")], vec![budget("vault", 0)]);
     let mut drain = Drain::new(&params(json!({"pdb": "respect_then_bypass"})), &state);
     for at in [0, 20, 30] {
@@ -199,7 +199,7 @@ fn a_deletion_that_is_refused_gives_up_too() {
 }
 
 #[test]
-fn a_pod_without_a_budget_tells_what_the_api_server_said() {
+fn reports_the_api_servers_error_for_a_pod_without_a_budget() {
     let mut drain = Drain::new(&params(json!({})), &state(&[pod("web")], vec![]));
     ways(&mut drain, 0);
     drain.targets[0].said = "admission webhook denied it".to_owned();

@@ -15,7 +15,7 @@ mod requests;
 mod samples;
 pub mod state;
 pub mod verdict;
-mod whole;
+mod wait_workloads;
 
 pub use params::Params;
 pub use plan::Step;

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_waited_for_as_long_as_told() {
+    fn waits_for_the_lock_up_to_its_timeout() {
         use ansible_module::{Module as _, Target};
         let params = read(json!({"pct_id": 101, "lock_timeout": 5})).unwrap();
         let expected = Target {

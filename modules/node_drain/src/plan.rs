@@ -1,6 +1,6 @@
 //! What to do about it: the steps. Pure.
 
-use crate::cordon::{self, Change, CordonedBy, Record, Wish, cordoned_by};
+use crate::cordon::{self, Change, CordonedBy, DesiredCordon, Record, cordoned_by};
 use crate::params::{Params, Wanted};
 use crate::state::State;
 use crate::verdict::{Leave, Verdict, budgets, judge_all, pods, refuse, waits_for_the_node};
@@ -17,7 +17,7 @@ pub enum Step {
     SetCordon {
         /// As it was seen.
         node: Box<Node>,
-        wish: Wish,
+        desired: DesiredCordon,
         change: Change,
     },
     Evict {
@@ -64,14 +64,14 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     if state.gone {
         return Ok(plan);
     }
-    let wish = wish(params, state);
+    let desired = desired(params, state);
     plan.warnings.extend(about_the_cordon(params, state));
-    let change = wish.change(&state.node);
+    let change = desired.change(&state.node);
     if let Some(change) = change {
-        plan.diff.push(diff(state, &wish));
+        plan.diff.push(diff(state, &desired));
         plan.steps.push(Step::SetCordon {
             node: Box::new(state.node.clone()),
-            wish,
+            desired,
             change,
         });
     }
@@ -83,9 +83,9 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     Ok(plan)
 }
 
-fn wish(params: &Params, state: &State) -> Wish {
+fn desired(params: &Params, state: &State) -> DesiredCordon {
     if params.state == Wanted::Uncordoned {
-        return Wish::Uncordoned {
+        return DesiredCordon::Uncordoned {
             force: params.force_uncordon,
         };
     }
@@ -97,28 +97,28 @@ fn wish(params: &Params, state: &State) -> Wish {
         .or_else(|| found.map(|record| record.run.clone()));
     let since = OffsetDateTime::from(state.now);
     let since = since.replace_nanosecond(0).unwrap_or(since);
-    Wish::Cordoned(Record {
+    DesiredCordon::Cordoned(Record {
         run: run.unwrap_or_else(|| "unnamed".to_owned()),
         by: "homelab.k3s.node_drain".to_owned(),
         since: since.format(&Rfc3339).unwrap_or_default(),
         before: "schedulable".to_owned(),
         purpose: params.purpose,
-        owners: concerned(state),
+        owners: affected_owners(state),
     })
 }
 
 /// The workloads that this drain moves, and those that an earlier, killed one has.
-pub fn concerned(state: &State) -> Vec<Owner> {
+pub fn affected_owners(state: &State) -> Vec<Owner> {
     owners::merge(
         state.node.former_owners(),
         state.owners.iter().map(|seen| seen.owner.clone()),
     )
 }
 
-fn diff(state: &State, wish: &Wish) -> Diff {
-    let after = match wish {
-        Wish::Cordoned(record) => cordon::describe(true, Some(record)),
-        Wish::Uncordoned { .. } => cordon::describe(false, None),
+fn diff(state: &State, desired: &DesiredCordon) -> Diff {
+    let after = match desired {
+        DesiredCordon::Cordoned(record) => cordon::describe(true, Some(record)),
+        DesiredCordon::Uncordoned { .. } => cordon::describe(false, None),
     };
     Diff {
         before_header: state.node.name.clone(),
@@ -167,7 +167,7 @@ fn drain(params: &Params, state: &State, plan: &mut Plan<Step>) -> Result<()> {
     let waiting = of(&waits_for_the_node);
     let leaving = of(&|verdict| *verdict == Verdict::Leave(Leave::Terminating));
     plan.warnings.extend(about_going(params, state, &judged));
-    let owners = concerned(state);
+    let owners = affected_owners(state);
     let waits = params.wait_for && !going.is_empty() && !owners.is_empty();
     if !going.is_empty() || !leaving.is_empty() {
         plan.steps.push(Step::Evict {

@@ -132,7 +132,7 @@ fn an_operators_cordon_is_left_and_said_so() {
 }
 
 #[test]
-fn a_budget_in_the_way_is_told_beforehand_unless_it_is_bypassed() {
+fn warns_of_a_blocking_budget_unless_it_is_bypassed() {
     let mut state = state(node(false, None), &[pod("vault", Some("StatefulSet"))]);
     let budget = json!({
         "metadata": {"name": "vault", "namespace": "demo"},
@@ -154,7 +154,7 @@ fn a_budget_in_the_way_is_told_beforehand_unless_it_is_bypassed() {
 }
 
 #[test]
-fn a_pod_with_several_budgets_is_told_beforehand_though_each_has_room() {
+fn warns_of_a_pod_with_several_budgets_though_each_has_room() {
     let mut state = state(node(false, None), &[pod("vault", Some("StatefulSet"))]);
     let budget = |name: &str| {
         let budget = json!({
@@ -223,7 +223,7 @@ fn a_run_that_takes_over_remembers_what_the_killed_one_knew() {
         owner: owner(1),
         now: None,
     }];
-    let Wish::Cordoned(record) = wish(&params(json!({"run_id": "b"})), &state) else {
+    let DesiredCordon::Cordoned(record) = desired(&params(json!({"run_id": "b"})), &state) else {
         panic!()
     };
     assert_eq!((record.run.as_str(), record.owners), ("b", vec![owner(2)]));

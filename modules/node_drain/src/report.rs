@@ -4,7 +4,7 @@ use crate::Journal;
 use crate::cordon::cordoned_by;
 use crate::evict::{Drain, Stage, Target};
 use crate::params::Params;
-use crate::plan::concerned;
+use crate::plan::affected_owners;
 use crate::state::{Budget, Headroom, State};
 use crate::verdict::{Verdict, budgets, judge_all, waits_for_the_node};
 use answers::drain::{BeforeAndAfter, Budgeted, Judged};
@@ -75,7 +75,7 @@ pub(crate) fn report(params: &Params, before: &State, journal: &Journal) -> Retu
     Returned {
         node: params.node.clone(),
         drain: answer,
-        owners: concerned(seen),
+        owners: affected_owners(seen),
         seconds: (journal.took.as_secs_f64() * 10.0).round() / 10.0,
     }
 }

@@ -25,15 +25,15 @@ pub(crate) fn send(
         "r() {{ s=$(printf %s \"$4\" | k \"$2\" --raw \"$3\" -f - 2>&1 >/dev/null) || \
          printf '%s %s\\n' \"$1\" \"$(printf %s \"$s\" | tr '\\n' ' ' | head -c {SAID})\"; }}"
     );
-    for (place, request) in requests.iter().enumerate() {
+    for (index, request) in requests.iter().enumerate() {
         let (verb, path, body) = describe(request, grace_period);
         let _ = writeln!(
             script,
-            "r {place} {verb} {} {} &",
+            "r {index} {verb} {} {} &",
             quote(&path),
             quote(&body.to_string())
         );
-        if place % ABREAST == ABREAST - 1 {
+        if index % ABREAST == ABREAST - 1 {
             script.push_str("wait\n");
         }
     }
@@ -42,7 +42,7 @@ pub(crate) fn send(
     let output = kubectl.run_script(script, limit, "sending evictions")?;
     let said = |line: &str| {
         line.split_once(' ')
-            .and_then(|(place, said)| Some((place.parse().ok()?, said.trim().to_owned())))
+            .and_then(|(index, said)| Some((index.parse().ok()?, said.trim().to_owned())))
     };
     Ok(output.text().lines().filter_map(said).collect())
 }

@@ -182,7 +182,7 @@ fn budgets_select_by_namespace_and_labels() {
 }
 
 #[test]
-fn selectors_are_compared_whole() {
+fn compares_complete_selectors() {
     assert_eq!(
         params(json!({"pod_selector": "a=b"})).rules.pod_selector,
         Some(Selector::parse("a=b").unwrap())

@@ -38,7 +38,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         ];
         let refusals: Vec<Refusal> = checks.into_iter().flatten().collect();
         if !refusals.is_empty() {
-            bail!("nothing was deleted. {}", Refusal::told(&refusals));
+            bail!("nothing was deleted. {}", Refusal::list(&refusals));
         }
         steps.push(Step::DeleteNode {
             name: params.node.clone(),

@@ -203,7 +203,7 @@ fn pods_of_its_own_are_named_and_not_forgotten_unasked() {
 }
 
 #[test]
-fn options_that_cannot_be_are_told() {
+fn rejects_invalid_options() {
     let read = |more: Value| serde_json::from_value::<Params>(more).unwrap_err().to_string();
     for name in ["", "N2", "n2/x", "n2?y", "../x"] {
         assert!(read(json!({"node": name})).starts_with("node: "), "{name}");
@@ -230,9 +230,9 @@ fn another_module_in_the_same_container_is_waited_for() {
 
 #[test]
 fn nodes_of_other_versions() {
-    let told = |list: &str| -> Vec<String> {
+    let reported = |list: &str| -> Vec<String> {
         let nodes: cluster::List<Node> = serde_json::from_str(&testbed::recorded(list)).unwrap();
-        let told = |node: &Node| {
+        let reported = |node: &Node| {
             let name = &node.name;
             let kind = if is_etcd_server(node) { "server" } else { "other" };
             format!(
@@ -241,10 +241,10 @@ fn nodes_of_other_versions() {
                 crate::state::ready(node).unwrap_or("-")
             )
         };
-        nodes.items.iter().map(told).collect()
+        nodes.items.iter().map(reported).collect()
     };
     assert_eq!(
-        told("k3s-v1.36.3-nodes.json"),
+        reported("k3s-v1.36.3-nodes.json"),
         [
             "k3s-controller-1: server k3s-controller-1-a010bcec True",
             "k3s-controller-2: server k3s-controller-2-2c679fcb True",
@@ -253,7 +253,7 @@ fn nodes_of_other_versions() {
         ]
     );
     assert_eq!(
-        told("by-hand-k3s-v1.36-nodes.json"),
+        reported("by-hand-k3s-v1.36-nodes.json"),
         [
             "n1: server n1-00000001 True",
             "n2: server n2-00000002 True",

@@ -1,9 +1,9 @@
 //! Patches one node, as it is at that moment.
 
+use crate::outcome::is_as_wanted;
 use crate::params::Params;
 use crate::plan::{Step, patch};
 use crate::state::node;
-use crate::stranded::is_as_wanted;
 use anyhow::{Result, bail};
 use cluster::Node;
 use host::Host;
@@ -30,7 +30,7 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
     if !is_as_wanted(params, &found) {
         bail!(
             "{}: the API server accepted the patch, but the taints of {name} are not as wanted: something there changes them back",
-            host.place()
+            host.location()
         );
     }
     Ok(())

@@ -3,13 +3,13 @@
 //! All nodes at once, since it is together that they may leave a pod without a place. It evicts nothing.
 
 mod apply;
+mod outcome;
 mod params;
 mod plan;
 mod report;
 #[cfg(test)]
 mod samples;
 mod state;
-mod stranded;
 
 pub use params::Params;
 pub use plan::Step;

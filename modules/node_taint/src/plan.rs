@@ -1,8 +1,8 @@
 //! Which nodes to patch, and what speaks against it. Pure.
 
+use crate::outcome::{Judged, Outcome, is_as_wanted, is_new, judge};
 use crate::params::{Params, Wanted};
 use crate::state::State;
-use crate::stranded::{Fate, Judged, is_as_wanted, is_new, judge};
 use ansible_module::{Diff, Plan};
 use anyhow::{Result, bail};
 use cluster::{Node, Taint};
@@ -77,29 +77,29 @@ fn refusals(params: &Params, judged: &Judged) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let told: Vec<String> = judged
-        .stranded
+    let reported: Vec<String> = judged
+        .unschedulable
         .iter()
         .map(|(owner, lost)| format!("{owner} (only on {})", lost.join(", ")))
         .collect();
-    if !told.is_empty() {
-        refusals.push(format!("no other node takes the next pod of {}", few(&told)));
+    if !reported.is_empty() {
+        refusals.push(format!("no other node takes the next pod of {}", few(&reported)));
     }
     refusals
 }
 
 fn last_here(judged: &Judged) -> Option<String> {
-    let told = judged
+    let reported = judged
         .staying
         .iter()
-        .filter(|staying| staying.fate == Fate::LastHere);
-    let told: Vec<String> = told
+        .filter(|staying| staying.outcome == Outcome::LastHere);
+    let reported: Vec<String> = reported
         .map(|staying| format!("{} on {}", staying.owner, staying.node))
         .collect();
-    (!told.is_empty()).then(|| {
+    (!reported.is_empty()).then(|| {
         format!(
             "these do not tolerate the taint and are not started there again once they end: {}",
-            few(&told)
+            few(&reported)
         )
     })
 }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_daemon_set_that_runs_there_no_more_is_told() {
+    fn warns_of_a_daemon_set_that_no_longer_runs_there() {
         let params = options(json!({"nodes": ["c1"]})).unwrap();
         let of_daemon_set = json!({"metadata": {"ownerReferences": [{"kind": "DaemonSet", "name": "logs", "controller": true}]}});
         let nodes = vec![node("c1", json!({})), node("w1", json!({}))];

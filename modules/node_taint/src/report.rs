@@ -1,8 +1,8 @@
 //! The documented return values, and the same for a person.
 
+use crate::outcome::{Judged, Staying, is_as_wanted, judge};
 use crate::params::{Params, Wanted};
 use crate::state::State;
-use crate::stranded::{Judged, Staying, is_as_wanted, judge};
 use cluster::Node;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -13,26 +13,28 @@ const LINES: usize = 14;
 #[derive(Serialize)]
 pub struct Returned {
     taint: String,
-    nodes: Vec<ToldNode>,
+    nodes: Vec<NodeTaints>,
     open: Vec<String>,
-    staying: Vec<ToldStaying>,
-    stranded: BTreeMap<String, Vec<String>>,
+    staying: Vec<StayingPods>,
+    #[serde(rename = "stranded")]
+    unschedulable: BTreeMap<String, Vec<String>>,
     text: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct ToldNode {
+struct NodeTaints {
     node: String,
     before: Vec<String>,
     after: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct ToldStaying {
+struct StayingPods {
     node: String,
     owner: String,
     pods: Vec<String>,
-    fate: &'static str,
+    #[serde(rename = "fate")]
+    outcome: &'static str,
 }
 
 pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned {
@@ -43,26 +45,26 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
         let taints = node.map_or(&[][..], |node| &node.taints);
         taints.iter().map(ToString::to_string).collect()
     };
-    let told = |staying: Staying| ToldStaying {
+    let reported = |staying: Staying| StayingPods {
         node: staying.node,
         owner: staying.owner,
         pods: staying.pods,
-        fate: staying.fate.word(),
+        outcome: staying.outcome.word(),
     };
     Returned {
         taint: params.taint().to_string(),
         nodes: params
             .nodes
             .iter()
-            .map(|name| ToldNode {
+            .map(|name| NodeTaints {
                 node: name.clone(),
                 before: taints(before, name),
                 after: taints(after, name),
             })
             .collect(),
         open: judged.open,
-        staying: judged.staying.into_iter().map(told).collect(),
-        stranded: judged.stranded,
+        staying: judged.staying.into_iter().map(reported).collect(),
+        unschedulable: judged.unschedulable,
         text,
     }
 }
@@ -104,7 +106,7 @@ fn staying(judged: &Judged) -> Vec<String> {
             1 => "1 pod".to_owned(),
             many => format!("{many} pods"),
         };
-        format!("{}: {} ({pods}) {}", staying.node, staying.owner, staying.fate)
+        format!("{}: {} ({pods}) {}", staying.node, staying.owner, staying.outcome)
     };
     if judged.staying.is_empty() {
         return vec!["no pods are on these nodes".to_owned()];

@@ -108,7 +108,7 @@ mod tests {
     fn nodes_and_pods_of_a_newer_server() {
         let nodes: cluster::List<Node> =
             serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-nodes.json")).unwrap();
-        let told: Vec<String> = nodes
+        let reported: Vec<String> = nodes
             .items
             .iter()
             .map(|node| {
@@ -122,7 +122,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            reported,
             [
                 "n1: - node-role.kubernetes.io/control-plane=true:NoSchedule",
                 "n2: - ",
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_ended_or_goes_needs_no_place() {
+    fn needs_no_node_for_a_pod_that_ended_or_terminates() {
         let table = [
             (json!({}), true),
             (json!({"status": {"phase": "Pending"}}), true),

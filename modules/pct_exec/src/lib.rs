@@ -74,7 +74,7 @@ impl Module for PctExec {
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let outside = host.outside();
-        let mut state = State::running(host.place());
+        let mut state = State::running(host.location());
         if params.refuse_locked || !pct::seen_running(outside, params.vmid) {
             state.status = pct::status(outside, params.vmid)?;
         }
@@ -166,9 +166,9 @@ fn run(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> {
             "the command ended with status 0, which is not in success_rc {:?}",
             params.success_rc
         );
-        return Err(Failure::new(Kind::CommandFailed, host.place(), detail).into());
+        return Err(Failure::new(Kind::CommandFailed, host.location(), detail).into());
     }
-    output.succeed(&host.place(), "the command").map(|_| ())
+    output.succeed(&host.location(), "the command").map(|_| ())
 }
 
 fn command(params: &Params) -> Command {
@@ -210,7 +210,7 @@ fn exists(host: &dyn Host, path: &str) -> Result<bool> {
         0 => Ok(true),
         1 => Ok(false),
         _ => output
-            .succeed(&host.place(), &format!("looking for {path}"))
+            .succeed(&host.location(), &format!("looking for {path}"))
             .map(|_| false),
     }
 }

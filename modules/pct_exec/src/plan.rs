@@ -30,7 +30,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let starting = !state.status.running;
     if starting && !params.ensure_started {
         let detail = format!("it is stopped: start it with `pct start {vmid}`, or set ensure_started");
-        return Err(Failure::new(Kind::ContainerStopped, &state.place, detail).into());
+        return Err(Failure::new(Kind::ContainerStopped, &state.location, detail).into());
     }
     if let Some(lock) = state
         .status
@@ -38,7 +38,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         .as_ref()
         .filter(|_| starting || params.refuse_locked)
     {
-        return Err(pct::locked(&state.place, vmid, lock).into());
+        return Err(pct::locked(&state.location, vmid, lock).into());
     }
     let run = Step::Run {
         vmid,
@@ -75,7 +75,7 @@ mod tests {
 
     fn state(running: bool, lock: Option<&str>) -> State {
         State {
-            place: "container 101 on pve1".to_owned(),
+            location: "container 101 on pve1".to_owned(),
             status: Status {
                 running,
                 lock: lock.map(str::to_owned),

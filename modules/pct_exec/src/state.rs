@@ -5,7 +5,7 @@ use host::pct::Status;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The container and its host, for messages.
-    pub place: String,
+    pub location: String,
     pub status: Status,
     /// Why there is nothing to do: the sentence about `creates` or `removes`. `None` also where a stopped
     /// container could not be asked.
@@ -13,9 +13,9 @@ pub struct State {
 }
 
 impl State {
-    pub fn running(place: String) -> Self {
+    pub fn running(location: String) -> Self {
         Self {
-            place,
+            location,
             status: Status {
                 running: true,
                 lock: None,

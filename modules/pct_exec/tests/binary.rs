@@ -65,7 +65,7 @@ fn large_input_is_byte_identical() {
 }
 
 #[test]
-fn a_missing_program_is_told_apart_from_status_127() {
+fn distinguishes_a_missing_program_from_status_127() {
     let answer = run(&json!({"vmid": 101, "argv": ["no-such-program"]}));
     assert_eq!(answer["failure"]["kind"], "command_not_found");
     let answer = run(&json!({"vmid": 101, "argv": ["sh", "-c", "exit 127"]}));

@@ -52,7 +52,7 @@ impl Module for PctSnapshot {
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         let outside = host.outside();
         Ok(State {
-            place: host.place(),
+            location: host.location(),
             status: pct::status(outside, params.vmid)?,
             snapshots: pct::snapshots(outside, params.vmid)?,
             now: outside.now(),
@@ -73,7 +73,7 @@ impl Module for PctSnapshot {
                 if !pct::snapshots(outside, *vmid)?.contains(name) {
                     bail!(
                         "{}: pct took the snapshot {name}, but the configuration of container {vmid} does not have it",
-                        outside.place()
+                        outside.location()
                     );
                 }
                 journal.name = Some(name.clone());

@@ -25,7 +25,7 @@ impl fmt::Display for Step {
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let vmid = params.vmid;
     if let Some(lock) = &state.status.lock {
-        return Err(pct::locked(&state.place, vmid, lock).into());
+        return Err(pct::locked(&state.location, vmid, lock).into());
     }
     let mut steps = vec![Step::Take {
         vmid,
@@ -59,7 +59,7 @@ mod tests {
 
     fn state(snapshots: &[&str], lock: Option<&str>) -> State {
         State {
-            place: "container 111 on pve1".to_owned(),
+            location: "container 111 on pve1".to_owned(),
             status: Status {
                 running: true,
                 lock: lock.map(str::to_owned),

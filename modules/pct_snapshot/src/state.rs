@@ -6,7 +6,7 @@ use std::time::SystemTime;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     /// The container and its host, for messages.
-    pub place: String,
+    pub location: String,
     pub status: Status,
     /// The names of all its snapshots.
     pub snapshots: Vec<String>,

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_of_several_nodes_is_told_once_with_the_variable_that_lifts_it() {
+    fn reports_a_rule_of_several_nodes_once_with_the_variable_that_lifts_it() {
         let nodes = json!([
             node("w1", lacks("/etc/pve/lxc/111.conf")),
             node("w2", lacks("/etc/pve/lxc/112.conf")),
@@ -112,9 +112,9 @@ mod tests {
             ),
             node("w3", json!({"changed": false, "skipped": true, "msg": "no"})),
         ]);
-        let told = lines(&all(&params(nodes)));
+        let reported = lines(&all(&params(nodes)));
         assert_eq!(
-            told,
+            reported,
             ["w1, w2: prereqs: container … on pve1 is stopped (w1: 111; w2: 112)"]
         );
         assert_eq!(
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_module_refuses_is_not_told_again_as_its_failure() {
+    fn reports_a_refusal_of_a_module_once() {
         let mut answer = lacks("x");
         answer["msg"] = json!("pods cannot mount /proc (nesting)");
         assert_eq!(all(&params(json!([node("w1", answer)]))).len(), 1);

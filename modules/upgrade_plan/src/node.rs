@@ -47,7 +47,7 @@ impl Node {
     }
 
     /// `container 101 on pve1`.
-    pub fn place(&self) -> String {
+    pub fn location(&self) -> String {
         let host = self.pve_host.as_deref().unwrap_or("an unknown host");
         match self.vmid_text() {
             Some(vmid) => format!("container {vmid} on {host}"),

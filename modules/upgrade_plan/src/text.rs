@@ -91,18 +91,18 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
     if !plain || !turn.install {
         way = format!("{way}; {}", turn.reason);
     }
-    let mut lines = vec![format!("{number}. {} ({}): {way}", turn.host, node.place())];
-    let mut tell = |text: String| lines.push(format!("   {text}"));
+    let mut lines = vec![format!("{number}. {} ({}): {way}", turn.host, node.location())];
+    let mut add = |text: String| lines.push(format!("   {text}"));
     if turn.backup {
-        tell("first: a backup of the datastore".to_owned());
+        add("first: a backup of the datastore".to_owned());
     }
     if turn.snapshot {
-        tell("first: a snapshot of the container".to_owned());
+        add("first: a snapshot of the container".to_owned());
     }
     if turn.drain {
-        drain_lines(params, &node.drain).into_iter().for_each(tell);
+        drain_lines(params, &node.drain).into_iter().for_each(add);
     } else if turn.install {
-        tell("not drained: its pods go on running while k3s restarts".to_owned());
+        add("not drained: its pods go on running while k3s restarts".to_owned());
     }
     if node.drain.cordoned_by.before == CordonedBy::Operator {
         lines.push("   cordoned by an operator: it stays cordoned".to_owned());
@@ -213,18 +213,18 @@ fn stopped(params: &Params) -> Option<String> {
 }
 
 fn drained(node: &Node) -> String {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     if let Some(seconds) = node.drained_for().filter(|_| node.drain.task.was_run()) {
-        told.push(format!(
+        reported.push(format!(
             ", drained for {seconds} s, {} evicted",
             count(node.drain.evicted.len())
         ));
     }
     if !node.drain.bypassed.is_empty() {
         let bypassed: Vec<&PodId> = node.drain.bypassed.iter().map(|bypassed| &bypassed.pod).collect();
-        told.push(format!(", budgets bypassed for {}", names(&bypassed)));
+        reported.push(format!(", budgets bypassed for {}", names(&bypassed)));
     }
-    told.concat()
+    reported.concat()
 }
 
 fn count(pods: usize) -> String {

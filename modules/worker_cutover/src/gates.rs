@@ -1,7 +1,7 @@
 //! Nodes that are closed and opened around a drain. Pure.
 
+use crate::moves::{Move, obstacle, others};
 use crate::params::Params;
-use crate::place::{Move, obstacle, others};
 use crate::plan::steered;
 use crate::state::State;
 use cluster::Node;

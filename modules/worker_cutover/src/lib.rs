@@ -4,10 +4,10 @@
 //! the first pod goes until the node is given back; so a run that was killed is judged by what it had found.
 
 mod gates;
+mod moves;
 mod nodes;
 mod observe;
 pub mod params;
-mod place;
 pub mod plan;
 mod report;
 mod retirement;

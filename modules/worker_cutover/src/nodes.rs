@@ -177,7 +177,7 @@ pub(crate) fn warnings(params: &Params, state: &State) -> Vec<String> {
             old.name, old.architecture, new.name, new.architecture
         ));
     }
-    let another = crate::place::others(params, state).any(|node| !node.is_server() && node.is_ready());
+    let another = crate::moves::others(params, state).any(|node| !node.is_server() && node.is_ready());
     if !another {
         warnings.push(format!(
             "{} is then the only worker: nothing takes over from it",

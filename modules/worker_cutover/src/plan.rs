@@ -1,8 +1,8 @@
 //! The judgement: what speaks against the cutover, or is missing after it. Pure.
 
+use crate::moves::{Move, Outcome, Refused, Why, plan_moves};
 use crate::nodes;
 use crate::params::{Accepted, Params, Wanted};
-use crate::place::{Fate, Move, Refused, Why, place};
 use crate::state::{State, has_to_go};
 use crate::verified;
 use ansible_module::{Plan, Refusal};
@@ -21,14 +21,14 @@ pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
 }
 
 fn planned(params: &Params, state: &State) -> Result<Plan<Infallible>> {
-    let moves = place(params, state);
+    let moves = plan_moves(params, state);
     let refusals = refusals(params, state, &moves);
     if !refusals.is_empty() {
         bail!(
             "the cutover from {} to {} is refused, nothing was touched. {}",
             params.old,
             params.new,
-            Refusal::told(&refusals)
+            Refusal::list(&refusals)
         );
     }
     let mut warnings = nodes::warnings(params, state);
@@ -97,9 +97,9 @@ fn homeless(params: &Params, moves: &[Move]) -> Vec<Refusal> {
 }
 
 fn stays<'m>(moved: &'m Move) -> Option<&'m [Refused]> {
-    match &moved.fate {
-        Fate::Stays(refused) => Some(refused),
-        Fate::Goes(_) => None,
+    match &moved.outcome {
+        Outcome::Stays(refused) => Some(refused),
+        Outcome::Goes(_) => None,
     }
 }
 
@@ -143,11 +143,11 @@ fn host_paths(params: &Params, moves: &[Move]) -> Option<String> {
 
 pub(crate) fn named(things: &[String]) -> String {
     let more = things.len().saturating_sub(NAMED);
-    let told = things[..things.len().min(NAMED)].join(", ");
+    let reported = things[..things.len().min(NAMED)].join(", ");
     if more == 0 {
-        told
+        reported
     } else {
-        format!("{told} and {more} more")
+        format!("{reported} and {more} more")
     }
 }
 

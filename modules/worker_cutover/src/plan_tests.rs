@@ -13,12 +13,12 @@ fn refused(more: Value, state: &State) -> String {
 /// The rules that refuse, in order.
 fn rules(more: Value, state: &State) -> Vec<&'static str> {
     let params = params(more);
-    let refusals = refusals(&params, state, &place(&params, state));
+    let refusals = refusals(&params, state, &plan_moves(&params, state));
     assert_eq!(refusals.is_empty(), plan(&params, state).is_ok());
     refusals.iter().map(|refusal| refusal.rule).collect()
 }
 
-fn told(more: Value, state: &State) -> Value {
+fn report_of(more: Value, state: &State) -> Value {
     serde_json::to_value(report(&params(more), state)).unwrap()
 }
 
@@ -34,19 +34,22 @@ fn a_new_worker_with_room_takes_over() {
         owned_by(small("d", "ds", "w1"), "DaemonSet"),
     ]);
     assert_eq!(rules(json!({}), &state), [] as [&str; 0]);
-    let told = told(json!({}), &state);
+    let report_of = report_of(json!({}), &state);
     assert_eq!(
-        told["moves"],
+        report_of["moves"],
         json!([{"namespace": "demo", "name": "a", "uid": "a", "to": "w3", "why": ""}])
     );
     assert_eq!(
-        told["steer"],
+        report_of["steer"],
         json!(["c1", "w2"]),
         "a controller without a taint takes pods too"
     );
-    assert_eq!(told["restore"], json!(["c1", "w2"]));
-    assert_eq!((&told["reopen"], &told["done"]), (&json!([]), &json!(false)));
-    let text: Vec<String> = serde_json::from_value(told["text"].clone()).unwrap();
+    assert_eq!(report_of["restore"], json!(["c1", "w2"]));
+    assert_eq!(
+        (&report_of["reopen"], &report_of["done"]),
+        (&json!([]), &json!(false))
+    );
+    let text: Vec<String> = serde_json::from_value(report_of["text"].clone()).unwrap();
     assert_eq!(
         text,
         [
@@ -137,10 +140,13 @@ fn a_node_that_is_gone_is_accepted_where_it_may_be() {
     let state = state(vec![server("c1"), node("w3")], Vec::new());
     assert_eq!(rules(json!({}), &state), ["unknown_node"]);
     assert_eq!(rules(json!({"may_be_gone": true}), &state), [] as [&str; 0]);
-    let told = told(json!({"may_be_gone": true}), &state);
-    assert_eq!((&told["gone"], &told["done"]), (&json!(true), &json!(true)));
+    let report_of = report_of(json!({"may_be_gone": true}), &state);
     assert_eq!(
-        told["text"],
+        (&report_of["gone"], &report_of["done"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        report_of["text"],
         json!(["nothing: the cluster has no node w1 any more"])
     );
 }
@@ -178,13 +184,13 @@ fn each_pod_fits_alone_and_both_do_not() {
     let state = cluster(vec![half("a"), half("b")]);
     assert_eq!(rules(json!({}), &state), ["too_small"]);
     // The others help where pods are not steered.
-    let told = told(json!({"steer": false}), &state);
-    assert_eq!(told["refusals"], json!([]));
+    let report_of = report_of(json!({"steer": false}), &state);
+    assert_eq!(report_of["refusals"], json!([]));
     assert_eq!(
-        (&told["moves"][0]["to"], &told["moves"][1]["to"]),
+        (&report_of["moves"][0]["to"], &report_of["moves"][1]["to"]),
         (&json!("w3"), &json!("c1"))
     );
-    assert_eq!(told["steer"], json!([]));
+    assert_eq!(report_of["steer"], json!([]));
 }
 
 #[test]
@@ -313,13 +319,13 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
         "{:?}",
         plan.warnings
     );
-    let told = told(accepted, &state);
-    assert_eq!(told["moves"][1]["to"], json!(null));
+    let report_of = report_of(accepted, &state);
+    assert_eq!(report_of["moves"][1]["to"], json!(null));
     assert!(
-        told["text"]
+        report_of["text"]
             .to_string()
             .contains("stays Pending: demo/db-0, since its volume pv-data cannot be on w3"),
-        "{told}"
+        "{report_of}"
     );
     // One that the new node may have as well is no hindrance.
     state.volumes.clear();
@@ -328,7 +334,7 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
 }
 
 #[test]
-fn what_an_operator_is_told_beforehand() {
+fn shows_the_plan_to_an_operator() {
     let warnings = |nodes: Vec<Value>, pods: Vec<Value>| {
         plan(&params(json!({})), &state(nodes, pods))
             .unwrap()
@@ -367,8 +373,8 @@ fn nodes_that_a_cut_off_cutover_has_closed_are_opened_in_the_end() {
         ],
         vec![small("a", "web", "w1")],
     );
-    let told = |more| told(more, &state);
-    let steering = told(json!({}));
+    let report_of = |more| report_of(more, &state);
+    let steering = report_of(json!({}));
     assert_eq!(
         (&steering["steer"], &steering["reopen"]),
         (&json!(["c1"]), &json!(["w3"]))
@@ -378,7 +384,7 @@ fn nodes_that_a_cut_off_cutover_has_closed_are_opened_in_the_end() {
         json!(["c1", "w2", "w3"]),
         "an operator's cordon is none of ours"
     );
-    let open = told(json!({"steer": false}));
+    let open = report_of(json!({"steer": false}));
     assert_eq!(
         (&open["steer"], &open["reopen"]),
         (&json!([]), &json!(["w2", "w3"]))
@@ -397,7 +403,7 @@ fn one_that_can_take_none_of_the_pods_is_not_closed() {
         vec![tainted, node("w1"), node("w2"), node("w3")],
         vec![small("a", "web", "w1")],
     );
-    assert_eq!(told(json!({}), &state)["steer"], json!(["w2"]));
+    assert_eq!(report_of(json!({}), &state)["steer"], json!(["w2"]));
 }
 
 #[test]
@@ -420,7 +426,7 @@ fn a_cutover_is_done_when_the_old_node_is_empty_and_closed_for_good() {
     ];
     for (number, (old, other, pods, done)) in table.into_iter().enumerate() {
         let state = state(vec![server("c1"), old, other, node("w3")], pods);
-        assert_eq!(told(json!({}), &state)["done"], json!(done), "row {number}");
+        assert_eq!(report_of(json!({}), &state)["done"], json!(done), "row {number}");
     }
 }
 
@@ -434,7 +440,7 @@ fn the_new_node_has_taken_over_when_all_is_as_before_and_it_runs_some_of_it() {
     };
     let good = after(vec![small("a", "web", "w3"), small("b", "web", "w2")], 2, 2);
     assert!(plan(&params(verified.clone()), &good).is_ok());
-    assert_eq!(told(verified.clone(), &good)["missing"], json!([]));
+    assert_eq!(report_of(verified.clone(), &good)["missing"], json!([]));
     let fewer = after(vec![small("a", "web", "w3")], 2, 1);
     let said = refused(verified.clone(), &fewer);
     assert!(
@@ -468,8 +474,11 @@ fn what_may_stay_pending_is_not_missed() {
     );
     let mut state = cluster(vec![small("a", "web", "w3"), pending]);
     add_workload(&mut state, "web", 2, 1);
-    let told = |more: Value| told(more, &state)["missing"].as_array().unwrap().len();
-    assert_eq!(told(json!({"state": "verified"})), 1);
-    assert_eq!(told(json!({"state": "verified", "accept": ["younger"]})), 1);
-    assert_eq!(told(json!({"state": "verified", "accept": ["local_volume"]})), 0);
+    let report_of = |more: Value| report_of(more, &state)["missing"].as_array().unwrap().len();
+    assert_eq!(report_of(json!({"state": "verified"})), 1);
+    assert_eq!(report_of(json!({"state": "verified", "accept": ["younger"]})), 1);
+    assert_eq!(
+        report_of(json!({"state": "verified", "accept": ["local_volume"]})),
+        0
+    );
 }

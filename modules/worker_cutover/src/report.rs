@@ -1,8 +1,8 @@
 //! The return values.
 
 use crate::gates::Gates;
+use crate::moves::{Move, Outcome, plan_moves};
 use crate::params::{Params, Wanted};
-use crate::place::{Fate, Move, place};
 use crate::plan::{is_done, refusals};
 use crate::retirement::{self, Rest};
 use crate::state::State;
@@ -39,7 +39,7 @@ struct Moved {
 
 pub(crate) fn report(params: &Params, state: &State) -> Returned {
     let moves = if params.state == Wanted::Planned {
-        place(params, state)
+        plan_moves(params, state)
     } else {
         Vec::new()
     };
@@ -68,9 +68,9 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
 }
 
 fn moved(moved: &Move) -> Moved {
-    let (to, why) = match &moved.fate {
-        Fate::Goes(node) => (Some(node.clone()), String::new()),
-        Fate::Stays(refused) => (None, cluster::join(refused)),
+    let (to, why) = match &moved.outcome {
+        Outcome::Goes(node) => (Some(node.clone()), String::new()),
+        Outcome::Stays(refused) => (None, cluster::join(refused)),
     };
     Moved {
         pod: moved.pod.id(),

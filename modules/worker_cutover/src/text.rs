@@ -1,8 +1,8 @@
 //! The plan, or what was found, for a reader.
 
 use crate::gates::Gates;
+use crate::moves::{Move, Outcome};
 use crate::params::{Params, Wanted};
-use crate::place::{Fate, Move};
 use crate::plan::{is_done, named};
 use crate::state::{State, has_to_go};
 use cluster::{Amounts, PodId};
@@ -36,9 +36,9 @@ fn planned(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec
     ));
     let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for moved in moves {
-        match &moved.fate {
-            Fate::Goes(node) => by_node.entry(node).or_default().push(moved.pod.id().to_string()),
-            Fate::Stays(refused) => {
+        match &moved.outcome {
+            Outcome::Goes(node) => by_node.entry(node).or_default().push(moved.pod.id().to_string()),
+            Outcome::Stays(refused) => {
                 lines.push(format!(
                     "stays Pending: {}, since {}",
                     moved.pod.id(),
@@ -93,8 +93,8 @@ fn room(params: &Params, state: &State, moves: &[Move]) -> String {
         let left = (has.of(resource) - used.of(resource)).max(0);
         format!(
             "{} of {} left",
-            cluster::told(resource, asked.of(resource)),
-            cluster::told(resource, left)
+            cluster::format_amount(resource, asked.of(resource)),
+            cluster::format_amount(resource, left)
         )
     };
     format!(

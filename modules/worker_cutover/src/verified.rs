@@ -1,7 +1,7 @@
 //! Whether the cutover has done what it was for. Pure.
 
+use crate::moves::obstacle;
 use crate::params::Params;
-use crate::place::obstacle;
 use crate::state::State;
 use cluster::Pod;
 

@@ -18,7 +18,7 @@ pub fn config(host: &dyn Host, vmid: u32) -> Result<Config> {
     if !output.ok() && says_missing(&output, vmid) {
         return Err(missing(host, vmid).into());
     }
-    Ok(Config::parse(&output.succeed(&host.place(), &doing)?.text()))
+    Ok(Config::parse(&output.succeed(&host.location(), &doing)?.text()))
 }
 
 /// Where Proxmox keeps it, and where raw lines have to be written by hand.
@@ -47,7 +47,7 @@ impl Config {
     }
 
     /// Whether a key that may come several times is given with this word among its values.
-    pub fn gives(&self, key: &str, word: &str) -> bool {
+    pub fn has_word(&self, key: &str, word: &str) -> bool {
         self.lines
             .iter()
             .any(|(found, value)| found == key && value.split_whitespace().any(|one| one == word))
@@ -88,8 +88,8 @@ mod tests {
         );
         assert!(config.is_unprivileged());
         assert!(config.has_feature("nesting") && config.has_feature("keyctl") && !config.has_feature("fuse"));
-        assert!(config.gives("lxc.mount.auto", "proc:rw") && !config.gives("lxc.mount.auto", "proc"));
-        assert!(config.gives("lxc.mount.entry", "/a") && config.gives("lxc.mount.entry", "/b"));
+        assert!(config.has_word("lxc.mount.auto", "proc:rw") && !config.has_word("lxc.mount.auto", "proc"));
+        assert!(config.has_word("lxc.mount.entry", "/a") && config.has_word("lxc.mount.entry", "/b"));
         assert_eq!(config.value("lxc.cap.drop"), Some(""));
         assert_eq!(config.value("lxc.apparmor.profile"), None);
     }

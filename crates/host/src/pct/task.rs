@@ -31,7 +31,7 @@ pub fn wait_booted(host: &dyn Host, inside: &dyn Host, vmid: u32, limit: Duratio
                  where the HA manager has to start it, `ha-manager status`",
                 after.as_secs()
             );
-            Err(Failure::new(Kind::TimedOut, inside.place(), detail).into())
+            Err(Failure::new(Kind::TimedOut, inside.location(), detail).into())
         }
     }
 }
@@ -110,7 +110,7 @@ fn task(host: &dyn Host, vmid: u32, argv: &[&str], limit: Duration, doing: &str)
                 "{doing}: another Proxmox task is running on the container: {}. Let that one end, then run this again",
                 missing.trim()
             );
-            Err(Failure::new(Kind::ContainerLocked, host.place(), detail).into())
+            Err(Failure::new(Kind::ContainerLocked, host.location(), detail).into())
         }
     }
 }
@@ -122,7 +122,7 @@ fn cut_off(error: anyhow::Error, vmid: u32, doing: &str) -> anyhow::Error {
                 "{doing}: {}; what it had begun may go on, or have left its lock: see `pct status {vmid} --verbose` there",
                 failure.detail
             );
-            Failure::new(Kind::TimedOut, &failure.place, detail).into()
+            Failure::new(Kind::TimedOut, &failure.location, detail).into()
         }
         _ => error,
     }
@@ -134,9 +134,11 @@ fn failed(host: &dyn Host, vmid: u32, output: Output, doing: &str, kind: Kind) -
     match status(host, vmid) {
         Err(error) => error.context(said),
         Ok(Status { lock: Some(lock), .. }) => {
-            let place = format!("container {vmid} on {}", host.place());
-            anyhow::Error::new(locked(place, vmid, &lock)).context(said)
+            let location = format!("container {vmid} on {}", host.location());
+            anyhow::Error::new(locked(location, vmid, &lock)).context(said)
         }
-        Ok(_) => Failure::new(kind, host.place(), said).with_output(output).into(),
+        Ok(_) => Failure::new(kind, host.location(), said)
+            .with_output(output)
+            .into(),
     }
 }

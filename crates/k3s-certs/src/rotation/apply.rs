@@ -79,10 +79,10 @@ fn rotate(host: &dyn Host, service: &Service, marked: Changes) -> Result<()> {
     let output = host.run(&changes.command(PATIENCE, ROTATE_LIMIT))?;
     if output.status == STOPPED_LATE {
         let detail = format!("{unit} did not stop within {STOP_SECONDS} s");
-        return Err(Failure::new(Kind::CommandFailed, host.place(), detail).into());
+        return Err(Failure::new(Kind::CommandFailed, host.location(), detail).into());
     }
     let doing = format!("renewing the certificates of {unit}");
-    output.succeed(&host.place(), &doing).map(|_| ())
+    output.succeed(&host.location(), &doing).map(|_| ())
 }
 
 fn start(host: &dyn Host, service: &Service) -> Result<()> {
@@ -97,7 +97,7 @@ fn start(host: &dyn Host, service: &Service) -> Result<()> {
 
 fn run(host: &dyn Host, changes: &Changes, limit: Duration, doing: &str) -> Result<()> {
     host.run(&changes.command(PATIENCE, limit))
-        .and_then(|output| output.succeed(&host.place(), doing))
+        .and_then(|output| output.succeed(&host.location(), doing))
         .map(|_| ())
 }
 

@@ -1,6 +1,6 @@
 //! Which k3s a node has, and how it stands.
 
-use super::{MARK, Places, Role, Service};
+use super::{MARK, Paths, Role, Service};
 use anyhow::{Context, Result, bail};
 use host::Host;
 use k3s_node::probe::Is;
@@ -11,20 +11,19 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_mins(2);
 
 /// Looks; nothing is changed.
-pub fn look(host: &dyn Host, node: &NodeSettings, places: &Places) -> Result<Service> {
-    let questions =
-        Probe::new()
-            .is("kubeconfig", Is::There, &places.kubeconfig)
-            .is("marked", Is::There, MARK);
+pub fn look(host: &dyn Host, node: &NodeSettings, paths: &Paths) -> Result<Service> {
+    let questions = Probe::new()
+        .is("kubeconfig", Is::There, &paths.kubeconfig)
+        .is("marked", Is::There, MARK);
     let output = host
         .run(&questions.command(&node.binary).within(LIMIT))?
-        .succeed(&host.place(), "looking for the k3s service")?;
-    let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
-    service(node, &facts, places).with_context(|| host.place())
+        .succeed(&host.location(), "looking for the k3s service")?;
+    let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
+    service(node, &facts, paths).with_context(|| host.location())
 }
 
 /// `there`: whether there is a kubeconfig, and the mark of a renewal.
-pub(super) fn service(node: &NodeSettings, there: &Facts, places: &Places) -> Result<Service> {
+pub(super) fn service(node: &NodeSettings, there: &Facts, paths: &Paths) -> Result<Service> {
     if !node.systemd {
         bail!("systemd does not run there: only a k3s that it runs can be restarted here");
     }
@@ -45,10 +44,10 @@ pub(super) fn service(node: &NodeSettings, there: &Facts, places: &Places) -> Re
         enabled: is_enabled(show),
         marked: there.has("marked"),
         kubeconfig: match role {
-            Role::Server => there.has("kubeconfig").then(|| places.kubeconfig.clone()),
-            Role::Agent => Some(format!("{}/agent/kubelet.kubeconfig", places.data_dir)),
+            Role::Server => there.has("kubeconfig").then(|| paths.kubeconfig.clone()),
+            Role::Agent => Some(format!("{}/agent/kubelet.kubeconfig", paths.data_dir)),
         },
-        data_dir: places.data_dir.clone(),
+        data_dir: paths.data_dir.clone(),
     })
 }
 

@@ -28,13 +28,13 @@ const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
 
 /// Where things are on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Paths {
     pub data_dir: String,
     /// The server's own kubeconfig, which every start writes anew.
     pub kubeconfig: String,
 }
 
-impl Default for Places {
+impl Default for Paths {
     fn default() -> Self {
         Self {
             data_dir: DEFAULT_DATA.to_owned(),
@@ -43,7 +43,7 @@ impl Default for Places {
     }
 }
 
-impl Places {
+impl Paths {
     /// As the node has them; the other two are what the operator says instead.
     pub fn of_node(node: &NodeSettings, data_dir: Option<&str>, kubeconfig: Option<&str>) -> Self {
         let settings = node.settings();

@@ -51,7 +51,7 @@ const SYSTEMD: (&str, &str) = ("systemd", "yes");
 const RUNS: [&str; 3] = ["loaded", "active", "enabled"];
 
 fn seen(units: &[(&str, [&str; 3])], names: &[&str]) -> Result<Service> {
-    look::service(&node(units, &[SYSTEMD]), &there(names), &Places::default())
+    look::service(&node(units, &[SYSTEMD]), &there(names), &Paths::default())
 }
 
 fn server() -> Service {
@@ -62,7 +62,7 @@ fn agent() -> Service {
     seen(&[("k3s-agent.service", RUNS)], &[]).unwrap()
 }
 
-fn told(service: &Service, due: bool) -> Vec<String> {
+fn planned(service: &Service, due: bool) -> Vec<String> {
     steps(service, due)
         .unwrap()
         .iter()
@@ -109,15 +109,15 @@ fn files_are_where_the_node_has_them_unless_somebody_says_otherwise() {
             "data-dir: /srv/k3s\nwrite-kubeconfig: /root/admin.yaml\n",
         )],
     );
-    let places = |data_dir, kubeconfig| {
-        let places = Places::of_node(&node, data_dir, kubeconfig);
-        (places.data_dir, places.kubeconfig)
+    let found = |data_dir, kubeconfig| {
+        let found = Paths::of_node(&node, data_dir, kubeconfig);
+        (found.data_dir, found.kubeconfig)
     };
     assert_eq!(
-        places(None, None),
+        found(None, None),
         ("/srv/k3s".to_owned(), "/root/admin.yaml".to_owned())
     );
-    assert_eq!(places(Some("/d"), Some("/k")), ("/d".to_owned(), "/k".to_owned()));
+    assert_eq!(found(Some("/d"), Some("/k")), ("/d".to_owned(), "/k".to_owned()));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn of_two_units_the_one_that_runs_counts() {
 #[test]
 fn what_is_no_k3s_is_refused() {
     let refused = |units: &[(&str, [&str; 3])], more: &[(&str, &str)]| {
-        let error = look::service(&node(units, more), &there(&[]), &Places::default());
+        let error = look::service(&node(units, more), &there(&[]), &Paths::default());
         error.unwrap_err().to_string()
     };
     assert!(refused(&[("k3s.service", RUNS)], &[]).contains("systemd does not run"));
@@ -181,14 +181,14 @@ fn what_is_no_k3s_is_refused() {
 fn what_is_due_is_renewed_by_role() {
     let wait = "wait until k3s.service runs and its API answers by its own kubeconfig";
     assert_eq!(
-        told(&server(), true),
+        planned(&server(), true),
         [
             "stop k3s.service, put its certificates aside with `k3s certificate rotate`, start it again",
             wait
         ]
     );
     assert_eq!(
-        told(&agent(), true),
+        planned(&agent(), true),
         [
             "restart k3s-agent.service: an agent is given new certificates at every start",
             "wait until k3s-agent.service runs and its kubelet's certificate is accepted"
@@ -217,12 +217,12 @@ fn what_an_interrupted_renewal_left_is_healed() {
         ),
     ];
     for (service, start) in starts {
-        assert_eq!(told(&service, false), [start, wait]);
+        assert_eq!(planned(&service, false), [start, wait]);
     }
-    assert_eq!(told(&marked(RUNS), false), [wait]);
+    assert_eq!(planned(&marked(RUNS), false), [wait]);
     // What is still due is renewed as ever.
-    assert_eq!(told(&marked(stopped), true), told(&server(), true));
-    assert!(told(&server(), false).is_empty());
+    assert_eq!(planned(&marked(stopped), true), planned(&server(), true));
+    assert!(planned(&server(), false).is_empty());
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_node_that_somebody_took_out_of_service_stays_so() {
         &["kubeconfig"],
     )
     .unwrap();
-    assert!(told(&out, false).is_empty());
+    assert!(planned(&out, false).is_empty());
     let error = steps(&out, true).unwrap_err().to_string();
     assert!(
         error.contains("taken this node out of service") && error.contains("systemctl start k3s.service"),

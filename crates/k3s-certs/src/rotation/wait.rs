@@ -49,12 +49,12 @@ impl Looks<'_> {
             Err(error) if may_come_back(&error) => return Ok(Err(format!("{error:#}"))),
             Err(error) => return Err(error),
         };
-        let output = output.succeed(&host.place(), &format!("checking {unit}"))?;
-        let facts = Facts::parse(&output.stdout).with_context(|| host.place())?;
+        let output = output.succeed(&host.location(), &format!("checking {unit}"))?;
+        let facts = Facts::parse(&output.stdout).with_context(|| host.location())?;
         if Show::of(&facts, unit).active == "failed" {
             bail!(
                 "{}: {unit} has failed, and systemd does not start it again",
-                host.place()
+                host.location()
             );
         }
         let missing = self.missing(&facts);

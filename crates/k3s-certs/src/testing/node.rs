@@ -121,10 +121,10 @@ impl Node {
         };
         for part in PROGRAMS.split("\n## ").skip(1) {
             let (name, text) = part.split_once('\n').unwrap();
-            let place = if name == "k3s" { "usr/local/bin" } else { "bin" };
-            let place = format!("{place}/{name}");
-            node.put(&place, text);
-            fs::set_permissions(node.path(&place), fs::Permissions::from_mode(0o755)).unwrap();
+            let path = if name == "k3s" { "usr/local/bin" } else { "bin" };
+            let path = format!("{path}/{name}");
+            node.put(&path, text);
+            fs::set_permissions(node.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
         }
         fs::create_dir_all(node.path("run/systemd/system")).unwrap();
         let role = if unit == "k3s.service" { "server" } else { "agent" };
@@ -189,22 +189,22 @@ impl Node {
             .collect()
     }
 
-    pub fn path(&self, place: &str) -> PathBuf {
-        self.root.path().join(place.trim_start_matches('/'))
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.path().join(path.trim_start_matches('/'))
     }
 
-    pub fn put(&self, place: &str, text: &str) {
-        let path = self.path(place);
+    pub fn put(&self, path: &str, text: &str) {
+        let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn text(&self, place: &str) -> String {
-        fs::read_to_string(self.path(place)).unwrap()
+    pub fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.path(path)).unwrap()
     }
 
-    pub fn has(&self, place: &str) -> bool {
-        self.path(place).exists()
+    pub fn has(&self, path: &str) -> bool {
+        self.path(path).exists()
     }
 
     /// Whether a renewal is marked as under way.
@@ -267,7 +267,7 @@ fn kubeconfig(authority: &str, chain: &str, key: &str) -> String {
 }
 
 impl Host for Node {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "container 101 on pve1".to_owned()
     }
 
@@ -302,7 +302,7 @@ impl Host for Node {
         let _ = feeder.join();
         if output.status.signal().is_some() {
             if self.times_out.get() {
-                return Err(Failure::new(Kind::TimedOut, self.place(), "/bin/sh was stopped").into());
+                return Err(Failure::new(Kind::TimedOut, self.location(), "/bin/sh was stopped").into());
             }
             self.dead.set(true);
             return Err(anyhow!("the module was killed"));
@@ -337,8 +337,8 @@ impl Host for Node {
     }
 
     fn sleep(&self, duration: Duration) {
-        for (place, text) in self.late.borrow_mut().drain(..) {
-            self.put(&place, &text);
+        for (path, text) in self.late.borrow_mut().drain(..) {
+            self.put(&path, &text);
         }
         self.pass(duration);
     }

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_keeps_modes_and_takes_the_place_of_one_that_was_interrupted() {
+    fn keeps_modes_and_replaces_an_interrupted_copy() {
         let folder = Folder::new();
         folder.put("from/a/key", "secret");
         folder.set_mode("from/a/key", 0o640);

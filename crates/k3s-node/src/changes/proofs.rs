@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_takes_its_place_only_with_its_sum() {
+    fn puts_a_file_in_place_only_with_its_checksum() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).display().to_string();
         let (from, to, lock) = (path("it's new"), path("place"), path("run"));

@@ -29,11 +29,11 @@ pub(crate) fn lines(given: &Given, apis: &Apis, findings: &[Problem]) -> Vec<Str
     let errors = said(findings, Severity::Error);
     let warnings = said(findings, Severity::Warning);
     let errors = errors.iter().map(|error| format!("error: {error}"));
-    let told: Vec<String> = errors
+    let reported: Vec<String> = errors
         .chain(warnings.iter().map(|warning| format!("warning: {warning}")))
         .collect();
-    lines.extend(told.iter().take(NAMED).cloned());
-    if let Some(more) = told.len().checked_sub(NAMED + 1) {
+    lines.extend(reported.iter().take(NAMED).cloned());
+    if let Some(more) = reported.len().checked_sub(NAMED + 1) {
         lines.push(format!("... and {} more, in the answer's findings", more + 1));
     }
     lines
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_cluster_is_told_in_a_few_lines() {
+    fn summarizes_a_healthy_cluster_in_a_few_lines() {
         let snapshot = json!({"snapshot": {"from": "c1", "path": "/s/validated-c1-1", "bytes": 1_234_567, "sha256": "0123456789abcdef", "listed": true}});
         assert_eq!(
             of_servers(3, snapshot),
@@ -110,23 +110,26 @@ mod tests {
         let alone = given(json!({"servers": unanswered(20)}));
         let findings = judge(&alone, &Apis::default());
         assert_eq!(findings.len(), 40);
-        let told = lines(&alone, &Apis::default(), &findings);
-        assert_eq!(told[0], "NOT HEALTHY: 40 errors, 0 warnings");
+        let reported = lines(&alone, &Apis::default(), &findings);
+        assert_eq!(reported[0], "NOT HEALTHY: 40 errors, 0 warnings");
         // What is so of each of them is said once.
         assert!(
-            told.last().unwrap().starts_with("error: c1, c2, c3,")
-                && told
+            reported.last().unwrap().starts_with("error: c1, c2, c3,")
+                && reported
                     .last()
                     .unwrap()
                     .ends_with("c20: its API is not ready: it was not asked"),
-            "{told:#?}"
+            "{reported:#?}"
         );
         let faults = unanswered(20).into_iter().enumerate();
         let faults = faults.map(|(at, server)| with(server, json!({"etcd": {"msg": format!("fault-{at}")}})));
         let each = given(json!({"servers": faults.collect::<Vec<_>>()}));
         let findings = judge(&each, &Apis::default());
-        let told = lines(&each, &Apis::default(), &findings);
-        assert_eq!(told.last().unwrap(), "... and 9 more, in the answer's findings");
+        let reported = lines(&each, &Apis::default(), &findings);
+        assert_eq!(
+            reported.last().unwrap(),
+            "... and 9 more, in the answer's findings"
+        );
         let fault = fault(&findings).unwrap();
         assert!(
             fault.ends_with("; and 9 more") && fault.matches("; ").count() == 12,

@@ -86,19 +86,19 @@ fn checks(api: &Api) -> Vec<Finding> {
 
 fn local_etcd(seen: &Seen) -> Option<Finding> {
     let etcd = seen.etcd.as_ref()?;
-    let place = &seen.place;
+    let location = &seen.location;
     let trouble = if !etcd.healthy {
         Trouble::error(
             Reason::Unhealthy,
             format!(
-                "{place}: this member of etcd is not healthy: it has an alarm, no leader, or no quorum: {}",
+                "{location}: this member of etcd is not healthy: it has an alarm, no leader, or no quorum: {}",
                 etcd.said
             ),
         )
     } else if etcd.learner {
         Trouble::error(
             Reason::NotVoter,
-            format!("{place}: this member of etcd is a learner, not a voter"),
+            format!("{location}: this member of etcd is a learner, not a voter"),
         )
     } else {
         return None;

@@ -27,7 +27,7 @@ fn a_server_that_is_not_ready_says_which_check_fails() {
 }
 
 #[test]
-fn a_server_that_is_down_is_told_with_its_service() {
+fn reports_a_server_that_is_down_with_its_service() {
     let mut seen = cluster();
     seen.api.version = None;
     seen.api.said = "The connection to the server 127.0.0.1:6443 was refused".to_owned();
@@ -65,7 +65,7 @@ fn a_server_that_is_down_is_told_with_its_service() {
 }
 
 #[test]
-fn controllers_that_did_not_answer_are_told() {
+fn reports_controllers_that_did_not_answer() {
     let seen = bare().node(controller("n1"));
     assert_eq!(
         seen.verdicts(json!({"unanswered": ["k3s-controller-2"]})),
@@ -75,11 +75,11 @@ fn controllers_that_did_not_answer_are_told() {
 
 #[test]
 fn members_of_etcd_vote() {
-    let with_etcd = |name: &str, told: Value| {
+    let with_etcd = |name: &str, reported: Value| {
         let labels =
             json!({"node-role.kubernetes.io/etcd": "true", "node-role.kubernetes.io/control-plane": "true"});
         with(
-            conditions(node(name), told),
+            conditions(node(name), reported),
             json!({"metadata": {"labels": labels}}),
         )
     };

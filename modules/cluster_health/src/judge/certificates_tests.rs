@@ -25,7 +25,7 @@ fn with_leaf(from: i64, until: i64) -> Seen {
 }
 
 #[test]
-fn certificates_are_told_before_and_after_their_end() {
+fn reports_certificates_before_and_after_they_expire() {
     let admin = "Certificate CN=system:admin,O=system:masters";
     let table = [
         (-1, 31, None),
@@ -62,7 +62,7 @@ fn one_certificate_in_many_files_is_one() {
 }
 
 #[test]
-fn where_they_have_ended_that_is_told_beside_the_api_that_does_not_answer() {
+fn reports_expired_certificates_beside_a_silent_api() {
     let mut seen = with_leaf(-365, -1);
     seen.api.version = None;
     assert_eq!(
@@ -75,7 +75,7 @@ fn where_they_have_ended_that_is_told_beside_the_api_that_does_not_answer() {
 }
 
 #[test]
-fn what_k3s_has_left_behind_does_not_count_and_what_cannot_be_read_is_told() {
+fn ignores_leftover_certificates_and_reports_unreadable_ones() {
     let ended = Authority::new("ca").sign(&Leaf::new("ccm").days(-365, -1)).pem;
     let well = Authority::new("ca").sign(&Leaf::new("ccm").days(-1, 300)).pem;
     let mut seen = cluster();

@@ -12,7 +12,7 @@ fn job(name: &str, cron_job: Option<&str>, started: u64, condition: Option<&str>
 }
 
 #[test]
-fn a_job_that_failed_is_told_until_it_is_made_good() {
+fn reports_a_failed_job_until_a_later_one_succeeds() {
     let failed = || job("backup-1", Some("backup"), 9000, Some("Failed"));
     assert_eq!(
         cluster()
@@ -75,7 +75,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
             json!({"spec": spec}),
         )
     };
-    let told = "the Job helm-install-app ended well, but ";
+    let reported = "the Job helm-install-app ended well, but ";
     // (hash of the Job, release, what is told)
     let table = [
         ("", Some(release("deployed", "")), None),
@@ -109,7 +109,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
         seen.releases.extend(release.clone().map(|release| (id, release)));
         let found = seen.judged(json!({})).verdicts;
         let messages: Vec<&str> = found.iter().map(|verdict| verdict.message.as_str()).collect();
-        let expected = expected.map(|what| format!("its chart is not installed: {told}{what}"));
+        let expected = expected.map(|what| format!("its chart is not installed: {reported}{what}"));
         assert_eq!(
             messages,
             Vec::from_iter(expected.as_deref()),
@@ -127,12 +127,12 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
 
 #[test]
 fn a_chart_that_keeps_its_releases_elsewhere_is_judged_by_its_job() {
-    for (driver, told) in [("", true), ("secret", true), ("configmap", false)] {
+    for (driver, reported) in [("", true), ("secret", true), ("configmap", false)] {
         let mut seen = cluster().job(job("helm-install-app", None, 9000, Some("Complete")));
         seen.charts.push(typed(json!({
             "metadata": {"name": "app", "namespace": "demo"}, "spec": {"driver": driver},
         })));
-        assert_eq!(!seen.verdicts(json!({})).is_empty(), told, "{driver:?}");
+        assert_eq!(!seen.verdicts(json!({})).is_empty(), reported, "{driver:?}");
     }
 }
 

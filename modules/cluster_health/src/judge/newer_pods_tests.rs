@@ -18,11 +18,11 @@ fn sidecars_debuggers_gates_and_what_else_newer_pods_have() {
             .lease(lease)
             .pod(pods.iter().find(is).unwrap().clone())
             .judged(json!({}));
-        let told = health
+        let reported = health
             .verdicts
             .iter()
             .map(|verdict| format!("{}: {}", verdict.identity, verdict.message));
-        told.collect::<Vec<_>>().join("\n")
+        reported.collect::<Vec<_>>().join("\n")
     };
     let table = [
         ("meshed", "", ""),
@@ -58,11 +58,11 @@ fn sidecars_debuggers_gates_and_what_else_newer_pods_have() {
         ("whole", "", ""),
     ];
     for (name, identity, words) in table {
-        let told = judged(name);
-        assert_eq!(told.is_empty(), identity.is_empty(), "{name}: {told}");
+        let reported = judged(name);
+        assert_eq!(reported.is_empty(), identity.is_empty(), "{name}: {reported}");
         assert!(
-            told.starts_with(identity) && told.contains(words),
-            "{name}: {told}"
+            reported.starts_with(identity) && reported.contains(words),
+            "{name}: {reported}"
         );
     }
 }

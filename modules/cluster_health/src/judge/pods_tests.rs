@@ -176,7 +176,7 @@ fn limits_move_what_counts_as_trouble() {
 }
 
 #[test]
-fn a_pod_that_should_be_gone_is_stuck_after_a_while_and_tells_why() {
+fn reports_why_a_terminating_pod_is_stuck() {
     let terminating = |seconds| {
         let metadata = json!({"deletionTimestamp": ago(seconds), "finalizers": ["example.org/keep"]});
         with(pod("web-1"), json!({"metadata": metadata}))
@@ -281,7 +281,7 @@ fn a_ready_pod_may_be_between_two_crashes() {
 }
 
 #[test]
-fn a_crash_is_told_with_how_it_ended() {
+fn reports_a_crash_with_its_exit() {
     let ended = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled", "finishedAt": ago(12)}});
     let waits = json!({"name": "app", "restartCount": 12, "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": ended});
     let seen = cluster().pod(containers(json!([waits]), 20));

@@ -28,7 +28,7 @@ fn what_is_ignored_is_only_counted() {
 }
 
 #[test]
-fn spans_are_told_as_a_person_would() {
+fn formats_durations_for_people() {
     let table = [
         (0, "0 s"),
         (119, "119 s"),
@@ -53,8 +53,8 @@ fn news(before: &Seen, mut later: Seen, minutes: u64) -> Vec<String> {
         "restart_window": 100_000,
     });
     let health = later.judged(options);
-    let told = health.failing().map(|verdict| verdict.identity.to_string());
-    told.collect()
+    let reported = health.failing().map(|verdict| verdict.identity.to_string());
+    reported.collect()
 }
 
 /// Nodes whose heartbeats are none of this test's business.
@@ -88,12 +88,14 @@ fn deployment(available: usize, conditions: Value) -> Value {
 
 /// Each of the later looks is trouble by itself, and none of it is news after the earlier one.
 fn assert_no_news(table: Vec<(&str, Seen, Seen)>) {
-    let told = |news: Vec<String>| -> Vec<String> {
-        news.into_iter().filter(|told| !told.starts_with("Api")).collect()
+    let reported = |news: Vec<String>| -> Vec<String> {
+        news.into_iter()
+            .filter(|reported| !reported.starts_with("Api"))
+            .collect()
     };
     for (case, before, later) in table {
-        assert_eq!(told(news(&alone(), later.clone(), 10)).len(), 1, "{case}");
-        assert_eq!(told(news(&before, later, 10)), [""; 0], "{case}");
+        assert_eq!(reported(news(&alone(), later.clone(), 10)).len(), 1, "{case}");
+        assert_eq!(reported(news(&before, later, 10)), [""; 0], "{case}");
     }
 }
 
@@ -206,30 +208,32 @@ fn a_node_that_was_silent_already_is_no_news() {
 
 #[test]
 fn worse_than_before_is_news() {
-    let told = |news: Vec<String>| -> Vec<String> {
-        news.into_iter().filter(|told| !told.starts_with("Api")).collect()
+    let reported = |news: Vec<String>| -> Vec<String> {
+        news.into_iter()
+            .filter(|reported| !reported.starts_with("Api"))
+            .collect()
     };
     let young = |name: &str| not_ready(pod(name), 20);
     let before = alone().pod(young("web-1"));
     let more = alone().pod(young("web-1")).pod(young("web-2"));
     assert_eq!(
-        told(news(&before, more, 10)),
+        reported(news(&before, more, 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
     // A pod that was made anew has begun anew.
     assert_eq!(
-        told(news(&before, alone().pod(young("web-9")), 10)),
+        reported(news(&before, alone().pod(young("web-9")), 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
     let web = |available| alone().workload(WorkloadKind::Deployment, deployment(available, json!([])));
-    assert!(told(news(&web(2), web(2), 10)).is_empty());
+    assert!(reported(news(&web(2), web(2), 10)).is_empty());
     assert_eq!(
-        told(news(&web(2), web(1), 10)),
+        reported(news(&web(2), web(1), 10)),
         ["Deployment demo/web: Unavailable"]
     );
     let chart = |started| of_chart(alone().job(job(started, 0, None)));
     assert_eq!(
-        told(news(&chart(200), chart(20), 10)),
+        reported(news(&chart(200), chart(20), 10)),
         ["Addon demo/app: NotInstalled"],
         "nothing had failed, and this Job is another one"
     );

@@ -26,11 +26,11 @@ pub(super) fn judge(params: &Params, seen: &Seen, standing_in: &StandingIn) -> V
                 kind: workload.kind.to_string(),
                 name: workload.name.clone(),
             };
-            let told = standing_in
+            let reported = standing_in
                 .get(&(workload.namespace.clone(), owner))
                 .copied()
                 .unwrap_or_default();
-            let trouble = unavailable(params, seen, workload, told).or_else(|| stuck(workload, told));
+            let trouble = unavailable(params, seen, workload, reported).or_else(|| stuck(workload, reported));
             let troubles = trouble.into_iter().chain(first_signs(workload));
             troubles.map(|trouble| Finding {
                 labels: workload.labels.clone(),
@@ -54,12 +54,12 @@ fn kind(kind: WorkloadKind) -> Kind {
 }
 
 /// More replicas are missing than its pods account for: the pods themselves cannot be made, or nobody sees to it.
-fn unavailable(params: &Params, seen: &Seen, workload: &Workload, told: usize) -> Option<Trouble> {
+fn unavailable(params: &Params, seen: &Seen, workload: &Workload, reported: usize) -> Option<Trouble> {
     let Workload {
         wanted, available, ..
     } = workload;
     let missing = workload.missing();
-    if missing <= told {
+    if missing <= reported {
         return None;
     }
     let unavailable = workload.says("Available", "False");
@@ -98,10 +98,10 @@ fn first_signs(workload: &Workload) -> impl Iterator<Item = Trouble> {
 }
 
 /// All replicas are there, but of the old kind: the new ones do not come up.
-fn stuck(workload: &Workload, told: usize) -> Option<Trouble> {
+fn stuck(workload: &Workload, reported: usize) -> Option<Trouble> {
     let stuck = workload
         .condition("Progressing")
-        .filter(|progressing| progressing.status == "False" && told == 0)?;
+        .filter(|progressing| progressing.status == "False" && reported == 0)?;
     let trouble = Trouble::warning(Reason::RolloutStuck, stuck.message.clone());
     Some(trouble.since(stuck.last_transition_time.map(SystemTime::from)))
 }

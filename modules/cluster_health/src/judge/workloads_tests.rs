@@ -97,7 +97,7 @@ fn a_workload_that_was_just_made_is_given_its_time() {
 
 /// One trouble is told once; and a crashing pod must not become two troubles and one again as it starts and ends.
 #[test]
-fn a_replica_that_its_pod_accounts_for_is_not_told_twice() {
+fn reports_a_missing_replica_once() {
     let web = |available: usize| {
         workload(
             "web",

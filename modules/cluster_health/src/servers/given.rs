@@ -82,7 +82,7 @@ fn null_is_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D
 
 impl Server {
     /// `container 101 on pve1`.
-    pub(crate) fn place(&self) -> String {
+    pub(crate) fn location(&self) -> String {
         let host = self.pve_host.as_deref().unwrap_or("an unknown host");
         match &self.vmid {
             Some(Value::String(vmid)) => format!("container {vmid} on {host}"),

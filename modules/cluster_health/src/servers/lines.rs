@@ -51,7 +51,7 @@ fn line(given: &Given, apis: &Apis, view: Option<&Etcd>, server: &Server) -> Str
     format!(
         "{} ({}): {version}, {ready}; {member}",
         server.host,
-        server.place()
+        server.location()
     )
 }
 

@@ -10,14 +10,14 @@ use host::quote;
 pub(crate) fn state(given: &Given, kubectl: &Kubectl) -> Result<Apis> {
     match unless_passing(kubectl.list::<Node>(pages("/api/v1/nodes")))? {
         Ok(nodes) => ask(given, kubectl, &nodes),
-        Err(why) => Ok(Apis::unknown(&kubectl.host.place(), why)),
+        Err(why) => Ok(Apis::unknown(&kubectl.host.location(), why)),
     }
 }
 
 /// Sends the requests for all servers at once. The certificate that a server shows must be valid for its address.
 pub(crate) fn ask(given: &Given, kubectl: &Kubectl, nodes: &[Node]) -> Result<Apis> {
     let mut apis = Apis {
-        asked_from: kubectl.host.place(),
+        asked_from: kubectl.host.location(),
         ..Apis::default()
     };
     let nodes: Vec<ServerNode> = nodes.iter().map(ServerNode::from).collect();

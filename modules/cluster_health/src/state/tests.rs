@@ -30,7 +30,7 @@ fn nodes(list: &str) -> Vec<String> {
     let nodes = serde_json::from_str::<List<Node>>(&testbed::recorded(list))
         .unwrap()
         .items;
-    let told = |node: &Node| {
+    let reported = |node: &Node| {
         let healthy = |kind: &str| {
             if matches!(kind, "Ready" | "EtcdIsVoter") {
                 "True"
@@ -56,7 +56,7 @@ fn nodes(list: &str) -> Vec<String> {
         let words: Vec<String> = words.chain(odd).collect();
         format!("{} {}: {}", node.name, node.kubelet_version, words.join(", "))
     };
-    nodes.iter().map(told).collect()
+    nodes.iter().map(reported).collect()
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn leases_and_their_times() {
 fn charts_and_their_jobs() {
     let charts = |list: &str| -> Vec<String> {
         let charts = serde_json::from_str::<List<Chart>>(list).unwrap().items;
-        let told = |chart: &Chart| {
+        let reported = |chart: &Chart| {
             let failed = chart
                 .status
                 .conditions
@@ -106,7 +106,7 @@ fn charts_and_their_jobs() {
                 if failed { " failed" } else { "" }
             )
         };
-        charts.iter().map(told).collect()
+        charts.iter().map(reported).collect()
     };
     assert_eq!(
         charts(&testbed::recorded("by-hand-k3s-v1.36-helmcharts.json")),
@@ -256,7 +256,7 @@ fn etcd_speaks_for_itself() {
 }
 
 #[test]
-fn a_service_as_systemd_tells_it() {
+fn reads_a_service_of_systemd() {
     let text = "Result=exit-code\nNRestarts=5\nExecMainStatus=1\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nStateChangeTimestamp=Thu 2026-01-01 00:00:00 UTC\n";
     assert_eq!(
         Service::parse("k3s", text).to_string(),

@@ -143,13 +143,13 @@ impl Cluster {
 }
 
 impl Host for Cluster {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "container 101 on pve1".to_owned()
     }
 
     fn run(&self, command: &Command) -> Result<Output> {
         if let Some(kind) = self.failure {
-            return Err(Failure::new(kind, self.place(), "it is not there").into());
+            return Err(Failure::new(kind, self.location(), "it is not there").into());
         }
         match command.program() {
             "/bin/sh" => Ok(self.play(std::str::from_utf8(&command.stdin)?)),
@@ -157,7 +157,7 @@ impl Host for Cluster {
                 stdout: b"LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\n".to_vec(),
                 ..Output::default()
             }),
-            "journalctl" => Err(Failure::new(Kind::CommandNotFound, self.place(), "no journalctl").into()),
+            "journalctl" => Err(Failure::new(Kind::CommandNotFound, self.location(), "no journalctl").into()),
             other => panic!("unexpected: {other}"),
         }
     }

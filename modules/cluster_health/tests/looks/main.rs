@@ -27,7 +27,7 @@ fn a_pod_that_recovers_within_the_wait_passes() {
 }
 
 #[test]
-fn what_is_still_wrong_when_the_wait_is_over_is_told() {
+fn reports_what_is_still_wrong_after_the_wait() {
     let cluster = Cluster::new().phases(&first(PODS), vec![(0, list(&[crashing("web")]))]);
     let answer = cluster.run(json!({"wait": 60, "interval": 20}));
     assert_eq!(
@@ -159,7 +159,7 @@ fn lists_are_read_to_their_last_page() {
 }
 
 #[test]
-fn a_kind_that_cannot_be_read_is_told_beside_the_others() {
+fn reports_an_unreadable_kind_beside_the_others() {
     let refused = || Said::Refused("Error from server (InternalError): an error");
     let cluster = Cluster::new()
         .phases(&first(PODS), vec![(0, refused())])

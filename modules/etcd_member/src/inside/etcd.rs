@@ -136,12 +136,12 @@ async fn cluster(here: &Client, own: u64, tls: &Tls) -> Result<Cluster, Error> {
         return Err(Error::Malformed(many));
     }
     let mut asked = JoinSet::new();
-    for (place, member) in listed.into_iter().enumerate() {
+    for (index, member) in listed.into_iter().enumerate() {
         let (tls, has_quorum) = (tls.clone(), no_quorum.is_none());
-        asked.spawn(async move { (place, ask(member, tls, has_quorum).await) });
+        asked.spawn(async move { (index, ask(member, tls, has_quorum).await) });
     }
     let mut members = asked.join_all().await;
-    members.sort_by_key(|(place, _)| *place);
+    members.sort_by_key(|(index, _)| *index);
     Ok(Cluster {
         own,
         no_quorum,
@@ -155,8 +155,8 @@ async fn ask(member: etcd_api::Member, tls: Tls, has_quorum: bool) -> Member {
     let (mut status, mut fault) = (None, None);
     for url in member.client_urls.iter().take(MOST_URLS) {
         match ask_at(url, &tls, has_quorum && !member.is_learner).await {
-            Ok(told) => {
-                (status, fault) = (Some(told.0), told.1);
+            Ok(reported) => {
+                (status, fault) = (Some(reported.0), reported.1);
                 break;
             }
             Err(error) => fault = Some(format!("asking for its status at {url}: {error}")),

@@ -19,12 +19,12 @@ pub(super) fn read(program: &[String]) -> Nodes {
         request_timeout: REQUEST_TIMEOUT,
     };
     match kubectl.list(pages("/api/v1/nodes")) {
-        Ok(nodes) => Nodes::Known(nodes.into_iter().map(told).collect()),
+        Ok(nodes) => Nodes::Known(nodes.into_iter().map(node_of).collect()),
         Err(error) => Nodes::Unknown(format!("{error:#}").chars().take(SAID).collect()),
     }
 }
 
-fn told(node: cluster::Node) -> Node {
+fn node_of(node: cluster::Node) -> Node {
     let voter = node.condition(VOTER);
     let internal = node.internal_ips().map(str::to_owned);
     Node {
@@ -61,10 +61,10 @@ mod tests {
     }
 
     #[test]
-    fn a_node_tells_its_member_and_addresses_and_whether_it_votes() {
-        let told = |list: &str| -> Vec<String> {
+    fn reads_member_addresses_and_vote_of_a_node() {
+        let node_of = |list: &str| -> Vec<String> {
             let nodes = known(&testbed::recorded(list));
-            let told = |node: &Node| {
+            let node_of = |node: &Node| {
                 let says = node.says.as_ref().map_or("nothing", |says| &says.reason);
                 format!(
                     "{} {} {:?} at {}: {says}",
@@ -74,10 +74,10 @@ mod tests {
                     node.addresses.join(" ")
                 )
             };
-            nodes.iter().map(told).collect()
+            nodes.iter().map(node_of).collect()
         };
         assert_eq!(
-            told("k3s-v1.36.3-nodes.json"),
+            node_of("k3s-v1.36.3-nodes.json"),
             [
                 r#"k3s-controller-1 true "k3s-controller-1-a010bcec" at 10.99.0.101 10.99.0.101: MemberNotLearner"#,
                 r#"k3s-controller-2 true "k3s-controller-2-2c679fcb" at 10.99.0.102 10.99.0.102: MemberNotLearner"#,
@@ -86,7 +86,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            told("by-hand-k3s-v1.36-nodes.json"),
+            node_of("by-hand-k3s-v1.36-nodes.json"),
             [
                 r#"n1 true "n1-00000001" at 10.0.0.1 fd00::1 10.0.0.1: MemberNotLearner"#,
                 r#"n2 true "n2-00000002" at 10.0.0.2 fd00::2 10.0.0.2: MemberIsLearner"#,
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_may_have_nothing_to_tell() {
+    fn reads_a_node_without_etcd_annotations() {
         let nodes = known(r#"{"items":[{"metadata":{"name":"n1"}}]}"#);
         assert_eq!((nodes[0].etcd, nodes[0].addresses.len()), (false, 0));
     }

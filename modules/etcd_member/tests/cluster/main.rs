@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_whole_cluster_is_told_and_passes_every_gate() {
+fn reports_a_healthy_cluster_that_passes_every_gate() {
     let mut lab = Lab::new(3);
     let answer = lab.ask(json!({
         "require": "as_expected", "expected": ["n1", "n2", "n3"], "can_lose": "n2", "wait": 30,
@@ -45,20 +45,23 @@ fn a_whole_cluster_is_told_and_passes_every_gate() {
         })
     );
     for (number, name) in NAMES.iter().enumerate() {
-        let told = member(&answer, name);
+        let reported = member(&answer, name);
         let endpoint = lab.cluster().endpoint(number).to_owned();
-        assert_eq!(told["client_urls"], json!([endpoint]));
-        assert_eq!(told["peer_urls"], json!([lab.cluster().peer_url(number)]));
-        assert_eq!(told["node"], name[..2]);
-        assert_eq!(told["leader"], answer["leader"] == *name);
-        assert!(told["version"].as_str().unwrap().starts_with("3."), "{told}");
+        assert_eq!(reported["client_urls"], json!([endpoint]));
+        assert_eq!(reported["peer_urls"], json!([lab.cluster().peer_url(number)]));
+        assert_eq!(reported["node"], name[..2]);
+        assert_eq!(reported["leader"], answer["leader"] == *name);
         assert!(
-            told["db_size"].as_u64() >= told["db_size_in_use"].as_u64(),
-            "{told}"
+            reported["version"].as_str().unwrap().starts_with("3."),
+            "{reported}"
         );
-        assert!(told["raft_lag"].as_u64().unwrap() < 100, "{told}");
-        let id = u64::from_str_radix(told["id"].as_str().unwrap(), 16).unwrap();
-        assert_eq!(told["id_decimal"], id.to_string());
+        assert!(
+            reported["db_size"].as_u64() >= reported["db_size_in_use"].as_u64(),
+            "{reported}"
+        );
+        assert!(reported["raft_lag"].as_u64().unwrap() < 100, "{reported}");
+        let id = u64::from_str_radix(reported["id"].as_str().unwrap(), 16).unwrap();
+        assert_eq!(reported["id_decimal"], id.to_string());
     }
     assert_eq!(answer["oldest_version"], member(&answer, NAMES[0])["version"]);
 }
@@ -78,7 +81,7 @@ fn it_works_the_same_carried_into_a_container() {
 }
 
 #[test]
-fn a_dead_member_is_told_quickly_and_may_go() {
+fn reports_a_dead_member_quickly_and_allows_its_removal() {
     let mut lab = Lab::new(3);
     lab.cluster().kill(2);
     let answer = lab.ask_until(0, |answer| {
@@ -152,7 +155,7 @@ fn a_frozen_member_costs_a_few_seconds() {
 }
 
 #[test]
-fn without_a_quorum_the_survivor_still_tells_what_it_knows() {
+fn reads_the_survivor_without_a_quorum() {
     let mut lab = Lab::new(3);
     lab.cluster().kill(1);
     lab.cluster().kill(2);
@@ -221,7 +224,7 @@ fn a_member_that_never_came_is_removed_by_its_address() {
 }
 
 #[test]
-fn a_learner_tells_nothing_of_the_others_and_is_seen_through_them() {
+fn sees_a_learner_through_the_voters() {
     let mut lab = Lab::new(1);
     let (number, peer_url) = lab.cluster().prepare_another();
     lab.change(async |etcd| etcd.add_learner(&peer_url).await);
@@ -277,7 +280,7 @@ fn a_server_that_is_down_says_so_and_may_be_stopped() {
 }
 
 #[test]
-fn certificates_that_etcd_does_not_trust_are_told_and_are_no_outage() {
+fn distinguishes_untrusted_certificates_from_an_outage() {
     let mut lab = Lab::new(1);
     let mut stranger = Lab::new(1);
     let data_dir = lab.programs.folder().join("stranger");

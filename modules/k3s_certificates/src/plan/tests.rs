@@ -37,7 +37,7 @@ fn state(files: &[(&str, i64)], service: &Service) -> State {
     State {
         all,
         now: SystemTime::UNIX_EPOCH + NOW,
-        places: Places::default(),
+        paths: Paths::default(),
         service: Some(service.clone()),
     }
 }
@@ -77,7 +77,7 @@ fn an_agent_is_given_only_its_own() {
 }
 
 #[test]
-fn places_are_the_users() {
+fn uses_the_paths_of_the_user() {
     let server = service(Role::Server);
     let files = [
         ("/data/server/tls/a.crt", -1),
@@ -86,7 +86,7 @@ fn places_are_the_users() {
         EVERYWHERE[6],
     ];
     let elsewhere = State {
-        places: Places {
+        paths: Paths {
             data_dir: "/data".to_owned(),
             kubeconfig: "/home/k3s.yaml".to_owned(),
         },

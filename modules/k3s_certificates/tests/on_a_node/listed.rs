@@ -47,8 +47,11 @@ server/tls/dynamic-cert.json tls.crt               CN=k3s                       
         (&answer["changed"], &answer["problem"], &answer["failed"]),
         (&json!(false), &Value::Null, &json!(false))
     );
-    let told = answer["certificates"].as_array().unwrap();
-    let listener = told.iter().find(|told| told["subject"] == "CN=k3s").unwrap();
+    let reported = answer["certificates"].as_array().unwrap();
+    let listener = reported
+        .iter()
+        .find(|reported| reported["subject"] == "CN=k3s")
+        .unwrap();
     assert_eq!(listener["names"], json!(["n1", "10.43.0.1"]));
     // Neither the answer nor anything that was printed inside holds a key.
     assert!(!answer.to_string().contains(KEY_MARK) && !answer.to_string().contains("PRIVATE"));
@@ -83,7 +86,7 @@ fn keys_stay_on_the_node() {
 }
 
 #[test]
-fn what_ends_is_told_and_fails_only_where_that_is_asked_for() {
+fn fails_for_expiring_certificates_only_on_request() {
     let node = Node::server(20);
     let answer = call(&node, json!({}));
     assert_eq!(answer["failed"], false);
@@ -154,7 +157,7 @@ fn what_cannot_be_read_is_a_trouble() {
         &node,
         json!({"paths": ["/etc/rancher/none.crt", "/etc/rancher/large.crt", "/dev/zero"]}),
     );
-    let told: Vec<String> = answer["unreadable"]
+    let reported: Vec<String> = answer["unreadable"]
         .as_array()
         .unwrap()
         .iter()
@@ -167,7 +170,7 @@ fn what_cannot_be_read_is_a_trouble() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "/var/lib/rancher/k3s/server/tls/client-controller.crt it is empty",
             "/etc/rancher/none.crt there is no such file",
@@ -241,7 +244,7 @@ fn other_folders_are_the_users() {
 }
 
 #[test]
-fn a_place_without_k3s_is_told() {
+fn reports_a_container_without_k3s() {
     let node = Node::server(200);
     let answer = call(
         &node,

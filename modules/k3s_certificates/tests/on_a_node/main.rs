@@ -20,11 +20,11 @@ fn call(node: &Node, arguments: Value) -> Value {
 fn subjects(answer: &Value, key: &str) -> Vec<String> {
     let list = answer[key].as_array().unwrap();
     list.iter()
-        .map(|told| {
+        .map(|reported| {
             format!(
                 "{} {}",
-                told["file"].as_str().unwrap(),
-                told["subject"].as_str().unwrap()
+                reported["file"].as_str().unwrap(),
+                reported["subject"].as_str().unwrap()
             )
         })
         .collect()

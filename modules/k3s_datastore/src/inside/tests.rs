@@ -96,7 +96,7 @@ fn objects_are_counted_as_kine_lists_them() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_told() {
+fn reports_a_file_that_is_not_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.db");
     fs::write(
@@ -109,7 +109,7 @@ fn a_file_that_is_no_database_is_told() {
 }
 
 #[test]
-fn the_copy_is_whole_private_and_takes_the_place_of_a_leftover() {
+fn makes_a_complete_private_copy_that_replaces_a_leftover() {
     let database = cluster(5);
     let folder = database.folder.path().join("back%ups?/pre-etcd#1");
     let token = database.folder.path().join("token");
@@ -151,7 +151,7 @@ fn an_empty_database_is_no_backup_of_a_cluster() {
 }
 
 #[tokio::test]
-async fn a_whole_migration_is_recognised_whatever_came_after_it() {
+async fn recognises_a_complete_migration_after_later_changes() {
     let database = cluster(100);
     let etcd_cluster = Cluster::start(1).await;
     let etcd = etcd_cluster.client(0);
@@ -187,7 +187,7 @@ async fn what_k3s_writes_besides_objects_does_not_matter() {
 }
 
 #[tokio::test]
-async fn every_kind_of_loss_is_told_by_name() {
+async fn reports_every_kind_of_loss_by_name() {
     let database = cluster(70);
     database.write("/registry/events/default/e1", "expires", 3600, false);
     let etcd_cluster = Cluster::start(1).await;
@@ -258,7 +258,7 @@ async fn the_first_member_of_a_cluster_votes() {
 }
 
 #[test]
-fn a_request_that_makes_no_sense_is_told() {
+fn reports_an_invalid_request() {
     assert!(answer("{}").is_err());
     assert!(answer(r#"{"look":{"database":"/nowhere/state.db"}}"#).is_err());
     let error = answer(r#"{"member":{"server":"/nowhere","endpoint":"https://127.0.0.1:1"}}"#).unwrap_err();

@@ -32,14 +32,14 @@ fn a_server_on_sqlite_is_moved_with_the_copy_before_and_the_comparison_after() {
 #[test]
 fn a_server_that_has_etcd_is_left_alone() {
     // Whatever else is configured: k3s does not look at it any more.
-    let told = (
+    let reported = (
         "config:/etc/rancher/k3s/config.yaml",
         "cluster-init: true\ndatastore-endpoint: mysql://x\n",
     );
     let stopped = show("inactive");
     for changes in [
         &[WAL, ("database", GONE)][..],
-        &[WAL, ("database", GONE), told],
+        &[WAL, ("database", GONE), reported],
         &[WAL, ("database", GONE), ("show", &stopped)],
     ] {
         assert_eq!(acts(&server(changes)), []);
@@ -90,7 +90,7 @@ fn begins(at: Stage, found: &[Frame], ready: bool) -> Vec<Act> {
 }
 
 #[test]
-fn wherever_a_run_was_cut_off_the_next_one_begins_at_the_right_place() {
+fn resumes_an_interrupted_run_at_the_right_step() {
     let (active, activating, inactive, failed) = (
         show("active"),
         show("activating"),
@@ -188,7 +188,7 @@ fn a_server_in_a_unit_of_another_name_is_moved_under_it() {
     let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
     assert!(steps[1].starts_with("stop k3s-server.service: "), "{steps:?}");
     let text = |command: host::Command| String::from_utf8(command.stdin).unwrap();
-    let start = text(script::start(&params(json!({})), &plan.steps[0].places));
+    let start = text(script::start(&params(json!({})), &plan.steps[0].paths));
     assert!(
         start.contains("systemctl start --no-block 'k3s-server.service'"),
         "{start}"

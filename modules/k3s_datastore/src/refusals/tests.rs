@@ -60,7 +60,7 @@ fn a_record_that_cannot_be_understood_is_never_overwritten() {
 }
 
 #[test]
-fn an_external_datastore_is_told_without_its_password() {
+fn reports_an_external_datastore_without_its_password() {
     let by_argument = SERVER.replace(
         "'--node-ip'",
         "'--datastore-endpoint=mysql://u:s3cr3t@h/db' '--node-ip'",
@@ -82,23 +82,23 @@ fn an_external_datastore_is_told_without_its_password() {
         for database in ["1000", GONE] {
             let state = server(&[case, ("database", database)]);
             assert_eq!(rules(json!({}), &state), ["external"]);
-            let told = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
-            assert!(!told.contains("s3cr3t"), "{told}");
+            let reported = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
+            assert!(!reported.contains("s3cr3t"), "{reported}");
         }
     }
 }
 
 #[test]
-fn an_earlier_migration_that_failed_is_told_with_both_ways_out() {
+fn reports_a_failed_migration_with_both_remedies() {
     let state = server(&[WAL]);
     assert_eq!(rules(json!({}), &state), ["failed_migration"]);
-    let told = failed_migration(&state).to_string();
+    let reported = failed_migration(&state).to_string();
     for word in [
         "/var/lib/rancher/k3s/server/db has etcd/member/wal",
         "If it is SQLite",
         "If it is etcd",
     ] {
-        assert!(told.contains(word), "{told}");
+        assert!(reported.contains(word), "{reported}");
     }
 }
 
@@ -239,10 +239,10 @@ fn room_is_wanted_for_the_copy_for_the_way_back_and_for_etcd() {
 }
 
 #[test]
-fn all_refusals_are_told_together() {
-    let told = refused(&[
+fn reports_all_refusals_together() {
+    let reported = refused(&[
         ("show", &show("failed")),
         (CONFIG, "server: https://h:6443\ndisable-etcd: true\n"),
     ]);
-    assert_eq!(told, ["joined", "api_not_ready", "no_etcd"]);
+    assert_eq!(reported, ["joined", "api_not_ready", "no_etcd"]);
 }

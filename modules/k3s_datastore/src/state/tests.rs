@@ -26,21 +26,21 @@ fn the_log_of_etcd_decides_and_not_its_folder_or_the_settings() {
 }
 
 #[test]
-fn places_follow_from_arguments() {
+fn derives_paths_from_arguments() {
     let unit = SERVER
         .replace("'--node-ip'", "'--data-dir=/data' '-c' '/etc/k.yaml' '--node-ip'")
         .replace("/usr/local/bin/", "/opt/bin/");
-    let places = server(&[("unit:k3s.service", &unit)]).places;
+    let paths = server(&[("unit:k3s.service", &unit)]).paths;
     assert_eq!(
-        places,
-        Places {
+        paths,
+        Paths {
             unit: "k3s.service".to_owned(),
             binary: "/opt/bin/k3s".to_owned(),
             data: "/data".to_owned(),
             config: "/etc/k.yaml".to_owned(),
         }
     );
-    assert_eq!(places.database(), "/data/server/db/state.db");
+    assert_eq!(paths.database(), "/data/server/db/state.db");
 }
 
 #[test]

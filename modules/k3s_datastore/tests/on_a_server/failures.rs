@@ -26,7 +26,7 @@ fn and_succeeds_the_next_time(server: &Server) {
 }
 
 #[test]
-fn a_migration_that_fails_half_way_is_undone_and_told_with_k3ss_own_words() {
+fn undoes_a_failed_migration_and_reports_the_error_of_k3s() {
     let server = Server::new();
     server.put("state/migration", "dies\n");
     let answer = goes_back(
@@ -59,7 +59,7 @@ fn a_migration_that_fails_half_way_is_undone_and_told_with_k3ss_own_words() {
         1,
         "{aside:?}"
     );
-    server.mend();
+    server.repair();
     and_succeeds_the_next_time(&server);
 }
 
@@ -81,7 +81,7 @@ fn objects_that_are_lost_are_named_and_the_migration_is_undone() {
     );
     // What k3s has moved away is not what serves now: the copy is.
     assert!(server.has(&format!("{DB}/state.db.migrated")));
-    server.mend();
+    server.repair();
     and_succeeds_the_next_time(&server);
 }
 
@@ -182,8 +182,8 @@ fn a_k3s_that_does_not_stop_is_left_running() {
 }
 
 #[test]
-fn a_copy_that_is_not_usable_any_more_gives_way_to_the_original() {
-    for spoil in ["altered", "removed"] {
+fn restores_the_original_when_the_copy_is_unusable() {
+    for damage in ["altered", "removed"] {
         let server = Server::new();
         server.put("state/migration", "hangs\n");
         // Killed when k3s was told to start: the copy is taken, and something happens to it.
@@ -191,7 +191,7 @@ fn a_copy_that_is_not_usable_any_more_gives_way_to_the_original() {
         call(&server, &json!({}), false);
         server.revive();
         let copy = format!("{BACKUPS}/{}/state.db", server.names(BACKUPS)[0]);
-        if spoil == "altered" {
+        if damage == "altered" {
             server.put(&copy, "not what was copied");
         } else {
             server.remove_file(&copy);
@@ -199,7 +199,7 @@ fn a_copy_that_is_not_usable_any_more_gives_way_to_the_original() {
         let answer = call(&server, &json!({"timeout": 30}), false);
         let msg = answer["msg"].as_str().unwrap();
         assert_on_sqlite(&server, msg);
-        assert_eq!(answer["rolled_back"], true, "{spoil}: {msg}");
+        assert_eq!(answer["rolled_back"], true, "{damage}: {msg}");
     }
 }
 
@@ -216,7 +216,7 @@ fn where_the_copy_cannot_be_brought_the_original_serves() {
     goes_back(&server, &json!({}), &words);
     assert!(!server.has(&format!("{DB}/state.db.part")));
     std::fs::write(&program, kept).unwrap();
-    server.mend();
+    server.repair();
     and_succeeds_the_next_time(&server);
 }
 
@@ -253,7 +253,7 @@ fn where_the_way_back_fails_too_the_record_stays_and_the_next_run_heals() {
     assert!(server.has(RECORD));
     assert!(db.join("state.db").is_file());
     std::fs::write(&programs, kept).unwrap();
-    server.mend();
+    server.repair();
     and_succeeds_the_next_time(&server);
 }
 

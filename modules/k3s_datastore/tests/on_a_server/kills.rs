@@ -77,7 +77,7 @@ fn wherever_the_way_back_is_cut_off_the_same_command_heals_it() {
         let killed = server.was_killed();
         if killed {
             server.revive_after_kill();
-            server.mend();
+            server.repair();
             ends_on_etcd(server, &format!("the way back was killed before program {point}"));
         } else {
             assert_on_sqlite(server, "the way back was not killed");
@@ -96,7 +96,7 @@ fn wherever_the_machine_reboots_on_the_way_back_nothing_is_lost() {
         let killed = server.was_killed();
         if killed {
             server.reboot();
-            server.mend();
+            server.repair();
             let answer = call(server, &json!({}), false);
             // k3s may have gone on with the etcd that lacks something: that is seen now, and undone.
             assert!(
@@ -120,7 +120,7 @@ fn what_a_way_back_has_left_half_done_is_not_taken_for_the_database() {
     server.die_after.set(12);
     call(&server, &json!({}), false);
     server.revive_after_kill();
-    server.mend();
+    server.repair();
     assert!(
         server.text(RECORD).contains("\"run_id\":\"run-1\""),
         "whose run it was"

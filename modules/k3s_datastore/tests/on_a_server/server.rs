@@ -81,13 +81,13 @@ impl Server {
     }
 
     /// What is in `SQLite`, by the last row of each key.
-    pub(crate) fn sqlite(&self, place: &str) -> BTreeSet<String> {
-        live(&self.path(place))
+    pub(crate) fn sqlite(&self, path: &str) -> BTreeSet<String> {
+        live(&self.path(path))
     }
 
     /// One object less in a database.
-    pub(crate) fn forget_object(&self, place: &str) {
-        let connection = Connection::open(self.path(place)).unwrap();
+    pub(crate) fn forget_object(&self, path: &str) {
+        let connection = Connection::open(self.path(path)).unwrap();
         let sql = "DELETE FROM kine WHERE name LIKE '%/cm-07'";
         assert_eq!(connection.execute(sql, []).unwrap(), 1);
     }
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// The next migration goes well, whatever the last one did.
-    pub(crate) fn mend(&self) {
+    pub(crate) fn repair(&self) {
         let _ = fs::remove_file(self.path("state/migration"));
     }
 

@@ -44,8 +44,8 @@ fn short(act: &Act) -> &'static str {
 }
 
 #[test]
-fn an_upgrade_goes_the_whole_way_with_downloads_first() {
-    let whole = [
+fn upgrades_in_order_with_downloads_first() {
+    let all = [
         "fetch both",
         "save",
         "swap",
@@ -55,7 +55,7 @@ fn an_upgrade_goes_the_whole_way_with_downloads_first() {
         "wait",
         "drop",
     ];
-    assert_eq!(steps(json!({}), &[]), whole);
+    assert_eq!(steps(json!({}), &[]), all);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn a_new_binary_with_an_old_process_is_restarted() {
 }
 
 #[test]
-fn where_the_api_is_silent_the_age_of_the_process_tells() {
+fn uses_the_age_of_the_process_when_the_api_is_silent() {
     let (older, newer) = ((NEW_YEAR + 1000).to_string(), (NEW_YEAR + 3000).to_string());
     for (changed, acts) in [(older, &["wait"][..]), (newer, &["restart", "wait"])] {
         let show = show("active", 2000);

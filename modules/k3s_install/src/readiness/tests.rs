@@ -1,5 +1,5 @@
 use super::*;
-use crate::state::Places;
+use crate::state::Paths;
 use k3s_node::Setup;
 
 const STARTED: u64 = 1000;
@@ -14,13 +14,13 @@ fn wanted(role: Role) -> Readiness {
         env: None,
         enabled: true,
     };
-    let places = Places {
+    let paths = Paths {
         node: "n1".to_owned(),
-        ..Places::usual(None)
+        ..Paths::usual(None)
     };
     Readiness {
         setup,
-        places,
+        paths,
         version: "v1.36.3+k3s1".parse().unwrap(),
         since: None,
     }
@@ -302,7 +302,7 @@ fn an_agent_needs_no_readyz_and_a_server_without_kubelet_no_node() {
     let look = with(|look| look.readyz = None);
     assert_eq!(look.missing(&wanted(Role::Agent), STARTED), Ok(()));
     let mut bare = wanted(Role::Server);
-    bare.places.has_agent = false;
+    bare.paths.has_agent = false;
     assert_eq!(
         bare.to_string(),
         "the API server to be Ready with k3s v1.36.3+k3s1"

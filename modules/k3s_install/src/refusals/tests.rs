@@ -157,13 +157,13 @@ fn a_server_that_does_part_of_the_work_is_refused_for_that() {
     };
     assert_eq!(rules("disable-etcd: yes\n"), ["split_roles"]);
     assert_eq!(rules("disable-apiserver: true\n"), ["split_roles"]);
-    for whole in [
+    for complete in [
         "",
         "disable-etcd: no\n",
         "disable-agent: true\n",
         "disable-scheduler: true\n",
     ] {
-        assert_eq!(rules(whole), [""; 0], "{whole}");
+        assert_eq!(rules(complete), [""; 0], "{complete}");
     }
 }
 

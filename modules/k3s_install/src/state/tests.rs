@@ -7,14 +7,14 @@ use crate::fixtures::{AGENT, SERVER, state};
 fn a_node_without_k3s_has_nothing_before() {
     let state = state(&[]);
     assert_eq!(
-        (state.before(), state.running(), state.places.node.as_str()),
+        (state.before(), state.running(), state.paths.node.as_str()),
         (Ok(None), None, "k3s-worker-1")
     );
     assert_eq!(
-        state.places,
-        Places {
+        state.paths,
+        Paths {
             node: "k3s-worker-1".to_owned(),
-            ..Places::usual(None)
+            ..Paths::usual(None)
         }
     );
 }
@@ -30,16 +30,16 @@ fn environment_drop_ins_and_files_together_name_the_node() {
         ("unit:k3s-agent.service", AGENT),
         ("variables:/etc/systemd/system/k3s-agent.service.env", env),
     ];
-    assert_eq!(state(&unit).places.node, "k3s-worker-1");
+    assert_eq!(state(&unit).paths.node, "k3s-worker-1");
     assert!(state(&unit).has_server_to_join);
-    assert_eq!(state(&[unit[0], unit[1], drop_in]).places.node, "from-drop-in");
+    assert_eq!(state(&[unit[0], unit[1], drop_in]).paths.node, "from-drop-in");
     let file = ("config:/etc/rancher/k3s/config.yaml", "node-name: from-file\n");
-    assert_eq!(state(&[unit[0], unit[1], drop_in, file]).places.node, "from-file");
+    assert_eq!(state(&[unit[0], unit[1], drop_in, file]).paths.node, "from-file");
     let replaced = (
         "dropin:k3s-agent.service:/x.conf",
         "[Service]\nExecStart=\nExecStart=/usr/local/bin/k3s agent --node-name other\n",
     );
-    assert_eq!(state(&[unit[0], replaced]).places.node, "other");
+    assert_eq!(state(&[unit[0], replaced]).paths.node, "other");
 }
 
 #[test]
@@ -47,17 +47,17 @@ fn defaults_are_read_where_the_unit_reads_them() {
     let defaults = ("variables:/etc/default/k3s-agent", "K3S_NODE_NAME=from-default\n");
     let older = AGENT.replace("EnvironmentFile=-/etc/default/%N\n", "");
     assert_eq!(
-        state(&[("unit:k3s-agent.service", &older), defaults]).places.node,
+        state(&[("unit:k3s-agent.service", &older), defaults]).paths.node,
         "k3s-worker-1"
     );
     assert_eq!(
-        state(&[("unit:k3s-agent.service", AGENT), defaults]).places.node,
+        state(&[("unit:k3s-agent.service", AGENT), defaults]).paths.node,
         "from-default"
     );
 }
 
 #[test]
-fn places_follow_from_arguments() {
+fn derives_paths_from_arguments() {
     let unit = SERVER
         .replace(
             "'--node-ip'",
@@ -65,14 +65,14 @@ fn places_follow_from_arguments() {
         )
         .replace("/usr/local/bin/", "/opt/bin/");
     let state = state(&[("unit:k3s.service", &unit)]);
-    let places = Places {
+    let paths = Paths {
         binary: "/opt/bin/k3s".to_owned(),
         data: "/data".to_owned(),
         config: "/etc/k3s/c.yaml".to_owned(),
         node: "k3s-worker-1".to_owned(),
         has_agent: false,
     };
-    assert_eq!(state.places, places);
+    assert_eq!(state.paths, paths);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_record_and_not_the_files_is_what_was_before() {
     let state = state(&[("record", record), ("unit:k3s.service", SERVER)]);
     let before = state.before().unwrap().unwrap();
     assert_eq!((before.role, before.args), (Role::Agent, vec!["--x".to_owned()]));
-    assert_eq!(state.places.node, "kept");
+    assert_eq!(state.paths.node, "kept");
     assert_eq!(state.units.on_disk().unwrap().unwrap().role, Role::Server);
 }
 

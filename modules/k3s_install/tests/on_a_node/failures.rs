@@ -186,7 +186,7 @@ fn an_agent_cannot_become_a_server() {
 }
 
 #[test]
-fn configuration_that_changes_meanwhile_is_told() {
+fn reports_configuration_that_changes_meanwhile() {
     let node = agent("2025");
     let config = node.path("etc/rancher/k3s/config.yaml").display().to_string();
     node.edit(

@@ -194,7 +194,7 @@ fn a_script_of_ones_own_is_sent_along() {
 }
 
 #[test]
-fn a_mirror_takes_the_place_of_the_scripts_own_address() {
+fn downloads_from_a_mirror_instead_of_the_scripts_own_address() {
     let node = agent("2025");
     std::fs::rename(node.path("www/releases"), node.path("www/mirror")).unwrap();
     assert_eq!(call(&node, &json!({}), false)["failed"], true);

@@ -54,7 +54,7 @@ fn nfs(params: &Params) -> Option<Check> {
 /// Only pods that ask for devices of the machine notice.
 fn devices(config: &Config, names: &Names) -> Option<Check> {
     const LINE: &str = "lxc.cgroup2.devices.allow: a";
-    if config.gives("lxc.cgroup2.devices.allow", "a") {
+    if config.has_word("lxc.cgroup2.devices.allow", "a") {
         return None;
     }
     let next = format!("if pods need devices of the machine, {}", names.line(LINE, false));

@@ -138,7 +138,7 @@ fn set_outside(fixed: &[Fixed], names: &Names) -> String {
 
 fn opened(config: &Config, evidence: String, fixed: &[Fixed], names: &Names) -> Check {
     if fixed.iter().any(|one| one.is.access == Access::ReadOnly) {
-        let there = config.gives("lxc.mount.auto", "proc:rw");
+        let there = config.has_word("lxc.mount.auto", "proc:rw");
         return Check::lacks("proc_sys", evidence, names, "lxc.mount.auto: proc:rw", there);
     }
     let there = unconfined(config);
@@ -192,7 +192,7 @@ fn cgroup(state: &State, names: &Names) -> Check {
     let evidence = "its cgroups cannot be written";
     match &state.config {
         Some(config) => {
-            let there = config.gives("lxc.mount.auto", "cgroup:rw");
+            let there = config.has_word("lxc.mount.auto", "cgroup:rw");
             Check::lacks("cgroup", evidence, names, "lxc.mount.auto: cgroup:rw", there)
         }
         None => Check::refused("cgroup", evidence, "see why /sys/fs/cgroup is read-only"),

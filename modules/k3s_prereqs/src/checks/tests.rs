@@ -98,7 +98,7 @@ fn the_missing_feature_is_named_with_those_that_are_there() {
 }
 
 #[test]
-fn a_read_only_proc_sys_is_mended_by_one_line() {
+fn advises_one_line_for_a_read_only_proc_sys() {
     let mut state = with_config("features: nesting=1\nlxc.cgroup2.devices.allow: a\n");
     shut(&mut state, "vm/overcommit_memory", Access::ReadOnly, "0");
     let line = Some("lxc.mount.auto: proc:rw".to_owned());
@@ -121,7 +121,7 @@ fn a_line_that_is_there_and_not_in_effect_asks_for_a_restart() {
 }
 
 #[test]
-fn what_apparmor_denies_is_not_mended_by_a_mount() {
+fn advises_no_mount_for_what_apparmor_denies() {
     let mut state = with_config(
         "features: nesting=1\nlxc.cgroup2.devices.allow: a\nlxc.mount.auto: \"proc:rw sys:rw\"\n",
     );
@@ -163,10 +163,10 @@ fn each_value_that_the_kubelet_sets_has_to_be_exactly_that() {
     ] {
         let mut state = container();
         shut(&mut state, name, Access::ReadOnly, value);
-        let told = advice(&state, "proc_sys");
+        let reported = advice(&state, "proc_sys");
         assert!(
-            told.contains(&format!("{} is {value} and {wanted}", name.replace('/', "."))),
-            "{told}"
+            reported.contains(&format!("{} is {value} and {wanted}", name.replace('/', "."))),
+            "{reported}"
         );
     }
 }
@@ -200,11 +200,11 @@ fn a_kubelet_of_1_37_goes_on_in_a_user_namespace_where_it_may_set_nothing() {
     };
     assert_eq!(rules(None, &installed), [""; 0]);
     // By hand it can be had before, and given up after.
-    let mut told = unprivileged();
-    told.kubelet.in_user_namespace = Some(true);
-    assert_eq!(rules(Some("v1.33.1+k3s1"), &told), [""; 0]);
-    told.kubelet.in_user_namespace = Some(false);
-    assert_eq!(rules(Some("v1.37.0+k3s1"), &told), ["proc_sys", "kmsg"]);
+    let mut reported = unprivileged();
+    reported.kubelet.in_user_namespace = Some(true);
+    assert_eq!(rules(Some("v1.33.1+k3s1"), &reported), [""; 0]);
+    reported.kubelet.in_user_namespace = Some(false);
+    assert_eq!(rules(Some("v1.37.0+k3s1"), &reported), ["proc_sys", "kmsg"]);
     // It says nothing of what k3s sets itself, nor of a container that is not in a user namespace.
     let mut closed = unprivileged();
     shut(&mut closed, "net/ipv4/ip_forward", Access::ReadOnly, "0");
@@ -219,16 +219,16 @@ fn an_unprivileged_container_gets_its_sysctls_from_the_host() {
     let mut state = with_config("unprivileged: 1\nfeatures: keyctl=1,nesting=1\n");
     shut(&mut state, "vm/overcommit_memory", Access::ReadOnly, "0");
     shut(&mut state, "kernel/panic", Access::ReadOnly, "0");
-    let told = advice(&state, "proc_sys");
+    let reported = advice(&state, "proc_sys");
     assert!(
-        told.contains("set vm.overcommit_memory=1 kernel.panic=10 on pve1"),
-        "{told}"
+        reported.contains("set vm.overcommit_memory=1 kernel.panic=10 on pve1"),
+        "{reported}"
     );
     assert!(
-        told.contains(
+        reported.contains(
             "kubelet-arg: [feature-gates=KubeletInUserNamespace=true], which k3s from v1.37 on does not need"
         ),
-        "{told}"
+        "{reported}"
     );
     assert!(advice(&state, "nfs").contains("mounts no NFS"));
 }
@@ -248,7 +248,7 @@ fn cgroups_have_to_be_delegated_and_complete() {
 }
 
 #[test]
-fn no_kubelet_from_1_35_on_starts_on_cgroup_v1_unless_it_is_told_to() {
+fn refuses_cgroup_v1_from_1_35_on_unless_allowed() {
     let mut state = with_config(CONFIG);
     state.cgroup.version = 1;
     let verdict = |version: Option<&str>, state: &State| {
@@ -266,14 +266,14 @@ fn no_kubelet_from_1_35_on_starts_on_cgroup_v1_unless_it_is_told_to() {
         verdict(Some("v1.35.0+k3s1"), &state),
         Some(("cgroup_v1", Verdict::Refused))
     );
-    let told = advice_for(
+    let reported = advice_for(
         json!({"vmid": 111, "version": "v1.36.2+k3s1"}),
         &state,
         "cgroup_v1",
     );
     assert!(
-        told.contains("the kubelet of k3s v1.36.2+k3s1 does not start: boot pve1 with cgroup v2, or give k3s kubelet-arg: [fail-cgroupv1=false]"),
-        "{told}"
+        reported.contains("the kubelet of k3s v1.36.2+k3s1 does not start: boot pve1 with cgroup v2, or give k3s kubelet-arg: [fail-cgroupv1=false]"),
+        "{reported}"
     );
     let allowed = json!({"vmid": 111, "version": "v1.35.0+k3s1", "allow": ["cgroup_v1"]});
     assert_eq!(faults(allowed, &state)[0].1, Verdict::Warning);
@@ -290,11 +290,11 @@ fn no_kubelet_from_1_35_on_starts_on_cgroup_v1_unless_it_is_told_to() {
 fn what_nothing_loads_by_itself_is_refused_and_the_rest_is_a_warning() {
     let mut state = container();
     state.kernel_parts.clear();
-    let told = [
+    let reported = [
         ("kernel", Verdict::Refused, None),
         ("modules", Verdict::Warning, None),
     ];
-    assert_eq!(faults(json!({"vmid": 111}), &state), told);
+    assert_eq!(faults(json!({"vmid": 111}), &state), reported);
     assert!(advice(&state, "kernel").contains("on pve1: `modprobe -a br_netfilter`"));
     assert!(advice(&state, "modules").contains("on pve1: `modprobe -a overlay nf_conntrack`"));
     state.config = None;
@@ -302,7 +302,7 @@ fn what_nothing_loads_by_itself_is_refused_and_the_rest_is_a_warning() {
 }
 
 #[test]
-fn small_and_odd_disks_are_told() {
+fn reports_small_and_unsuitable_disks() {
     let mut state = container();
     state.free_mb = 600;
     assert_eq!(faults(json!({"vmid": 111}), &state), []);
@@ -351,7 +351,7 @@ fn few_devices_are_a_warning() {
 fn the_same_fault_of_two_nodes_reads_the_same() {
     let general = |vmid: u32, host: &str| {
         let state = State {
-            place: format!("container {vmid} on {host}"),
+            location: format!("container {vmid} on {host}"),
             outside: host.to_owned(),
             kernel_parts: Vec::new(),
             ..with_config("")
@@ -374,9 +374,9 @@ fn a_distribution_or_an_init_that_is_not_known_is_refused_whatever_is_allowed() 
     let mut state = container();
     state.os.id = "alpine".into();
     state.systemd = false;
-    let told = faults(json!({"vmid": 111, "allow": RULES}), &state);
+    let reported = faults(json!({"vmid": 111, "allow": RULES}), &state);
     assert_eq!(
-        told,
+        reported,
         [
             ("systemd", Verdict::Refused, None),
             ("distribution", Verdict::Refused, None)
@@ -386,7 +386,7 @@ fn a_distribution_or_an_init_that_is_not_known_is_refused_whatever_is_allowed() 
 }
 
 #[test]
-fn an_allowed_rule_is_told_as_a_warning() {
+fn reports_an_allowed_rule_as_a_warning() {
     let mut state = container();
     state.free_mb = 1;
     assert_eq!(
@@ -396,7 +396,7 @@ fn an_allowed_rule_is_told_as_a_warning() {
 }
 
 #[test]
-fn a_profile_holds_or_is_told_what_does_not() {
+fn reports_what_a_profile_lacks() {
     let mut state = container();
     state.os.id = "rocky".into();
     state.os.version = "10.0".into();
@@ -427,11 +427,11 @@ fn a_profile_holds_or_is_told_what_does_not() {
         let mut options = profile.clone();
         options["vmid"] = json!(111);
         let checks = checks(options, &state);
-        let told: Vec<_> = checks.iter().filter(|check| check.rule == "profile").collect();
-        assert_eq!(told.len(), usize::from(!wrong.is_empty()), "{profile}");
+        let reported: Vec<_> = checks.iter().filter(|check| check.rule == "profile").collect();
+        assert_eq!(reported.len(), usize::from(!wrong.is_empty()), "{profile}");
         assert!(
-            told.iter().all(|check| check.evidence.ends_with(wrong)),
-            "{told:?}"
+            reported.iter().all(|check| check.evidence.ends_with(wrong)),
+            "{reported:?}"
         );
     }
 }

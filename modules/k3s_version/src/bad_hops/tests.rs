@@ -101,7 +101,7 @@ fn what_runs_counts_and_not_what_is_installed() {
 }
 
 #[test]
-fn where_etcd_is_silent_the_table_of_builds_tells() {
+fn uses_the_table_of_builds_when_etcd_is_silent() {
     assert_eq!(
         refused("v1.33.7+k3s1", "v1.34.3+k3s1", &member(None)),
         ["etcd_before_3_6"]

@@ -58,7 +58,7 @@ impl Case {
         };
         let known = |text: &str| (text != "-").then(|| version(text));
         let state = State {
-            place: "container 101 on pve1".to_owned(),
+            location: "container 101 on pve1".to_owned(),
             target: Target {
                 version: version(self.target),
                 channel: (!self.pinned).then_some(given),

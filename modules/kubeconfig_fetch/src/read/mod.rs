@@ -45,12 +45,12 @@ pub(crate) fn apply(params: &Read, host: &dyn Host, step: &Step, journal: &mut J
 
 fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Journal) -> Result<()> {
     let found = state::kubeconfig(params, host)?;
-    let found = found.with_context(|| format!("{}: reading the kubeconfig again", host.place()))?;
+    let found = found.with_context(|| format!("{}: reading the kubeconfig again", host.location()))?;
     let leaf = found.credentials.leaf();
     if !is_valid(leaf, host.now()) {
         bail!(
             "{}: k3s was started, but the client certificate in {} still ends on {}: see the log of k3s there",
-            host.place(),
+            host.location(),
             params.path,
             leaf.not_after_rfc3339()
         );
@@ -58,7 +58,10 @@ fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Jou
     let kubectl = params.kubectl.iter().map(String::as_str);
     let words = kubectl.chain(["--kubeconfig", &params.path]).chain(ASK);
     let output = host.run(&Command::new(words))?;
-    output.succeed(&host.place(), "asking the API server with the renewed kubeconfig")?;
+    output.succeed(
+        &host.location(),
+        "asking the API server with the renewed kubeconfig",
+    )?;
     journal.rotated = former.is_some_and(|former| former != leaf.fingerprint);
     Ok(())
 }

@@ -76,7 +76,7 @@ enum Due {
 fn due(params: &Read, state: &State, found: &Found) -> Result<Due> {
     check_authorities(params, state, found)?;
     let leaf = found.credentials.leaf();
-    let what = format!("{}: the client certificate in {}", state.place, params.path);
+    let what = format!("{}: the client certificate in {}", state.location, params.path);
     let window = DAY * u32::try_from(params.renew_before).unwrap_or(u32::MAX);
     Ok(match leaf.standing(state.now, window) {
         Standing::Valid => Due::No,
@@ -105,7 +105,7 @@ fn check_authorities(params: &Read, state: &State, found: &Found) -> Result<()> 
         None => Ok(()),
         Some(authority) => bail!(
             "{}: {}: the authority {} has expired on {}, and k3s does not renew it by itself: see `k3s certificate rotate-ca`",
-            state.place,
+            state.location,
             params.path,
             authority.subject,
             authority.not_after_rfc3339()
@@ -116,7 +116,7 @@ fn check_authorities(params: &Read, state: &State, found: &Found) -> Result<()> 
 fn by_hand(state: &State) -> String {
     format!(
         "To have it renewed, for which k3s is restarted: rotate_if_expired: true (the playbook: -e k3s_kubeconfig_rotate_if_expired=true). By hand, in {}: `systemctl stop k3s`, `k3s certificate rotate`, `systemctl start k3s`",
-        state.place
+        state.location
     )
 }
 

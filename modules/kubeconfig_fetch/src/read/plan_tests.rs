@@ -26,7 +26,7 @@ fn service() -> Service {
 fn state(text: &str, service: Result<Service, String>) -> State {
     let credentials = Credentials::read(text.as_bytes(), "k3s.yaml", &Authorities::default());
     State {
-        place: "container 101 on pve1".to_owned(),
+        location: "container 101 on pve1".to_owned(),
         name: "k3s-k3s-1".to_owned(),
         service,
         found: credentials
@@ -153,7 +153,7 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
 }
 
 #[test]
-fn what_no_renewal_mends_is_a_failure_that_says_so() {
+fn fails_for_certificates_that_a_renewal_cannot_fix() {
     let error = refused(json!({}), &lasting(2, 300, service()));
     assert!(
         error
@@ -180,7 +180,7 @@ fn what_no_renewal_mends_is_a_failure_that_says_so() {
 }
 
 #[test]
-fn an_authority_that_has_ended_is_told_as_such() {
+fn reports_an_expired_authority() {
     let clients = Authority::like(&Leaf::new("k3s-client-ca@1").days(-4000, -1));
     let signed = clients.sign(&admin().days(-400, -35));
     let entry = user(&data(signed.pem + &clients.pem), &data(signed.key_pem));

@@ -6,13 +6,13 @@ use crate::params::Read;
 use crate::server;
 use anyhow::{Context, Result};
 use host::{Command, Failure, Host, Secret};
-use k3s_certs::rotation::{self, Places, Role, Service};
+use k3s_certs::rotation::{self, Paths, Role, Service};
 use k3s_certs::{Certificate, certificates};
 use k3s_node::NodeSettings;
 use std::time::SystemTime;
 
 pub struct State {
-    pub(crate) place: String,
+    pub(crate) location: String,
     pub(crate) name: String,
     /// Why there is no service to renew with, where there is none.
     pub(crate) service: Result<Service, String>,
@@ -42,14 +42,14 @@ done
 "#;
 
 pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
-    let places = Places {
+    let paths = Paths {
         data_dir: params.data_dir.clone(),
         kubeconfig: params.path.clone(),
     };
-    let service = match NodeSettings::look(host).and_then(|node| rotation::look(host, &node, &places)) {
+    let service = match NodeSettings::look(host).and_then(|node| rotation::look(host, &node, &paths)) {
         Ok(service) if service.role == Role::Agent => Err(format!(
             "{}: this node is an agent, and only servers have a kubeconfig: ask a controller",
-            host.place()
+            host.location()
         )),
         Ok(service) => Ok(service),
         // Without a container, or a way into it, there is nothing to read either.
@@ -58,10 +58,10 @@ pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
     };
     let found = kubeconfig(params, host)?;
     Ok(State {
-        place: host.place(),
+        location: host.location(),
         name: params.name.clone(),
         service,
-        found: found.map_err(|error| format!("{}: {error:#}", host.place())),
+        found: found.map_err(|error| format!("{}: {error:#}", host.location())),
         now: host.now(),
     })
 }
@@ -82,7 +82,7 @@ pub(crate) fn kubeconfig(params: &Read, host: &dyn Host) -> Result<Result<Found>
         &servers,
     ];
     let output = host.run(&Command::new(argv))?;
-    let output = output.succeed(&host.place(), &format!("reading {}", params.path))?;
+    let output = output.succeed(&host.location(), &format!("reading {}", params.path))?;
     let file = |path: &str| part(&output.stdout, &mark, path);
     let kept = |path: &str| file(path).map_or(Ok(Vec::new()), |bytes| certificates(bytes, path));
     let read = || {
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_told_apart_by_our_mark() {
+    fn distinguishes_files_by_our_mark() {
         let bytes = b"\nM /a\none\n\nM /b\n\nM /c d\nthree\n";
         assert_eq!(part(bytes, "M", "/a"), Some(&b"one\n"[..]));
         assert_eq!(part(bytes, "M", "/b"), Some(&b""[..]));

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 
 /// Absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct Paths {
     /// The file that is written.
     pub dest: String,
     /// Those that kubectl reads after it.
@@ -25,7 +25,7 @@ pub(crate) fn needs_home(params: &Written) -> bool {
     parts.is_empty() || parts.iter().any(|part| part.starts_with('~'))
 }
 
-pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result<Places> {
+pub(crate) fn paths(params: &Written, name: &str, home: Option<&str>) -> Result<Paths> {
     let home = home.or(params.home.as_deref());
     let cwd = params.cwd.as_deref();
     if let Some(dest) = &params.dest {
@@ -34,7 +34,7 @@ pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result
             .first()
             .and_then(|part| absolute(part, "KUBECONFIG", home, cwd).ok());
         let usual = env.or_else(|| home.map(kubectls_own));
-        return Ok(Places {
+        return Ok(Paths {
             is_found: usual.as_ref() == Some(&dest),
             dest,
             others: Vec::new(),
@@ -50,7 +50,7 @@ pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result
     }
     let mut paths = paths.into_iter();
     if let Some(dest) = paths.next() {
-        return Ok(Places {
+        return Ok(Paths {
             dest,
             others: paths.collect(),
             unmentioned: None,
@@ -58,7 +58,7 @@ pub(crate) fn places(params: &Written, name: &str, home: Option<&str>) -> Result
         });
     }
     let home = home.context("finding the home folder: it is not known; give home or dest")?;
-    Ok(Places {
+    Ok(Paths {
         dest: format!("{}/.kube/{name}.config", home.trim_end_matches('/')),
         others: Vec::new(),
         unmentioned: Some(kubectls_own(home)),
@@ -122,8 +122,8 @@ mod tests {
         }
     }
 
-    fn found(more: Value) -> Result<Places> {
-        places(&written(more), "k3s-n1", None)
+    fn found(more: Value) -> Result<Paths> {
+        paths(&written(more), "k3s-n1", None)
     }
 
     #[test]
@@ -140,26 +140,26 @@ mod tests {
             ("/with blank", "/with blank", &[]),
         ];
         for (env, dest, others) in cases {
-            let places = found(json!({"kubeconfig_env": env})).unwrap();
+            let paths = found(json!({"kubeconfig_env": env})).unwrap();
             assert_eq!(
-                (places.dest.as_str(), &places.others[..]),
+                (paths.dest.as_str(), &paths.others[..]),
                 (
                     dest,
                     &others.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
                 ),
                 "{env}"
             );
-            assert!(places.is_found && places.unmentioned.is_none(), "{env}");
+            assert!(paths.is_found && paths.unmentioned.is_none(), "{env}");
         }
     }
 
     #[test]
     fn without_one_the_file_has_the_name_of_the_cluster() {
         for env in ["", ":", "::"] {
-            let places = found(json!({"kubeconfig_env": env})).unwrap();
-            assert_eq!(places.dest, "/home/a/.kube/k3s-n1.config");
-            assert_eq!(places.unmentioned.as_deref(), Some("/home/a/.kube/config"));
-            assert!(!places.is_found);
+            let paths = found(json!({"kubeconfig_env": env})).unwrap();
+            assert_eq!(paths.dest, "/home/a/.kube/k3s-n1.config");
+            assert_eq!(paths.unmentioned.as_deref(), Some("/home/a/.kube/config"));
+            assert!(!paths.is_found);
         }
     }
 
@@ -176,13 +176,13 @@ mod tests {
             (json!({"dest": "~/.kube/config"}), "/home/a/.kube/config", true),
         ];
         for (options, dest, is_found) in cases {
-            let places = found(options.clone()).unwrap();
+            let paths = found(options.clone()).unwrap();
             assert_eq!(
-                (places.dest.as_str(), places.is_found),
+                (paths.dest.as_str(), paths.is_found),
                 (dest, is_found),
                 "{options}"
             );
-            assert!(places.others.is_empty());
+            assert!(paths.others.is_empty());
         }
     }
 

@@ -104,7 +104,7 @@ fn a_cluster_below_the_same_root_is_another_one() {
         assert_untouched(&view, &merged, name);
         assert_eq!(merged.config.names(Kind::Cluster).len(), 2, "{name}");
         assert_eq!(merged.server, SERVER);
-        assert!(!knows(&view, &ours));
+        assert!(!has_credentials(&view, &ours));
     }
 }
 
@@ -166,7 +166,7 @@ fn a_loopback_address_proves_nothing() {
     let bare = view(&format!(
         "clusters: [{{name: tunnel, cluster: {{server: \"{loopback}\", insecure-skip-tls-verify: true}}}}]\n"
     ));
-    assert!(!knows(&bare, &ours));
+    assert!(!has_credentials(&bare, &ours));
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub(crate) fn merge(sources: Sources) -> Merged {
 }
 
 /// Whether some cluster is this one by what it holds.
-pub(crate) fn knows(view: &View, ours: &Credentials) -> bool {
+pub(crate) fn has_credentials(view: &View, ours: &Credentials) -> bool {
     !own_clusters(view, ours).is_empty()
 }
 

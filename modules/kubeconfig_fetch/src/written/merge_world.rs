@@ -76,7 +76,7 @@ impl World {
             let config = Kubeconfig::parse(self.fill(text).as_bytes()).unwrap();
             config.map(|config| Document { path, config })
         };
-        let other = |(place, text): (usize, &&str)| document(format!("/home/user/other-{place}"), text);
+        let other = |(index, text): (usize, &&str)| document(format!("/home/user/other-{index}"), text);
         View {
             dest: document(PATH.to_owned(), text),
             others: others.iter().enumerate().filter_map(other).collect(),

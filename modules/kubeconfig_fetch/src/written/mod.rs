@@ -54,12 +54,12 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
         None if dest::needs_home(params) => Some(home(host)?),
         _ => None,
     };
-    let places = dest::places(params, &name, home.as_deref())?;
-    let facts = look(host, &places.dest)?;
-    let before = read(host, &places.dest, &facts)?;
-    let (view, unreadable) = look_around(host, &places, before.as_deref())?;
-    let unmentioned = match &places.unmentioned {
-        Some(path) if *path != places.dest => document(host, path).ok().flatten(),
+    let paths = dest::paths(params, &name, home.as_deref())?;
+    let facts = look(host, &paths.dest)?;
+    let before = read(host, &paths.dest, &facts)?;
+    let (view, unreadable) = look_around(host, &paths, before.as_deref())?;
+    let unmentioned = match &paths.unmentioned {
+        Some(path) if *path != paths.dest => document(host, path).ok().flatten(),
         _ => None,
     };
     let kept = address_that_answers::<A>(params, &view, &credentials, &name)?;
@@ -78,7 +78,7 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
     Ok(State {
         credentials,
         name,
-        places,
+        paths,
         facts,
         before,
         view,
@@ -92,9 +92,9 @@ pub(crate) fn observe<A: Api>(params: &Written, host: &dyn Host) -> Result<State
 }
 
 /// The file and the others of KUBECONFIG, with the certificates that they name; and which of the others cannot be read.
-fn look_around(host: &dyn Host, places: &dest::Places, before: Option<&[u8]>) -> Result<(View, Vec<String>)> {
+fn look_around(host: &dyn Host, paths: &dest::Paths, before: Option<&[u8]>) -> Result<(View, Vec<String>)> {
     let mut unreadable = Vec::new();
-    let mut documents = places.others.iter().filter_map(|path| {
+    let mut documents = paths.others.iter().filter_map(|path| {
         document(host, path)
             .map_err(|error| unreadable.push(format!("{error:#}")))
             .ok()
@@ -105,10 +105,10 @@ fn look_around(host: &dyn Host, places: &dest::Places, before: Option<&[u8]>) ->
         others: documents.by_ref().collect(),
         files: BTreeMap::new(),
     };
-    view.dest = parse(&places.dest, before).map_err(|error| {
+    view.dest = parse(&paths.dest, before).map_err(|error| {
         anyhow!(
             "{}: {error:#}. It is left unchanged: repair it, move it away, or give another dest",
-            host.place()
+            host.location()
         )
     })?;
     for path in view.dest.iter().chain(&view.others).flat_map(view::referenced) {
@@ -144,12 +144,12 @@ fn home(host: &dyn Host) -> Result<String> {
     let command = Command::script("eval \"echo ~$(id -un)\"");
     let output = host
         .run(&command)?
-        .succeed(&host.place(), "finding the home folder")?;
+        .succeed(&host.location(), "finding the home folder")?;
     let home = output.text().trim().to_owned();
     if !home.starts_with('/') {
         bail!(
             "{}: finding the home folder: {home:?} is none; give home",
-            host.place()
+            host.location()
         );
     }
     Ok(home)
@@ -157,15 +157,15 @@ fn home(host: &dyn Host) -> Result<String> {
 
 fn look(host: &dyn Host, dest: &str) -> Result<Facts> {
     let output = host.run(&Command::new(["/bin/sh", "-c", LOOK, "sh", dest, BACKUP]))?;
-    let output = output.succeed(&host.place(), &format!("checking {dest}"))?;
-    Facts::parse(&output.text()).with_context(|| host.place())
+    let output = output.succeed(&host.location(), &format!("checking {dest}"))?;
+    Facts::parse(&output.text()).with_context(|| host.location())
 }
 
 fn read(host: &dyn Host, dest: &str, facts: &Facts) -> Result<Option<Vec<u8>>> {
     match &facts.file {
         None => Ok(None),
         Some(file) if file.is_file() => host.read(dest),
-        Some(file) => bail!("{}: {dest} is not a file ({})", host.place(), file.mode),
+        Some(file) => bail!("{}: {dest} is not a file ({})", host.location(), file.mode),
     }
 }
 
@@ -217,7 +217,7 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Resu
     match step {
         Step::MakeFolder(path) => {
             let output = host.run(&Command::new(["/bin/sh", "-c", MAKE, "sh", path]))?;
-            output.succeed(&host.place(), &format!("making the folder {path}"))?;
+            output.succeed(&host.location(), &format!("making the folder {path}"))?;
         }
         Step::Backup(file) => {
             host.write(file)?;
@@ -227,7 +227,7 @@ pub(crate) fn apply(host: &dyn Host, step: &Step, journal: &mut Journal) -> Resu
             if host.read(&file.path)? != *before {
                 bail!(
                     "{}: {} was changed by somebody else meanwhile, and is left unchanged: run this again",
-                    host.place(),
+                    host.location(),
                     file.path
                 );
             }
@@ -251,7 +251,7 @@ pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Return
     let command = command(state, &merged);
     let (context, server) = (merged.context, merged.server);
     let (expiry, days_left) = (leaf.not_after_rfc3339(), leaf.days_left(state.now));
-    let dest = state.places.dest.clone();
+    let dest = state.paths.dest.clone();
     Returned {
         summary: [
             format!("{dest}: context {context}, {server}, valid until {expiry} ({days_left} days)"),
@@ -275,10 +275,10 @@ pub(crate) fn report(before: &State, state: &State, journal: &Journal) -> Return
 /// The shortest command that asks this cluster.
 fn command(state: &State, merged: &merge::Merged) -> String {
     let mut words = vec!["kubectl".to_owned()];
-    let is_current = if state.places.is_found {
+    let is_current = if state.paths.is_found {
         state.view.current().or(merged.config.current()) == Some(merged.context.as_str())
     } else {
-        words.push(format!("--kubeconfig {}", quoted(&state.places.dest)));
+        words.push(format!("--kubeconfig {}", quoted(&state.paths.dest)));
         merged.config.current() == Some(merged.context.as_str())
     };
     if !is_current {

@@ -1,6 +1,6 @@
 //! What is to be done to the file. Pure.
 
-use super::merge::{self, Merged, Sources, knows, merge};
+use super::merge::{self, Merged, Sources, has_credentials, merge};
 use super::show;
 use super::state::{BACKUP, State, Verdict};
 use super::view::{Document, View};
@@ -39,7 +39,7 @@ impl fmt::Display for Step {
 }
 
 pub(crate) fn plan(params: &Written, state: &State) -> Result<Plan<Step>> {
-    let (facts, dest) = (&state.facts, &state.places.dest);
+    let (facts, dest) = (&state.facts, &state.paths.dest);
     if let Some(file) = &facts.file
         && facts.me.0 != 0
         && facts.me.0 != file.owner.0
@@ -128,13 +128,13 @@ fn backup_path(state: &State) -> Result<String> {
     let at = newest.map_or(now, |newest| {
         now.max(newest.assume_utc() + Duration::from_secs(1))
     });
-    Ok(format!("{}{BACKUP}{}", state.places.dest, at.format(&format)?))
+    Ok(format!("{}{BACKUP}{}", state.paths.dest, at.format(&format)?))
 }
 
 /// Only what is named as we name backups is one of ours.
 fn stamp(name: &str) -> Option<&str> {
     let (_, stamp) = name.rsplit_once(BACKUP)?;
-    let is_right = |(place, c): (usize, char)| match place {
+    let is_right = |(index, c): (usize, char)| match index {
         8 => c == 'T',
         15 => c == 'Z',
         _ => c.is_ascii_digit(),
@@ -144,11 +144,7 @@ fn stamp(name: &str) -> Option<&str> {
 
 /// Those beyond the number to keep, once there is one more.
 fn old_backups(params: &Written, state: &State) -> Vec<String> {
-    let folder = state
-        .places
-        .dest
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder);
+    let folder = state.paths.dest.rsplit_once('/').map_or("", |(folder, _)| folder);
     let backups: Vec<&String> = state
         .facts
         .backups
@@ -165,7 +161,7 @@ fn old_backups(params: &Written, state: &State) -> Vec<String> {
 fn diff(state: &State, merged: &Merged) -> Diff {
     let after = View {
         dest: Some(Document {
-            path: state.places.dest.clone(),
+            path: state.paths.dest.clone(),
             config: merged.config.clone(),
         }),
         ..View::default()
@@ -177,8 +173,8 @@ fn diff(state: &State, merged: &Merged) -> Diff {
     let mode = |mode: &str| format!("mode     {mode}\n");
     let file = state.facts.file.as_ref();
     Diff {
-        before_header: state.places.dest.clone(),
-        after_header: state.places.dest.clone(),
+        before_header: state.paths.dest.clone(),
+        after_header: state.paths.dest.clone(),
         before: file.map_or_else(String::new, |file| {
             show::entries(&before, &merged.touched) + &mode(&file.mode)
         }),
@@ -218,7 +214,7 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
             ..View::default()
         };
         let is_stale = merge(sources(state, &view)).config != document.config;
-        if is_stale && knows(&view, &state.credentials) {
+        if is_stale && has_credentials(&view, &state.credentials) {
             warnings.push(format!(
                 "{}, which kubectl reads unless KUBECONFIG says otherwise, has entries of this cluster too and is left unchanged; to renew them there: -e k3s_kubeconfig_dest={}",
                 document.path, document.path
@@ -246,14 +242,14 @@ fn warnings(state: &State, merged: &Merged) -> Vec<String> {
 
 /// A cluster that was set up anew under its old name looks just like another one of that name.
 fn lookalike(state: &State, merged: &Merged) -> Option<String> {
-    let is_known = knows(&state.view, &state.credentials);
+    let is_known = has_credentials(&state.view, &state.credentials);
     let other = merge::lookalike(&state.view, &state.credentials, &state.name)?;
     (!is_known && !state.replace).then(|| {
         format!(
             "{}: the entry {other} has another authority than this cluster, so it is another cluster's and stays; this cluster is entered as {}. \
              If {other} was this cluster before it was set up anew: kubectl config delete-cluster {other}, and the same for its context and user, \
              or -e k3s_kubeconfig_replace=true where it is called {}",
-            state.places.dest, merged.context, state.name
+            state.paths.dest, merged.context, state.name
         )
     })
 }

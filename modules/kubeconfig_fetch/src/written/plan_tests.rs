@@ -1,4 +1,4 @@
-use super::super::dest::Places;
+use super::super::dest::Paths;
 use super::super::state::{Facts, Ls};
 use super::*;
 use crate::kubeconfig::Kubeconfig;
@@ -25,7 +25,7 @@ impl Desk {
         let state = State {
             credentials: ours.credentials("https://k3s-1:6443", &admin()),
             name: "k3s-k3s-1".to_owned(),
-            places: Places {
+            paths: Paths {
                 dest: DEST.to_owned(),
                 others: Vec::new(),
                 unmentioned: None,
@@ -255,13 +255,13 @@ fn the_difference_shows_names_and_dates_and_no_key() {
         diff.after.contains("cluster  default  at https://k3s-1:6443")
             && diff.after.contains("until 2026-12-31T00:00:00Z")
     );
-    let told = format!(
+    let reported = format!(
         "{diff:?}{:?}{:?}",
         changes(&desk.state),
         plan.steps.iter().map(ToString::to_string).collect::<Vec<_>>()
     );
     for line in stale.split_whitespace().filter(|word| word.len() > 60) {
-        assert!(!told.contains(&line[..40]), "{line}");
+        assert!(!reported.contains(&line[..40]), "{line}");
     }
     assert_eq!(changes(&desk.state).len(), 4, "{:?}", changes(&desk.state));
 }
@@ -288,7 +288,7 @@ fn an_api_server_that_is_not_reached_is_a_warning_with_its_cause() {
 }
 
 #[test]
-fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written() {
+fn reports_kubectls_own_file_when_another_one_is_written() {
     let mut desk = Desk::new();
     let stale = desk.stale();
     desk.state.unmentioned = document("/home/user/.kube/config", &stale);
@@ -303,7 +303,7 @@ fn kubectls_own_file_is_told_of_where_it_points_here_and_is_not_the_one_written(
 }
 
 #[test]
-fn what_else_the_user_should_know_is_told() {
+fn warns_the_user_of_side_effects() {
     let mut desk = Desk::new();
     desk.state.unreadable = vec!["reading /b: it is not a kubeconfig".to_owned()];
     desk.state.credentials = desk

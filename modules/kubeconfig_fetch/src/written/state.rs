@@ -1,6 +1,6 @@
 //! What is known of the file that is to hold this cluster.
 
-use super::dest::Places;
+use super::dest::Paths;
 use super::view::{Document, View};
 use crate::credentials::Credentials;
 use crate::reach::Obstacle;
@@ -13,7 +13,7 @@ pub struct State {
     pub(crate) credentials: Credentials,
     /// What an entry is called where there is none yet.
     pub(crate) name: String,
-    pub(crate) places: Places,
+    pub(crate) paths: Paths,
     pub(crate) facts: Facts,
     /// The file as it is.
     pub(crate) before: Option<Vec<u8>>,
@@ -122,8 +122,8 @@ impl Facts {
 
     /// Root can give the file to whose it is, anybody else only keep what is theirs.
     pub(crate) fn owner(&self) -> (u32, u32) {
-        let place = self.file.as_ref().or(self.folder.as_ref());
-        place.map_or(self.me, |place| place.owner)
+        let location = self.file.as_ref().or(self.folder.as_ref());
+        location.map_or(self.me, |location| location.owner)
     }
 }
 
@@ -150,7 +150,7 @@ impl Ls {
 }
 
 fn ids(words: &[&str], from: usize) -> Result<(u32, u32)> {
-    let number = |place: usize| words.get(place).and_then(|word| word.parse().ok());
+    let number = |index: usize| words.get(index).and_then(|word| word.parse().ok());
     number(from)
         .zip(number(from + 1))
         .with_context(|| format!("checking the destination: no user and group in {words:?}"))
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_read_as_linux_and_macos_tell_them() {
+    fn reads_facts_of_linux_and_macos() {
         let text = "me 501 20\ntarget /Users/a/.kube/config\nfolder drwx------@ 9 501 20 288 Nov 25 09:00 /Users/a/.kube\n\
                     file -rw-r--r--+ 1 501 20 2941 Nov 25 09:00 /Users/a/.kube/config\nbackup config.backup-2\nbackup config.backup-1\n";
         let facts = Facts::parse(text).unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_not_whole_is_no_answer() {
+    fn rejects_an_incomplete_answer() {
         for text in [
             "",
             "me 0 0\n",

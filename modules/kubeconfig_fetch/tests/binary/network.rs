@@ -21,7 +21,7 @@ fn an_api_server_that_lets_us_in_is_reached() {
 }
 
 #[test]
-fn what_is_in_the_way_is_told_by_its_cause() {
+fn reports_the_cause_of_a_failed_connection() {
     let desk = Desk::new();
     let port = |names: &[&str], status| desk.cluster.serve(names, status);
     let other = Cluster::new();
@@ -73,7 +73,7 @@ fn what_is_in_the_way_is_told_by_its_cause() {
 }
 
 #[test]
-fn a_server_that_does_not_take_our_certificate_is_told_apart() {
+fn distinguishes_a_server_that_rejects_our_certificate() {
     let (desk, other) = (Desk::new(), Cluster::new());
     // The same authority of servers, another one of clients.
     let mixed = Cluster {

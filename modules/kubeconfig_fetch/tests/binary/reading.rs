@@ -67,7 +67,7 @@ fn a_controllers_kubeconfig_goes_through_both_halves() {
 }
 
 #[test]
-fn an_expired_one_is_told_without_its_content() {
+fn reports_an_expired_certificate_without_its_content() {
     let desk = Desk::new();
     let (programs, arguments) = controller(&desk, &desk.cluster.stale());
     let answer = read(&programs, &arguments);

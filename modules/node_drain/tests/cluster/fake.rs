@@ -219,11 +219,11 @@ impl Cluster {
             if line.starts_with("g '") {
                 printed += &self.inner.borrow().get(&quoted(line)[0]).to_string();
             } else if line.starts_with("r ") {
-                let place = line.split(' ').nth(1).unwrap();
+                let location = line.split(' ').nth(1).unwrap();
                 let words = quoted(line);
                 let body = serde_json::from_str(&words[1]).unwrap();
                 if let Err(said) = self.inner.borrow_mut().request(&words[0], body) {
-                    let _ = writeln!(printed, "{place} {said} ");
+                    let _ = writeln!(printed, "{location} {said} ");
                 }
             }
         }
@@ -246,7 +246,7 @@ impl Cluster {
 }
 
 impl Host for Cluster {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "container 101 on pve1".to_owned()
     }
 
@@ -259,7 +259,7 @@ impl Host for Cluster {
         if away && hangs {
             self.inner.borrow_mut().pass(command.limit.as_secs_f64());
             let detail = "sh did not end and was stopped";
-            return Err(Failure::new(Kind::TimedOut, self.place(), detail).into());
+            return Err(Failure::new(Kind::TimedOut, self.location(), detail).into());
         }
         let answer = if away {
             Err(REFUSED.to_owned())

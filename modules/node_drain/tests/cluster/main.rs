@@ -88,7 +88,7 @@ fn a_drain_moves_the_pods_and_a_second_one_changes_nothing() {
 }
 
 #[test]
-fn check_mode_gives_the_verdicts_and_changes_nothing() {
+fn returns_the_verdicts_in_check_mode_without_changes() {
     let cluster = Cluster::new().deployment("web", 1, &["n1"]);
     let answer = drain(
         &cluster,

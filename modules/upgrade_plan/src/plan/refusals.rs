@@ -53,7 +53,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         looked_at && is_silent(node) && node.install.record.is_none()
     };
     let servers = params.nodes.iter().filter(|node| node.is_server());
-    let tell = |node: &Node| Refusal {
+    let refusal = |node: &Node| Refusal {
         next: Some("read `journalctl -u k3s` in the container, and start k3s there".to_owned()),
         ..Refusal::new(
             &node.host,
@@ -70,7 +70,7 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     if turns.is_empty() {
         return Vec::new();
     }
-    servers.filter(is_down).map(tell).collect()
+    servers.filter(is_down).map(refusal).collect()
 }
 
 /// A misspelt name would have its node upgraded.
@@ -112,7 +112,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
         }
     }
     // A container's id is one of the whole Proxmox cluster; on hosts of their own the same number may occur.
-    let place = |node: &Node| {
+    let location = |node: &Node| {
         Some(format!(
             "pct_id {} on {}",
             node.vmid_text()?,
@@ -120,7 +120,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
         ))
     };
     let name = |node: &Node| node.name.as_ref().map(|name| format!("node_name {name}"));
-    refusals.extend(shared(params, place));
+    refusals.extend(shared(params, location));
     refusals.extend(shared(params, name));
     refusals
 }

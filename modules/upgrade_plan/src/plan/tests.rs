@@ -290,7 +290,7 @@ fn a_node_newer_than_its_channel_is_left_alone_whatever_the_other_modules_say() 
 }
 
 #[test]
-fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
+fn reports_the_refusals_of_all_nodes_at_once() {
     let skip = json!([{"rule": "skip_minor", "evidence": "leaves out v1.32", "override": "allow_skip_minor: true", "next": "-e k3s_channel=v1.32"}]);
     let stopped = json!({"changed": false, "failed": false, "msg": "container 111 is stopped"});
     let nodes = [
@@ -327,7 +327,7 @@ fn the_refusals_of_all_nodes_are_told_at_once_each_once() {
 
 /// Four nodes that lack the same are told of it once; the answer has each of them.
 #[test]
-fn a_rule_that_refuses_several_nodes_is_told_once() {
+fn reports_a_rule_that_refuses_several_nodes_once() {
     let chain = |found: &str| {
         json!({"version": {"warnings": ["v1.36.3+k3s1 is judged as v1.36.2+k3s1, the newest known build of v1.36"], "refusals": [{
             "rule": "skip_minor", "evidence": format!("from {found} to {MINOR} leaves out v1.32"), "override": "allow_skip_minor: true",
@@ -409,13 +409,13 @@ fn a_wrong_mapping_is_refused_by_name() {
         with(agent("w3", OLD, PATCH), &json!({"role": ""})),
     ];
     let planned = planned(PATCH, &nodes, &json!({"pve_hosts": ["pve1", "pve2"]}));
-    let told: Vec<&str> = planned
+    let reported: Vec<&str> = planned
         .refusals
         .iter()
         .map(|refusal| refusal.evidence.as_str())
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             "its pve_host pve9 is not in the group pve (pve1, pve2)",
             "it is neither in k3s_controllers nor in k3s_workers",
@@ -496,9 +496,9 @@ fn an_outage_of_the_api_is_announced() {
 }
 
 #[test]
-fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
+fn upgrades_an_unhealthy_cluster_with_a_warning() {
     let verdict = |number: usize, severity: &str| json!({"severity": severity, "kind": "Node", "namespace": "", "object": format!("n{number}"), "reason": "NotReady", "count": 1});
-    let told = |verdicts: &[Value], nodes: &[Value]| {
+    let reported = |verdicts: &[Value], nodes: &[Value]| {
         let planned = planned(
             PATCH,
             nodes,
@@ -511,12 +511,12 @@ fn a_cluster_that_is_not_well_already_is_told_and_upgraded() {
     let outdated = cluster(OLD, PATCH);
     let expected = "the cluster already has problems, and only new ones stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
     assert_eq!(
-        told(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
+        reported(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
         [expected]
     );
     let many: Vec<Value> = (0..7).map(|number| verdict(number, "error")).collect();
-    assert!(told(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
-    assert!(told(&many, &cluster(PATCH, PATCH)).is_empty());
+    assert!(reported(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
+    assert!(reported(&many, &cluster(PATCH, PATCH)).is_empty());
     assert!(
         planned(
             PATCH,
@@ -539,7 +539,7 @@ fn moving() -> Value {
 }
 
 #[test]
-fn the_plan_is_told_to_a_person() {
+fn formats_the_plan_for_people() {
     let nodes = [
         server("c1", OLD, PATCH),
         with(agent("w1", OLD, PATCH), &moving()),
@@ -574,7 +574,7 @@ fn the_plan_is_told_to_a_person() {
 }
 
 #[test]
-fn a_pod_with_several_budgets_is_told_though_each_has_room() {
+fn warns_of_a_pod_with_several_budgets_though_each_has_room() {
     let budget = |name: &str| json!({"name": name, "disruptions_allowed": 1, "current_healthy": 2, "desired_healthy": 1, "expected_pods": 2});
     let pod = json!({"namespace": "demo", "name": "twice-0", "uid": "1", "verdict": "evict", "reason": "", "budgets": [budget("a"), budget("b")]});
     let nodes = [
@@ -598,7 +598,7 @@ fn a_pod_with_several_budgets_is_told_though_each_has_room() {
 }
 
 #[test]
-fn the_summary_tells_what_each_node_went_through() {
+fn summarizes_the_steps_of_each_node() {
     let done = json!({
         "after": {"changed": false, "running": PATCH, "installed": PATCH},
         "drained_at": "1767225600", "returned_at": 1_767_225_630,
@@ -616,7 +616,7 @@ fn the_summary_tells_what_each_node_went_through() {
 }
 
 #[test]
-fn a_limit_gives_turns_to_its_nodes_only() {
+fn plans_turns_only_for_the_nodes_of_the_limit() {
     let limited = planned(PATCH, &cluster(OLD, PATCH), &json!({"limited_to": ["w2"]}));
     assert_eq!(hosts(&limited), ["w2"]);
     assert!(limited.refusals.is_empty(), "{:?}", limited.refusals);
@@ -712,7 +712,7 @@ fn leaves_out_what_is_to_be_skipped_and_says_why() {
 }
 
 #[test]
-fn refuses_a_skipped_node_that_nobody_knows_and_one_that_the_others_cannot_bear() {
+fn refuses_an_unknown_skipped_node_and_one_that_the_others_cannot_bear() {
     let rules = |target: &str, nodes: &[Value], skip: Value| {
         let planned = planned(target, nodes, &json!({"skip": skip}));
         planned

@@ -71,7 +71,7 @@ impl<'s> Together<'s> {
         let moving = self.moving(out);
         self.last_replicas(out, &moving)
             .or_else(|| self.bound_replicas(&moving))
-            .or_else(|| self.no_place(out, moving))
+            .or_else(|| self.without_room(out, moving))
     }
 
     fn moving(&self, out: &[&str]) -> Vec<Moving<'s>> {
@@ -187,7 +187,7 @@ impl<'s> Together<'s> {
     }
 
     /// A pod that could move if its node alone were out, and finds no place without the other nodes.
-    fn no_place(&self, out: &[&str], moving: Vec<Moving<'s>>) -> Option<String> {
+    fn without_room(&self, out: &[&str], moving: Vec<Moving<'s>>) -> Option<String> {
         let nodes: Vec<&Node> = self.others(out).collect();
         let mut moving: Vec<Moving> = moving.into_iter().filter(|moving| moving.has_other).collect();
         moving.sort_by_cached_key(|moving| {

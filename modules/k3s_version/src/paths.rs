@@ -8,7 +8,7 @@ use k3s_node::shared::Said;
 
 /// Where on the node things are. It follows from what is read there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Places {
+pub(crate) struct Paths {
     /// Empty: the host's name, which is not known yet.
     pub(crate) node: String,
     pub(crate) config: String,
@@ -19,7 +19,7 @@ pub(crate) struct Places {
     pub(crate) proxy_file: String,
 }
 
-impl Places {
+impl Paths {
     /// Where they are on most nodes; without a name the node is asked for that of its host.
     pub(crate) fn usual(params: &Params) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Places {
 /// What the operator hands on to components.
 pub(crate) fn arguments(node: &NodeSettings) -> Arguments {
     Arguments::of(&Said {
-        args: &node.told.args,
+        args: &node.launch.args,
         config: &node.config,
     })
 }

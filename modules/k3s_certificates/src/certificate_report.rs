@@ -12,7 +12,7 @@ pub(crate) enum Kind {
 
 /// One certificate of the answer. What a summary is given comes from other machines: it is text again by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct CertificateReport {
     /// The node, in a summary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
@@ -36,13 +36,13 @@ pub(crate) struct Told {
     pub(crate) fingerprint: String,
 }
 
-impl Told {
+impl CertificateReport {
     pub(crate) fn counts(&self) -> bool {
         self.ignored.is_none()
     }
 
     /// `/etc/rancher/k3s/k3s.yaml, client-certificate-data`
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         match &self.entry {
             Some(entry) => format!("{}, {entry}", self.file),
             None => self.file.clone(),
@@ -50,7 +50,7 @@ impl Told {
     }
 
     /// Why it needs somebody, in words; none where it does not.
-    fn fate(&self) -> Option<String> {
+    fn problem_text(&self) -> Option<String> {
         match self.state {
             _ if !self.counts() => None,
             Standing::Valid => None,
@@ -80,8 +80,8 @@ fn days(days: i64) -> String {
 const NAMED: usize = 12;
 
 /// What needs somebody, as one text for a failed task; none: all is well.
-pub(crate) fn problem(told: &[Told], faults: &[Fault]) -> Option<String> {
-    let mut lines = troubles(told);
+pub(crate) fn problem(reported: &[CertificateReport], faults: &[Fault]) -> Option<String> {
+    let mut lines = troubles(reported);
     lines.extend(
         faults
             .iter()
@@ -96,21 +96,26 @@ pub(crate) fn problem(told: &[Told], faults: &[Fault]) -> Option<String> {
 }
 
 /// A line for each certificate that needs somebody, wherever it is found, the worst first.
-pub(crate) fn troubles(told: &[Told]) -> Vec<String> {
-    let mut worst: Vec<&Told> = Vec::new();
-    for one in distinct(told) {
-        let same = |other: &&Told| (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint);
-        if one.fate().is_some() && !worst.iter().any(same) {
+pub(crate) fn troubles(reported: &[CertificateReport]) -> Vec<String> {
+    let mut worst: Vec<&CertificateReport> = Vec::new();
+    for one in distinct(reported) {
+        let same =
+            |other: &&CertificateReport| (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint);
+        if one.problem_text().is_some() && !worst.iter().any(same) {
             worst.push(one);
         }
     }
-    worst.sort_by_key(|told| told.days_left);
-    let line = |one: &&Told| {
-        let same = |other: &&&Told| {
+    worst.sort_by_key(|reported| reported.days_left);
+    let line = |one: &&CertificateReport| {
+        let same = |other: &&&CertificateReport| {
             (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint) && other.counts()
         };
-        let distinct = distinct(told);
-        let places: Vec<String> = distinct.iter().filter(same).map(|other| other.place()).collect();
+        let distinct = distinct(reported);
+        let locations: Vec<String> = distinct
+            .iter()
+            .filter(same)
+            .map(|other| other.location())
+            .collect();
         let host = one
             .host
             .as_ref()
@@ -119,18 +124,18 @@ pub(crate) fn troubles(told: &[Told]) -> Vec<String> {
         Some(format!(
             "{host}{} {} ({})",
             one.subject,
-            one.fate()?,
-            places.join("; ")
+            one.problem_text()?,
+            locations.join("; ")
         ))
     };
     worst.iter().filter_map(line).collect()
 }
 
 /// Each authority once a host: it stands behind most leaves too.
-pub(crate) fn distinct(told: &[Told]) -> Vec<&Told> {
-    let mut distinct: Vec<&Told> = Vec::new();
-    for one in told {
-        let same = |other: &&Told| {
+pub(crate) fn distinct(reported: &[CertificateReport]) -> Vec<&CertificateReport> {
+    let mut distinct: Vec<&CertificateReport> = Vec::new();
+    for one in reported {
+        let same = |other: &&CertificateReport| {
             one.kind == Kind::Ca
                 && (&other.host, &other.fingerprint, other.counts())
                     == (&one.host, &one.fingerprint, one.counts())
@@ -145,6 +150,6 @@ pub(crate) fn distinct(told: &[Told]) -> Vec<&Told> {
     distinct
 }
 
-fn is_own(told: &Told) -> bool {
-    told.file.ends_with("-ca.crt")
+fn is_own(reported: &CertificateReport) -> bool {
+    reported.file.ends_with("-ca.crt")
 }

@@ -34,7 +34,7 @@ pub(crate) fn wait(params: &Params, host: &dyn Host, owners: &[Owner], excuse_pi
     if let Waited::GaveUp { missing, after } = waited {
         bail!(
             "{}: waiting for the workloads of {} took longer than {} s: {missing}. Look at their pods (kubectl describe), or raise wait_for_timeout",
-            host.place(),
+            host.location(),
             params.node,
             after.as_secs()
         );

@@ -12,37 +12,37 @@ const PASSING: &str = "node.kubernetes.io/";
 
 /// What becomes of a workload whose pods run on a node that is tainted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     /// Its next pod may run here too.
     Tolerates,
     /// Its next pod runs elsewhere.
     Moves,
     /// Its next pod finds no node.
-    Stranded,
+    Unschedulable,
     /// A `DaemonSet`, which makes no other one here.
     LastHere,
     /// Nothing makes another one in any case.
     Alone,
 }
 
-impl Fate {
+impl Outcome {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Tolerates => "tolerates",
             Self::Moves => "moves",
-            Self::Stranded => "stranded",
+            Self::Unschedulable => "stranded",
             Self::LastHere => "last_here",
             Self::Alone => "alone",
         }
     }
 }
 
-impl std::fmt::Display for Fate {
+impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Tolerates => "tolerates the taint",
             Self::Moves => "stays until it ends, then runs elsewhere",
-            Self::Stranded => "stays until it ends, then finds no node",
+            Self::Unschedulable => "stays until it ends, then finds no node",
             Self::LastHere => "stays until it ends, then runs here no more",
             Self::Alone => "stays until it ends, and nothing starts it again",
         })
@@ -55,14 +55,14 @@ pub(crate) struct Staying {
     pub(crate) node: String,
     pub(crate) owner: String,
     pub(crate) pods: Vec<String>,
-    pub(crate) fate: Fate,
+    pub(crate) outcome: Outcome,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(crate) staying: Vec<Staying>,
     /// Workloads that the taint takes the last node from, wherever their pods are now, and the nodes it would be.
-    pub(crate) stranded: BTreeMap<String, Vec<String>>,
+    pub(crate) unschedulable: BTreeMap<String, Vec<String>>,
     /// The nodes that take a pod which asks for nothing and tolerates nothing.
     pub(crate) open: Vec<String>,
 }
@@ -76,19 +76,19 @@ pub(crate) fn judge(params: &Params, state: &State) -> Judged {
     for pod in pods() {
         let lost = lost(params, state, pod);
         if !lost.is_empty() {
-            judged.stranded.insert(owner(pod), lost);
+            judged.unschedulable.insert(owner(pod), lost);
         }
     }
     let mut staying: BTreeMap<(String, String), Staying> = BTreeMap::new();
     for pod in pods().filter(|pod| params.nodes.iter().any(|name| name == pod.node_name())) {
         let (node, owner) = (pod.node_name().to_owned(), owner(pod));
-        let fate = fate(params, &judged, pod);
+        let outcome = outcome(params, &judged, pod);
         let entry = staying.entry((node.clone(), owner.clone()));
         let entry = entry.or_insert(Staying {
             node,
             owner,
             pods: Vec::new(),
-            fate,
+            outcome,
         });
         entry.pods.push(pod.metadata.name.clone());
     }
@@ -96,17 +96,17 @@ pub(crate) fn judge(params: &Params, state: &State) -> Judged {
     judged
 }
 
-fn fate(params: &Params, judged: &Judged, pod: &Pod) -> Fate {
+fn outcome(params: &Params, judged: &Judged, pod: &Pod) -> Outcome {
     if pod.tolerates(&params.taint()) {
-        Fate::Tolerates
+        Outcome::Tolerates
     } else if is_of_daemon_set(pod) {
-        Fate::LastHere
+        Outcome::LastHere
     } else if pod.metadata.controller().is_none() {
-        Fate::Alone
-    } else if judged.stranded.contains_key(&owner(pod)) {
-        Fate::Stranded
+        Outcome::Alone
+    } else if judged.unschedulable.contains_key(&owner(pod)) {
+        Outcome::Unschedulable
     } else {
-        Fate::Moves
+        Outcome::Moves
     }
 }
 
@@ -195,17 +195,17 @@ mod tests {
         ]
     }
 
-    fn fates(judged: &Judged) -> Vec<String> {
-        let told = |staying: &Staying| {
+    fn outcomes(judged: &Judged) -> Vec<String> {
+        let reported = |staying: &Staying| {
             format!(
                 "{} {} {} {}",
                 staying.node,
                 staying.owner,
                 staying.pods.len(),
-                staying.fate.word()
+                staying.outcome.word()
             )
         };
-        judged.staying.iter().map(told).collect()
+        judged.staying.iter().map(reported).collect()
     }
 
     fn tolerant() -> Value {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_told_by_node_and_workload() {
+    fn groups_pods_by_node_and_workload() {
         let of_daemon_set = json!({"metadata": {"ownerReferences": [{"kind": "DaemonSet", "name": "svclb", "controller": true}]}});
         let alone = json!({"metadata": {"ownerReferences": []}});
         let judged = of(
@@ -229,7 +229,7 @@ mod tests {
             ],
         );
         assert_eq!(
-            fates(&judged),
+            outcomes(&judged),
             [
                 "c1 Deployment demo/web 2 moves",
                 "c2 DaemonSet demo/svclb 1 last_here",
@@ -238,11 +238,11 @@ mod tests {
             ]
         );
         assert_eq!(judged.open, ["w1"]);
-        assert!(judged.stranded.is_empty());
+        assert!(judged.unschedulable.is_empty());
     }
 
     #[test]
-    fn a_workload_that_only_a_controller_can_run_is_stranded() {
+    fn finds_a_workload_that_only_a_controller_can_run_unschedulable() {
         let on = |label: &str| json!({"spec": {"nodeSelector": {"disk": label}}});
         let affinity = json!({"spec": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["c2"]}]}]}}}}});
@@ -266,7 +266,7 @@ mod tests {
         ];
         for (pod, lost) in table {
             let judged = of(nodes(), vec![pod]);
-            let found: Vec<&String> = judged.stranded.values().flatten().collect();
+            let found: Vec<&String> = judged.unschedulable.values().flatten().collect();
             assert_eq!(found, lost, "{judged:?}");
         }
     }
@@ -274,7 +274,10 @@ mod tests {
     #[test]
     fn a_volume_on_a_controller_holds_its_pod_there() {
         let judged = of(three(), vec![claimed("db-0", "c1")]);
-        assert!(judged.stranded.is_empty(), "it has no volume yet: {judged:?}");
+        assert!(
+            judged.unschedulable.is_empty(),
+            "it has no volume yet: {judged:?}"
+        );
         let params = options(json!({"nodes": ["c1", "c2"]})).unwrap();
         let mut seen = state(three(), vec![claimed("db-0", "c1")]);
         let volume = json!({"metadata": {"name": "pv"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [
@@ -283,12 +286,12 @@ mod tests {
         seen.volumes
             .insert(claim, serde_json::from_value(volume).unwrap());
         let judged = judge(&params, &seen);
-        assert_eq!(judged.stranded["Deployment demo/db"], ["c1"]);
-        assert_eq!(judged.staying[0].fate, Fate::Stranded);
+        assert_eq!(judged.unschedulable["Deployment demo/db"], ["c1"]);
+        assert_eq!(judged.staying[0].outcome, Outcome::Unschedulable);
     }
 
     #[test]
-    fn workers_that_take_nothing_are_no_place() {
+    fn ignores_workers_that_take_nothing() {
         let foreign = |effect: &str| json!({"spec": {"taints": [{"key": "gpu", "effect": effect}]}});
         let table = [
             (json!({"spec": {"unschedulable": true}}), true),
@@ -298,26 +301,26 @@ mod tests {
             (foreign("PreferNoSchedule"), false),
             (json!({}), false),
         ];
-        for (worker, stranded) in table {
+        for (worker, unschedulable) in table {
             let nodes = vec![node("c1", json!({})), node("w1", worker.clone())];
             let judged = of(nodes, vec![pod("web-1", "c1", json!({}))]);
-            assert_eq!(!judged.stranded.is_empty(), stranded, "{worker}");
-            assert_eq!(judged.open.is_empty(), stranded, "{worker}");
+            assert_eq!(!judged.unschedulable.is_empty(), unschedulable, "{worker}");
+            assert_eq!(judged.open.is_empty(), unschedulable, "{worker}");
         }
     }
 
     #[test]
-    fn what_is_tainted_already_or_was_no_place_before_is_not_blamed() {
+    fn ignores_nodes_that_took_no_pods_before() {
         let ours =
             json!({"spec": {"taints": [{"key": TAINT, "effect": "NoSchedule"}], "unschedulable": true}});
         let judged = of(
             vec![node("c1", ours.clone()), node("c2", ours)],
             vec![pod("web-1", "c1", json!({}))],
         );
-        assert!(judged.stranded.is_empty());
+        assert!(judged.unschedulable.is_empty());
         // Cordoned just now, by an upgrade say: it comes back, and the taint would stay.
         let cordoned = json!({"spec": {"unschedulable": true, "taints": [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}]}});
         let judged = of(vec![node("c1", cordoned)], vec![pod("web-1", "c1", json!({}))]);
-        assert_eq!(judged.stranded["Deployment demo/web"], ["c1"]);
+        assert_eq!(judged.unschedulable["Deployment demo/web"], ["c1"]);
     }
 }

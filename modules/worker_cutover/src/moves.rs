@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug)]
 pub(crate) struct Move<'s> {
     pub pod: &'s Pod,
-    pub fate: Fate,
+    pub outcome: Outcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Outcome {
     Goes(String),
     Stays(Vec<Refused>),
 }
@@ -137,7 +137,7 @@ impl<'s> Filled<'s> {
 }
 
 /// Every pod that has to move, with where it may go.
-pub(crate) fn place<'s>(params: &'s Params, state: &'s State) -> Vec<Move<'s>> {
+pub(crate) fn plan_moves<'s>(params: &'s Params, state: &'s State) -> Vec<Move<'s>> {
     let candidates = candidates(params, state);
     let mut going: Vec<&Pod> = state
         .pods
@@ -153,15 +153,15 @@ pub(crate) fn place<'s>(params: &'s Params, state: &'s State) -> Vec<Move<'s>> {
     let mut moves: Vec<Move> = going
         .into_iter()
         .map(|pod| {
-            let fate = settle(state, &candidates, &mut filled, pod);
-            Move { pod, fate }
+            let outcome = settle(state, &candidates, &mut filled, pod);
+            Move { pod, outcome }
         })
         .collect();
     moves.sort_by_cached_key(|moved| moved.pod.id());
     moves
 }
 
-fn settle<'s>(state: &'s State, candidates: &[&'s Node], filled: &mut Filled<'s>, pod: &'s Pod) -> Fate {
+fn settle<'s>(state: &'s State, candidates: &[&'s Node], filled: &mut Filled<'s>, pod: &'s Pod) -> Outcome {
     let mut refused = Vec::new();
     for node in candidates {
         let why = obstacle(state, pod, node)
@@ -169,12 +169,12 @@ fn settle<'s>(state: &'s State, candidates: &[&'s Node], filled: &mut Filled<'s>
             .or_else(|| filled.lacks(pod, node).map(Why::Room));
         let Some(why) = why else {
             filled.put(&node.name, pod);
-            return Fate::Goes(node.name.clone());
+            return Outcome::Goes(node.name.clone());
         };
         refused.push(Refused {
             node: node.name.clone(),
             why,
         });
     }
-    Fate::Stays(refused)
+    Outcome::Stays(refused)
 }
