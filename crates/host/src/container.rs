@@ -222,4 +222,10 @@ mv -f -- "$t" "$p""#;
     fn lock(&self, request: &LockRequest) -> Result<Held> {
         self.outside.lock(request).with_context(|| self.location())
     }
+
+    fn wait_for_holder(&self, request: &LockRequest) -> Result<bool> {
+        self.outside
+            .wait_for_holder(request)
+            .with_context(|| self.location())
+    }
 }

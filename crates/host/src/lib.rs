@@ -73,4 +73,10 @@ pub trait Host {
 
     /// Takes the lock of a place, waiting for another module that holds it.
     fn lock(&self, request: &LockRequest) -> Result<Held>;
+
+    /// Waits until nobody holds the lock, and takes it not: whether somebody held it. Hosts on which nothing can collide
+    /// have no other holder.
+    fn wait_for_holder(&self, _request: &LockRequest) -> Result<bool> {
+        Ok(false)
+    }
 }

@@ -114,6 +114,10 @@ impl Host for LocalHost {
     fn lock(&self, request: &LockRequest) -> Result<Held> {
         lock::take(self, request)
     }
+
+    fn wait_for_holder(&self, request: &LockRequest) -> Result<bool> {
+        lock::wait_for_holder(self, request)
+    }
 }
 
 impl LocalHost {

@@ -37,13 +37,17 @@ impl Held {
     }
 }
 
-/// The folder of this user's locks: nobody else may put anything there.
-fn folder(shared: &str, user: Uid) -> Result<String> {
-    let folder = if user.is_root() {
+fn name_of_folder(shared: &str, user: Uid) -> String {
+    if user.is_root() {
         FOLDER.to_owned()
     } else {
         format!("{shared}/homelab-k3s-{}", user.as_raw())
-    };
+    }
+}
+
+/// The folder of this user's locks: nobody else may put anything there.
+fn folder(shared: &str, user: Uid) -> Result<String> {
+    let folder = name_of_folder(shared, user);
     let doing = || format!("making the folder of locks {folder}");
     let recursive = user.is_root();
     match DirBuilder::new().recursive(recursive).mode(0o700).create(&folder) {
@@ -72,24 +76,44 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
         .mode(0o600)
         .open(&path)
         .with_context(|| format!("{}: opening the lock {path}", host.location()))?;
-    let waited = wait_until(host, request.limit, LOOK_EVERY, || {
-        Ok(flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| String::new()))
-    })?;
-    if waited != crate::Waited::Done(()) {
-        let mut holder = String::new();
-        let _ = file.read_to_string(&mut holder);
-        bail!(
-            "{}: another module is running ({}); waited {} s for it. It may be left from a run that was killed: let it end, or raise lock_timeout",
-            host.location(),
-            holder.trim(),
-            request.limit.as_secs()
-        );
-    }
+    wait(host, request, &mut file, FlockOperation::NonBlockingLockExclusive)?;
     file.set_len(0)
         .and_then(|()| file.rewind())
         .and_then(|()| writeln!(file, "{}", request.holder))
         .context("writing the lock's holder")?;
     Ok(Held { _file: Some(file) })
+}
+
+/// Changes nothing: where no lock was ever taken, there is no file of it afterwards either.
+pub(crate) fn wait_for_holder(host: &dyn Host, request: &LockRequest) -> Result<bool> {
+    let folder = name_of_folder(SHARED, rustix::process::geteuid());
+    let path = format!("{folder}/{}.lock", request.name);
+    let mut file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        opened => opened.with_context(|| format!("{}: opening the lock {path}", host.location()))?,
+    };
+    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return Ok(false);
+    }
+    wait(host, request, &mut file, FlockOperation::NonBlockingLockShared)?;
+    Ok(true)
+}
+
+fn wait(host: &dyn Host, request: &LockRequest, file: &mut File, how: FlockOperation) -> Result<()> {
+    let waited = wait_until(host, request.limit, LOOK_EVERY, || {
+        Ok(flock(&*file, how).map_err(|_| String::new()))
+    })?;
+    if waited == crate::Waited::Done(()) {
+        return Ok(());
+    }
+    let mut holder = String::new();
+    let _ = file.read_to_string(&mut holder);
+    bail!(
+        "{}: another module is running ({}); waited {} s for it. It may be left from a run that was killed: let it end, or raise lock_timeout",
+        host.location(),
+        holder.trim(),
+        request.limit.as_secs()
+    )
 }
 
 #[cfg(test)]
