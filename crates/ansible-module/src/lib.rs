@@ -77,7 +77,7 @@ pub trait Module {
     type State;
     /// One thing to do; its `Display` is the sentence in `actions`.
     type Step: Display;
-    /// What `apply` learns on its way and `report` tells: pods evicted, seconds waited.
+    /// What `apply` learns on its way and `report` returns: pods evicted, seconds waited.
     type Journal: Default;
     /// The documented return values.
     type Returned: Serialize;
@@ -116,7 +116,7 @@ pub trait Module {
     /// (a command that was run) says no.
     const OBSERVE_AGAIN: bool = true;
 
-    /// Whether taking the steps would count as a change: what check mode tells.
+    /// Whether taking the steps would count as a change: what check mode reports.
     fn would_change(_params: &Self::Params) -> bool {
         true
     }

@@ -45,7 +45,7 @@ fn not_an_id(vmid: u32) -> anyhow::Error {
     )
 }
 
-/// The whole road, on any host.
+/// All steps of a run, on any host.
 pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answer {
     let mut answer = Answer::default();
     if let Err(error) = travel::<M>(params, call, host, &mut answer) {
@@ -76,7 +76,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     let before = M::observe(params, host)?;
     let mut journal = M::Journal::default();
     let planned = M::plan(params, &before);
-    // A refusal tells what it has seen: the numbers behind it are in the answer.
+    // A refusal reports what it has seen: the numbers behind it are in the answer.
     let plan = planned.inspect_err(|_| answer.returned = report::<M>(params, &before, &before, &journal))?;
     let Plan {
         steps,

@@ -41,7 +41,7 @@ struct Running {
     name: String,
     client_url: String,
     peer_url: String,
-    /// As this member was told when it was first started.
+    /// The arguments with which this member was first started.
     initial: Vec<OsString>,
     process: Option<Child>,
 }

@@ -51,7 +51,7 @@ pub trait Host {
     /// The content of a file; `None` where there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Writes a file whole: a temporary file beside it, mode and owner before the content, synced, renamed.
+    /// Writes a complete file: a temporary file beside it, mode and owner before the content, synced, renamed.
     fn write(&self, file: &FileToWrite) -> Result<()>;
 
     /// Removes a file; one that is not there is fine.

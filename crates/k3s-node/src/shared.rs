@@ -1,4 +1,4 @@
-//! What a node is told, setting by setting and value by value; and which settings all servers must share.
+//! What a node is configured with, setting by setting and value by value; and which settings all servers must share.
 //!
 //! k3s compares them while a server joins, and only then: a server that differs does not start.
 

@@ -91,7 +91,7 @@ pub enum Nodes {
     Unknown(String),
 }
 
-/// Of a Node, what tells its member.
+/// Of a Node, what names its member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub name: String,

@@ -68,7 +68,7 @@ fn units(state: &State) -> Option<Refusal> {
     two_units(state)
 }
 
-/// What the script leaves of an agent that was not told that it is one.
+/// What the script leaves of an agent without the setting that makes it one.
 fn two_units(state: &State) -> Option<Refusal> {
     if Role::ALL.iter().any(|role| state.units[role].text.is_none()) {
         return None;

@@ -106,7 +106,7 @@ pub(crate) fn forget_script(params: &Params) -> Command {
         .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// What the script is told, as the first lines of its own program.
+/// What the script is passed, as the first lines of its own program.
 fn inputs(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> String {
     let mut text = String::new();
     let mut export = |key: &str, value: &str| {

@@ -76,7 +76,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// A server that is told to run etcd would move SQLite into it at once.
+    /// A server that is configured to run etcd would move SQLite into it at once.
     fn refuse_sqlite(&mut self, first: &Host, seen: &Seen) {
         if !self.peers.is_empty() {
             let why = "the backup is of SQLite, which serves one controller only, and the inventory has more: take the others out of \

@@ -296,7 +296,7 @@ fn snapshots_in_a_folder_of_their_own_stay_as_they_are() {
         node.restore().unwrap();
         node.assert_restored(Datastore::Etcd);
         assert_eq!(node.text("mnt/vault/etcd/on-demand-1"), "of today");
-        // The reset is told the folder as the unit is.
+        // The reset is passed the folder as the unit is.
         let asked = node.text("state/reset");
         assert!(asked.contains("etcd-snapshot-dir"), "{asked}");
         assert!(

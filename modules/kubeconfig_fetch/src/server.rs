@@ -5,7 +5,7 @@ use k3s_types::mask;
 use reqwest::Url;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What k3s listens on unless told otherwise.
+/// What k3s listens on unless configured otherwise.
 pub(crate) const USUAL_PORT: u16 = 6443;
 
 /// Reads a `server:`; `field` names it in errors.
