@@ -35,7 +35,7 @@ use std::process::ExitCode;
 pub struct Target {
     /// The container; none: the host itself.
     pub vmid: Option<u32>,
-    /// Seconds to wait for another module at work in the same place. `None`: the module changes nothing that
+    /// Seconds to wait for another module at work on the same host. `None`: the module changes nothing that
     /// another one could be changing, and takes no lock.
     pub lock_timeout: Option<u64>,
 }
@@ -84,7 +84,7 @@ pub trait Module {
 
     fn target(params: &Self::Params) -> Target;
 
-    /// The name of its lock, where that is not the lock of the place: for what is a user's, or one object of the cluster's.
+    /// The name of its lock, where that is not the lock of the host: for what is a user's, or one object of the cluster's.
     fn lock_name(_: &Self::Params) -> Option<String> {
         None
     }

@@ -143,7 +143,7 @@ fn report<M: Module>(
     }
 }
 
-/// The lock of the place, for modules that change it; check mode changes nothing and waits for nobody.
+/// The lock of the host, for modules that change it; check mode changes nothing and waits for nobody.
 fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Option<Held>> {
     let target = M::target(params);
     let Some(seconds) = target.lock_timeout.filter(|_| !call.check_mode) else {

@@ -39,7 +39,7 @@ pub use wait::{Waited, wait_until};
 use anyhow::Result;
 use std::time::{Duration, SystemTime};
 
-/// A place where commands run and files live, with its clock.
+/// A machine or container where commands run and files live, with its clock.
 pub trait Host {
     /// Where this is, for messages: `container 101 on pve1`.
     fn location(&self) -> String;
@@ -68,9 +68,9 @@ pub trait Host {
     /// A word that no other run of any module has: marks processes, folders and output as ours.
     fn unique(&self) -> String;
 
-    /// The machine that this place is on: the Proxmox host for a container, else itself.
+    /// The machine that this host is on: the Proxmox host for a container, else itself.
     fn outside(&self) -> &dyn Host;
 
-    /// Takes the lock of a place, waiting for another module that holds it.
+    /// Takes the lock of a host, waiting for another module that holds it.
     fn lock(&self, request: &LockRequest) -> Result<Held>;
 }

@@ -461,7 +461,7 @@ mod tests {
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
     }
 
-    /// The answers about units, where a folder has the place of the root.
+    /// The answers about units, where a folder stands for the root.
     fn units_of(root: &Path) -> Facts {
         let mut command = Probe::new()
             .units("/etc/rancher/k3s/config.yaml")

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: each fact has one owner; here the other places are compared with it.
+//! `cargo xtask check`: each fact has one owner; here the other files are compared with it.
 
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};

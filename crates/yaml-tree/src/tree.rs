@@ -138,7 +138,7 @@ impl Map {
             .map(|(_, node)| node)
     }
 
-    /// In the place of the old value, else at the end.
+    /// Replaces the old value, else at the end.
     pub fn set(&mut self, key: &str, value: Node) {
         if let Some(slot) = self.get_mut(key) {
             *slot = value;

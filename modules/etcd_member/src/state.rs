@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answers::etcd::Datastore;
 
-/// The place, and what was seen there.
+/// The host, and what was seen there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub location: String,

@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub enum Request {
     /// Counts the objects of a database that may be in use, and has `SQLite` check it.
     Look { database: PathBuf },
-    /// Copies a database and the token beside it, in the place of what a killed run has left there.
+    /// Copies a database and the token beside it, replacing what a killed run has left there.
     Copy {
         database: PathBuf,
         token: PathBuf,

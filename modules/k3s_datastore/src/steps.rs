@@ -96,7 +96,7 @@ fn enable(params: &Params, host: &dyn Host, paths: &Paths, record: &Record) -> R
     }
 }
 
-/// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve in the copy's place.
+/// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve instead of the copy.
 /// At every moment there is one complete datastore, and a start at whatever moment finds it: the guard moves an etcd aside that
 /// lies beside state.db.
 pub(crate) fn put_back(params: &Params, host: &dyn Host, paths: &Paths, record: &mut Record) -> Result<bool> {

@@ -284,7 +284,7 @@ fn space(params: &Params, state: &State) -> Option<Refusal> {
     Some(Refusal::new("no_space", evidence, advice))
 }
 
-/// Why a machine without a unit is no place for a fresh install.
+/// Why a machine without a unit is not fit for a fresh install.
 pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
     if state.data.server || state.data.agent {
         let evidence = format!(

@@ -112,7 +112,7 @@ impl<'a> Verdict<'a> {
             if seen.joins.is_none() {
                 self.refuse(
                     host,
-                    "it is told no server to join (no `server:`), so without its database it would begin a cluster of its own: write \
+                    "its configuration names no server to join (no `server:`), so without its database it would begin a cluster of its own: write \
                      `server:` into its configuration, or choose it by -e k3s_restore_host=",
                 );
             }

@@ -169,7 +169,7 @@ impl Node {
         self.text(&format!("{SERVER}/{path}"))
     }
 
-    /// What was set aside, by its place below the folder for that.
+    /// What was set aside, by its path below the folder for that.
     fn aside(&self) -> Vec<(String, String)> {
         let folders = self
             .names(SERVER)

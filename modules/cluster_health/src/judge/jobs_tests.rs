@@ -179,12 +179,12 @@ fn a_chart_is_installed_when_its_job_is_done() {
             &["error Addon demo/app: NotInstalled"],
         ),
         (
-            "told by the chart",
+            "reported by the chart",
             None,
             json!([condition("Failed", "True")]),
             &["error Addon demo/app: NotInstalled"],
         ),
-        ("told as over", None, json!([condition("Failed", "False")]), &[]),
+        ("reported as over", None, json!([condition("Failed", "False")]), &[]),
     ];
     for (case, job, conditions, expected) in table {
         let mut seen = job.into_iter().fold(cluster(), crate::state::Seen::job);
