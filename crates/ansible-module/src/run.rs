@@ -76,7 +76,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     let before = M::observe(params, host)?;
     let mut journal = M::Journal::default();
     let planned = M::plan(params, &before);
-    // A refusal reports what it has seen: the numbers behind it are in the answer.
+    // A refusal tells what it has seen: the numbers behind it are in the answer.
     let plan = planned.inspect_err(|_| answer.returned = report::<M>(params, &before, &before, &journal))?;
     let Plan {
         steps,
@@ -143,7 +143,7 @@ fn report<M: Module>(
     }
 }
 
-/// The lock of the host, for modules that change it; check mode changes nothing and waits for nobody.
+/// The lock of the place, for modules that change it; check mode changes nothing and waits for nobody.
 fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Option<Held>> {
     let target = M::target(params);
     let Some(seconds) = target.lock_timeout.filter(|_| !call.check_mode) else {
