@@ -35,7 +35,7 @@ use std::process::ExitCode;
 pub struct Target {
     /// The container; none: the host itself.
     pub vmid: Option<u32>,
-    /// Seconds to wait for another module at work in the same place. `None`: the module changes nothing that
+    /// Seconds to wait for another module at work on the same host. `None`: the module changes nothing that
     /// another one could be changing, and takes no lock.
     pub lock_timeout: Option<u64>,
 }
@@ -77,14 +77,14 @@ pub trait Module {
     type State;
     /// One thing to do; its `Display` is the sentence in `actions`.
     type Step: Display;
-    /// What `apply` learns on its way and `report` tells: pods evicted, seconds waited.
+    /// What `apply` learns on its way and `report` returns: pods evicted, seconds waited.
     type Journal: Default;
     /// The documented return values.
     type Returned: Serialize;
 
     fn target(params: &Self::Params) -> Target;
 
-    /// The name of its lock, where that is not the lock of the place: for what is a user's, or one object of the cluster's.
+    /// The name of its lock, where that is not the lock of the host: for what is a user's, or one object of the cluster's.
     fn lock_name(_: &Self::Params) -> Option<String> {
         None
     }
@@ -116,7 +116,7 @@ pub trait Module {
     /// (a command that was run) says no.
     const OBSERVE_AGAIN: bool = true;
 
-    /// Whether taking the steps would count as a change: what check mode tells.
+    /// Whether taking the steps would count as a change: what check mode reports.
     fn would_change(_params: &Self::Params) -> bool {
         true
     }

@@ -45,7 +45,7 @@ fn not_an_id(vmid: u32) -> anyhow::Error {
     )
 }
 
-/// The whole road, on any host.
+/// All steps of a run, on any host.
 pub fn run<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Answer {
     let mut answer = Answer::default();
     if let Err(error) = travel::<M>(params, call, host, &mut answer) {

@@ -1,5 +1,5 @@
 //! Questions that travel in one script, like [`Kubectl::read`], but are answered each for itself: where one thing
-//! cannot be had, the others are told all the same.
+//! cannot be had, the others are reported all the same.
 
 use crate::abreast;
 use crate::client::Kubectl;

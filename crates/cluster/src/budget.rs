@@ -34,7 +34,7 @@ struct BudgetSpec {
     unhealthy_pod_eviction_policy: Option<String>,
 }
 
-/// What a budget leaves for evictions. The names are the API's, read and told.
+/// What a budget leaves for evictions. The names are the API's, read and written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, rename_all(deserialize = "camelCase"))]
 pub struct Headroom {

@@ -205,7 +205,7 @@ impl Documents<'_, '_> {
         Ok(document)
     }
 
-    /// A list whole: further pages are fetched.
+    /// A complete list: further pages are fetched.
     pub fn list<T: DeserializeOwned>(&mut self) -> Result<Vec<T>> {
         let path = self.paths.get(self.next).cloned().unwrap_or_default();
         let List { metadata, mut items } = self.one::<List<T>>()?;

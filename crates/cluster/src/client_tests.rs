@@ -1,4 +1,4 @@
-//! The scripts in a real shell, with a program in kubectl's place.
+//! The scripts in a real shell, with a program that stands for kubectl.
 
 use super::*;
 use crate::samples::{with_kubectl, with_program};

@@ -128,7 +128,7 @@ pub struct Object {
     pub metadata: Meta,
 }
 
-/// What the API server tells of itself at `/version`.
+/// What the API server reports of itself at `/version`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiVersion {

@@ -1,4 +1,4 @@
-//! The workloads whose pods are moved, and how whole they are.
+//! The workloads whose pods are moved, and how many of their replicas are ready.
 
 use crate::client::{Kubectl, pages};
 use crate::cordon::Owner;
@@ -164,7 +164,7 @@ pub fn of_pods<'p>(
     of_read_pods(kubectl, pods, pinned, &Workloads::read(kubectl, &kinds)?)
 }
 
-/// As [`of_pods`], where the workloads of all kinds concerned have been read.
+/// As [`of_pods`], where the workloads of all affected kinds have been read.
 pub fn of_read_pods<'p>(
     kubectl: &Kubectl,
     pods: impl Iterator<Item = &'p Pod>,
@@ -194,7 +194,7 @@ pub fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
     in_read(kubectl, owners, &Workloads::read(kubectl, &kinds)?)
 }
 
-/// As [`now`], where the workloads of all kinds concerned have just been read.
+/// As [`now`], where the workloads of all affected kinds have just been read.
 pub fn in_read(kubectl: &Kubectl, owners: &[Owner], workloads: &Workloads) -> Result<Vec<Seen>> {
     let others = live_pods(kubectl, owners.iter().filter(|owner| path(&owner.kind).is_none()))?;
     let replicas = |owner: &Owner| match path(&owner.kind) {

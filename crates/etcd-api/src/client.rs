@@ -13,7 +13,7 @@ use tonic_prost::ProstCodec;
 
 use crate::Error;
 
-/// A whole cluster's objects in one answer; tonic's own limit of 4 MiB is below etcd's.
+/// All objects of a cluster in one answer; tonic's own limit of 4 MiB is below etcd's.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// A watch may be silent for hours: this finds out whether the other side still lives. etcd hangs up on
 /// clients that ask more often than every 5 s.

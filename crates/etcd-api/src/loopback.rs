@@ -13,7 +13,7 @@ pub fn endpoint(given: Option<&str>) -> String {
     given.map_or_else(|| listening(PORT), str::to_owned)
 }
 
-/// Where nobody listens, that of most clusters: what is told then names one address.
+/// Where nobody listens, that of most clusters: a report then names one address.
 fn listening(port: u16) -> String {
     let (usual, other) = (
         SocketAddr::from((Ipv4Addr::LOCALHOST, port)),

@@ -41,7 +41,7 @@ struct Running {
     name: String,
     client_url: String,
     peer_url: String,
-    /// As this member was told when it was first started.
+    /// The arguments with which this member was first started.
     initial: Vec<OsString>,
     process: Option<Child>,
 }
@@ -98,7 +98,7 @@ impl Cluster {
     }
 
     /// Makes of `data_dir` that of a k3s server whose member this is: the files by which etcd in use is known, and
-    /// the certificates in the places where k3s keeps them.
+    /// the certificates in the folders where k3s keeps them.
     pub fn lay_out_as_k3s(&self, number: usize, data_dir: &Path) {
         let server = data_dir.join("server");
         fs::create_dir_all(server.join("db/etcd/member/wal")).unwrap();

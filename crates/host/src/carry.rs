@@ -45,7 +45,7 @@ pub fn name_ourselves(name: &'static str) {
     let _ = MODULE.set(name);
 }
 
-/// The command that runs our own binary with `arguments` in the place itself: on this machine directly, in a
+/// The command that runs our own binary with `arguments` on the host itself: on this machine directly, in a
 /// container carried into it.
 pub fn ourselves(host: &dyn Host, arguments: &[&str]) -> Result<Command> {
     const OURSELVES: &str = "/proc/self/exe";
@@ -82,7 +82,7 @@ const INSIDE: &str = "--inside";
 /// What comes back is from a container, and untrusted. No answer of ours is nearly as large.
 const ANSWER: usize = 4 << 20;
 
-/// Asks our own binary in the place itself, which answers by [`asked_inside`].
+/// Asks our own binary on the host itself, which answers by [`asked_inside`].
 pub fn ask_ourselves<Q: Serialize, A: DeserializeOwned>(
     host: &dyn Host,
     request: &Q,

@@ -39,7 +39,7 @@ pub use wait::{Waited, wait_until};
 use anyhow::Result;
 use std::time::{Duration, SystemTime};
 
-/// A place where commands run and files live, with its clock.
+/// A machine or container where commands run and files live, with its clock.
 pub trait Host {
     /// Where this is, for messages: `container 101 on pve1`.
     fn location(&self) -> String;
@@ -51,7 +51,7 @@ pub trait Host {
     /// The content of a file; `None` where there is no such file.
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Writes a file whole: a temporary file beside it, mode and owner before the content, synced, renamed.
+    /// Writes a complete file: a temporary file beside it, mode and owner before the content, synced, renamed.
     fn write(&self, file: &FileToWrite) -> Result<()>;
 
     /// Removes a file; one that is not there is fine.
@@ -68,10 +68,10 @@ pub trait Host {
     /// A word that no other run of any module has: marks processes, folders and output as ours.
     fn unique(&self) -> String;
 
-    /// The machine that this place is on: the Proxmox host for a container, else itself.
+    /// The machine that this host is on: the Proxmox host for a container, else itself.
     fn outside(&self) -> &dyn Host;
 
-    /// Takes the lock of a place, waiting for another module that holds it.
+    /// Takes the lock of a host, waiting for another module that holds it.
     fn lock(&self, request: &LockRequest) -> Result<Held>;
 
     /// Waits until nobody holds the lock, and takes it not: whether somebody held it. Hosts on which nothing can collide

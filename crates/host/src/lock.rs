@@ -1,4 +1,4 @@
-//! One changing module per place at a time.
+//! One changing module per host at a time.
 
 use crate::{Host, wait_until};
 use anyhow::{Context, Result, bail};

@@ -62,7 +62,7 @@ pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
     if output.ok() {
         return Ok(parse_status(&output.text()));
     }
-    // The exit status of `pct` is incidental; only this text tells "no such container" from "pct is broken".
+    // The exit status of `pct` is incidental; only this text distinguishes "no such container" from "pct is broken".
     if says_missing(&output, vmid) {
         return Err(missing(host, vmid).into());
     }

@@ -18,9 +18,9 @@ pub(crate) const MARK_VARIABLE: &str = "HOMELAB_K3S_RUN";
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Finds the program as `exec` would, so that "not found" is told apart from a command that ends with 127,
+/// Finds the program as `exec` would, so that "not found" is distinguished from a command that ends with 127,
 /// then runs it in a subshell by `exec`: no shell builtin takes its place. Meanwhile the shell's own standard error is
-/// closed: it would tell of a death by signal among the command's words.
+/// closed: it would report a death by signal among the command's words.
 const RUN: &str = r#"case $1 in
 */*) [ -x "$1" ] && [ ! -d "$1" ] && f=1;;
 *) f=; IFS=:; for d in $PATH; do [ -x "$d/$1" ] && [ ! -d "$d/$1" ] && f=1; done; unset IFS;;

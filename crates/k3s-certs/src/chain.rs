@@ -59,7 +59,7 @@ pub fn chains_to(chain: &[Certificate], authorities: &[Certificate]) -> Result<(
     while let Some(certificate) = reached.get(next).copied() {
         match ends(certificate, authorities) {
             Ok(()) => return Ok(()),
-            // What is nearest to the leaf tells most.
+            // What is nearest to the leaf says most.
             Err(error) => reason = reason.or(error),
         }
         for other in chain {

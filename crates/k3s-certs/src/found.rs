@@ -375,7 +375,7 @@ mod tests {
                 "agent/client-ca.crt"
             ]
         );
-        // A folder that somebody names is searched whole.
+        // A folder that somebody names is searched completely.
         let named = All::of_node(&host, None, std::slice::from_ref(&paths.data_dir)).unwrap();
         assert_eq!(named.found.len(), files.len());
     }

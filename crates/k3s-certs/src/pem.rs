@@ -1,4 +1,4 @@
-//! From bytes to certificates. Stricter than TLS libraries are: what they would skip in silence is told here, since a
+//! From bytes to certificates. Stricter than TLS libraries are: what they would skip in silence is reported here, since a
 //! certificate that nobody reads is one that nobody renews.
 
 use crate::Certificate;

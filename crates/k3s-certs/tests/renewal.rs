@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The whole road of a module that renews.
+/// All steps of a module that renews.
 fn renew(node: &Node, due: bool) -> Result<Done, String> {
     let settings = NodeSettings::look(node).map_err(|error| format!("{error:#}"))?;
     let service = look(node, &settings, &Paths::default()).map_err(|error| format!("{error:#}"))?;

@@ -132,7 +132,7 @@ impl Changes {
             .line(&format!("systemctl {verb} --no-block {unit} || exit"))
     }
 
-    /// Whether a unit starts with the machine, as far as systemd can be told.
+    /// Whether a unit starts with the machine, as far as systemd can be asked.
     #[must_use]
     pub fn enabled(self, unit: &str, enabled: bool) -> Self {
         let verb = if enabled { "enable" } else { "disable" };

@@ -26,7 +26,7 @@ pub struct NodeSettings {
     pub config_files: Vec<(String, String)>,
     pub config_path: String,
     pub hostname: String,
-    /// By which a machine is told from another one that has its name or its address.
+    /// What distinguishes a machine from another one that has its name or its address.
     pub machine_id: Option<String>,
     node_id: Option<String>,
 }

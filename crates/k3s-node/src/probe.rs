@@ -16,7 +16,7 @@ pub const HOSTNAME: &str = "\u{1}hostname\u{1}";
 /// Stands in an argument for the node's k3s.
 const BINARY: &str = "\u{1}binary\u{1}";
 
-/// The word without which no unit runs k3s. Whether one does that has it, [`crate::unit::Unit::runs`] tells.
+/// The word without which no unit runs k3s. Whether one does that has it, [`crate::unit::Unit::runs`] finds.
 const K3S: &str = "k3s";
 
 /// What a path may be asked for.
@@ -66,7 +66,7 @@ pub struct Run<'a> {
 pub struct Below<'a> {
     pub folder: &'a str,
     pub depth: u32,
-    /// What is beyond is told by a frame `more:<name>:<folder>`.
+    /// What is beyond is reported in a frame `more:<name>:<folder>`.
     pub most: u32,
     /// Patterns of their names, without a path.
     pub patterns: &'a [&'a str],
@@ -461,7 +461,7 @@ mod tests {
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
     }
 
-    /// The answers about units, where a folder has the place of the root.
+    /// The answers about units, where a folder stands for the root.
     fn units_of(root: &Path) -> Facts {
         let mut command = Probe::new()
             .units("/etc/rancher/k3s/config.yaml")

@@ -176,7 +176,7 @@ impl Settings<'_> {
         !self.is_on("disable-agent")
     }
 
-    /// Whether the node is told which server to join.
+    /// Whether the node's configuration names a server to join.
     pub fn has_server(&self) -> bool {
         self.value(&["server", "s"], "K3S_URL").is_some()
     }

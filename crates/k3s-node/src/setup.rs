@@ -83,7 +83,7 @@ impl Setup {
             })
     }
 
-    /// What of `self` is not so in `found`; empty: nothing was lost. Values are not told.
+    /// What of `self` is not so in `found`; empty: nothing was lost. Values are not shown.
     pub fn differences(&self, found: &Self) -> Vec<String> {
         let mut differences = Vec::new();
         if self.role != found.role {

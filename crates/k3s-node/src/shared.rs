@@ -1,4 +1,4 @@
-//! What a node is told, setting by setting and value by value; and which settings all servers must share.
+//! What a node is configured with, setting by setting and value by value; and which settings all servers must share.
 //!
 //! k3s compares them while a server joins, and only then: a server that differs does not start.
 
@@ -103,7 +103,7 @@ impl Said<'_> {
         SHARED.iter().map(effective).collect()
     }
 
-    /// What of it is said otherwise here: by name, place, here and there.
+    /// What of it is configured otherwise here: by name, location, here and there.
     pub fn differing(&self, wanted: &Shared) -> Vec<(String, Configured, Vec<String>)> {
         let differs = |setting: &Setting| {
             let configured = self.configured(setting)?;

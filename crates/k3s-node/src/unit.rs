@@ -1,4 +1,4 @@
-//! The systemd unit that the install script writes: read, told apart from what an operator added.
+//! The systemd unit that the install script writes: read, and distinguished from what an operator added.
 
 use crate::words;
 use k3s_types::Role;
@@ -166,7 +166,7 @@ fn wrapped(words: &[String]) -> Option<Role> {
     if is_k3s(program(binary)) {
         return None;
     }
-    // One word may hold a whole program of a shell's.
+    // One word may hold a program of a shell's.
     let separate = |c: char| c.is_whitespace() || ";&|(){}'\"".contains(c);
     let parts: Vec<&str> = rest
         .iter()

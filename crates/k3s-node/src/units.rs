@@ -88,7 +88,7 @@ pub struct Units {
     shows: BTreeMap<String, Show>,
 }
 
-/// What a service is told by its arguments and by its environment.
+/// The arguments and the environment that a service is launched with.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LaunchConfig {
     pub args: Vec<String>,
@@ -159,7 +159,7 @@ impl Units {
         setup.transpose()
     }
 
-    /// What the service is told where its unit and environment file are `setup`.
+    /// What the service is launched with when its unit and environment file are `setup`.
     pub fn launch_config(&self, setup: Option<&Setup>) -> LaunchConfig {
         let files = setup.map(|setup| &self[&setup.role]);
         let env = setup.and_then(|setup| setup.env.as_deref());

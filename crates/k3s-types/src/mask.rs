@@ -1,4 +1,4 @@
-//! Keeping secrets out of what is told: arguments and variables by their names, foreign output by the values.
+//! Keeping secrets out of what is shown: arguments and variables by their names, foreign output by the values.
 
 const MASK: &str = "********";
 /// A shorter value would make stars of ordinary text.

@@ -1,4 +1,4 @@
-//! What stops a run before it changes anything. A rule that stops several nodes is told once.
+//! What stops a run before it changes anything. A rule that stops several nodes is reported once.
 
 use crate::alike::{is_alike, merged};
 use serde::Serialize;

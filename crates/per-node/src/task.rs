@@ -5,7 +5,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Task {
-    /// Every task that Ansible came by has it. Its value says nothing: a look is told to be no change.
+    /// Every task that Ansible came by has it. Its value says nothing: a check reports no change.
     #[serde(rename = "changed")]
     reported: Option<bool>,
     pub skipped: bool,

@@ -27,7 +27,7 @@ impl fmt::Display for Datastore {
     }
 }
 
-/// Tells what lies in the server's folder `$s`, a line each; [`Databases::read`] reads it.
+/// Prints what lies in the server's folder `$s`, a line each; [`Databases::read`] reads it.
 pub const DATABASES: &str = r#"[ ! -d "$s" ] || echo server
 [ ! -d "$s/db/etcd/member/wal" ] || echo wal
 [ ! -f "$s/db/state.db" ] || echo database

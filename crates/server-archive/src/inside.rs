@@ -69,7 +69,7 @@ pub fn packed(root: &Path, about: About, datastore: &Path, out: impl Write) -> R
     write::write(packing, out)
 }
 
-/// `path`: answers what an archive is, where it is whole. With a second word, the lines of standard input are tokens to
+/// `path`: answers what an archive is, where it is intact. With a second word, the lines of standard input are tokens to
 /// be compared with the one in it.
 pub fn check(arguments: &[String]) -> Result<()> {
     let (path, tokens) = match arguments {
@@ -135,7 +135,7 @@ pub fn password(token: &str) -> &str {
     })
 }
 
-/// The bytes as they are read, which is all of them where the archive is whole.
+/// The bytes as they are read, which is all of them where the archive is intact.
 struct Hashed {
     file: File,
     hasher: Sha256,

@@ -26,7 +26,7 @@ pub struct Manifest {
     pub files: Vec<Entry>,
 }
 
-/// An archive that is whole.
+/// An intact archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
     pub bytes: u64,
@@ -41,7 +41,7 @@ pub struct Checked {
 /// What was backed up: all that the module knows before the files are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The file's own name, without what tells its form: `k3s-k3s-controller-1-20260101T000000Z`.
+    /// The file's own name, without its ending: `k3s-k3s-controller-1-20260101T000000Z`.
     pub name: String,
     /// RFC 3339.
     pub taken_at: String,

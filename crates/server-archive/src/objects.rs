@@ -9,7 +9,7 @@ use std::time::Duration;
 pub type Objects = BTreeMap<String, u64>;
 
 /// Kinds that come and go by themselves, or are no objects at all, are left out. That one group of the API is away
-/// (metrics) does not keep the others from being told. Nodes are told by name as well.
+/// (metrics) does not keep the others from being reported. Nodes are reported by name as well.
 const COUNT: &str = r#"set -u
 k() { "$k3s" kubectl --request-timeout=30s "$@" 2>/dev/null </dev/null; }
 kinds=$(k api-resources --verbs=list -o name | grep -v -e '^events' -e '\.metrics\.k8s\.io$' -e '^componentstatuses' -e '^leases\.' -e '^etcdsnapshotfiles\.' | paste -sd, -)

@@ -18,13 +18,13 @@ const LONGEST_TOKEN: u64 = 16 << 10;
 /// What a tar may end with: zeros up to the end of a record.
 const LONGEST_END: u64 = 1 << 20;
 
-/// Reads every byte of it and holds it against its manifest. With the server's token, which is told to nobody.
+/// Reads every byte of it and compares it with its manifest. With the server's token, which is never shown.
 pub(crate) fn check(archive: impl Read) -> Result<(Manifest, Vec<u8>)> {
     walk(archive, |_| Ok(None))
 }
 
 /// Lays the files down below `folder`, which must not be there yet and which only root enters, with their own modes.
-/// What has been laid down is whole only where no error is answered.
+/// What has been laid down is complete only where no error is answered.
 pub(crate) fn unpack(archive: impl Read, folder: &Path) -> Result<Manifest> {
     let made = DirBuilder::new().mode(0o700).create(folder);
     made.with_context(|| format!("making {}", folder.display()))?;

@@ -36,7 +36,7 @@ pub fn backup_within(source: &Path, target: &Path, limit: Duration) -> anyhow::R
         target.display()
     );
     let part = with_suffix(target, ".part");
-    // Held to the end: the lock tells a copy in the making from what a killed one left.
+    // Held to the end: the lock distinguishes a copy in the making from what a killed one left.
     let file = claim(&part)?;
     let copied = copy(source, &part, limit)
         .and_then(|()| measure(&file, &part))

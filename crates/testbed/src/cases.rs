@@ -20,7 +20,7 @@ struct Case {
     diff: bool,
     #[serde(default)]
     transcript: Vec<Entry>,
-    /// The whole answer.
+    /// The complete answer.
     answer: Value,
 }
 

@@ -1,5 +1,5 @@
 //! A node that is a folder: the scripts of modules run as they are, in a real shell, with their paths moved there and
-//! what they print moved back. Small programs stand in the place of systemd and k3s. Any changing program can be the
+//! what they print moved back. Small programs stand for systemd and k3s. Any changing program can be the
 //! one before which everything is killed.
 
 use anyhow::{Result, anyhow};

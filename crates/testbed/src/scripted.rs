@@ -95,7 +95,7 @@ struct Shared {
     recorded: PathBuf,
 }
 
-/// The place where all virtual clocks start: 2026-01-01T00:00:00Z.
+/// The time at which all virtual clocks start: 2026-01-01T00:00:00Z.
 const EPOCH: Duration = Duration::from_hours(490_896);
 
 pub struct Scripted {

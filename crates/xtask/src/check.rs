@@ -1,9 +1,9 @@
-//! `cargo xtask check`: each fact has one owner; here the other places are compared with it.
+//! `cargo xtask check`: each fact has one owner; here the other files are compared with it.
 
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{circles, docs, usage, variables};
+use crate::{circles, docs, usage, variables, words};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     faults.extend(stubs(repo, &sidecars)?);
     faults.extend(uses(repo, &sidecars)?);
     faults.extend(circles::faults(repo)?);
+    faults.extend(words::faults(repo)?);
     if docs::expected(repo)? != repo.read("README.md")? {
         faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
     }

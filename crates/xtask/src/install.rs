@@ -88,7 +88,7 @@ fn copy(program: &Path, to: &Path) -> Result<()> {
     make_executable(to)
 }
 
-/// Whole or not at all: a play may be reading the old one.
+/// Completely or not at all: a play may be reading the old one.
 fn put(path: &Path, content: &[u8]) -> Result<()> {
     let writing = || format!("writing {}", path.display());
     let new = path.with_extension("new");

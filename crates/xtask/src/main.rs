@@ -18,6 +18,7 @@ mod sidecar;
 mod stub;
 mod usage;
 mod variables;
+mod words;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};

@@ -77,9 +77,14 @@ impl Repo {
 
     /// The YAML files below some folders, as paths relative to the root.
     pub(crate) fn yaml_files(&self, folders: &[&str]) -> Vec<String> {
+        self.files(folders, &["yml", "yaml"])
+    }
+
+    /// The files with one of these endings below some folders, as paths relative to the root.
+    pub(crate) fn files(&self, folders: &[&str], endings: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
         for folder in folders {
-            collect_yaml(&self.path(folder), &mut found);
+            collect(&self.path(folder), endings, &mut found);
         }
         let relative = |path: &PathBuf| path.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned);
         let mut found: Vec<String> = found.iter().filter_map(relative).collect();
@@ -88,7 +93,7 @@ impl Repo {
     }
 }
 
-fn collect_yaml(folder: &Path, found: &mut Vec<PathBuf>) {
+fn collect(folder: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
@@ -97,8 +102,11 @@ fn collect_yaml(folder: &Path, found: &mut Vec<PathBuf>) {
             continue;
         }
         if path.is_dir() {
-            collect_yaml(&path, found);
-        } else if path.extension().is_some_and(|end| end == "yml" || end == "yaml") {
+            collect(&path, endings, found);
+        } else if path
+            .extension()
+            .is_some_and(|end| endings.iter().any(|ending| end == *ending))
+        {
             found.push(path);
         }
     }

@@ -82,7 +82,7 @@ fn yaml_list(text: &mut String, list: &[Node], indent: usize) {
 }
 
 fn yaml_scalar(scalar: &Scalar) -> String {
-    // Over several lines a plain scalar could not be told from what follows it.
+    // Over several lines a plain scalar could not be distinguished from what follows it.
     let stays_plain = scalar.plain && !scalar.text.contains('\n');
     if stays_plain && scalar.text.is_empty() {
         return "null".to_owned();

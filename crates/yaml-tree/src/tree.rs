@@ -29,7 +29,7 @@ pub struct Scalar {
     pub plain: bool,
 }
 
-/// Equal is what no reader can tell apart.
+/// Equal is what no reader can distinguish.
 impl PartialEq for Scalar {
     fn eq(&self, other: &Self) -> bool {
         self.is_null() && other.is_null() || self.text == other.text && self.is_text() == other.is_text()
@@ -138,7 +138,7 @@ impl Map {
             .map(|(_, node)| node)
     }
 
-    /// In the place of the old value, else at the end.
+    /// Replaces the old value, else at the end.
     pub fn set(&mut self, key: &str, value: Node) {
         if let Some(slot) = self.get_mut(key) {
             *slot = value;

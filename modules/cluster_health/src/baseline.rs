@@ -29,10 +29,10 @@ const STAGES: [(&str, &[&str]); 3] = [
     ("Node", &["StaleHeartbeat", "NotReady"]),
 ];
 
-/// What a former answer has told.
+/// What a former answer has reported.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Baseline {
-    /// How many objects each trouble concerned, by its severity.
+    /// How many objects each trouble affected, by its severity.
     judged: BTreeMap<Identity, BTreeMap<Severity, usize>>,
     /// What had begun and was not judged yet, by the object's own name.
     begun: BTreeMap<(Identity, String), Begun>,
@@ -159,7 +159,7 @@ fn list<T: DeserializeOwned>(value: Value, what: &str) -> Result<Vec<T>, String>
     serde_json::from_value(value).map_err(|error| fault(&format!("they are no {what}: {error}")))
 }
 
-/// The verdicts, the whole answer, or either of them as the JSON text that a file has.
+/// The verdicts, the complete answer, or either of them as the JSON text that a file has.
 fn read(value: Value) -> Result<Baseline, String> {
     let (verdicts, suspects) = match value {
         Value::Null => return Ok(Baseline::default()),

@@ -24,7 +24,7 @@ pub struct Health {
     pub verdicts: Vec<Verdict>,
     /// For a later look that has this one for its baseline.
     pub suspects: Vec<Suspect>,
-    /// Findings that the options told to ignore.
+    /// Findings that the options say to ignore.
     pub ignored: usize,
     fail_on: FailOn,
 }
@@ -41,13 +41,13 @@ impl Health {
             .filter(move |verdict| verdict.severity >= enough && verdict.is_new())
     }
 
-    /// What was so in the baseline. What is good to know only is nothing to tell again.
+    /// What was so in the baseline. What is good to know only is nothing to report again.
     pub fn old(&self) -> impl Iterator<Item = &Verdict> {
         let reported = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
         self.verdicts.iter().filter(reported)
     }
 
-    /// Of those what had only begun there, so that nobody was told of it before.
+    /// Of those what had only begun there, so that it was not reported before.
     pub fn had_begun(&self) -> impl Iterator<Item = &Verdict> {
         self.old().filter(|verdict| verdict.begun > 0)
     }
@@ -140,7 +140,7 @@ fn about(kind: Kind, namespace: &str, name: &str, trouble: Trouble) -> Finding {
     }
 }
 
-/// How long it has been so, as far as the object tells.
+/// How long it has been so, as far as the object shows.
 fn age(since: Option<Time>, now: SystemTime) -> Option<Duration> {
     since.map(|since| since.until(now))
 }

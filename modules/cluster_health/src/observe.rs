@@ -14,7 +14,7 @@ use k3s_certs::rotation::Paths;
 use lists::{List, read};
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
-/// range of Services is of IPv6, so is the loopback: the kernel's table tells who listens there (094D is 2381, 0A is listening).
+/// range of Services is of IPv6, so is the loopback: the kernel's table shows who listens there (094D is 2381, 0A is listening).
 const ETCD: &str = r#"at=127.0.0.1; ! grep -qs '^ *[0-9]*: 00000000000000000000000001000000:094D [0-9A-F:]* 0A ' /proc/net/tcp6 || at='[::1]'
 e() { [ -d "$data/server/db/etcd/member/wal" ] || return 44; k --kubeconfig /dev/null --server "http://$at:2381" get --raw "$1"; }
 learner() { e /metrics | grep '^etcd_server_is_learner '; }

@@ -39,7 +39,7 @@ pub struct Seen {
     pub pods: Pods,
     pub workloads: Vec<Workload>,
     pub jobs: Vec<Job>,
-    /// What k3s has been told to bring along.
+    /// What k3s is configured to bring along.
     pub addons: Vec<Object>,
     pub charts: Vec<cluster::Chart>,
     /// What Helm has deployed.

@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::SystemTime;
 
-/// Names that a verdict lists; of more, the count tells enough.
+/// Names that a verdict lists; of more, the count is enough.
 pub(crate) const NAMES: usize = 10;
-/// A message quotes what other programs say. Longer ones tell nobody more.
+/// A message quotes what other programs say. Longer ones help nobody.
 const LONGEST: usize = 300;
 
 /// One thing that is wrong with one object.
@@ -52,7 +52,7 @@ pub struct Trouble {
     pub stage: Stage,
     pub message: String,
     pub since: Option<SystemTime>,
-    /// When it began, as far as that is told: earlier than `since` where it had another name at first.
+    /// When it began, as far as that is reported: earlier than `since` where it had another name at first.
     pub began: Option<SystemTime>,
     /// Whether something has failed already, although it is young.
     pub failing: bool,
@@ -66,7 +66,7 @@ pub enum Stage {
     Judged,
     /// Young enough to come right by itself: it is waited for, but fails nothing.
     Settling,
-    /// A first sign, which no verdict tells and no wait is for. Only a baseline remembers it.
+    /// A first sign, which no verdict reports and no wait is for. Only a baseline remembers it.
     Suspected,
 }
 

@@ -130,7 +130,7 @@ fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
 }
 
 fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<()> {
-    // Validation on this side would fetch the API's whole description; the server checks what it is given.
+    // Validation on this side would fetch the API's complete description; the server checks what it is given.
     let command = command(&kubectl(params, host), &[verb, "--validate=false", "-f", "-"]);
     // Nodes that are upgraded at the same time renew it at the same time: whichever was first has renewed it for all.
     let is_done = |found: Option<&Lease>| {

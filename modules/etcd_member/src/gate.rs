@@ -160,7 +160,7 @@ fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
         && other.status.is_some()
     {
         return Ok(vec![format!(
-            "{} is down, so the two voters have no quorum and the API is out already; only its return mends that",
+            "{} is down, so the two voters have no quorum and the API is out already; only its return restores it",
             its.title()
         )]);
     }

@@ -186,7 +186,7 @@ fn of_two_voters_the_one_that_is_down_already_may_be_brought_back() {
         lose_quorum(seen);
     };
     let said = passes(can_lose("n2", 2, half));
-    assert!(said[0].contains("only its return mends that"), "{said:?}");
+    assert!(said[0].contains("only its return restores it"), "{said:?}");
     refused(can_lose("n1", 2, half), "k3s on n1 must not be stopped now");
 }
 

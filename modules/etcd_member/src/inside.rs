@@ -75,7 +75,7 @@ fn look(data_dir: &Path, endpoint: Option<&str>, kubectl: &[String]) -> Result<S
     })
 }
 
-/// `member/wal`, not the folder, tells that etcd is in use: the folder and the certificates are there on `SQLite`
+/// `member/wal`, not the folder, shows that etcd is in use: the folder and the certificates are there on `SQLite`
 /// servers too.
 fn datastore(server: &Path) -> Result<Datastore> {
     if server.join("db/etcd/member/wal").is_dir() {

@@ -32,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A change of members that comes on the heels of another is never answered, and has to be asked for again.
 const TRY_EVERY: Duration = Duration::from_secs(2);
 /// What an election of k3s's etcd takes at most, and a server that restarts: a quorum that does not answer for so long is
-/// lost, and only then is somebody told to bring one back.
+/// lost, and only then is somebody asked to bring one back.
 const ELECTION: Duration = Duration::from_secs(30);
 /// An election of k3s's etcd takes more than 7 s, and until it is over a server that restarts may miss a removal.
 const SETTLED: Duration = Duration::from_secs(10);

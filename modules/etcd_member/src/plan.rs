@@ -161,7 +161,7 @@ fn describe(cluster: &Cluster, member: &Member) -> String {
     }
 }
 
-/// Nothing to do; but one without a name could be meant, and nobody can tell.
+/// Nothing to do; but one without a name could be meant, and nothing shows it.
 fn absent_already(cluster: &Cluster, which: &Which, nodes: &Nodes) -> Plan<Step> {
     let Which::Node { name, .. } = which else {
         return Plan::default();

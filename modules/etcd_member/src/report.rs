@@ -87,7 +87,7 @@ fn alarms(cluster: &Cluster) -> Vec<answers::etcd::Alarm> {
     describe.collect()
 }
 
-/// The lowest version that answers; `None` where a voter does not tell its own.
+/// The lowest version that answers; `None` where a voter does not report its own.
 fn oldest(members: &[Member]) -> Option<String> {
     let numbers = |version: &str| -> Vec<u32> {
         let parts = version.split(['.', '-', '+']);

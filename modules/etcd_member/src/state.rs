@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use answers::etcd::Datastore;
 
-/// The place, and what was seen there.
+/// The host, and what was seen there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub location: String,
@@ -91,7 +91,7 @@ pub enum Nodes {
     Unknown(String),
 }
 
-/// Of a Node, what tells its member.
+/// Of a Node, what names its member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     pub name: String,

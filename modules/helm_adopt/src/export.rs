@@ -1,4 +1,4 @@
-//! What could be lost, brought off the cluster first: objects and custom resources, whole, in private files on the
+//! What could be lost, brought off the cluster first: objects and custom resources, complete, in private files on the
 //! machine outside. They pass from kubectl straight into the file.
 
 use crate::params::Params;

@@ -101,7 +101,7 @@ pub(crate) fn guard(kubectl: &Kubectl, chart: &ReleaseId, policy: &str, journal:
     Ok(())
 }
 
-/// Waits until the Job was told this policy.
+/// Waits until the Job has this policy.
 pub(crate) fn follows(kubectl: &Kubectl, chart: &ReleaseId, limit: Duration, policy: &str) -> Result<bool> {
     let chart = chart_of(kubectl, chart)?;
     let waited = wait_until(kubectl.host, limit, LOOK_EVERY, || {

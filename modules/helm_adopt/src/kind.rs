@@ -1,4 +1,4 @@
-//! The kinds of objects that a release may own, and their places in the API.
+//! The kinds of objects that a release may own, and their paths in the API.
 
 use std::fmt;
 

@@ -129,7 +129,7 @@ fn one(params: &Params, state: &State, found: &Found) -> ResourceReport {
     }
 }
 
-/// The whole in a few lines.
+/// A summary in a few lines.
 fn summary(params: &Params, before: &State, after: &State, journal: &Journal) -> Vec<String> {
     let release = &params.release;
     if after.chart.is_none() && after.release.is_none() {

@@ -30,7 +30,7 @@ struct ServiceSpec {
     r#type: Option<String>,
 }
 
-/// The first page of a list tells how many follow.
+/// The first page of a list shows how many follow.
 #[derive(Deserialize)]
 struct Counted {
     #[serde(default)]
@@ -125,7 +125,7 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     versions.insert(asked.git_version);
 
     let (mut charts, mut configs) = (Vec::new(), Vec::new());
-    // A k3s that was told to install no charts has none.
+    // A k3s that is configured to install no charts has none.
     if groups.serve(HELM_GROUP) {
         let paths = ["helmcharts", "helmchartconfigs"]
             .map(|plural| pages(&format!("/apis/{HELM_GROUP}/v1/{plural}")));

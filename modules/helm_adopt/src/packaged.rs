@@ -1,4 +1,4 @@
-//! Which definitions k3s's own charts bring. Pure, and the one place that knows Traefik.
+//! Which definitions k3s's own charts bring. Pure, and the one file with facts about Traefik.
 //!
 //! Patches of several minors carry the same chart, so the chart is asked, not the minor: its `spec.chart` names its version. What each
 //! version brings was read in the charts that k3s publishes. From 1.37 on the Gateway API has a chart of its own. A definition that no

@@ -56,7 +56,7 @@ impl fmt::Display for ReleaseId {
     }
 }
 
-/// What k3s's controller of charts is told to do about a release that has failed.
+/// What k3s's controller of charts has to do about a release that has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailurePolicy {

@@ -102,7 +102,7 @@ fn right() -> Marks {
     marks(Some("Helm"), Some(OURS))
 }
 
-/// The steps by their first words, which tell their order.
+/// The steps by their first words, which show their order.
 fn steps(params: &Params, state: &State) -> Vec<String> {
     let plan = plan(params, state).unwrap();
     let word = |step: &Step| {

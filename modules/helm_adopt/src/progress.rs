@@ -20,7 +20,7 @@ pub(crate) fn read_release(kubectl: &Kubectl, line: &RevisionLine) -> Result<Rel
     release::parse(&read).with_context(|| format!("reading the release in the Secret {namespace}/{secret}"))
 }
 
-/// The Job with what its pods tell; Helm's container is started anew in the same pod when it has failed.
+/// The Job with what its pods report; Helm's container is started anew in the same pod when it has failed.
 pub(crate) fn read_job(kubectl: &Kubectl, chart: &Chart) -> Result<Option<HelmJob>> {
     let namespace = &chart.metadata.namespace;
     let own = chart.job_name();

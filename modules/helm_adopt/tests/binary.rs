@@ -84,7 +84,7 @@ fn exports_privately_and_changes_nothing_in_a_second_run() {
     }
     assert!(
         !answer.to_string().contains("vault"),
-        "what is exported is not told"
+        "what is exported is not reported"
     );
 
     let again = run(&programs, &dest, json!({}));

@@ -180,7 +180,7 @@ fn look(backup: &Backup, host: &dyn Host) -> Result<Server> {
     if let Some(why) = node.unreadable() {
         bail!("{}: {why}", host.location());
     }
-    // As the operator says, else as the server itself is told.
+    // As the operator says, else as the server itself is configured.
     let at = Paths::of_node(&node, backup.data_dir.as_deref());
     let script = state::look_inside();
     let copies = state::folder_of_copies(&backup.kind, &at);

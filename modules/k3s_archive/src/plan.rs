@@ -33,7 +33,7 @@ pub enum Step {
         folder: String,
         at: Paths,
     },
-    /// Into a file beside its place, checked there, then put in its place.
+    /// Into a file beside the target, checked there, then put in place.
     Pack {
         path: String,
         about: Box<About>,

@@ -67,7 +67,7 @@ pub struct Dest {
     pub parts: Vec<String>,
 }
 
-/// Tells one line a fact. Where a folder is not there yet, the free space is that of the one that it will be in.
+/// Prints one fact a line. Where a folder is not there yet, the free space is that of the one that it will be in.
 const FREE: &str = r#"free() {
   place=$1
   while [ ! -d "$place" ]; do place=${place%/*}; place=${location:-/}; done

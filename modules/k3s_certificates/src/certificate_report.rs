@@ -1,4 +1,4 @@
-//! Certificates as they are told: judged at a time, worst first where it matters.
+//! Certificates as they are reported: judged at a time, worst first where it matters.
 
 use k3s_certs::{Certificate, Fault, Standing};
 use serde::{Deserialize, Serialize};
@@ -76,7 +76,7 @@ fn days(days: i64) -> String {
     }
 }
 
-/// The message of a failed task is read whole; the table has the rest.
+/// The message of a failed task is read completely; the table has the rest.
 const NAMED: usize = 12;
 
 /// What needs somebody, as one text for a failed task; none: all is well.

@@ -42,7 +42,7 @@ pub(crate) fn ignored(params: &Params, file: &str, all: &All) -> Option<String> 
         .then(|| "k3s uses another file now; it may be removed".to_owned())
 }
 
-/// A whole path, or the end of one.
+/// A complete path, or the end of one.
 fn names(pattern: &str, file: &str) -> bool {
     let rest = file.strip_suffix(pattern.trim_start_matches('/'));
     if pattern.starts_with('/') {

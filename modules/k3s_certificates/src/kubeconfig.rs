@@ -73,7 +73,7 @@ fn parse(content: &[u8]) -> Result<Config> {
         content.len()
     );
     ensure!(!content.trim_ascii().is_empty(), "it is empty");
-    // JSON is YAML too. The parser's own message may repeat a piece of the file, so only its place is told.
+    // JSON is YAML too. The parser's own message may repeat a piece of the file, so only its position is reported.
     serde_yaml_ng::from_slice(content).map_err(|error| {
         let line = error.location().map_or(0, |at| at.line());
         anyhow!("it is not a kubeconfig (the fault is in line {line})")

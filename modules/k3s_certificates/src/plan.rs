@@ -116,7 +116,7 @@ fn is_made(paths: &Paths, role: Role, file: &str) -> bool {
     }
 }
 
-/// What is wrong and would not be mended by waiting for its end.
+/// What is wrong and would not be fixed by waiting for its end.
 fn doubts(state: &State, renewable: &[&Found]) -> Vec<String> {
     let early = renewable
         .iter()

@@ -23,7 +23,7 @@ impl State {
         judge::all(params, &self.all, self.now)
     }
 
-    /// Everything that is told, of this place or of all the nodes that were given.
+    /// Everything that is reported, of this container or of all the nodes that were given.
     pub(crate) fn merged(&self, params: &Params) -> Merged {
         if !params.nodes.is_empty() || !params.hosts.is_empty() {
             return summary::merge(params);

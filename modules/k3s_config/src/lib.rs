@@ -1,7 +1,7 @@
 //! `k3s_config`: write the configuration of k3s before it is installed.
 //!
 //! It is written before k3s is installed. On a node where it is, another file would count from the next start on, which
-//! may come at night and by itself; so that is told, and done only where it is asked for.
+//! may come at night and by itself; so that is reported, and done only where it is asked for.
 
 mod flags;
 mod next;

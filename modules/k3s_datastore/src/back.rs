@@ -45,7 +45,7 @@ fn forget(params: &Params, host: &dyn Host, paths: &Paths) -> String {
     }
 }
 
-/// How long ago k3s was told to migrate, where it had moved everything when this run began.
+/// How long ago k3s began to migrate, where it had moved everything when this run began.
 fn served_for(before: &State) -> Option<u64> {
     let since = before.record()?.migrating_since?;
     (before.wal && before.database.is_none()).then(|| before.now.saturating_sub(since))

@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 pub enum Request {
     /// Counts the objects of a database that may be in use, and has `SQLite` check it.
     Look { database: PathBuf },
-    /// Copies a database and the token beside it, in the place of what a killed run has left there.
+    /// Copies a database and the token beside it, replacing what a killed run has left there.
     Copy {
         database: PathBuf,
         token: PathBuf,
@@ -111,7 +111,7 @@ fn look(database: &Path) -> Result<Looked> {
     })
 }
 
-/// Each file stands under its name only when it is whole and on the disk.
+/// Each file stands under its name only when it is complete and on the disk.
 fn copy(database: &Path, token: &Path, folder: &Path) -> Result<Copied> {
     DirBuilder::new()
         .recursive(true)
@@ -119,7 +119,7 @@ fn copy(database: &Path, token: &Path, folder: &Path) -> Result<Copied> {
         .create(folder)
         .with_context(|| format!("making the folder {}", folder.display()))?;
     let target = folder.join("state.db");
-    // Where that is whole, the copy that an earlier run has left is of no more use.
+    // Where that is complete, the copy that an earlier run has left is of no more use.
     look(database)?;
     remove(&target)?;
     let copied = server_archive::sqlite::backup(database, &target)?;

@@ -1,4 +1,4 @@
-//! What an interrupted migration has left in k3s's folder, and what serves in its place.
+//! What an interrupted migration has left in k3s's folder, and what serves instead.
 
 use crate::record::{Record, Stage};
 use crate::state::Paths;
@@ -11,7 +11,7 @@ pub(crate) struct Left {
     pub(crate) etcd: bool,
     /// Where the database is that k3s migrated from.
     pub(crate) original: Option<Original>,
-    /// The SHA-256 sum of what is in the copy's place.
+    /// The SHA-256 sum of what is at the copy's path.
     pub(crate) copy: Option<String>,
     /// Folders with the etcd of earlier failures.
     pub(crate) failed: Vec<String>,

@@ -1,9 +1,9 @@
 //! `k3s_datastore`: migrate a k3s server from SQLite to embedded etcd.
 //!
 //! k3s moves the objects itself when it starts with `cluster-init`. If that fails half-way, its next start takes what is
-//! in etcd for the whole cluster, and kubelets end the pods that are not in it. So the start that migrates is the only
+//! in etcd for the cluster, and kubelets end the pods that are not in it. So the start that migrates is the only
 //! one that systemd may do, the database is copied before it and held against etcd after it, and whatever is not proven
-//! is undone. A record on the server tells the next run what a killed one was about.
+//! is undone. A record on the server shows the next run what a killed one was about.
 
 mod back;
 #[cfg(test)]
@@ -130,7 +130,7 @@ fn gather(params: &Params, host: &dyn Host, at: &Paths) -> Result<State> {
         .with_context(|| format!("{}: checking k3s", host.location()))
 }
 
-/// Whatever goes wrong here is a reason to leave the server alone, and told as one.
+/// Whatever goes wrong here is a reason to leave the server alone, and reported as one.
 fn ask_api(host: &dyn Host, paths: &Paths) -> Api {
     let program = [paths.binary.clone(), "kubectl".to_owned()];
     let kubectl = Kubectl {

@@ -71,7 +71,7 @@ enum Road {
     Fresh,
     /// An earlier run has not come as far as etcd: once more from the stop.
     Again,
-    /// What it has left is no whole etcd: `SQLite` first.
+    /// What it has left is not a complete etcd: `SQLite` first.
     Heal,
     /// k3s has moved everything, or is about to: what is left is to see that.
     Follow {

@@ -146,7 +146,7 @@ fn look(host: &dyn Host, paths: &Paths) -> Result<Result<Look, String>> {
     }
 }
 
-/// What k3s complained of last; told, never decided upon.
+/// What k3s complained of last; shown, never decided upon.
 fn blamed(host: &dyn Host, paths: &Paths) -> String {
     const LINES: usize = 3;
     let output = host.run(&script::journal(paths)).map(|output| output.text());

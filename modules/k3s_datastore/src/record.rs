@@ -22,9 +22,9 @@ pub(crate) struct Record {
     /// The file of ours with `cluster-init`.
     pub(crate) drop_in: String,
     pub(crate) stage: Stage,
-    /// The copy, once it is whole and checked.
+    /// The copy, once it is complete and checked.
     pub(crate) copy: Option<CopySeen>,
-    /// When k3s was first told to migrate, in seconds since 1970.
+    /// When k3s first began to migrate, in seconds since 1970.
     pub(crate) migrating_since: Option<u64>,
 }
 

@@ -306,7 +306,7 @@ fn space(params: &Params, state: &State) -> Option<Refusal> {
     let size = state.database?.div_ceil(1 << 20);
     let (data, dest) = (&state.data_disk, &state.dest_disk);
     let in_data = 2 * size + ETCD_MB + params.min_free_mb;
-    // A file system shows at each place where it is mounted.
+    // A file system shows at each path where it is mounted.
     let is_one = (&data.device, data.free_mb) == (&dest.device, dest.free_mb);
     let short = if is_one {
         (data, in_data + size)

@@ -1,4 +1,4 @@
-//! What is told in the end.
+//! The documented return values.
 
 use crate::inside::{Compared, Member};
 use crate::params::Params;
@@ -32,7 +32,7 @@ pub struct Journal {
     pub(crate) stopped_at: Option<Duration>,
     /// When the API served again.
     pub(crate) back_at: Option<Duration>,
-    /// When k3s was told to start, in seconds since 1970.
+    /// When k3s was started, in seconds since 1970.
     pub(crate) started_at: Option<u64>,
     pub(crate) member: Option<Member>,
     pub(crate) compared: Option<Compared>,
@@ -95,7 +95,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State, journal: &J
     }
 }
 
-/// After a failure the server was not looked at again: then it is told where it is known.
+/// After a failure the server was not looked at again: then it is reported where it is known.
 fn datastore_after(after: &State, journal: &Journal) -> Option<Datastore> {
     match journal.phase {
         _ if journal.went_back => Some(Datastore::Sqlite),

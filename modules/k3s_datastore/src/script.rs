@@ -158,7 +158,7 @@ fn record_at(record: &Record, stage: Stage) -> String {
     record.to_text()
 }
 
-/// No start migrates any more. While the record says so, what is in the place of state.db may be half of it. Before the first migrating start
+/// No start migrates any more. While the record says so, what is at the path of state.db may be half of it. Before the first migrating start
 /// nothing can have been lost, and nothing is put back.
 pub(crate) fn begin_return(params: &Params, paths: &Paths, record: &Record) -> Command {
     let changes = match record.stage {
@@ -197,7 +197,7 @@ pub(crate) fn bring_copy(params: &Params, paths: &Paths, record: &Record, sha256
         .command(params.lock_timeout, COPY_LIMIT)
 }
 
-/// The copy that was brought takes the database's place. What is in an old log is not for it.
+/// The copy that was brought replaces the database. What is in an old log is not for it.
 pub(crate) fn put_copy_in_place(paths: &Paths) -> Changes {
     let db = Ours::of(paths).db;
     let [part, shm, wal] = [".part", "-shm", "-wal"].map(|end| format!("{db}/state.db{end}"));
@@ -206,7 +206,7 @@ pub(crate) fn put_copy_in_place(paths: &Paths) -> Changes {
         .rename(&part, &format!("{db}/state.db"))
 }
 
-/// The database that k3s has migrated from takes its place again.
+/// The database that k3s has migrated from is put in place again.
 pub(crate) fn put_original_in_place(paths: &Paths, original: Original) -> Changes {
     let db = Ours::of(paths).db;
     let changes = Changes::new().remove(&[&format!("{db}/state.db.part")]);

@@ -66,7 +66,7 @@ pub(crate) enum Recorded {
     Migration(Box<Record>),
 }
 
-/// What the server is told, as far as a datastore turns on it.
+/// How the server is configured, as far as a datastore turns on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Requested {
     /// The server that it joins.
@@ -203,7 +203,7 @@ impl State {
         self.api.as_ref().is_some_and(|api| api.ready)
     }
 
-    /// As k3s decides: etcd where it was begun, whatever else is there and whatever it is told.
+    /// As k3s decides: etcd where it was begun, whatever else is there and however it is configured.
     pub(crate) fn datastore(&self) -> Datastore {
         match (self.wal, self.database) {
             (true, Some(_)) => Datastore::Unfinished,

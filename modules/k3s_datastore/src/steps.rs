@@ -96,8 +96,8 @@ fn enable(params: &Params, host: &dyn Host, paths: &Paths, record: &Record) -> R
     }
 }
 
-/// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve in the copy's place.
-/// At every moment there is one whole datastore, and a start at whatever moment finds it: the guard moves an etcd aside that
+/// Makes `SQLite` the datastore again, with k3s stopped, and answers whether the original had to serve instead of the copy.
+/// At every moment there is one complete datastore, and a start at whatever moment finds it: the guard moves an etcd aside that
 /// lies beside state.db.
 pub(crate) fn put_back(params: &Params, host: &dyn Host, paths: &Paths, record: &mut Record) -> Result<bool> {
     let doing = "putting SQLite back";

@@ -1,6 +1,6 @@
 //! `k3s_install`: install or upgrade k3s with its install script.
 //!
-//! The script deletes unit and environment file and writes them anew from what it is told this time. So all of it is
+//! The script deletes unit and environment file and writes them anew from what it is passed this time. So all of it is
 //! read first and kept in the container (the install record), given again, and compared afterwards (the proof). The
 //! restart does not block; what counts is what Node and Lease say then.
 

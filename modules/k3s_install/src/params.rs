@@ -75,7 +75,7 @@ pub struct Params {
     pub environment: BTreeMap<String, Secret>,
     pub script: Script,
     pub script_sha256: Option<String>,
-    /// Takes the place of a download.
+    /// Replaces a download.
     pub binary: Option<LocalFile>,
     pub images: Option<LocalFile>,
     pub download_url: Option<String>,

@@ -304,7 +304,7 @@ fn wait(state: &State, aim: &Aim, since: Option<u64>) -> Act {
     }))
 }
 
-/// The whole way. Downloads come first: where one fails, nothing has been touched.
+/// All steps of an installation. Downloads come first: where one fails, nothing has been touched.
 fn installation(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     let binary = aim.setup.binary.clone();
     let version = || aim.version.clone();

@@ -6,7 +6,7 @@ use crate::state::Paths;
 use k3s_node::probe::{HOSTNAME, Is, Run};
 use k3s_node::{FOLDER, Probe, Role, Setup};
 
-/// Where etcd tells whether it is a voter, for versions that set no condition on the node. Where the first range of Services is of IPv6, so is the
+/// Where etcd reports whether it is a voter, for versions that set no condition on the node. Where the first range of Services is of IPv6, so is the
 /// loopback.
 const METRICS: [&str; 2] = ["http://127.0.0.1:2381/metrics", "http://[::1]:2381/metrics"];
 
@@ -61,7 +61,7 @@ fn of_api(probe: Probe, at: &Paths) -> Probe {
         Probe::new().when(Is::There, &kubelets(at), &node_of(at, Role::Agent)),
         node_of(at, Role::Server),
     ]);
-    // A server that runs no kubelet has no node, but an API that tells its version.
+    // A server that runs no kubelet has no node, but an API that reports its version.
     if at.has_agent {
         return probe;
     }

@@ -73,7 +73,7 @@ impl Record {
         })
     }
 
-    /// The one place where the secrets of a setup become text again: for the file that only root reads.
+    /// The one function where the secrets of a setup become text again: for the file that only root reads.
     pub(crate) fn to_text(&self) -> String {
         let Setup {
             role,

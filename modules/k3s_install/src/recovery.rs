@@ -1,4 +1,4 @@
-//! What is put back after a failed step, and what is told about the rest.
+//! What is put back after a failed step, and what is reported about the rest.
 
 use crate::params::Params;
 use crate::record;

@@ -68,7 +68,7 @@ fn units(state: &State) -> Option<Refusal> {
     two_units(state)
 }
 
-/// What the script leaves of an agent that was not told that it is one.
+/// What the script leaves of an agent without the setting that makes it one.
 fn two_units(state: &State) -> Option<Refusal> {
     if Role::ALL.iter().any(|role| state.units[role].text.is_none()) {
         return None;
@@ -284,7 +284,7 @@ fn space(params: &Params, state: &State) -> Option<Refusal> {
     Some(Refusal::new("no_space", evidence, advice))
 }
 
-/// Why a machine without a unit is no place for a fresh install.
+/// Why a machine without a unit is not fit for a fresh install.
 pub(crate) fn of_fresh(params: &Params, state: &State) -> Vec<Refusal> {
     if state.data.server || state.data.agent {
         let evidence = format!(

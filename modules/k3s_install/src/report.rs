@@ -1,4 +1,4 @@
-//! What is told in the end.
+//! The documented return values.
 
 use crate::params::Params;
 use crate::plan;

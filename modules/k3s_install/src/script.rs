@@ -39,7 +39,7 @@ pub(crate) fn save(params: &Params, binary: &str, record: &str) -> Command {
     keep(binary, params.lock_timeout, record::FILE, record)
 }
 
-/// Puts the staged binary in the old one's place. Where it is not what was verified, nothing is changed.
+/// Puts the staged binary in place of the old one. Where it is not what was verified, nothing is changed.
 pub(crate) fn swap(params: &Params, binary: &str, staged: &str) -> Command {
     let gone = format!("{staged} is gone: run this again");
     let other =
@@ -106,7 +106,7 @@ pub(crate) fn forget_script(params: &Params) -> Command {
         .command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// What the script is told, as the first lines of its own program.
+/// What the script is passed, as the first lines of its own program.
 fn inputs(params: &Params, setup: &Setup, have_binary: bool, links: bool) -> String {
     let mut text = String::new();
     let mut export = |key: &str, value: &str| {

@@ -86,7 +86,7 @@ pub struct State {
     /// The node that the API was asked about.
     pub(crate) asked: String,
     pub(crate) units: Units,
-    /// By which a machine is told from another one.
+    /// What distinguishes a machine from another one.
     pub(crate) machine_id: Option<String>,
     /// Whether kubectl, crictl or ctr beside the binary is k3s.
     pub(crate) has_links: bool,

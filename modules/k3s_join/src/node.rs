@@ -75,7 +75,7 @@ pub struct Node {
     /// Those of the server's name.
     pub(crate) resolved: Vec<IpAddr>,
     pub(crate) reach: Reach,
-    /// Seconds by which its clock is ahead of the server's; unknown where nobody told the time.
+    /// Seconds by which its clock is ahead of the server's; unknown where no server reported the time.
     pub(crate) ahead: Option<i64>,
 }
 

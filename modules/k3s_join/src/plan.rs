@@ -12,7 +12,7 @@ use std::fmt;
 use std::net::IpAddr;
 use yaml_tree::{Format, Map, Node as Yaml, to_text};
 
-/// A clock that is off by more than this is told; see [`refusals`] for how far it may be off.
+/// A clock that is off by more than this is reported; see [`refusals`] for how far it may be off.
 const REPORTED_SKEW: u64 = 2;
 
 #[derive(Clone, PartialEq, Eq)]

@@ -69,7 +69,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
             ..Returned::default()
         },
         (Wanted::Prepared(joining), State::Node { node, stamp }) => {
-            // Of before: what was set aside tells no more whose it was.
+            // Of before: what was set aside no longer shows whose it was.
             let State::Node { node: first, .. } = before else {
                 return Returned::default();
             };

@@ -31,7 +31,7 @@ pub struct Server {
     pub datastore: Datastore,
     /// The certificate of the cluster's authority.
     pub ca: String,
-    /// What all servers must be told alike, as far as it is told.
+    /// What all servers must share, as far as it is configured.
     pub settings: Shared,
 }
 

@@ -121,7 +121,7 @@ impl<'a> Verdict<'a> {
             (None, None, several) => {
                 let names: Vec<&str> = several.iter().map(|host| host.host.as_str()).collect();
                 let why = format!(
-                    "{} are each told to begin a cluster of their own (no `server:`): say which one gets the backup, by -e k3s_restore_host=, \
+                    "{} are each configured to begin a cluster of their own (no `server:`): say which one gets the backup, by -e k3s_restore_host=, \
                      and write `server:` into the configuration of the others",
                     names.join(" and ")
                 );

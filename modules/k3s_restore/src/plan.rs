@@ -5,7 +5,7 @@
 //! | `state` | on the server that gets the backup | on a server that joins it |
 //! |---|---|---|
 //! | `stopped` | record, stop | record, stop |
-//! | `replaced` | bring, record, place keys, reset or place SQLite, record | record, set aside, record |
+//! | `replaced` | bring, record, put keys, reset or put SQLite, record | record, set aside, record |
 //! | `started` | record, enable, start, wait, admit | record, enable, start, wait |
 //! | `finished` | finish | finish |
 //! | `given_back` before any datastore was touched | enable, start, finish | enable, start, finish |

@@ -11,7 +11,7 @@ pub enum Stage {
     Stopped,
     /// Its database is being replaced, and may be anything.
     Replacing,
-    /// Its old database is set aside; in its place is the backup's, or none, for a server that joins.
+    /// Its old database is set aside; instead there is the backup's, or none, for a server that joins.
     Replaced,
     /// It was started with it.
     Started,

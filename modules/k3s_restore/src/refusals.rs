@@ -76,7 +76,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// A server that is told to run etcd would move SQLite into it at once.
+    /// A server that is configured to run etcd would move SQLite into it at once.
     fn refuse_sqlite(&mut self, first: &Host, seen: &Seen) {
         if !self.peers.is_empty() {
             let why = "the backup is of SQLite, which serves one controller only, and the inventory has more: take the others out of \
@@ -112,7 +112,7 @@ impl<'a> Verdict<'a> {
             if seen.joins.is_none() {
                 self.refuse(
                     host,
-                    "it is told no server to join (no `server:`), so without its database it would begin a cluster of its own: write \
+                    "its configuration names no server to join (no `server:`), so without its database it would begin a cluster of its own: write \
                      `server:` into its configuration, or choose it by -e k3s_restore_host=",
                 );
             }

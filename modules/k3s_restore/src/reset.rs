@@ -6,7 +6,7 @@ use k3s_node::env_file::Variables;
 use server_archive::Datastore;
 use yaml_tree::{Format, Map, Node, parse, to_text};
 
-/// What the reset is told by itself, or refuses: a server to join, and another configuration than the copies. The token
+/// What the reset is passed by itself, or refuses: a server to join, and another configuration than the copies. The token
 /// comes by a file: no list of processes shows it.
 const WITH_VALUE: [&str; 8] = [
     "server",
@@ -48,7 +48,7 @@ pub(crate) fn prepare(server: &Server) -> Result<Reset> {
     arguments.push("--cluster-reset".to_owned());
     let mut environment = server.launch.environment.clone();
     environment.retain(|name, _| !VARIABLES.contains(&name.as_str()));
-    // There has to be a main one: k3s does not pass over a file that it was told.
+    // There has to be a main one: k3s does not pass over a file that it was given.
     let mut config = vec![(String::new(), "{}\n".to_owned())];
     for (number, (path, text)) in server.config.iter().enumerate() {
         if *path == server.config_path {

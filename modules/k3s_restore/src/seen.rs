@@ -37,7 +37,7 @@ pub struct Seen {
     pub node: String,
     pub version: Option<String>,
     pub datastore: Option<Datastore>,
-    /// Where it is told which server to join, and where its datastore is: none, where it is not.
+    /// Where its configuration names the server to join, and where its datastore is: none, where it is not.
     pub joins: Option<String>,
     pub external: Option<String>,
     pub cluster_init: bool,
@@ -69,7 +69,7 @@ pub enum Same {
     Unknown,
 }
 
-/// An archive that is whole.
+/// An intact archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveSeen {
     pub name: String,

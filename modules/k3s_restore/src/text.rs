@@ -5,7 +5,7 @@ use crate::params::Planning;
 use crate::seen::{ArchiveSeen, Host};
 use server_archive::Objects;
 
-/// Kinds whose numbers differ, told one by one.
+/// Kinds whose numbers differ, listed one by one.
 const KINDS: usize = 8;
 
 pub(crate) fn plan(planning: &Planning, verdict: &Verdict) -> Vec<String> {

@@ -169,7 +169,7 @@ impl Node {
         self.text(&format!("{SERVER}/{path}"))
     }
 
-    /// What was set aside, by its place below the folder for that.
+    /// What was set aside, by its path below the folder for that.
     fn aside(&self) -> Vec<(String, String)> {
         let folders = self
             .names(SERVER)
@@ -296,7 +296,7 @@ fn snapshots_in_a_folder_of_their_own_stay_as_they_are() {
         node.restore().unwrap();
         node.assert_restored(Datastore::Etcd);
         assert_eq!(node.text("mnt/vault/etcd/on-demand-1"), "of today");
-        // The reset is told the folder as the unit is.
+        // The reset is passed the folder as the unit is.
         let asked = node.text("state/reset");
         assert!(asked.contains("etcd-snapshot-dir"), "{asked}");
         assert!(

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub struct K3sService;
 
-/// A k3s that is told to stop is gone within seconds.
+/// A k3s that is asked to stop is gone within seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What was killed is gone a moment later.
 const SETTLE: Duration = Duration::from_secs(10);

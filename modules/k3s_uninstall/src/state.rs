@@ -23,7 +23,7 @@ pub struct State {
     pub(crate) records: Vec<String>,
 }
 
-/// Which script was run: one that was cut off may have removed the unit, which tells where the rest is.
+/// Which script was run: one that was cut off may have removed the unit, which says where the rest is.
 #[derive(Default, Deserialize)]
 struct Record {
     script: String,

@@ -208,7 +208,7 @@ fn values(text: &str) -> Result<String> {
     }
 }
 
-/// Where the object begins: kubectl may warn before and after it, and a new k3s tell that it unpacks itself.
+/// Where the object begins: kubectl may warn before and after it, and a new k3s report that it unpacks itself.
 pub(crate) fn json_start(text: &str) -> Option<usize> {
     if text.starts_with('{') {
         return Some(0);

@@ -129,7 +129,7 @@ fn understand(reply: &Reply, name: &str) -> Option<(K3sVersion, ReadFrom)> {
         200 => from_json(&reply.body, name)?,
         _ => return None,
     };
-    // A channel's *name* in the place of a version is what an outage of the service looks like.
+    // A channel's *name* instead of a version is what an outage of the service looks like.
     let version: K3sVersion = text.parse().ok()?;
     version.is_numbered().then_some((version, read_from))
 }

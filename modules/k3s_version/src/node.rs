@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// The limit per core that kube-proxy takes where its file names none.
 const MAX_PER_CORE: u64 = 32768;
 
-/// One node of the cluster, or a place that may become one.
+/// One node of the cluster, or a container that may become one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub name: String,

@@ -7,7 +7,7 @@ use k3s_node::probe::{Below, HOSTNAME, Is, Run};
 
 const CONNTRACK_MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
-/// Where etcd tells its version, without TLS: kubectl is client enough for it. Where the first range of Services is of IPv6,
+/// Where etcd reports its version, without TLS: kubectl is client enough for it. Where the first range of Services is of IPv6,
 /// so is the loopback.
 pub(crate) const ETCD: [(&str, &str); 2] = [
     ("etcd:v4", "http://127.0.0.1:2381"),

@@ -27,7 +27,7 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     pub version: K3sVersion,
-    /// How a channel told it; `None`: it is pinned.
+    /// How a channel named it; `None`: it is pinned.
     pub channel: Option<Evidence>,
     pub warning: Option<String>,
 }
@@ -195,7 +195,7 @@ fn map(text: &str) -> Option<Map> {
     }
 }
 
-/// The kubelet's version, of the node as JSON. Before it a new k3s may tell that it unpacks itself, and kubectl may warn
+/// The kubelet's version, of the node as JSON. Before it a new k3s may report that it unpacks itself, and kubectl may warn
 /// before or after it.
 fn running(text: &str) -> Result<K3sVersion> {
     #[derive(Deserialize)]

@@ -21,7 +21,7 @@ const MOVED: [&str; 11] = [
     "/var/lib/rancher",
 ];
 
-/// A `k3s` whose kubeconfigs lead to one node, and whose etcd tells its version.
+/// A `k3s` whose kubeconfigs lead to one node, and whose etcd reports its version.
 const K3S: &str = r#"
 ## k3s
 #!/bin/sh

@@ -32,7 +32,7 @@ impl Credentials {
         &self.chain[0]
     }
 
-    /// Reads a kubeconfig of one cluster. `from` is its place, for messages.
+    /// Reads a kubeconfig of one cluster. `from` is its location, for messages.
     pub(crate) fn read(bytes: &[u8], from: &str, kept: &Authorities) -> Result<Self> {
         let config = Kubeconfig::parse(bytes).with_context(|| from.to_owned())?;
         let config = config.with_context(|| format!("{from}: it is empty"))?;
@@ -124,7 +124,7 @@ fn subjects(certificates: &[Certificate]) -> String {
     subjects.join("; ")
 }
 
-/// A cluster or user of the file, with its place.
+/// A cluster or user of the file, with its location.
 struct Part<'a> {
     map: &'a Map,
     location: String,

@@ -64,7 +64,7 @@ fn keys_of_other_kinds_and_longer_chains_are_read() {
     assert_eq!(read(&one("default", &authority, &entry)).unwrap().chain.len(), 1);
 }
 
-/// A newer k3s can be told another name, and newer libraries leave empty preferences out.
+/// A newer k3s can be given another name, and newer libraries leave empty preferences out.
 #[test]
 fn what_later_versions_write_is_read() {
     let text = Cluster::new(1).kubeconfig("homelab", SERVER, &admin());

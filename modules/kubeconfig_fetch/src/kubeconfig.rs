@@ -142,7 +142,7 @@ impl Kubeconfig {
         self.entries(kind).find(|(own, _)| *own == name)?.1
     }
 
-    /// Puts an entry in the place of the one with that name, else at the end.
+    /// Replaces the entry of that name, else at the end.
     pub(crate) fn put(&mut self, kind: Kind, name: &str, content: Map) {
         if !matches!(self.root.get(kind.list()), Some(Node::List(_))) {
             self.root.set(kind.list(), Node::List(Vec::new()));

@@ -1,4 +1,4 @@
-//! What both halves tell.
+//! The return values of both halves.
 
 use crate::credentials::Credentials;
 use k3s_certs::rotation::Done;

@@ -5,7 +5,7 @@ use k3s_types::mask;
 use reqwest::Url;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What k3s listens on unless told otherwise.
+/// What k3s listens on unless configured otherwise.
 pub(crate) const USUAL_PORT: u16 = 6443;
 
 /// Reads a `server:`; `field` names it in errors.
@@ -46,7 +46,7 @@ pub(crate) fn port(url: &Url) -> u16 {
     url.port_or_known_default().unwrap_or(USUAL_PORT)
 }
 
-/// Whether two addresses lead to the same place, however they are spelled.
+/// Whether two addresses lead to the same server, however they are spelled.
 pub(crate) fn is_same(one: &str, other: &str) -> bool {
     let address = |text: &str| {
         let url = Url::parse(text).ok()?;

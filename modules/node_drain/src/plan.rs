@@ -224,7 +224,7 @@ fn about_going(params: &Params, state: &State, judged: &[(&Pod, Verdict)]) -> Ve
     warnings
 }
 
-/// After the uncordon, or alone: the workloads are whole again. Pinned pods included, unless the node stays an
+/// After the uncordon, or alone: the workloads are ready again. Pinned pods included, unless the node stays an
 /// operator's: there they cannot come back.
 fn gate(state: &State, change: Option<Change>, plan: &mut Plan<Step>) {
     let excuse_pinned = state.node.unschedulable && change.is_none();

@@ -13,7 +13,7 @@ const ABREAST: usize = 6;
 const SAID: usize = 300;
 
 /// Sends requests side by side. What came of them is seen at the next look; given back is what was said
-/// about those that did not succeed, by their place in the list.
+/// about those that did not succeed, by their index in the list.
 pub(crate) fn send(
     kubectl: &Kubectl,
     requests: &[Request],

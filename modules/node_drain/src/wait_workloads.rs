@@ -1,4 +1,4 @@
-//! The wait until the workloads are whole again.
+//! The wait until the workloads are ready again.
 
 use crate::params::Params;
 use anyhow::{Result, bail};
@@ -7,12 +7,12 @@ use cluster::{Owner, unless_passing};
 use host::{Host, Waited, wait_until};
 use std::time::Duration;
 
-/// A replica needs seconds to start; looking more often costs the API server more than it tells.
+/// A replica needs seconds to start; looking more often costs the API server more than it is worth.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A workload's count of ready replicas lags behind its pods for a moment.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Waits until the workloads are whole again.
+/// Waits until the workloads are ready again.
 pub(crate) fn wait(params: &Params, host: &dyn Host, owners: &[Owner], excuse_pinned: bool) -> Result<()> {
     let kubectl = params.kubectl(host);
     host.sleep(SETTLE);

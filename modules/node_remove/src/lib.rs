@@ -124,7 +124,7 @@ fn look(params: &Params, kubectl: &Kubectl) -> Result<State> {
 }
 
 /// Asks for it as long as nobody has, and waits until it is gone. What the server says to that is prose: the next look
-/// tells more.
+/// shows more.
 fn delete(params: &Params, kubectl: &Kubectl, name: &str, uid: &str) -> Result<()> {
     let options =
         json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}).to_string();

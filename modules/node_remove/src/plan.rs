@@ -11,7 +11,7 @@ use std::fmt;
 pub enum Step {
     /// Guarded by the uid: one that has been registered anew stays.
     DeleteNode { name: String, uid: String },
-    /// What the first machine of this name has told the cluster; another one would be refused.
+    /// What the first machine of this name has reported to the cluster; another one would be refused.
     ForgetPassword { name: String },
 }
 

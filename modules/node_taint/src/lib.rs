@@ -1,6 +1,6 @@
 //! `node_taint`: taint k3s nodes or remove the taint.
 //!
-//! All nodes at once, since it is together that they may leave a pod without a place. It evicts nothing.
+//! All nodes at once, since it is together that they may leave a pod without a node. It evicts nothing.
 
 mod apply;
 mod outcome;

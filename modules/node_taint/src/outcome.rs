@@ -1,6 +1,6 @@
 //! What the taint does to the pods that are there, and to those that are yet to come. Pure.
 //!
-//! `NoSchedule` evicts nothing: what runs goes on. What counts is where its successor would find a place.
+//! `NoSchedule` evicts nothing: what runs goes on. What counts is where its successor would find a node.
 
 use crate::params::{Params, Wanted};
 use crate::state::{State, counts, is_of_daemon_set, owner};

@@ -1,4 +1,4 @@
-//! The cluster's nodes and pods, as far as they tell what runs where and what could.
+//! The cluster's nodes and pods, as far as they show what runs where and what could.
 
 use crate::params::Params;
 use anyhow::{Result, bail};

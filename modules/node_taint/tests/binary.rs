@@ -88,7 +88,7 @@ fn killed_between_two_nodes_the_next_run_does_the_other_one() {
     let folder = programs.folder();
     std::fs::write(folder.join("kill"), "").unwrap();
     let arguments = json!({"nodes": ["n1", "n2"], "kubectl": [folder.join("kubectl")]});
-    // The shell takes the module's place, and its number stays.
+    // The shell replaces the module, and its number stays.
     let killed = std::process::Command::new("/bin/sh")
         .args(["-c", "echo $$ > \"$1\"; exec \"$2\" \"$3\"", "sh"])
         .arg(folder.join("module"))

@@ -69,7 +69,7 @@ impl Module for PctSnapshot {
         match step {
             Step::Take { vmid, name } => {
                 pct::take_snapshot(outside, *vmid, name, &params.description, limit)?;
-                // The exit status of `pct` is incidental: the configuration tells.
+                // The exit status of `pct` is incidental: the configuration decides.
                 if !pct::snapshots(outside, *vmid)?.contains(name) {
                     bail!(
                         "{}: pct took the snapshot {name}, but the configuration of container {vmid} does not have it",

@@ -2,7 +2,7 @@
 
 use answers::health::{Health, Severity};
 
-/// Longer lists tell nobody anything.
+/// Longer lists help nobody.
 const NAMED: usize = 5;
 
 /// What the operator should know: trouble that is there already is no reason to stop.

@@ -9,7 +9,7 @@ use cluster::PodId;
 use per_node::Refusal;
 use std::collections::BTreeMap;
 
-/// Longer lists of pods tell nobody anything.
+/// Longer lists of pods help nobody.
 const NAMED: usize = 8;
 
 pub(crate) fn plan(params: &Params, planned: &Planned) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Where each pod of the old node may go. Pure.
 //!
 //! It is an estimate, as large pods first on the first node with room: the scheduler weighs more than this. But what has
-//! no place here will have none there.
+//! no node here will have none there.
 
 use crate::params::Params;
 use crate::state::{State, moves};
@@ -117,7 +117,7 @@ impl<'s> Filled<'s> {
         self.pods.remove(node);
     }
 
-    /// A pod beside which this one must not be, where both were on nodes that a label makes one place.
+    /// A pod beside which this one must not be, where both were on nodes that a label makes one domain.
     fn apart(&self, state: &State, pod: &Pod, node: &Node) -> Option<String> {
         state.nodes.iter().find_map(|other| {
             let together =

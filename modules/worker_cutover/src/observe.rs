@@ -10,7 +10,7 @@ use host::{Host, wait_until};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// A pod needs seconds to start; looking more often costs the API server more than it tells.
+/// A pod needs seconds to start; looking more often costs the API server more than it is worth.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// A workload's count of ready replicas lags behind its pods for a moment.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ fn kinds<'a>(pods: &[&'a Pod], known: &'a [Owner]) -> BTreeSet<&'a str> {
     let of_pods = pods.iter().filter_map(|pod| pod.metadata.controller());
     let mut kinds: BTreeSet<&str> = of_pods.map(|controller| controller.kind.as_str()).collect();
     kinds.extend(known.iter().map(|owner| owner.kind.as_str()));
-    // A pod tells of the one, and that of the other.
+    // A pod shows the one, and that the other.
     if kinds.contains("ReplicaSet") || kinds.contains("Deployment") {
         kinds.extend(["ReplicaSet", "Deployment"]);
     }

@@ -49,7 +49,7 @@ pub(crate) fn refusals(params: &Params, state: &State, moves: &[Move]) -> Vec<Re
     refusals
 }
 
-/// What has no place, by what it lacks.
+/// Pods without a node, by what they lack.
 fn homeless(params: &Params, moves: &[Move]) -> Vec<Refusal> {
     let of = |rule: Accepted| -> Vec<String> {
         let staying = moves.iter().filter_map(|moved| Some((moved, stays(moved)?)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Starts a stopped container, and tells whether it was us who did; under HA that is only asked for.
+/// Starts a stopped container, and returns whether it was us who did; under HA that is only asked for.
 pub fn start(host: &dyn Host, vmid: u32, limit: Duration) -> Result<bool> {
     let doing = format!("starting container {vmid}");
     let output = task(host, vmid, &["start", &vmid.to_string()], limit, &doing)?;

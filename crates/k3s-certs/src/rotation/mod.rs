@@ -4,7 +4,7 @@
 //! started. An agent is given new certificates by a server at every start, so it is only restarted: after a `certificate
 //! rotate` it would have none until a server answers.
 //!
-//! Whatever fails in between, k3s is started again. A mark in the container tells that a renewal is under way, so that
+//! Whatever fails in between, k3s is started again. A mark in the container records that a renewal is under way, so that
 //! the next run starts what a killed one has left stopped.
 
 mod apply;
@@ -23,7 +23,7 @@ use k3s_node::settings::{DEFAULT_DATA, DEFAULT_KUBECONFIG};
 use serde::Serialize;
 use std::fmt;
 
-/// Tells in the container that a renewal is under way. It is older than all that the renewal makes.
+/// Records in the container that a renewal is under way. It is older than all that the renewal makes.
 const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
 
 /// Where things are on the node.

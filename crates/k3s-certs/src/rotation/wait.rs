@@ -158,7 +158,7 @@ fn may_come_back(error: &anyhow::Error) -> bool {
     )
 }
 
-/// An agent tells systemd that it is ready when its node's `Ready` condition has been reported anew, which may take minutes
+/// An agent reports to systemd that it is ready when its node's `Ready` condition has been reported anew, which may take minutes
 /// (k3s 1.34.2, 1.33.6, 1.32.10, 1.31.14 on). Its kubelet works when it has renewed its node's lease since.
 fn serves_already(unit: &str, lease: &str, began: SystemTime) -> Result<(), String> {
     let renewed = OffsetDateTime::parse(lease, &Rfc3339).ok();

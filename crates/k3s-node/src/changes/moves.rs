@@ -39,7 +39,7 @@ impl Changes {
             .settle(to)
     }
 
-    /// Gives a file or a folder another name, in the place of a file that has it.
+    /// Renames a file or a folder, replacing a file of that name.
     #[must_use]
     pub fn rename(self, from: &str, to: &str) -> Self {
         let command = format!("mv -T {} {}", quote(from), quote(to));

@@ -1,4 +1,4 @@
-//! Files that are verified before they take their place.
+//! Files that are verified before they are put in place.
 
 use super::{Changes, parent};
 use host::quote;
@@ -26,7 +26,7 @@ impl Changes {
         self.or_die(&command, &format!("setting the mode of {path} failed"))
     }
 
-    /// Brings a file to the disk, and then to its place, where there is the old one or the new.
+    /// Writes a file to the disk, and then moves it into place, where there is the old one or the new.
     #[must_use]
     pub fn put_in_place(self, from: &str, to: &str) -> Self {
         let command = format!("mv -f {} {}", quote(from), quote(to));

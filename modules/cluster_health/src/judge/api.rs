@@ -1,4 +1,4 @@
-//! The API server, what it would not tell, and etcd.
+//! The API server, what it would not report, and etcd.
 
 use super::{about, age, servers};
 use crate::params::Params;

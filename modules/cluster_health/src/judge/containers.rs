@@ -105,7 +105,7 @@ fn last_crash<'c>(
     if last.exit_code == LOST || last.reason == GONE || !pod.starts_again(&container.name, last.exit_code) {
         return None;
     }
-    // Where the runtime has forgotten it, the next start tells.
+    // Where the runtime has forgotten it, the next start shows it.
     let started = state.running.as_ref().and_then(|running| running.started_at);
     let recent = last
         .finished_at

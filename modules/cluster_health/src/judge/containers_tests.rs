@@ -1,4 +1,4 @@
-//! Containers that crash, as kubelets of 1.33 to 1.36 tell of them. The newest look again only when the backoff ends, so for
+//! Containers that crash, as kubelets of 1.33 to 1.36 report them. The newest look again only when the backoff ends, so for
 //! the first minutes the container is `terminated` and never waits with the reason `CrashLoopBackOff`; one that is made and not
 //! started waits without a reason.
 
@@ -38,7 +38,7 @@ fn a_crash_loop_is_seen_whatever_the_kubelet_calls_it() {
     }
 }
 
-/// What a kubelet of 1.36 told in the first minutes of a container that ends with 1 after a second, each state once: it never
+/// What a kubelet of 1.36 reported in the first minutes of a container that ends with 1 after a second, each state once: it never
 /// said `CrashLoopBackOff`.
 #[test]
 fn a_recorded_crash_loop_is_seen_from_its_second_end_on() {

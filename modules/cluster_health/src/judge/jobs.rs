@@ -109,7 +109,7 @@ fn not_installed(params: &Params, seen: &Seen, chart: &Chart) -> Option<Finding>
 }
 
 /// Since mid-2026 the Job ends well without having done anything where the release is not at the revision that k3s expects.
-/// So the release tells, which has the hash of the Job that deployed it for a label.
+/// So the release decides, which has the hash of the Job that deployed it for a label.
 fn not_deployed(params: &Params, seen: &Seen, chart: &Chart, job: &Job) -> Option<Trouble> {
     if seen.unread.contains_key("releases") || !chart.keeps_secrets() {
         return None;

@@ -76,7 +76,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
         )
     };
     let reported = "the Job helm-install-app ended well, but ";
-    // (hash of the Job, release, what is told)
+    // (hash of the Job, release, what is reported)
     let table = [
         ("", Some(release("deployed", "")), None),
         ("A1", Some(release("deployed", "A1")), None),
@@ -115,7 +115,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
             Vec::from_iter(expected.as_deref()),
             "{hash} {release:?}"
         );
-        // What cannot be read is told by itself, and proves nothing about the chart.
+        // What cannot be read is reported by itself, and proves nothing about the chart.
         seen.unread.insert("releases".to_owned(), "forbidden".to_owned());
         let names: Vec<String> = seen.verdicts(json!({}));
         assert!(
@@ -179,12 +179,12 @@ fn a_chart_is_installed_when_its_job_is_done() {
             &["error Addon demo/app: NotInstalled"],
         ),
         (
-            "told by the chart",
+            "reported by the chart",
             None,
             json!([condition("Failed", "True")]),
             &["error Addon demo/app: NotInstalled"],
         ),
-        ("told as over", None, json!([condition("Failed", "False")]), &[]),
+        ("reported as over", None, json!([condition("Failed", "False")]), &[]),
     ];
     for (case, job, conditions, expected) in table {
         let mut seen = job.into_iter().fold(cluster(), crate::state::Seen::job);

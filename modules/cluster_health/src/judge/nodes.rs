@@ -76,7 +76,7 @@ fn silent(seen: &Seen, node: &Node) -> Option<Trouble> {
     (age > late).then(|| Trouble::suspected(Reason::StaleHeartbeat).since(renewed))
 }
 
-/// A node that has died is called Ready for 40 seconds more, and its Lease tells at once.
+/// A node that has died is called Ready for 40 seconds more, and its Lease shows it at once.
 fn stale(seen: &Seen, node: &Node) -> Option<Trouble> {
     if seen.unread.contains_key("leases") {
         return None;

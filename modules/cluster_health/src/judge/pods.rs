@@ -8,7 +8,7 @@ use cluster::{Condition, Pod, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-/// How many replicas of a workload are accounted for by pods that are told, or that are on their way out.
+/// How many replicas of a workload are accounted for by pods that are reported, or that are on their way out.
 pub(super) type StandingIn = BTreeMap<(String, Owner), usize>;
 
 /// What a pod's trouble depends on besides itself.
@@ -239,7 +239,7 @@ fn is_of_job(owner: &Owner) -> bool {
     matches!(owner.kind.as_str(), "Job" | "CronJob")
 }
 
-/// The node is told as an error itself; its pods are what comes of it.
+/// The node is reported as an error itself; its pods are what comes of it.
 fn on_lost_node(pod: &Pod) -> Option<Trouble> {
     let ready = pod
         .condition("Ready")

@@ -161,7 +161,7 @@ fn a_workload_or_a_job_that_had_begun_to_fail_is_no_news() {
     assert_no_news(vec![
         ("a Deployment", web(1, &away), web(1, &away)),
         (
-            "a Deployment whose pods told it",
+            "a Deployment whose pods showed it",
             web(2, &away).pod(not_ready(pod("web-1"), 20)),
             web(2, &away),
         ),

@@ -1,4 +1,4 @@
-//! Workloads: what is missing although no pod is there to tell why; and the add-ons that a cluster cannot do without.
+//! Workloads: what is missing although no pod is there to show why; and the add-ons that a cluster cannot do without.
 
 use super::pods::StandingIn;
 use super::{about, age};
@@ -79,7 +79,7 @@ fn unavailable(params: &Params, seen: &Seen, workload: &Workload, reported: usiz
     Some(trouble.amount(missing).failing(failure.is_some()).settling(young))
 }
 
-/// Replicas that are missing, whether or not a pod tells why, and a roll-out that is under way.
+/// Replicas that are missing, whether or not a pod shows why, and a roll-out that is under way.
 fn first_signs(workload: &Workload) -> impl Iterator<Item = Trouble> {
     let missing = workload.missing();
     let unavailable = (missing > 0).then(|| {

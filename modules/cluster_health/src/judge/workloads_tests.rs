@@ -95,7 +95,7 @@ fn a_workload_that_was_just_made_is_given_its_time() {
     );
 }
 
-/// One trouble is told once; and a crashing pod must not become two troubles and one again as it starts and ends.
+/// One trouble is reported once; and a crashing pod must not become two troubles and one again as it starts and ends.
 #[test]
 fn reports_a_missing_replica_once() {
     let web = |available: usize| {
@@ -121,7 +121,7 @@ fn reports_a_missing_replica_once() {
             "error Pod demo/Deployment/web: NotReady"
         ]
     );
-    // Also where the pod's trouble is not to be told.
+    // Also where the pod's trouble is not to be reported.
     assert!(seen(1).verdicts(json!({"ignore": [{"kind": "Pod"}]})).is_empty());
     // On its way out, its successor is not there yet.
     let leaving = with(pod("web-1"), json!({"metadata": {"deletionTimestamp": ago(5)}}));

@@ -30,7 +30,7 @@ impl List {
         Self::Workloads(WorkloadKind::DaemonSet),
         Self::Jobs,
     ];
-    /// Kinds that k3s brings along, unless it was told not to.
+    /// Kinds that k3s brings along, unless it is configured not to.
     pub(super) const WHERE_SERVED: [Self; 3] = [Self::Addons, Self::Charts, Self::Releases];
 
     pub(super) fn group(self) -> &'static str {
@@ -100,7 +100,7 @@ impl List {
     }
 }
 
-/// Reads lists whole. One that fails is noted; the others are read on.
+/// Reads complete lists. One that fails is noted; the others are read on.
 pub(super) fn read(kubectl: &Kubectl, lists: Vec<List>, restart_window: Duration, seen: &mut Seen) {
     let mut open: Vec<(List, String)> = lists.into_iter().map(|list| (list, pages(list.path()))).collect();
     while !open.is_empty() {

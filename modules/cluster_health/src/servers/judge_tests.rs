@@ -279,7 +279,7 @@ fn settings_that_all_servers_must_share_are_compared() {
     let found = reported(|_| json!({}), &state);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("error the servers: they must have the same --disable, and have nothing on c1; traefik on c2, c3: "), "{found:?}");
-    // One that does not tell is not compared.
+    // One that does not report is not compared.
     state.servers.get_mut("c1").unwrap().settings = None;
     assert_eq!(reported(|_| json!({}), &state), [""; 0]);
 }

@@ -43,7 +43,7 @@ pub(crate) fn checks(text: &str) -> Vec<Check> {
     lines.lines().filter_map(check).collect()
 }
 
-/// This node's member of etcd, as its own port for metrics tells it.
+/// This node's member of etcd, as its own port for metrics reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Etcd {
     /// Alarms and a missing leader make it unhealthy.

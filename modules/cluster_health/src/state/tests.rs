@@ -186,7 +186,7 @@ fn the_checks_of_a_real_server() {
         let checks = checks(text);
         (checks.iter().filter(|check| check.passed).count(), checks.len())
     };
-    // Some are told with more words.
+    // Some are reported with more words.
     let new = "[+]ping ok\n[+]etcd-readiness excluded: ok\n[-]poststarthook/start-service-ip-repair-controllers failed: reason withheld\nwarn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check failed\n";
     assert_eq!(counted(new), (2, 3));
     assert_eq!(

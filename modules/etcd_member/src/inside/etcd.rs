@@ -174,7 +174,7 @@ async fn ask(member: etcd_api::Member, tls: Tls, has_quorum: bool) -> Member {
 }
 
 /// The member's status, and what a read through it failed at: a member that the others do not reach still
-/// tells its status.
+/// reports its status.
 async fn ask_at(url: &str, tls: &Tls, with_read: bool) -> Result<(Status, Option<String>), String> {
     let there = Client::new(url, tls, MEMBER_LIMIT).map_err(|error| short(&error))?;
     let status = there.status().await.map_err(|error| short(&error))?;

@@ -1,4 +1,4 @@
-//! The cluster's Nodes, as far as they tell of members.
+//! The cluster's Nodes, as far as they name members.
 
 use crate::state::{Node, Nodes, Says};
 use cluster::{Kubectl, pages};

@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 /// Names as k3s makes them for the nodes n1, n2 …
 pub(crate) const NAMES: [&str; 3] = ["n1-0000000a", "n2-0000000b", "n3-0000000c"];
 
-/// A cluster of etcd, the data folder of its first server, and a kubectl that tells of these nodes.
+/// A cluster of etcd, the data folder of its first server, and a kubectl that shows these nodes.
 pub(crate) struct Lab {
     runtime: Runtime,
     cluster: Option<Cluster>,
@@ -100,7 +100,7 @@ impl Lab {
     }
 }
 
-/// A `k3s kubectl get --raw` that tells of nodes with these members.
+/// A `k3s kubectl get --raw` that shows nodes with these members.
 fn nodes(members: &[&str]) -> String {
     let node = |member: &&str| {
         let name = &member[..2];

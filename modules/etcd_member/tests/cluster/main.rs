@@ -105,7 +105,7 @@ fn reports_a_dead_member_quickly_and_allows_its_removal() {
     );
     let answer = lab.ask(json!({"can_lose": "n3", "wait": 30}));
     assert_eq!(answer["failed"], false, "{answer}");
-    // Its own place in the quorum is all that n2 has.
+    // Its own vote in the quorum is all that n2 has.
     let answer = lab.ask(json!({"state": "absent", "node": "n2", "force": true}));
     assert!(message(&answer).contains("the quorum would be lost"), "{answer}");
 
@@ -191,7 +191,7 @@ fn of_two_voters_the_one_that_is_down_may_be_brought_back() {
         answer["warnings"][0]
             .as_str()
             .unwrap()
-            .contains("only its return mends that"),
+            .contains("only its return restores it"),
         "{answer}"
     );
 }

@@ -76,7 +76,7 @@ fn begins(at: Stage, found: &[Frame], ready: bool) -> Vec<Act> {
     }
     let acts = acts(&state);
     let steps = plan(&params(json!({})), &state).unwrap();
-    assert_eq!(steps.warnings.len(), 1, "an interrupted run is told");
+    assert_eq!(steps.warnings.len(), 1, "an interrupted run is reported");
     assert!(steps.warnings[0].contains("run-1"), "{:?}", steps.warnings);
     assert!(
         steps

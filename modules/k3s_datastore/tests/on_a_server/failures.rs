@@ -186,7 +186,7 @@ fn restores_the_original_when_the_copy_is_unusable() {
     for damage in ["altered", "removed"] {
         let server = Server::new();
         server.put("state/migration", "hangs\n");
-        // Killed when k3s was told to start: the copy is taken, and something happens to it.
+        // Killed when k3s was started: the copy is taken, and something happens to it.
         server.die_after.set(12);
         call(&server, &json!({}), false);
         server.revive();

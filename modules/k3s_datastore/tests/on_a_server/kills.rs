@@ -116,7 +116,7 @@ fn wherever_the_machine_reboots_on_the_way_back_nothing_is_lost() {
 fn what_a_way_back_has_left_half_done_is_not_taken_for_the_database() {
     let server = Server::new();
     server.put("state/migration", "hangs\n");
-    // Killed when k3s was told to start: the copy is taken.
+    // Killed when k3s was started: the copy is taken.
     server.die_after.set(12);
     call(&server, &json!({}), false);
     server.revive_after_kill();
@@ -136,7 +136,7 @@ fn what_a_way_back_has_left_half_done_is_not_taken_for_the_database() {
 fn what_k3s_ends_by_itself_while_it_is_being_looked_at_is_not_undone() {
     let server = Server::new();
     server.put("state/migration", "late\n");
-    // The module died when k3s was told to start, and everything is moved while the next run asks the API.
+    // The module died when k3s was started, and everything is moved while the next run asks the API.
     server.die_after.set(12);
     call(&server, &json!({}), false);
     server.revive();

@@ -27,7 +27,7 @@ fn call(server: &Server, arguments: &Value, check: bool) -> Value {
     answer
 }
 
-/// At no start has k3s served anything but a whole cluster.
+/// At no start has k3s served anything but a complete cluster.
 fn assert_never_served_less(server: &Server, context: &str) {
     let history = server.history();
     let wrong = history

@@ -1,4 +1,4 @@
-//! A server to migrate: a real SQLite database, and small programs in the place of systemd and k3s. Of etcd there is
+//! A server to migrate: a real SQLite database, and small programs that stand for systemd and k3s. Of etcd there is
 //! only the folder, in which the stand-in keeps the keys that it was given.
 
 use host::{Command, Host as _, Output};

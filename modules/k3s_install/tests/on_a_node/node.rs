@@ -1,4 +1,4 @@
-//! A node to install on: the lab's install script, and small programs in the place of systemd, curl and k3s.
+//! A node to install on: the lab's install script, and small programs that stand for systemd, curl and k3s.
 
 use host::{Command, Host as _};
 use std::fs;

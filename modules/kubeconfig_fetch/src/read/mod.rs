@@ -1,4 +1,4 @@
-//! `state: read`: the kubeconfig of a controller, whole, valid, and with an address that others can reach.
+//! `state: read`: the kubeconfig of a controller, complete, valid, and with an address that others can reach.
 
 pub(crate) mod plan;
 pub(crate) mod state;

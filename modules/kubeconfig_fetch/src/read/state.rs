@@ -21,7 +21,7 @@ pub struct State {
     pub(crate) now: SystemTime,
 }
 
-/// A kubeconfig that is whole; how long it lasts is another question.
+/// A valid kubeconfig; how long it lasts is another question.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub credentials: Credentials,

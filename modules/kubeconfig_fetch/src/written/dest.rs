@@ -10,9 +10,9 @@ pub(crate) struct Paths {
     pub dest: String,
     /// Those that kubectl reads after it.
     pub others: Vec<String>,
-    /// Where kubectl looks when nobody tells it where; only where it is not among the above.
+    /// Where kubectl looks when it is not named another; only where it is not among the above.
     pub unmentioned: Option<String>,
-    /// Whether kubectl finds `dest` without being told.
+    /// Whether kubectl finds `dest` by itself.
     pub is_found: bool,
 }
 

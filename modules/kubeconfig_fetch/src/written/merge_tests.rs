@@ -264,7 +264,7 @@ fn the_other_files_of_kubeconfig_count() {
         "client-certificate-data: OUR_OLD_CERT",
         "",
     ) + "current-context: c\n";
-    // What a later file has stale, the first now has whole, and the first is the one that kubectl believes.
+    // What a later file has stale, the first now has current, and the first is the one that kubectl believes.
     let (merged, after) = world.merged("kind: Config\n", &[&stale]);
     assert_eq!(merged.context, "c");
     assert_eq!(

@@ -120,7 +120,7 @@ impl World {
         (merged, after)
     }
 
-    /// That kubectl, told this context, comes to this cluster as its administrator.
+    /// That kubectl, with this context, comes to this cluster as its administrator.
     fn assert_enters(&self, view: &View, context: &str) {
         let cluster = view
             .find(Kind::Cluster, view.of_context(context, "cluster"))

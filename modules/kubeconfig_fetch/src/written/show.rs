@@ -5,7 +5,7 @@ use crate::kubeconfig::Kind;
 use k3s_certs::Certificate;
 use k3s_types::mask;
 
-/// Enough of a fingerprint to tell two apart.
+/// Enough of a fingerprint to distinguish two.
 const DIGITS: usize = 16;
 
 /// The given entries of a file, and which context is current; a line each. No line is one of the file's own, which

@@ -18,7 +18,7 @@ pub struct State {
     /// The file as it is.
     pub(crate) before: Option<Vec<u8>>,
     pub(crate) view: View,
-    /// The file that kubectl reads when nobody tells it where, if that is another one.
+    /// The file that kubectl reads when it is not named another, if that is another one.
     pub(crate) unmentioned: Option<Document>,
     /// Files of KUBECONFIG that cannot be read, and why.
     pub(crate) unreadable: Vec<String>,

@@ -33,7 +33,7 @@ fn a_controllers_kubeconfig_goes_through_both_halves() {
         .cluster
         .kubeconfig("default", "https://127.0.0.1:7443", &desk.cluster.admin);
     let (programs, mut arguments) = controller(&desk, &own);
-    // As `write-kubeconfig` leaves it: the real file elsewhere, a link in its place.
+    // As `write-kubeconfig` leaves it: the real file elsewhere, a link in place of it.
     std::fs::rename(desk.path("etc/k3s.yaml"), desk.path("moved")).unwrap();
     symlink(desk.path("moved"), desk.path("etc/k3s.yaml")).unwrap();
     let answer = read(&programs, &arguments);

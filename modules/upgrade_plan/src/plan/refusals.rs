@@ -1,4 +1,4 @@
-//! What must be settled first, of all nodes at once: an operator who mends one thing at a time and is told the
+//! What must be settled first, of all nodes at once: an operator who fixes one thing at a time and is shown the
 //! next one after each run is not helped.
 
 use super::{Turn, batches, limit};
@@ -46,7 +46,7 @@ fn without_budgets(params: &Params, turns: &[Turn]) -> Option<Refusal> {
 }
 
 /// A server that is down is one that etcd's quorum lacks already: no other one may be restarted, and there is no
-/// reason to begin with the workers. One that an interrupted run of ours left is for this run to mend.
+/// reason to begin with the workers. One that an interrupted run of ours left is for this run to fix.
 fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let is_down = |node: &&Node| {
         let looked_at = node.version.task.was_run() && node.version.task.fault().is_none();
@@ -111,7 +111,7 @@ fn mapping(params: &Params) -> Vec<Refusal> {
             ));
         }
     }
-    // A container's id is one of the whole Proxmox cluster; on hosts of their own the same number may occur.
+    // A container's id is unique in a Proxmox cluster; on hosts of their own the same number may occur.
     let location = |node: &Node| {
         Some(format!(
             "pct_id {} on {}",

@@ -325,7 +325,7 @@ fn reports_the_refusals_of_all_nodes_at_once() {
     );
 }
 
-/// Four nodes that lack the same are told of it once; the answer has each of them.
+/// Four nodes that lack the same are reported once; the answer has each of them.
 #[test]
 fn reports_a_rule_that_refuses_several_nodes_once() {
     let chain = |found: &str| {
@@ -445,7 +445,7 @@ fn without_any_api_nothing_is_begun() {
     ];
     assert_eq!(rules(&planned(PATCH, &nodes, &json!({}))), [("c1", "api")]);
     // One of several that is down: quorum has no room for another. One that an interrupted run left must be let
-    // through, or nothing would mend it.
+    // through, or nothing would fix it.
     let one = |change: &Value| {
         let nodes = [
             with(with(server("c1", OLD, PATCH), &silent), change),

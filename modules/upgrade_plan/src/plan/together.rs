@@ -1,6 +1,6 @@
 //! Whether several nodes can be out of service at once. Pure.
 //!
-//! A node alone is drained as ever: what has no place then has to wait for it. Two at once must not make it worse: their
+//! A node alone is drained as ever: what finds no node then has to wait for it. Two at once must not make it worse: their
 //! pods find room on the others, some replica of every workload stays, and no budget waits for a node that is itself out.
 //!
 //! Room is an estimate, as large pods first on the first node with room: the scheduler weighs more than this.
@@ -186,7 +186,7 @@ impl<'s> Together<'s> {
         })
     }
 
-    /// A pod that could move if its node alone were out, and finds no place without the other nodes.
+    /// A pod that could move if its node alone were out, and finds no node without the other nodes.
     fn without_room(&self, out: &[&str], moving: Vec<Moving<'s>>) -> Option<String> {
         let nodes: Vec<&Node> = self.others(out).collect();
         let mut moving: Vec<Moving> = moving.into_iter().filter(|moving| moving.has_other).collect();
@@ -261,7 +261,7 @@ impl<'f, 's> Filled<'f, 's> {
         self.put.push((moving.pod, node));
     }
 
-    /// Why the pod has no place there, in words; empty: it has.
+    /// Why the pod has no room there, in words; empty: it has.
     fn lacks(&self, moving: &Moving, node: &Node) -> String {
         if let Some(other) = self.parted(moving.pod, node) {
             return format!("has {other}, which it must not be beside");
