@@ -3,7 +3,7 @@
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{circles, docs, usage, variables};
+use crate::{circles, docs, pages, usage, variables};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
             variables::PAGE
         ));
     }
+    faults.extend(pages::faults(repo)?);
     Ok(faults)
 }
 
