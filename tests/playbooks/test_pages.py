@@ -1,0 +1,48 @@
+"""What the pages quote exists: messages in the sources, pages in the site."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import pytest
+from conftest import ROOT
+
+TROUBLESHOOTING = ROOT / "playbooks/docs/troubleshooting.md"
+# Messages of other programs, and what is described rather than quoted.
+FOREIGN = ("`kubectl`:", "a Job `helm-install", "`ansible-playbook` says")
+
+
+def message_rows(text: str) -> list[str]:
+    cells = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")]
+    return [cell for cell in cells if cell != "message" and not cell.startswith(FOREIGN)]
+
+
+def fragments(cell: str) -> list[str]:
+    """The quoted words, without what differs from run to run."""
+    quoted = re.findall(r"`([^`]+)`", cell)
+    return [part.strip(" :,.()") for text in quoted for part in re.split(r"…|: ", text) if len(part.strip(" :,.()")) > 3]
+
+
+@cache
+def sources() -> str:
+    """Everything that can print a message, on one line as a reader sees it."""
+    folders = ("crates", "modules", "playbooks", "roles", "plugins")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".rs", ".yaml", ".yml", ".py", ".sh")]
+    files = [path for path in files if not {"tests", "docs"} & set(path.relative_to(ROOT).parts) and "tests" not in path.stem]
+    texts = [path.read_text().split("#[cfg(test)]\nmod tests {")[0] for path in files]
+    text = re.sub(r"\\\n\s*", "", "\n".join(texts))
+    return re.sub(r"\s+", " ", text.replace('\\"', '"'))
+
+
+def test_quotes_are_taken_apart_at_what_differs() -> None:
+    assert message_rows("| message | b |\n|---|---|\n| `a … is locked` or `it` | c |\n") == ["`a … is locked` or `it`"]
+    assert fragments("`skip_minor: from … leaves out …`, `etcd`") == ["skip_minor", "from", "leaves out", "etcd"]
+
+
+@pytest.mark.parametrize("cell", message_rows(TROUBLESHOOTING.read_text()))
+def test_a_message_is_in_the_sources(cell: str) -> None:
+    found = fragments(cell)
+    assert found
+    missing = [part for part in found if part not in sources()]
+    assert not missing, f"no program prints {missing}: correct the row in troubleshooting.md"
