@@ -63,6 +63,14 @@ lint: install ## Check formatting, clippy, documentation against types, Ansible'
 docs: ## Generate the tables and pages of the documentation
 	cargo xtask docs
 
+target/site-env/.done: docs/site/requirements.txt
+	python3 -m venv target/site-env
+	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
+	@touch $@
+
+site: target/site-env/.done ## Build the site of the documentation into target/site, with its links checked
+	target/site-env/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+
 samples: install lab ## Run the documented commands in the lab, and write what they print into the playbooks' pages
 	rm -rf target/samples
 	SAMPLES=$(CURDIR)/target/samples pytest --quiet tests/lab/test_guide.py -k every_documented_command

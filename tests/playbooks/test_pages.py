@@ -6,6 +6,7 @@ import re
 from functools import cache
 
 import pytest
+import yaml
 from conftest import ROOT
 
 TROUBLESHOOTING = ROOT / "playbooks/docs/troubleshooting.md"
@@ -46,3 +47,17 @@ def test_a_message_is_in_the_sources(cell: str) -> None:
     assert found
     missing = [part for part in found if part not in sources()]
     assert not missing, f"no program prints {missing}: correct the row in troubleshooting.md"
+
+
+def nav_of(entries: object) -> list[str]:
+    if isinstance(entries, str):
+        return [entries]
+    inner = entries.values() if isinstance(entries, dict) else entries if isinstance(entries, list) else []
+    return [path for entry in inner for path in nav_of(entry)]
+
+
+def test_every_page_is_in_the_navigation_of_the_site_once() -> None:
+    listed = nav_of(yaml.safe_load((ROOT / "docs/site/mkdocs.yml").read_text())["nav"])
+    pages = [path for folder in ("playbooks/docs", "docs", "inventory") for path in (ROOT / folder).rglob("*.md")]
+    pages += [ROOT / page for page in ("README.md", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "lab/README.md")]
+    assert sorted(listed) == sorted(str(page.relative_to(ROOT)) for page in pages)

@@ -73,9 +73,11 @@ fn about(text: &str, file: &str, name: &str) -> String {
         first_comment(text)
     );
     for line in rest {
-        // Commands are indented, in Markdown by four spaces.
+        // Commands are indented, in Markdown by four spaces; what they are for stands beside them.
         let line = if line.starts_with("   ") {
-            format!("    {}", line.trim())
+            let (command, words) = line.trim().split_once("  ").unwrap_or((line.trim(), ""));
+            let comment = if words.is_empty() { "" } else { "  # " };
+            format!("    {command}{comment}{}", words.trim())
         } else {
             line.trim().replace('<', "&lt;")
         };
@@ -261,7 +263,7 @@ mod tests {
         assert_eq!(
             about(text, "x.yaml", "check"),
             "Check the cluster, each node.\n\nIn an installed collection `homelab.k3s.check`, in a checkout `k3s/x.yaml`.\n\n    \
-             ansible-playbook k3s/x.yaml     now\n\nMade for &lt;cron>."
+             ansible-playbook k3s/x.yaml  # now\n\nMade for &lt;cron>."
         );
     }
 
