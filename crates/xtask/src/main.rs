@@ -45,7 +45,7 @@ enum Task {
         #[arg(long = "target", value_name = "TRIPLE")]
         targets: Vec<String>,
     },
-    /// Write the tables of README.md and the pages of variables, modules and playbooks
+    /// Write the tables of README.md, the pages of variables, modules and playbooks, and the stubs where the program is built
     Docs,
     /// Update the table of k3s's builds from a checkout of k3s-io/docs
     Builds {
@@ -80,7 +80,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Docs => {
             docs::write(&repo)?;
             variables::write(&repo)?;
-            pages::write(&repo)
+            pages::write(&repo)?;
+            install::write_stubs(&repo)
         }
         Task::Builds { docs } => builds::write(&repo, docs),
         Task::Static { package, folder } => install::only_static(&repo, package, folder),
