@@ -21,7 +21,10 @@ ANSWER = re.compile(r"^ok: \[([\w-]+).*?\] => \n((?: {4}.*\n?)+)", re.MULTILINE)
 FOLDERS = (
     (r"/root/guide-backups", "/var/lib/homelab-k3s/backups"),
     (r"/\S*/lab\d+/kubeconfig", "~/.kube/k3s-k3s-controller-1.config"),
+    # The control node's name and process.
+    (r"the run \S+-\d+-\d+", "the run laptop-4242-1"),
 )
+LONGEST = 24
 
 
 def shown(output: str) -> Iterator[tuple[str, list[str]]]:
@@ -31,10 +34,16 @@ def shown(output: str) -> Iterator[tuple[str, list[str]]]:
         answers = sorted((host, answer["msg"]) for host, answer in answers if "msg" in answer)
         lines: list[str] = []
         for host, message in answers:
-            texts = [str(text) for text in (message if isinstance(message, list) else [message])]
+            parts = message if isinstance(message, list) else [message]
+            texts = [line for part in parts for line in words(part).splitlines()]
             lines += [f"{host}:", *(f"  {text}" for text in texts)] if len(answers) > 1 else texts
         if lines:
-            yield name, lines
+            left = len(lines) - LONGEST
+            yield name, lines if left < 2 else [*lines[:LONGEST], f"… and {left} more lines"]
+
+
+def words(part: object) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in part.items()) if isinstance(part, dict) else str(part)
 
 
 def sample(output: str) -> str:
@@ -50,7 +59,7 @@ def kind(line: str) -> str:
 
 
 def kinds(text: str) -> set[str]:
-    return {kind(line) for line in text.splitlines() if kind(line)}
+    return {kind(line) for line in text.splitlines() if kind(line) and not line.strip().startswith(("…", "$"))}
 
 
 def commands() -> dict[str, Path]:

@@ -47,7 +47,7 @@ ALLOWED = (
 
 ALLOWED_WORDS = re.compile("|".join(ALLOWED))
 # The tables of README.md, and most of the playbooks' pages, are made from the modules' own documentation and from the playbooks, which are checked themselves.
-GENERATED = re.compile(r"<!-- BEGIN (\w+) -->.*?<!-- END \1 -->", re.DOTALL)
+GENERATED = re.compile(r"<!-- BEGIN (\w+)[^>]* -->.*?<!-- END \1 -->", re.DOTALL)
 
 NAMED = sorted(
     path
