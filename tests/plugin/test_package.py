@@ -13,7 +13,7 @@ import tarfile
 from conftest import BIN, ROOT, run
 
 USERS_NEED = {
-    "CHANGELOG.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "inventory", "k3s", "meta", "playbooks", "plugins", "roles",
+    "CHANGELOG.md", "CODE_OF_CONDUCT.md", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "SECURITY.md", "bindep.txt", "inventory", "k3s", "meta", "playbooks", "plugins", "roles",
 }
 
 
