@@ -50,12 +50,7 @@ pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<Strin
     for (name, option) in sidecar.options()? {
         let no_log = spec.options.get(&name).is_some_and(|option| option.no_log);
         let line = format!("    {}: {},", quoted(&name), argument(&name, &option, no_log)?);
-        // A quote in a text is escaped, so this parts entries and no text.
-        writeln!(
-            text,
-            "{}",
-            folded(&line, "        ", |rest| rest.starts_with('"'))
-        )?;
+        writeln!(text, "{}", folded_entries(&line))?;
     }
     let check_mode = if sidecar.supports_check_mode() {
         "True"
@@ -136,6 +131,39 @@ fn folded(line: &str, indent: &str, may_begin: impl Fn(&str) -> bool) -> String 
         rest = next;
     }
     made + &rest
+}
+
+/// Breaks a long line of Python between the entries of its dictionaries, each below the first one of its own, as pycodestyle asks.
+fn folded_entries(line: &str) -> String {
+    let (mut made, mut column, mut opened, mut in_text, mut escaped) =
+        (String::new(), 0, Vec::new(), false, false);
+    for (at, letter) in line.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            '{' | '[' if !in_text => opened.push(column + 1),
+            '}' | ']' if !in_text => _ = opened.pop(),
+            ' ' if !in_text
+                && line[..at].ends_with(',')
+                && column + 1 + until_next_entry(&line[at + 1..]) > WIDTH =>
+            {
+                column = opened.last().copied().unwrap_or(4);
+                made.push('\n');
+                made.push_str(&" ".repeat(column));
+                continue;
+            }
+            _ => {}
+        }
+        made.push(letter);
+        column += 1;
+    }
+    made
+}
+
+/// How long it is to the next entry. A quote in a text is escaped, so this is none in a text.
+fn until_next_entry(rest: &str) -> usize {
+    rest.find(", \"").map_or(rest.len(), |comma| comma + 2)
 }
 
 /// One option of the argument spec, in the words of `AnsibleModule`.
@@ -223,10 +251,16 @@ RETURN: {}
 
     #[test]
     fn long_arguments_are_folded_between_entries() {
-        let line = format!("    \"a\": {{{}}},", "\"key\": \"a, \\\"b\", ".repeat(20));
-        let made = folded(&line, "        ", |rest| rest.starts_with('"'));
+        let entries = "\"key\": \"a, {\\\"b\", ".repeat(20);
+        let line = format!("    \"a\": {{{entries}\"options\": {{{entries}}}}},");
+        let made = folded_entries(&line);
         assert!(made.lines().all(|line| line.len() <= WIDTH), "{made}");
-        assert_eq!(made.replace("\n        ", " "), line);
+        let joined: Vec<&str> = made.lines().map(str::trim_start).collect();
+        assert_eq!(joined.join(" "), line.trim_start());
+        assert!(
+            made.lines().nth(1).unwrap().starts_with("          \"key\""),
+            "{made}"
+        );
     }
 
     #[test]
