@@ -49,6 +49,19 @@ def test_a_message_is_in_the_sources(cell: str) -> None:
     assert not missing, f"no program prints {missing}: correct the row in troubleshooting.md"
 
 
+# The transcript in README.md is of a real k3s, on more nodes than the walk through the documentation has; its words are those of the modules.
+@pytest.mark.parametrize(
+    "words",
+    [
+        "nodes to work on", "the minor stays", "where either order is safe", "first: a backup of the datastore",
+        "allows no disruption", "it is bypassed", "drained for", "evicted", "budgets bypassed for",
+    ],
+)  # fmt: skip
+def test_the_transcript_of_the_readme_has_the_words_of_the_modules(words: str) -> None:
+    assert words in (ROOT / "README.md").read_text()
+    assert all(part in sources() for part in words.split(": ")), f"no module prints {words!r}: take the transcript anew"
+
+
 def nav_of(entries: object) -> list[str]:
     if isinstance(entries, str):
         return [entries]
