@@ -17,7 +17,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick build install lint docs bench collection lab lab-up lab-down real
+.PHONY: help demo test quick build install lint docs samples site bench collection lab lab-up lab-down real
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,21 @@ lint: install ## Check formatting, clippy, documentation against types, Ansible'
 	yamllint --strict .
 	ansible-lint --offline --strict
 
-docs: ## Generate the tables of the documentation
+docs: ## Generate the tables and pages of the documentation
 	cargo xtask docs
+
+target/site-env/.done: docs/site/requirements.txt
+	python3 -m venv target/site-env
+	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
+	@touch $@
+
+site: target/site-env/.done ## Build the site of the documentation into target/site, with its links checked
+	target/site-env/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
+
+samples: install lab ## Run the documented commands in the lab, and write what they print into the playbooks' pages
+	rm -rf target/samples
+	SAMPLES=$(CURDIR)/target/samples pytest --quiet tests/lab/test_guide.py -k every_documented_command
+	python3 tests/lab/samples.py target/samples
 
 bench: install lab ## Measure the costs beside what others use, and write docs/benchmarks.md
 	benches/run

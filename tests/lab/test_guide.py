@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import samples
 import yaml
 from conftest import LAB, PLAYBOOK_LIMIT, ROOT, Lab, lab_with
 
@@ -27,6 +28,8 @@ MAJOR = (
     " -e k3s_upgrade_canary_old_worker_host=k3s-worker-1 -e k3s_upgrade_canary_new_worker_host=k3s-worker-3"
 )
 GIVE_UP = "-e k3s_canary_stop_old_agent=true -e k3s_canary_delete_old_node=true"
+
+COMPARED: set[str] = set()
 
 Step = str | Callable[[Lab], None]
 
@@ -151,6 +154,9 @@ WALK: list[Step] = [
     # docs/major-upgrade-runbook.md
     know(*SERVERS, "k3s-worker-1", "k3s-worker-2"),
     "ansible-playbook k3s/playbook-check-k3s-cluster-health.yaml",
+    # docs/maintenance.md
+    "ansible-playbook k3s/playbook-check-k3s-certificates.yaml",
+    "ansible-playbook k3s/playbook-postcheck-k3s-upgrade.yaml",
     know(*SERVERS, "k3s-worker-1", "k3s-worker-2", "k3s-worker-3"),
     becomes_rocky(113),
     f"{MAJOR} --check",
@@ -200,12 +206,38 @@ def run(lab: Lab, command: str) -> None:
         timeout=2 * PLAYBOOK_LIMIT,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    keep(command, done.stdout)
+    # Where a command is run again, it has nothing to do.
+    if "SAMPLES" not in os.environ and "LAB_K3S" not in os.environ and command not in COMPARED:
+        COMPARED.add(command)
+        gone = samples.missing(command, done.stdout)
+        assert not gone, f"{command} no longer prints {sorted(gone)}, which its page shows: run `make samples`"
+
+
+def keep(command: str, output: str) -> None:
+    """Writes what a command printed into the folder that SAMPLES names, for `make samples`."""
+    if "SAMPLES" in os.environ:
+        folder = Path(os.environ["SAMPLES"])
+        folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(folder.iterdir())) + 1
+        (folder / f"{number:02}.txt").write_text(f"$ {command}\n{output}")
 
 
 def test_the_walk_has_every_documented_command() -> None:
     walked = {step for step in WALK if isinstance(step, str)}
     commands = commands_of_the_guide()
     assert len(commands) > 20 and not commands - walked
+
+
+def test_every_sample_is_of_a_walked_command() -> None:
+    assert set(samples.commands()) - set(step for step in WALK if isinstance(step, str)) == set()
+
+
+def test_finds_a_sample_that_is_no_longer_printed() -> None:
+    printed = "TASK [Show the plan] ***\nok: [a] => \n    msg:\n    - 'k3s v2: 3 of 3 nodes'\n\nPLAY RECAP ***\n"
+    assert samples.sample(printed) == "# Show the plan\nk3s v2: 3 of 3 nodes"
+    assert samples.kinds("# Show the plan\nk3s v1: 1 of 5 nodes\n") <= samples.kinds(samples.sample(printed))
+    assert samples.kinds("note: the API") - samples.kinds(samples.sample(printed)) == {"note"}
 
 
 def test_every_documented_command_works(lab: Lab) -> None:

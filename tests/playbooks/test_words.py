@@ -46,8 +46,8 @@ ALLOWED = (
 )
 
 ALLOWED_WORDS = re.compile("|".join(ALLOWED))
-# The tables of README.md are made from the modules' own documentation and from the playbooks, which are checked themselves.
-GENERATED = re.compile(r"<!-- BEGIN (\w+) -->.*?<!-- END \1 -->", re.DOTALL)
+# The tables of README.md, and most of the playbooks' pages, are made from the modules' own documentation and from the playbooks, which are checked themselves.
+GENERATED = re.compile(r"<!-- BEGIN (\w+)[^>]* -->.*?<!-- END \1 -->", re.DOTALL)
 
 NAMED = sorted(
     path
@@ -58,6 +58,7 @@ NAMED = sorted(
 PAGES = [
     *(ROOT / page for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "inventory/notes.md")),
     *sorted((ROOT / "playbooks/docs").glob("*.md")),
+    *sorted((ROOT / "playbooks/docs/playbooks").glob("*.md")),
 ]
 SPECIFICATION = ROOT / "roles/k3s/meta/argument_specs.yml"
 

@@ -3,7 +3,7 @@
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{circles, docs, usage, variables, words};
+use crate::{circles, docs, pages, usage, variables, words};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -34,6 +34,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
             variables::PAGE
         ));
     }
+    faults.extend(pages::faults(repo)?);
     Ok(faults)
 }
 
@@ -160,11 +161,25 @@ fn version(repo: &Repo) -> Result<Vec<String>> {
             env!("CARGO_PKG_VERSION")
         ));
     }
+    let changelog = repo.read("CHANGELOG.md")?;
+    if newest_release(&changelog) != Some(env!("CARGO_PKG_VERSION")) {
+        faults.push(format!(
+            "CHANGELOG.md: its newest release is {:?}, the workspace's version is {}",
+            newest_release(&changelog),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
     let name = format!("{}.{}", text("namespace"), text("name"));
     if name != COLLECTION {
         faults.push(format!("galaxy.yml: the collection is {name}, not {COLLECTION}"));
     }
     Ok(faults)
+}
+
+/// The first section that is a version's: what is not released yet stands above it.
+fn newest_release(changelog: &str) -> Option<&str> {
+    let mut heads = changelog.lines().filter_map(|line| line.strip_prefix("## "));
+    heads.find(|head| head.starts_with(|letter: char| letter.is_ascii_digit()))
 }
 
 fn stubs(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
@@ -201,4 +216,16 @@ fn uses(repo: &Repo, sidecars: &Sidecars) -> Result<Vec<String>> {
         faults.extend(usage::faults("README.md", &block, &known));
     }
     Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_release_is_the_first_numbered_section() {
+        let changelog = "# Changelog\n\n## Unreleased\n\n- a\n\n## 0.2.0\n\n## 0.1.0\n";
+        assert_eq!(newest_release(changelog), Some("0.2.0"));
+        assert_eq!(newest_release("# Changelog\n\n## Unreleased\n"), None);
+    }
 }

@@ -59,6 +59,16 @@ pub(crate) fn stub_path(module: &str) -> String {
     format!("{FOLDER}/{module}.py")
 }
 
+/// Writes the stubs anew where a program is built: their words change with the sidecars, without a build.
+pub(crate) fn write_stubs(repo: &Repo) -> Result<()> {
+    for module in repo.modules()? {
+        if let Some(text) = expected_stub(repo, &module)? {
+            put(&repo.path(&stub_path(&module)), text.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
 fn write_stub(repo: &Repo, module: &str) -> Result<()> {
     let text = expected_stub(repo, module)?.with_context(|| {
         format!("the stub of {module} needs the program for this machine: build without --target first")

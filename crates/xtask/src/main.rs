@@ -13,6 +13,11 @@ mod circles;
 mod docs;
 mod install;
 mod literal;
+mod marks;
+mod module_pages;
+mod pages;
+mod playbook_pages;
+mod playbooks;
 mod repo;
 mod sidecar;
 mod stub;
@@ -41,7 +46,7 @@ enum Task {
         #[arg(long = "target", value_name = "TRIPLE")]
         targets: Vec<String>,
     },
-    /// Write the tables of README.md and the page of the playbooks' variables
+    /// Write the tables of README.md, the pages of variables, modules and playbooks, and the stubs where the program is built
     Docs,
     /// Update the table of k3s's builds from a checkout of k3s-io/docs
     Builds {
@@ -75,7 +80,9 @@ fn run(task: &Task) -> Result<()> {
         Task::Install { targets } => install::install(&repo, targets),
         Task::Docs => {
             docs::write(&repo)?;
-            variables::write(&repo)
+            variables::write(&repo)?;
+            pages::write(&repo)?;
+            install::write_stubs(&repo)
         }
         Task::Builds { docs } => builds::write(&repo, docs),
         Task::Static { package, folder } => install::only_static(&repo, package, folder),

@@ -32,9 +32,9 @@ pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<Strin
          from __future__ import annotations\n"
     );
     let parts = [
-        ("DOCUMENTATION", serde_yaml_ng::to_string(&sidecar.documentation)?),
+        ("DOCUMENTATION", yaml(&sidecar.documentation)?),
         ("EXAMPLES", sidecar.examples.clone()),
-        ("RETURN", serde_yaml_ng::to_string(&sidecar.returned)?),
+        ("RETURN", yaml(&sidecar.returned)?),
     ];
     for (name, yaml) in parts {
         ensure!(
@@ -49,12 +49,8 @@ pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<Strin
     )?;
     for (name, option) in sidecar.options()? {
         let no_log = spec.options.get(&name).is_some_and(|option| option.no_log);
-        writeln!(
-            text,
-            "    {}: {},",
-            quoted(&name),
-            argument(&name, &option, no_log)?
-        )?;
+        let line = format!("    {}: {},", quoted(&name), argument(&name, &option, no_log)?);
+        writeln!(text, "{}", folded_entries(&line))?;
     }
     let check_mode = if sidecar.supports_check_mode() {
         "True"
@@ -71,6 +67,103 @@ pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<Strin
          if __name__ == \"__main__\":\n    main()\n"
     )?;
     Ok(text)
+}
+
+/// As `PyYAML` reads it (YAML 1.1 makes a date of what looks like one), in lines that the sanity tests allow.
+fn yaml(mapping: &Mapping) -> Result<String> {
+    let text = serde_yaml_ng::to_string(mapping)?;
+    let lines: Vec<String> = text.lines().map(with_quoted_date).collect();
+    let folded: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let indent = " ".repeat(line.len() - line.trim_start().len() + 4);
+            // A line of a plain text that begins with a letter is nothing else.
+            folded(line, &indent, |rest| rest.starts_with(char::is_alphabetic))
+        })
+        .collect();
+    let made = folded.join("\n") + "\n";
+    let same = serde_yaml_ng::from_str::<Mapping>(&made).is_ok_and(|read| read == *mapping);
+    // A text with lines of its own (a block) cannot be folded.
+    Ok(if same { made } else { lines.join("\n") + "\n" })
+}
+
+fn with_quoted_date(line: &str) -> String {
+    let value = line.split_once("sample: ").map_or_else(
+        || line.trim_start().strip_prefix("- ").unwrap_or_default(),
+        |(_, value)| value,
+    );
+    let is_date = value.len() >= 10
+        && value.bytes().take(10).enumerate().all(|(at, byte)| {
+            if at == 4 || at == 7 {
+                byte == b'-'
+            } else {
+                byte.is_ascii_digit()
+            }
+        });
+    if is_date {
+        line.replace(value, &quoted(value))
+    } else {
+        line.to_owned()
+    }
+}
+
+/// The longest line of a stub.
+const WIDTH: usize = 150;
+
+/// Breaks a long line at spaces after which `may_begin` allows a line; what follows is indented.
+fn folded(line: &str, indent: &str, may_begin: impl Fn(&str) -> bool) -> String {
+    let (mut made, mut rest) = (String::new(), line.to_owned());
+    while rest.len() > WIDTH {
+        let content = rest.len() - rest.trim_start().len();
+        let Some(at) = rest
+            .char_indices()
+            .filter(|(at, letter)| {
+                *letter == ' ' && *at > content + 20 && *at <= WIDTH && may_begin(&rest[at + 1..])
+            })
+            .map(|(at, _)| at)
+            .last()
+        else {
+            break;
+        };
+        let next = format!("{indent}{}", &rest[at + 1..]);
+        made.push_str(&rest[..at]);
+        made.push('\n');
+        rest = next;
+    }
+    made + &rest
+}
+
+/// Breaks a long line of Python between the entries of its dictionaries, each below the first one of its own, as pycodestyle asks.
+fn folded_entries(line: &str) -> String {
+    let (mut made, mut column, mut opened, mut in_text, mut escaped) =
+        (String::new(), 0, Vec::new(), false, false);
+    for (at, letter) in line.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if in_text => escaped = true,
+            '"' => in_text = !in_text,
+            '{' | '[' if !in_text => opened.push(column + 1),
+            '}' | ']' if !in_text => _ = opened.pop(),
+            ' ' if !in_text
+                && line[..at].ends_with(',')
+                && column + 1 + until_next_entry(&line[at + 1..]) > WIDTH =>
+            {
+                column = opened.last().copied().unwrap_or(4);
+                made.push('\n');
+                made.push_str(&" ".repeat(column));
+                continue;
+            }
+            _ => {}
+        }
+        made.push(letter);
+        column += 1;
+    }
+    made
+}
+
+/// How long it is to the next entry. A quote in a text is escaped, so this is none in a text.
+fn until_next_entry(rest: &str) -> usize {
+    rest.find(", \"").map_or(rest.len(), |comma| comma + 2)
 }
 
 /// One option of the argument spec, in the words of `AnsibleModule`.
@@ -142,6 +235,33 @@ EXAMPLES: |
   - homelab.k3s.toy: {}
 RETURN: {}
 "#;
+
+    #[test]
+    fn long_texts_are_folded_and_dates_are_quoted() {
+        let long = "word ".repeat(80);
+        let text = format!(
+            "{{description: [{long}], at: {{sample: \"2026-01-01T00:00:00Z\"}}, short: \"a: b\", quoted: \"it: {long}\"}}"
+        );
+        let mapping: Mapping = serde_yaml_ng::from_str(&text).unwrap();
+        let made = yaml(&mapping).unwrap();
+        assert_eq!(serde_yaml_ng::from_str::<Mapping>(&made).unwrap(), mapping);
+        assert!(made.lines().all(|line| line.len() <= WIDTH), "{made}");
+        assert!(made.contains("sample: \"2026-01-01T00:00:00Z\""), "{made}");
+    }
+
+    #[test]
+    fn long_arguments_are_folded_between_entries() {
+        let entries = "\"key\": \"a, {\\\"b\", ".repeat(20);
+        let line = format!("    \"a\": {{{entries}\"options\": {{{entries}}}}},");
+        let made = folded_entries(&line);
+        assert!(made.lines().all(|line| line.len() <= WIDTH), "{made}");
+        let joined: Vec<&str> = made.lines().map(str::trim_start).collect();
+        assert_eq!(joined.join(" "), line.trim_start());
+        assert!(
+            made.lines().nth(1).unwrap().starts_with("          \"key\""),
+            "{made}"
+        );
+    }
 
     #[test]
     fn a_stub_holds_documentation_and_spec() {

@@ -4,6 +4,7 @@ use crate::repo::Repo;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 
@@ -33,15 +34,27 @@ pub(crate) fn expected(repo: &Repo) -> Result<String> {
     page(&repo.read(SPECIFICATION)?).with_context(|| format!("reading {SPECIFICATION}"))
 }
 
+/// The rows of some variables, in the specification's order.
+pub(crate) fn rows_of(repo: &Repo, names: &BTreeSet<String>) -> Result<String> {
+    let mut options =
+        options(&repo.read(SPECIFICATION)?).with_context(|| format!("reading {SPECIFICATION}"))?;
+    options.retain(|name, _| name.as_str().is_some_and(|name| names.contains(name)));
+    rows(&options)
+}
+
 fn page(specification: &str) -> Result<String> {
+    Ok(format!("{HEAD}{}", rows(&options(specification)?)?))
+}
+
+fn options(specification: &str) -> Result<Mapping> {
     let specification: Value = serde_yaml_ng::from_str(specification)?;
-    let options = specification
+    specification
         .get("argument_specs")
         .and_then(|specs| specs.get("playbooks"))
         .and_then(|entry| entry.get("options"))
         .and_then(Value::as_mapping)
-        .context("it has no argument_specs.playbooks.options")?;
-    Ok(format!("{HEAD}{}", rows(options)?))
+        .cloned()
+        .context("it has no argument_specs.playbooks.options")
 }
 
 fn rows(options: &Mapping) -> Result<String> {
