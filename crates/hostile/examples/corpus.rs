@@ -1,5 +1,8 @@
 //! Writes the seeds of a fuzz target into a folder: `corpus TARGET FOLDER`.
-#![allow(clippy::disallowed_methods, reason = "a program for tests, on this machine only")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a program for tests, on this machine only"
+)]
 
 fn main() -> std::io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -19,6 +19,7 @@ mod parsers;
 mod seeds;
 
 pub use liar::Liar;
+pub use modules::{calls, refusal, run_with};
 pub use mutate::Mutator;
 
 /// Separates the parts of an input that has several. JSON, PEM and YAML have this byte nowhere.

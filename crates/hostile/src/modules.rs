@@ -93,6 +93,29 @@ fn part(input: &[u8]) -> (&[u8], &[u8]) {
     (&input[..end], input.get(end + 1..).unwrap_or_default())
 }
 
+/// Module and arguments of every case that is not refused by its arguments.
+pub fn calls() -> Vec<(&'static str, serde_json::Map<String, serde_json::Value>)> {
+    let accepted = all_cases()
+        .iter()
+        .filter(|case| refusal(case.module, &case.arguments).is_none());
+    let call = |case: &Case| (case.module, serde_json::from_slice(&case.arguments).unwrap());
+    accepted.map(call).collect()
+}
+
+/// Why a module refuses these arguments, before it looks at anything.
+pub fn refusal(module: &str, arguments: &[u8]) -> Option<String> {
+    let call = Call::parse(arguments).unwrap();
+    let refused = (entry(module.as_bytes()).unwrap().params)(&call).err()?;
+    Some(format!("{refused:#}"))
+}
+
+/// What a module answers to arguments on a host that answers everything with this.
+pub fn run_with(module: &str, arguments: &[u8], answers: &[u8]) -> Option<serde_json::Value> {
+    let call = Call::parse(arguments).unwrap();
+    let answer = (entry(module.as_bytes()).unwrap().run)(&call, &Liar::new(answers))?;
+    Some(answer.into_json())
+}
+
 /// The name of a module, and arguments.
 pub(crate) fn arguments(input: &[u8]) {
     let (module, json) = part(input);

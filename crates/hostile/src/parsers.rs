@@ -84,7 +84,7 @@ pub(crate) fn unit(input: &[u8]) {
     let unit = Unit::parse(&text);
     if let Ok(Some(command)) = unit.exec_start() {
         for word in &command.words {
-            black_box(words::for_script(word));
+            assert_kept(word);
         }
         let environment = env_file::parse(&text);
         black_box(words::expand(&command.words, &environment));
@@ -98,10 +98,24 @@ pub(crate) fn unit(input: &[u8]) {
     let _ = words::split(&text);
 }
 
+/// What the install script makes of a word is the same word to systemd. The script collapses blanks, and quotes.
+fn assert_kept(word: &str) {
+    if word.contains('\0') {
+        return;
+    }
+    let given = words::for_script(word);
+    let blanks = [' ', '\t', '\n'];
+    let parts = given.split(blanks).filter(|part| !part.is_empty());
+    let collapsed = parts.collect::<Vec<_>>().join(" ");
+    let line = format!("'{}'", collapsed.replace('\'', "'\\''"));
+    assert_eq!(words::split(&line), Ok(vec![word.to_owned()]), "{line}");
+}
+
 /// What was read is written so that it is read as it was.
 pub(crate) fn env_file(input: &[u8]) {
     let variables = env_file::parse(&text(input));
-    black_box(env_file::render(&variables));
+    let written = env_file::render(&variables);
+    assert_eq!(env_file::parse(&written), variables, "{written:?}");
 }
 
 pub(crate) fn facts(input: &[u8]) {
