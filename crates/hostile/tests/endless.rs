@@ -1,9 +1,9 @@
 //! Answers without an end, and answers that are small as text and large in memory.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 
 use cluster::{Kubectl, List, Object, Pod};
 use hostile::Liar;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn listed(answer: &str) -> String {
     let program = cluster::k3s_kubectl();
@@ -41,4 +41,40 @@ fn refuses_more_objects_in_one_answer_than_were_asked_for() {
             .items
             .is_empty()
     );
+}
+
+/// A kubeconfig of so many clusters that arrives, and is merged into another one like it.
+fn many(clusters: usize) -> Vec<u8> {
+    let list = |key: &str, kind: &str, value: &str| {
+        let item = |number: usize| format!("- {{name: n{number}, {kind}: {{{value}}}}}\n");
+        format!("{key}:\n{}", (0..clusters).map(item).collect::<String>())
+    };
+    let text = list("clusters", "cluster", "server: \"https://x:1\"")
+        + &list("users", "user", "token: abc")
+        + &list("contexts", "context", "cluster: n1, user: n1");
+    text.into_bytes()
+}
+
+#[test]
+fn kubeconfigs_of_many_clusters_and_keys_are_read_in_moments() {
+    let seeds = (hostile::target("kubeconfig").seeds)();
+    let arriving = seeds
+        .iter()
+        .map(|seed| seed.split(|byte| *byte == 0x1c).next().unwrap_or_default())
+        .find(|content| String::from_utf8_lossy(content).contains("client-key-data"))
+        .unwrap_or_default()
+        .to_vec();
+    assert!(!arriving.is_empty());
+    let keys: String = (0..48_000).map(|number| format!("k{number}: 1\n")).collect();
+    // Of 12,000 clusters there are more values than a kubeconfig may have: that is said at once too.
+    for dest in [many(5_000), many(12_000), keys.into_bytes()] {
+        let input = [arriving.as_slice(), &dest].join(&0x1c);
+        let started = Instant::now();
+        (hostile::target("kubeconfig").run)(&input);
+        (hostile::target("yaml").run)(&dest);
+        let took = started.elapsed();
+        eprintln!("{} bytes: {took:?}", dest.len());
+        // Quadratic, the first of them took half a minute.
+        assert!(took < Duration::from_secs(20), "{} bytes: {took:?}", dest.len());
+    }
 }
