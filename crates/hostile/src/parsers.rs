@@ -35,7 +35,7 @@ pub(crate) fn versions(input: &[u8]) {
     let _ = K3sVersion::from_version_output(&text);
     black_box(k3s_types::builds::numbers(&text));
     black_box(api_version(&text));
-    black_box(mask::arguments(&[text.clone()]));
+    black_box(mask::arguments(std::slice::from_ref(&text)));
     black_box(mask::scrub(&text, &["secret".to_owned()]));
     black_box(mask::log_line(&text));
     black_box(mask::address(&text));

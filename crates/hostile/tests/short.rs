@@ -1,5 +1,11 @@
 //! A short run of every fuzz target: its seeds, and mutations of them by fixed seeds.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "tests, which measure the time"
+)]
 
 use hostile::{Mutator, TARGETS, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
