@@ -107,7 +107,8 @@ impl Scalar {
 
     /// Whether every reader, of YAML 1.1 or 1.2, takes it for a text.
     fn is_text(&self) -> bool {
-        !self.plain || self.needs_no_quotes()
+        // Over several lines nothing is a number, a date or a switch.
+        !self.plain || self.text.contains('\n') || self.needs_no_quotes()
     }
 
     /// Whether that is so also without quotes.
