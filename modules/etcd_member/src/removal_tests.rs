@@ -92,7 +92,7 @@ fn check(kinds: &[Kind], number: usize, which: &Value, force: bool) {
         others.map(|(_, kind)| *kind)
     };
     let safe = has_quorum(kinds.iter().copied()) && has_quorum(left()) && number != 1;
-    let harmless = !kind.lives() && left().all(|kind| kind.votes());
+    let harmless = !kind.lives() && left().all(Kind::votes);
     match planned {
         Err(why) => assert!(!safe || !(harmless || force), "{case}: {why:#}"),
         Ok(plan) if plan.steps.is_empty() => {
