@@ -3,6 +3,7 @@
 
 use super::merge_world::{NAME, World, items, name, value};
 use serde_yaml_ng::Value;
+use std::fmt::Write as _;
 
 /// A cluster, and whether it is surely another one.
 const CLUSTERS: [(&str, bool); 5] = [
@@ -62,16 +63,17 @@ const NAMES: [[&str; 2]; 2] = [[NAME, "default"], ["default", "b"]];
 fn file(clusters: [usize; 2], users: [usize; 2], contexts: [(usize, usize); 2], names: [&str; 2]) -> String {
     let mut text = "clusters:\n".to_owned();
     for (name, cluster) in names.iter().zip(clusters) {
-        text += &format!("- {{name: {name}, cluster: {{{}}}}}\n", CLUSTERS[cluster].0);
+        let _ = writeln!(text, "- {{name: {name}, cluster: {{{}}}}}", CLUSTERS[cluster].0);
     }
     text += "users:\n";
     for (name, user) in names.iter().zip(users) {
-        text += &format!("- {{name: {name}, user: {{{}}}}}\n", USERS[user].0);
+        let _ = writeln!(text, "- {{name: {name}, user: {{{}}}}}", USERS[user].0);
     }
     text += "contexts:\n";
     for (name, (cluster, user)) in names.iter().zip(contexts) {
-        text += &format!(
-            "- {{name: {name}, context: {{cluster: {}, user: {}}}}}\n",
+        let _ = writeln!(
+            text,
+            "- {{name: {name}, context: {{cluster: {}, user: {}}}}}",
             names[cluster], names[user]
         );
     }
