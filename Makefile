@@ -17,7 +17,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick build install lint docs samples site bench collection lab lab-up lab-down real
+.PHONY: help demo test quick fuzz build install lint docs samples site bench collection lab lab-up lab-down real
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: ## Run every test; the same as .ci/run
 quick: ## Run only the cargo tests
 	cargo build --profile lab --workspace --examples --quiet
 	cargo test --profile lab --workspace --tests --quiet --no-fail-fast
+
+SECONDS ?= 60
+fuzz: ## Run one fuzz target (TARGET=kubeconfig SECONDS=600); their names are in fuzz/fuzz_targets
+	fuzz/run '$(TARGET)' '$(SECONDS)'
 
 $(VENV)/.done: requirements.txt
 	@echo "== Python environment in .venv"

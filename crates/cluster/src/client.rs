@@ -8,7 +8,7 @@
 
 use crate::abreast;
 use crate::object::List;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use host::{Command, Failure, Host, Kind, Output, Waited, quote, wait_until};
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Objects a page: even large ones stay far below what is kept of a command's output, and of a big cluster only a
 /// part is in memory at a time.
 const PAGE: usize = 500;
+/// Pages of a list: more objects than a cluster may have. An API server that always names a further page is none.
+pub const PAGES: usize = 300;
 /// How long an API server that does not answer is asked again. One that restarts is back in 10 to 25 s, an
 /// election of etcd takes 21 s.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -210,7 +212,13 @@ impl Documents<'_, '_> {
         let path = self.paths.get(self.next).cloned().unwrap_or_default();
         let List { metadata, mut items } = self.one::<List<T>>()?;
         let mut next = metadata.next;
+        let mut pages = 1;
         while !next.is_empty() {
+            pages += 1;
+            ensure!(
+                pages <= PAGES,
+                "reading the API server's answer to {path}: it goes on after {PAGES} pages"
+            );
             let page: List<T> = self.kubectl.read(&[next_page(&path, &next)])?.one()?;
             items.extend(page.items);
             next = page.metadata.next;

@@ -27,7 +27,9 @@ pub use amounts::{Amounts, format_amount};
 pub use answers::{Answer, Answers, Questions};
 pub use budget::{Budget, Headroom, Pdb};
 pub use chart::{Chart, ChartSpec, ChartStatus};
-pub use client::{Documents, Kubectl, check_program, k3s_kubectl, next_page, pages, passing, unless_passing};
+pub use client::{
+    Documents, Kubectl, PAGES, check_program, k3s_kubectl, next_page, pages, passing, unless_passing,
+};
 pub use cordon::{CordonRecord, Owner, Purpose};
 pub use groups::ApiGroups;
 pub use job::Job;

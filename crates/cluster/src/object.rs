@@ -1,7 +1,10 @@
 //! What all objects of the API have in common.
 
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,12 +18,48 @@ pub fn null_is_empty<'de, D: Deserializer<'de>, T: Default + serde::Deserialize<
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Objects in one answer. We ask for pages of 500; a container that sends millions of `{}` instead would fill the memory of
+/// the Proxmox host, where each of them takes a few hundred bytes.
+const ITEMS: usize = 20_000;
+
 #[derive(Debug, Deserialize)]
 pub struct List<T> {
     #[serde(default)]
     pub metadata: ListMeta,
-    #[serde(deserialize_with = "null_is_empty", bound = "T: Deserialize<'de>")]
+    #[serde(deserialize_with = "bounded", bound = "T: Deserialize<'de>")]
     pub items: Vec<T>,
+}
+
+/// A list of at most [`ITEMS`]; null is empty.
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of objects")
+        }
+
+        fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+            Ok(Vec::new())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vec<T>, A::Error> {
+            let mut items = Vec::new();
+            while let Some(item) = sequence.next_element()? {
+                if items.len() == ITEMS {
+                    return Err(A::Error::custom(format!(
+                        "there are more than {ITEMS} objects in one answer"
+                    )));
+                }
+                items.push(item);
+            }
+            Ok(items)
+        }
+    }
+
+    deserializer.deserialize_any(Items(PhantomData))
 }
 
 #[derive(Debug, Default, Deserialize)]

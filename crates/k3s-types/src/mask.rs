@@ -146,9 +146,8 @@ fn log_word(word: &str) -> (String, bool) {
     }
     for (at, _) in word.match_indices(['=', ':']) {
         let name = word[..at].trim_end_matches(['"', '\'', '\\']);
-        let begin = name.rfind(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
-        let name = &name[begin.map_or(0, |at| at + 1)..];
-        if names_secret(name) {
+        let mut names = name.rsplit(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_'));
+        if names_secret(names.next().unwrap_or_default()) {
             let value = word[at + 1..].trim_matches(['"', '\'', '\\', ',']);
             return if value.is_empty() {
                 (word.to_owned(), true)
@@ -173,6 +172,17 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn masks_a_line_with_letters_that_are_not_ascii() {
+        for (line, shown) in [
+            ("ht\u{fffd}ps: x", "ht\u{fffd}ps: x"),
+            ("§token=abc", "§token=********"),
+            ("ключ: abc", "ключ: abc"),
+        ] {
+            assert_eq!(log_line(line), shown);
+        }
     }
 
     #[test]

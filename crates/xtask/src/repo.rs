@@ -62,13 +62,13 @@ impl Repo {
         Ok(found)
     }
 
-    /// The folders of all crates, as paths relative to the root.
+    /// The folders of all crates, as paths relative to the root. `fuzz` is a workspace of its own, without code of its own.
     pub(crate) fn crates(&self) -> Vec<String> {
         let parents = ["", "crates", "modules", "lab"].map(|parent| self.path(parent));
         let entries = parents.iter().flat_map(fs::read_dir).flatten().flatten();
         let folders = entries
             .map(|entry| entry.path())
-            .filter(|path| path.join("Cargo.toml").is_file());
+            .filter(|path| path.join("Cargo.toml").is_file() && *path != self.path("fuzz"));
         let relative = |path: PathBuf| path.strip_prefix(&self.root).ok()?.to_str().map(str::to_owned);
         let mut found: Vec<String> = folders.filter_map(relative).collect();
         found.sort();

@@ -8,6 +8,8 @@ mod gate;
 mod inside;
 mod params;
 mod plan;
+#[cfg(test)]
+mod removal_tests;
 mod report;
 #[cfg(test)]
 mod samples;

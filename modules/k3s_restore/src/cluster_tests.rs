@@ -139,9 +139,14 @@ fn restores_to_the_server_that_joins_none_by_default() {
     assert_eq!(planned(json!({}), all_join).2, ["n1", "n2", "n3"]);
     assert_eq!(planned(json!({"target": "n3"}), all_join).2, ["n3", "n1", "n2"]);
     let two = |hosts: &mut [Value]| set(seen(&mut hosts[1]), &[("joins", json!(null))]);
-    assert!(refusal(json!({}), two).contains("n1 and n2 are each configured to begin a cluster of their own"));
+    assert!(
+        refusal(json!({}), two).contains("n1 and n2 are each configured to begin a cluster of their own")
+    );
     let other = refusal(json!({"target": "n3"}), |_| ());
-    assert!(other.contains("n1: its configuration names no server to join"), "{other}");
+    assert!(
+        other.contains("n1: its configuration names no server to join"),
+        "{other}"
+    );
 }
 
 #[test]

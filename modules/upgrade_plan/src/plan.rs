@@ -1,6 +1,8 @@
 //! The order of a run, and why it is refused. Pure.
 
 mod batches;
+#[cfg(test)]
+mod exhaustive_tests;
 mod limit;
 mod order;
 mod refusals;

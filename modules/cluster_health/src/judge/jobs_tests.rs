@@ -184,7 +184,12 @@ fn a_chart_is_installed_when_its_job_is_done() {
             json!([condition("Failed", "True")]),
             &["error Addon demo/app: NotInstalled"],
         ),
-        ("reported as over", None, json!([condition("Failed", "False")]), &[]),
+        (
+            "reported as over",
+            None,
+            json!([condition("Failed", "False")]),
+            &[],
+        ),
     ];
     for (case, job, conditions, expected) in table {
         let mut seen = job.into_iter().fold(cluster(), crate::state::Seen::job);

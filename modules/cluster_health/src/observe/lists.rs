@@ -3,7 +3,7 @@
 
 use crate::state::{RELEASES, Seen, WorkloadKind, WorkloadObject, releases};
 use anyhow::Result;
-use cluster::{Answer, Chart, Job, Kubectl, Lease, Node, Object, Pod, Questions, next_page, pages};
+use cluster::{Answer, Chart, Job, Kubectl, Lease, Node, Object, PAGES, Pod, Questions, next_page, pages};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -103,7 +103,10 @@ impl List {
 /// Reads complete lists. One that fails is noted; the others are read on.
 pub(super) fn read(kubectl: &Kubectl, lists: Vec<List>, restart_window: Duration, seen: &mut Seen) {
     let mut open: Vec<(List, String)> = lists.into_iter().map(|list| (list, pages(list.path()))).collect();
-    while !open.is_empty() {
+    for turn in 1.. {
+        if open.is_empty() {
+            return;
+        }
         let questions = open
             .iter()
             .fold(Questions::new(kubectl), |questions, (list, path)| {
@@ -127,6 +130,10 @@ pub(super) fn read(kubectl: &Kubectl, lists: Vec<List>, restart_window: Duration
             );
             match page {
                 Ok(next) if next.is_empty() => {}
+                Ok(_) if turn == PAGES => {
+                    let unread = format!("it goes on after {PAGES} pages");
+                    seen.unread.insert(list.name().to_owned(), unread);
+                }
                 Ok(next) => more.push((list, next_page(&pages(list.path()), &next))),
                 Err(error) => {
                     seen.unread.insert(list.name().to_owned(), format!("{error:#}"));

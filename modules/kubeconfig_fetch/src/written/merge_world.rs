@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    fn fill(&self, text: &str) -> String {
+    pub(crate) fn fill(&self, text: &str) -> String {
         // The longest first: one word begins another.
         let words = self.words.iter().rev();
         words.fold(text.to_owned(), |text, (word, data)| text.replace(word, data))
@@ -148,7 +148,7 @@ impl World {
     }
 }
 
-fn value(text: &str) -> Value {
+pub(crate) fn value(text: &str) -> Value {
     serde_yaml_ng::from_str(text).unwrap()
 }
 

@@ -4,6 +4,8 @@ pub(crate) mod dest;
 mod merge;
 #[cfg(test)]
 mod merge_world;
+#[cfg(test)]
+mod overwrite_tests;
 pub(crate) mod plan;
 mod show;
 pub(crate) mod state;
