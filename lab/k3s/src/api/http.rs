@@ -5,7 +5,7 @@ use crate::api::status::{Outcome, Refusal};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -21,7 +21,6 @@ pub struct Request {
     pub method: Method,
     pub path: String,
     query: BTreeMap<String, String>,
-    pub accept: String,
     pub content_type: String,
     pub body: Bytes,
 }
@@ -39,7 +38,6 @@ impl Request {
         Ok(Self {
             path: decode(head.uri.path()),
             query: head.uri.query().map(parse_query).unwrap_or_default(),
-            accept: header(ACCEPT).to_owned(),
             content_type: header(CONTENT_TYPE).to_owned(),
             body: body.collect().await.map_err(broken)?.to_bytes(),
             method: head.method,

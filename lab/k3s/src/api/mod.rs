@@ -1,6 +1,5 @@
 //! The Kubernetes API: who may ask, what is asked for, and who answers.
 
-mod age;
 pub mod auth;
 pub mod discovery;
 pub mod evict;
@@ -8,11 +7,9 @@ pub mod health;
 pub mod http;
 pub mod page;
 pub mod patch;
-mod pod_cells;
 pub mod protobuf;
 pub mod selectors;
 pub mod status;
-pub mod table;
 pub mod verbs;
 pub mod watch;
 

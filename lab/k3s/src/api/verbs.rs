@@ -5,7 +5,7 @@ use crate::api::http::{self, Body, Request};
 use crate::api::selectors::{Fields, Labels};
 use crate::api::status::{self, Outcome, Refusal};
 use crate::api::watch::{Filter, Watch};
-use crate::api::{page, patch, present, table};
+use crate::api::{page, patch, present};
 use crate::cluster::{Cluster, Part};
 use crate::json::{name, number, set, text, uid};
 use crate::kinds::Kind;
@@ -86,10 +86,6 @@ async fn main(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<
     match target.verb(request) {
         "get" => {
             let object = cluster.find(&target.kind, &target.namespace, &target.name)?;
-            if wants_table(request) {
-                let table = table::of(&target.kind, &[&object], json!({}), true);
-                return Ok(http::json(200, &table));
-            }
             Ok(target.show(200, &object))
         }
         "list" => list(cluster, target, request),
@@ -100,10 +96,6 @@ async fn main(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<
         "delete" if target.name.is_empty() => delete_all(cluster, target, request).await,
         _ => delete(cluster, target, request).await,
     }
-}
-
-fn wants_table(request: &Request) -> bool {
-    request.accept.contains("as=Table")
 }
 
 fn filter(target: &Target, request: &Request) -> Outcome<Filter> {
@@ -122,10 +114,6 @@ fn list(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Respon
     let filter = filter(target, request)?;
     let (objects, revision) = cluster.registry.list_at(&filter.prefix);
     let page = page::cut(&objects, request, &filter, revision)?;
-    if wants_table(request) {
-        let table = table::of(&target.kind, &page.chosen, page.metadata, true);
-        return Ok(http::json(200, &table));
-    }
     let items: Vec<Value> = page
         .chosen
         .into_iter()
@@ -151,7 +139,6 @@ fn watch(target: &Target, request: &Request) -> Outcome<Watch> {
             .ok()
             .filter(|v| *v > 0 && !request.asks("sendInitialEvents")),
         with_initial_bookmark: request.asks("sendInitialEvents"),
-        as_table: wants_table(request),
         limit: request
             .query("timeoutSeconds")
             .parse()

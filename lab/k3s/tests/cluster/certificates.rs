@@ -110,7 +110,7 @@ fn a_node_with_an_expired_certificate_is_lost_until_its_agent_starts_again() {
     let lab = Lab::start(VERSION, 2);
     let told = lab.tamper("n2", &["expire", "1", "all"]);
     assert_eq!(told.matches("/agent/").count(), 4, "{told}");
-    lab.wait_for("the loss", || lab.get("node n2").contains("NotReady"));
+    lab.wait_for("the loss", || lab.ready("n2") == "Unknown");
     let checked = lab.certificate(VERSION, "n2", &["check"]);
     assert_eq!(checked.status.code(), Some(0), "expired or not");
     let told = text(&checked.stderr);
@@ -125,7 +125,7 @@ fn a_node_with_an_expired_certificate_is_lost_until_its_agent_starts_again() {
     );
     lab.kill("n2");
     lab.start_agent(VERSION, "n2");
-    lab.wait_for("its return", || lab.get("node n2").contains(" Ready"));
+    lab.wait_for("its return", || lab.ready("n2") == "True");
 }
 
 #[test]
@@ -181,35 +181,6 @@ fn rotates_on_an_agent(lab: &Lab) {
     assert!(names(&agent).iter().any(|name| name.starts_with("tls-")));
     lab.start_agent(VERSION, "n2");
     lab.wait_for("new certificates", || agent.join("client-kubelet.crt").exists());
-}
-
-#[test]
-fn a_check_is_told_in_four_forms() {
-    let lab = Lab::start(VERSION, 1);
-    let rotate = lab.certificate(VERSION, "n1", &["rotate", "--help"]);
-    assert_eq!(rotate.status.code(), Some(0));
-    let check = |output: &str| lab.certificate(VERSION, "n1", &["check", "--output", output]);
-    let told = text(&check("text").stderr);
-    for line in [
-        "client-admin.crt: certificate system:admin (ClientAuth) is ok, expires at 20",
-        "server-client.crt: certificate etcd-server (ServerAuth,ClientAuth) is ok",
-    ] {
-        assert!(told.contains(line), "{told}");
-    }
-    let table = text(&check("table").stdout);
-    assert!(
-        table.starts_with("\nFILENAME ") && table.contains(" 1 year          OK\n"),
-        "{table}"
-    );
-    let json: serde_json::Value = serde_json::from_slice(&check("json").stdout).unwrap();
-    let mut all = json["Certificates"].as_array().unwrap().iter();
-    let admin = all.find(|one| one["Subject"] == "system:admin").unwrap();
-    assert_eq!(
-        (&admin["Filename"], &admin["Status"]),
-        (&"client-admin.crt".into(), &"OK".into())
-    );
-    assert!(text(&check("yaml").stdout).starts_with("certificates:\n- "));
-    assert!(text(&check("xml").stderr).contains("invalid output format xml"));
 }
 
 #[test]
