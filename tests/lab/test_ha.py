@@ -63,7 +63,7 @@ def test_takes_lists_and_verifies_a_snapshot(two_hosts: Lab) -> None:
     for _ in range(2):
         run = validate(two_hosts, "-e", "k3s_ha_take_snapshot=true", "-e", "k3s_ha_snapshot_keep=1")
         says(run, "changed=1", "its hash is right", "listed by k3s")
-    listed = two_hosts.inside(101, "/usr/local/bin/k3s etcd-snapshot ls")
+    listed = two_hosts.inside(101, "/usr/local/bin/k3s etcd-snapshot ls -o json")
     names = re.findall(r"^validated-k3s-controller-1-\d+", listed, re.M)
     assert len(names) == 1, listed
     path = f"/var/lib/rancher/k3s/server/db/snapshots/{names[0]}"
