@@ -54,24 +54,6 @@ pub fn write(config: &Config, ca_hash: &str, secret: &str) -> Result<()> {
     Ok(())
 }
 
-/// `k3s token generate`; the others manage tokens that the lab has no use for.
-pub fn run(arguments: &[String]) -> u8 {
-    match arguments.first().map(String::as_str) {
-        Some("generate") => {
-            println!("{}.{}", &random::secret()[..6], &random::secret()[..16]);
-            0
-        }
-        Some("list") => {
-            println!("TOKEN     TTL       EXPIRES   USAGES    DESCRIPTION   EXTRA GROUPS");
-            0
-        }
-        other => {
-            eprintln!("No help topic for '{}'", other.unwrap_or_default());
-            3
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
