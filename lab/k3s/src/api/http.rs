@@ -52,10 +52,6 @@ impl Request {
         ["true", "1"].contains(&self.query(key))
     }
 
-    pub fn is_dry_run(&self) -> bool {
-        self.query(DRY_RUN) == "All"
-    }
-
     pub fn has(&self, key: &str) -> bool {
         self.query.contains_key(key)
     }
@@ -71,8 +67,6 @@ impl Request {
         serde_json::from_slice(&self.body).map_err(|e| Refusal::bad_request(format!("reading the body: {e}")))
     }
 }
-
-const DRY_RUN: &str = "dryRun";
 
 fn parse_query(query: &str) -> BTreeMap<String, String> {
     let pairs = query

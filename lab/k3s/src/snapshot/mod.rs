@@ -64,6 +64,7 @@ impl Options {
             "dir" | "etcd-snapshot-dir" => self.folder = value.into(),
             "output" | "o" => value.clone_into(&mut self.output),
             "data-dir" | "d" => self.data_dir = value.into(),
+            "etcd-s3" => {}
             "node-name" => value.clone_into(&mut self.node),
             unknown => bail!("flag provided but not defined: -{unknown}"),
         }
