@@ -83,9 +83,9 @@ fn a_check_and_a_condition_fail_when_told() {
 }
 
 #[test]
-fn a_spoilt_kubeconfig_is_mended() {
+fn a_spoilt_kubeconfig_is_restored() {
     let get = || lab(&["kubectl", "get", "nodes"]).code;
-    for what in ["truncated", "ca-mismatch", "no-client-certificate"] {
+    for what in ["truncated-pem", "ca-mismatch", "no-client-certificate"] {
         fault(&["kubeconfig", "101", what]);
         assert_eq!(get(), 1, "{what}");
     }

@@ -169,42 +169,30 @@ fn rotates_on_an_agent(lab: &Lab) {
 }
 
 #[test]
-fn a_kubeconfig_is_spoilt_in_every_way_and_mended() {
+fn a_kubeconfig_is_spoilt_and_restored() {
     let lab = Lab::start(VERSION, 1);
     let config = lab.etc("n1").join("rancher/k3s/k3s.yaml");
     let before = read(&config);
     let cases = [
-        ("truncated", ""),
-        ("garbage", ""),
         ("empty", ""),
-        ("bad-base64", "illegal base64 data"),
         ("truncated-pem", ""),
         ("ca-mismatch", "certificate signed by unknown authority"),
-        ("cert-mismatch", "You must be logged in to the server"),
-        ("key-mismatch", "private key does not match public key"),
-        ("expired", "You must be logged in to the server"),
-        ("not-yet-valid", "You must be logged in to the server"),
         ("no-client-certificate", ""),
     ];
     for (what, wanted) in cases {
         lab.tamper("n1", &["kubeconfig", what]);
-        let refusal = lab.kubectl(&["get", "nodes", "--username=x", "--password=y"]);
-        assert!(!refusal.status.success(), "{what}");
-        let refusal = if what == "no-client-certificate" {
-            text(&refusal.stderr)
-        } else {
-            lab.refusal()
-        };
-        assert!(refusal.contains(wanted), "{what}: {refusal}");
+        let refused = lab.kubectl(&["get", "nodes", "--username=x", "--password=y"]);
+        assert!(!refused.status.success(), "{what}");
+        assert!(
+            text(&refused.stderr).contains(wanted),
+            "{what}: {}",
+            text(&refused.stderr)
+        );
     }
-    lab.tamper("n1", &["kubeconfig", "json"]);
-    lab.run(&["get", "nodes"]);
-    lab.tamper("n1", &["kubeconfig", "missing"]);
-    assert!(!config.exists());
     lab.tamper("n1", &["kubeconfig", "none"]);
     assert_eq!(read(&config), before);
     let wrong = lab.tool("n1", &["kubeconfig", "sideways"], "");
-    assert!(text(&wrong.stderr).contains("is none of truncated, garbage"));
+    assert!(text(&wrong.stderr).contains("is none of empty, "));
     assert_eq!(read(&config), before);
 }
 
