@@ -69,11 +69,7 @@ impl Picture {
     }
 
     pub(super) fn status(&self) -> Value {
-        self.status_as(self.phase())
-    }
-
-    /// For a pod that is over for other reasons than its containers'.
-    pub(super) fn status_as(&self, phase: &str) -> Value {
+        let phase = self.phase();
         let mut status = json!({
             "phase": phase, "hostIP": self.node_ip, "startTime": self.start_time(),
             "conditions": self.conditions(phase),
