@@ -73,11 +73,6 @@ impl Door {
         Ok(self.ask("server", "/v1-k3s/server-bootstrap").await?.json())
     }
 
-    /// What all servers must share, for a joining server.
-    pub async fn critical(&self) -> Result<Value> {
-        Ok(self.ask("server", "/v1-k3s/config").await?.json()["Critical"].take())
-    }
-
     /// All servers of the cluster, for the load balancer.
     pub async fn servers(&self) -> Result<Vec<String>> {
         let list = self.ask("node", "/v1-k3s/apiservers").await?.json();
