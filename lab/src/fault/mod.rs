@@ -127,7 +127,7 @@ pub enum Fault {
         #[arg(long)]
         hang: Option<f64>,
     },
-    /// A check of the stand-in's `/readyz` and `/livez` fails, as etcd or poststarthook/rbac/bootstrap-roles; `none`: all pass
+    /// A check of the stand-in's `/readyz` fails, as etcd or poststarthook/rbac/bootstrap-roles; `none`: all pass
     Readyz {
         check: String,
         /// Which controller
