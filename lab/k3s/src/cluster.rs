@@ -31,7 +31,7 @@ pub enum Part {
     Main,
     Status,
     /// For controllers that write spec and status at once, such as the scheduler.
-    Whole,
+    SpecAndStatus,
 }
 
 impl Cluster {

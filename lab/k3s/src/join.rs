@@ -1,4 +1,4 @@
-//! The way into a cluster: the CA by the token's hash, then what the token gives.
+//! Joining a cluster: the CA by the token's hash, then what the token allows.
 
 use crate::balancer::address;
 use crate::client::{Answer, Client};

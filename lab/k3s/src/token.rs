@@ -34,7 +34,7 @@ impl Token {
     }
 }
 
-/// The server's secret: as told, else as before, else a new one.
+/// The server's secret: as set, else as before, else a new one.
 pub fn secret_of(config: &Config) -> Result<String> {
     if let Some(given) = config.token() {
         return Ok(Token::parse(&given)?.secret);

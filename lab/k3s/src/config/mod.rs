@@ -1,4 +1,4 @@
-//! What a server or an agent was told, with k3s's defaults filled in.
+//! The settings of a server or an agent, with k3s's defaults filled in.
 
 pub mod files;
 pub mod flags;
@@ -97,7 +97,7 @@ impl Config {
     }
 }
 
-/// The name that `--node-name` or the host gives, in lower case, with the id if wanted.
+/// The name in `--node-name` or the host's, in lower case, with the id if wanted.
 pub fn node_name(flags: &Flags) -> Result<String> {
     let host = || {
         Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?

@@ -1,7 +1,7 @@
 //! Jobs: pods that end. None is given up.
 
 use super::Action;
-use super::world::{World, condition_of, is_active, pod_from, whole};
+use super::world::{World, condition_of, is_active, pod_from, set_count};
 use crate::clock;
 use crate::json::{condition, is_terminating, name, number, set, text};
 use crate::kinds;
@@ -38,8 +38,8 @@ fn one(world: &World, job: &Arc<Value>) -> Vec<Action> {
     if !conditions.is_empty() {
         status["conditions"] = json!(conditions);
     }
-    whole(&mut status, "active", active);
-    whole(&mut status, "succeeded", done);
+    set_count(&mut status, "active", active);
+    set_count(&mut status, "succeeded", done);
     actions.extend(Action::status("jobs", job, status));
     actions
 }

@@ -1,7 +1,7 @@
 //! `StatefulSet`s: numbered pods, one after the other.
 
 use super::Action;
-use super::world::{World, has_ended, hash, is_ready, pod_from, whole};
+use super::world::{World, has_ended, hash, is_ready, pod_from, set_count};
 use crate::json::{is_terminating, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -97,8 +97,8 @@ fn status(owner: &Value, pods: &[Arc<Value>], revision: &str) -> Value {
         "observedGeneration": number(owner, "/metadata/generation"), "replicas": live.len(),
         "availableReplicas": ready, "currentRevision": revision, "updateRevision": revision,
     });
-    whole(&mut status, "readyReplicas", ready);
-    whole(&mut status, "currentReplicas", updated);
-    whole(&mut status, "updatedReplicas", updated);
+    set_count(&mut status, "readyReplicas", ready);
+    set_count(&mut status, "currentReplicas", updated);
+    set_count(&mut status, "updatedReplicas", updated);
     status
 }

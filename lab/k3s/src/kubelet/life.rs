@@ -56,7 +56,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// All is well again, whatever was.
+    /// The pod is healthy again.
     pub(super) async fn recover(mut self) -> Result<()> {
         self.run_all().await
     }
@@ -194,11 +194,11 @@ impl<'a> Life<'a> {
             if times > 1 {
                 let nap = back_off.next();
                 let (own, pod) = (self.container(which).name.clone(), self.picture.full_name());
-                let told = format!(
+                let message = format!(
                     "back-off {} restarting failed container={own} pod={pod}",
                     go_duration(nap)
                 );
-                self.container(which).wait("CrashLoopBackOff", &told);
+                self.container(which).wait("CrashLoopBackOff", &message);
                 self.report().await?;
                 if self.sleep(nap).await {
                     self.container(which).restart();
@@ -237,11 +237,11 @@ impl BackOff {
 
 /// `10s`, `1m20s`, `5m0s`
 fn go_duration(seconds: f64) -> String {
-    let whole = Duration::from_secs_f64(seconds).as_secs();
-    if whole < 60 {
-        format!("{whole}s")
+    let seconds = Duration::from_secs_f64(seconds).as_secs();
+    if seconds < 60 {
+        format!("{seconds}s")
     } else {
-        format!("{}m{}s", whole / 60, whole % 60)
+        format!("{}m{}s", seconds / 60, seconds % 60)
     }
 }
 
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn back_offs_double_up_to_five_minutes() {
         let mut back_off = BackOff::default();
-        let told: Vec<String> = (0..7).map(|_| go_duration(back_off.next())).collect();
-        assert_eq!(told, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
+        let pauses: Vec<String> = (0..7).map(|_| go_duration(back_off.next())).collect();
+        assert_eq!(pauses, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
     }
 }

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::json::{items, namespace, text, uid};
 use serde_json::{Value, json};
 
-/// What the kubelet knows of a pod.
+/// A pod and the states of its containers.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
     pub(super) pod: Value,

@@ -1,4 +1,4 @@
-//! This node's pods: who of them needs what done. What is told to the API stays there while k3s is stopped, as real
+//! This node's pods: which of them needs what done. What the API has stays there while k3s is stopped, as real
 //! pods go on running.
 
 use super::Kubelet;

@@ -101,7 +101,7 @@ impl Authority {
         hash(&self.pem)
     }
 
-    /// A leaf as k3s makes it, told in the log as k3s tells it.
+    /// A leaf as k3s makes it, with k3s's line in the log.
     pub fn issue(&self, subject: &Subject, key: Option<&str>) -> Result<Pair> {
         // A leaf begins when its CA began.
         let validity = Validity {

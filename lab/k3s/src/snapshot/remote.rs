@@ -87,10 +87,10 @@ async fn ask(options: &Options, operation: &str) -> Result<Value> {
         .send(Method::POST, "/db/snapshot", Some(("application/json", &request)))
         .await;
     let answer = answer.context("see server log for details")?;
-    let told = String::from_utf8_lossy(&answer.body).trim().to_owned();
+    let message = String::from_utf8_lossy(&answer.body).trim().to_owned();
     ensure!(
         answer.is_ok(),
-        "{}/db/snapshot: {}: {told}: see server log for details",
+        "{}/db/snapshot: {}: {message}: see server log for details",
         SERVER,
         answer.status_text()
     );

@@ -65,10 +65,10 @@ fn an_expired_client_is_refused_until_the_server_starts_again() {
     let lab = Lab::start(VERSION, 1);
     let config = lab.etc("n1").join("rancher/k3s/k3s.yaml");
     let before = read(&config);
-    let told = lab.tamper("n1", &["expire", "3", "admin"]);
+    let output = lab.tamper("n1", &["expire", "3", "admin"]);
     assert!(
-        told.contains("server/tls/client-admin.crt\n") && told.contains("k3s.yaml\n"),
-        "{told}"
+        output.contains("server/tls/client-admin.crt\n") && output.contains("k3s.yaml\n"),
+        "{output}"
     );
     assert_ne!(read(&config), before);
     let refusal = lab.refusal();
@@ -105,8 +105,8 @@ fn an_expired_listener_is_refused_by_kubectl_itself_and_can_be_put_back() {
 #[test]
 fn a_node_with_an_expired_certificate_is_lost_until_its_agent_starts_again() {
     let lab = Lab::start(VERSION, 2);
-    let told = lab.tamper("n2", &["expire", "1", "all"]);
-    assert_eq!(told.matches("/agent/").count(), 4, "{told}");
+    let output = lab.tamper("n2", &["expire", "1", "all"]);
+    assert_eq!(output.matches("/agent/").count(), 4, "{output}");
     lab.wait_for("the loss", || lab.ready("n2") == "Unknown");
     lab.kill("n2");
     lab.start_agent(VERSION, "n2");
@@ -126,14 +126,14 @@ fn rotating_takes_the_files_away_and_the_start_makes_new_ones() {
     lab.kill("n1");
     let done = lab.certificate(VERSION, "n1", &["rotate"]);
     assert_eq!(done.status.code(), Some(0));
-    let told = text(&done.stderr);
+    let output = text(&done.stderr);
     for line in [
         "Server detected, rotating agent and server certificates",
         "Rotating dynamic listener certificate",
         "Rotating certificates for admin",
         "please restart k3s server or agent to rotate certificates",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(output.contains(line), "{output}");
     }
     let backup = names(&server)
         .into_iter()

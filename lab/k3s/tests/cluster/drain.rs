@@ -34,11 +34,11 @@ fn a_budget_stops_a_drain_and_a_deletion_passes_it() {
     let lab = Lab::start(VERSION, 3);
     guarded(&lab);
     let drained = lab.kubectl(&[&["drain", "n2", "--timeout=1s"], DRAIN].concat());
-    let told = text(&drained.stderr);
+    let output = text(&drained.stderr);
     assert!(!drained.status.success());
     assert!(
-        told.contains("Cannot evict pod as it would violate the pod's disruption budget."),
-        "{told}"
+        output.contains("Cannot evict pod as it would violate the pod's disruption budget."),
+        "{output}"
     );
     assert_eq!(lab.get("node n2 -o jsonpath={.spec.unschedulable}"), "true");
     let stayed = pods_on(&lab, "n2");
@@ -53,14 +53,14 @@ fn a_blocked_eviction_names_the_budget_and_its_headroom() {
     let lab = Lab::start(VERSION, 1);
     guarded(&lab);
     let pod = pods_on(&lab, "n1").remove(0);
-    let told = evict(&lab, &pod);
+    let output = evict(&lab, &pod);
     assert!(
-        told.contains("TooManyRequests") && told.contains("DisruptionBudget"),
-        "{told}"
+        output.contains("TooManyRequests") && output.contains("DisruptionBudget"),
+        "{output}"
     );
     assert!(
-        told.contains("The disruption budget web needs 3 healthy pods and has 3 currently"),
-        "{told}"
+        output.contains("The disruption budget web needs 3 healthy pods and has 3 currently"),
+        "{output}"
     );
     lab.apply(&budget(2));
     lab.wait_for("headroom", || {
@@ -155,11 +155,11 @@ fn a_storm_of_refusals_comes_on_demand() {
         r#"{"requests": [{"resource": "pods/eviction", "status": 429}]}"#,
     )
     .unwrap();
-    let told = text(
+    let output = text(
         &lab.kubectl(&[&["drain", "n1", "--timeout=1s"], DRAIN].concat())
             .stderr,
     );
-    assert!(told.contains("global timeout reached"), "{told}");
+    assert!(output.contains("global timeout reached"), "{output}");
     std::fs::remove_file(&faults).unwrap();
     lab.run(&[&["drain", "n1", "--timeout=30s"], DRAIN].concat());
 }

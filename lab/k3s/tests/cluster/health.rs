@@ -28,18 +28,18 @@ fn a_check_fails_on_demand_with_the_recorded_text() {
         r#"{"checks": ["informer-sync", "poststarthook/rbac/bootstrap-roles"]}"#,
     );
     let failed = lab.kubectl(&["get", "--raw", "/readyz"]);
-    let told = text(&failed.stderr);
+    let output = text(&failed.stderr);
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        told.starts_with("Error from server (InternalError): an error on the server (\"[+]ping ok"),
-        "{told}"
+        output.starts_with("Error from server (InternalError): an error on the server (\"[+]ping ok"),
+        "{output}"
     );
     for line in [
         "[-]informer-sync failed: reason withheld",
         "[-]poststarthook/rbac/bootstrap-roles failed: reason withheld",
         "readyz check failed",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(output.contains(line), "{output}");
     }
 }
 

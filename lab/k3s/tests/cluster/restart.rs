@@ -37,7 +37,7 @@ fn a_lost_node_is_tainted_and_its_pods_hang() {
     lab.apply(&[DEMO, &workload("Deployment", "web", "replicas: 3")].concat());
     lab.wait_for("pods", || lab.available("deploy/web") == "3");
     lab.kill("n2");
-    assert_eq!(lab.ready("n2"), "True", "nobody knows yet");
+    assert_eq!(lab.ready("n2"), "True", "not noticed yet");
     lab.wait_for("the loss", || lab.ready("n2") == "Unknown");
     let conditions = lab.get("node n2 -o jsonpath={.status.conditions}");
     assert!(

@@ -13,10 +13,10 @@ fn a_stale_version_is_refused_and_one_patch_can_do_two_things() {
     };
     lab.run(&["label", "node", "n1", "changed=yes"]);
     let refused = lab.kubectl(&["patch", "node", "n1", "--type=merge", "-p", &patch(&version)]);
-    let told = text(&refused.stderr);
+    let output = text(&refused.stderr);
     assert!(
-        told.contains("Error from server (Conflict)") && told.contains("the object has been modified"),
-        "{told}"
+        output.contains("Error from server (Conflict)") && output.contains("the object has been modified"),
+        "{output}"
     );
     let newest = lab.get("node n1 -o jsonpath={.metadata.resourceVersion}");
     let patched = lab.kubectl(&["patch", "node", "n1", "--type=merge", "-p", &patch(&newest)]);

@@ -29,9 +29,9 @@ async fn servers_see_each_others_writes_at_once() {
     // A read of one's own right after is enough to know that the watch stands.
     let start = Instant::now();
     let created = one.put(NODE, &json!({"v": 1}), 0).await.unwrap();
-    let told = seen(&mut changes, 1).await;
+    let output = seen(&mut changes, 1).await;
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-    assert_eq!(told[0].revision(), created);
+    assert_eq!(output[0].revision(), created);
     assert!(two.revision().await.unwrap() >= created);
     assert_eq!(keys(&two, "/registry/").await, [NODE]);
     // Keys that are not the API's show only as steps of the counter, which readers wait for.
