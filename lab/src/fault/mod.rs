@@ -11,7 +11,7 @@ use crate::state::State;
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use guest::{
-    full_disk, hold_lock, kill, lxc, mend, move_conf, of_pct, pause_install, power, rebuild, set_property,
+    full_disk, hold_lock, kill, lxc, move_conf, of_pct, pause_install, power, rebuild, restore, set_property,
 };
 use network::{api, ssh};
 use serde_json::json;
@@ -271,5 +271,5 @@ fn clear(state: &State) -> Result<()> {
     for host in state.hosts() {
         ssh(state, &host.name, None)?;
     }
-    state.nodes().iter().try_for_each(|node| mend(state, node))
+    state.nodes().iter().try_for_each(|node| restore(state, node))
 }
