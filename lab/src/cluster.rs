@@ -126,6 +126,10 @@ fn wait_ready(state: &State, first: &Node, nodes: &[Node]) -> Result<()> {
     })
 }
 
+/// For `kubectl get nodes -o`: the stand-in leaves tables to the client.
+pub const NODE_COLUMNS: &str = "custom-columns=NAME:.metadata.name,READY:.status.conditions[?(@.type==\"Ready\")].status,\
+                                UNSCHEDULABLE:.spec.unschedulable,VERSION:.status.nodeInfo.kubeletVersion";
+
 pub fn kubectl<S: Into<String>>(node: &Node, arguments: impl IntoIterator<Item = S>) -> Program {
     let start = ["/usr/local/bin/k3s".to_owned(), "kubectl".to_owned()];
     container::exec(

@@ -194,7 +194,7 @@ fn status() -> Result<String> {
         lines.push(format!("release server: {word}"));
         let node = cluster::controller(&state)?;
         lines.push(
-            cluster::kubectl(&node, ["get", "nodes", "-o", "wide"])
+            cluster::kubectl(&node, ["get", "nodes", "-o", cluster::NODE_COLUMNS])
                 .output()?
                 .stdout,
         );

@@ -88,8 +88,9 @@ class Lab:
 
     def ready_nodes(self) -> int:
         """How many are Ready; none while no API answers, as in an etcd election."""
-        done = self.run("kubectl", "get", "nodes")
-        return done.stdout.count(" Ready ") if done.returncode == 0 else 0
+        path = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].status}'
+        done = self.run("kubectl", "get", "nodes", "-o", path)
+        return done.stdout.split().count("True") if done.returncode == 0 else 0
 
     def api_is_ready(self, vmid: int, host: str = "pve1") -> bool:
         return self.inside(vmid, "/usr/local/bin/k3s kubectl get --raw /readyz 2>/dev/null || true", host) == "ok"

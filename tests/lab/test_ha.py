@@ -12,6 +12,17 @@ from conftest import Lab, Run
 CONTROLLERS = ("k3s-controller-1", "k3s-controller-2", "k3s-controller-3")
 WORKERS = ("k3s-worker-1", "k3s-worker-2")
 KEY = "node-role.kubernetes.io/control-plane"
+WEB = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 6
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: web}]}
+"""
 FOREIGN = {"key": "example.org/foreign", "value": "x", "effect": "PreferNoSchedule"}
 
 
@@ -63,8 +74,9 @@ def test_takes_lists_and_verifies_a_snapshot(two_hosts: Lab) -> None:
     for _ in range(2):
         run = validate(two_hosts, "-e", "k3s_ha_take_snapshot=true", "-e", "k3s_ha_snapshot_keep=1")
         says(run, "changed=1", "its hash is right", "listed by k3s")
-    listed = two_hosts.inside(101, "/usr/local/bin/k3s etcd-snapshot ls")
-    names = re.findall(r"^validated-k3s-controller-1-\d+", listed, re.M)
+    listed = two_hosts.inside(101, "/usr/local/bin/k3s etcd-snapshot ls -o json")
+    found = (snapshot["spec"]["snapshotName"] for snapshot in json.loads(listed)["items"])
+    names = [name for name in found if name.startswith("validated-k3s-controller-1-")]
     assert len(names) == 1, listed
     path = f"/var/lib/rancher/k3s/server/db/snapshots/{names[0]}"
     # etcd puts the hash of all that is before it at a snapshot's end.
@@ -120,7 +132,7 @@ def bare(two_hosts: Lab):
     """A pod runs on a controller; one of them has an operator's taint."""
     lab = two_hosts
     lab.kubectl("taint", "node", CONTROLLERS[0], "example.org/foreign=x:PreferNoSchedule", "--overwrite")
-    lab.kubectl("create", "deployment", "web", "--image=web", "--replicas=6")
+    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=WEB)
     lab.wait_until("the pods", lambda: len(pods(lab, "-l", "app=web")) == 6 and "" not in pods(lab, "-l", "app=web").values())
     yield lab
     lab.kubectl("uncordon", *WORKERS)
@@ -144,7 +156,7 @@ def test_sets_the_taint_keeps_pods_off_and_removes_it(bare: Lab) -> None:
     assert FOREIGN in lab.nodes()[CONTROLLERS[0]]["spec"]["taints"]
     assert pods(lab, "-A") == before, "nothing is evicted"
     taint(lab).assert_unchanged()
-    lab.kubectl("scale", "deployment", "web", "--replicas=12")
+    lab.kubectl("patch", "deployment", "web", "-p", '{"spec":{"replicas":12}}')
     lab.wait_until("new pods", lambda: len([n for n in pods(lab, "-l", "app=web").values() if n]) == 12)
     new = {node for name, node in pods(lab, "-l", "app=web").items() if name not in before}
     assert new <= set(WORKERS), new

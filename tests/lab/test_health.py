@@ -124,14 +124,14 @@ def test_reports_node_problems(lab: Lab) -> None:
     lab("fault", "node-condition", "111", "DiskPressure", "True")
     lab.inside(112, "systemctl stop k3s-agent")
     try:
-        lab.wait_until("a node that is not Ready", lambda: "NotReady" in lab.kubectl("get", "nodes"))
+        lab.wait_until("a node that is not Ready", lambda: lab.ready_nodes() < 3)
         check(lab, "-e", "k3s_health_wait=5").assert_failed_with(
             "Node k3s-worker-1: DiskPressure", "Node k3s-worker-2: NotReady"
         )
     finally:
         lab.inside(112, "systemctl start --no-block k3s-agent")
         lab("fault", "clear")
-        lab.wait_until("all nodes being Ready", lambda: lab.kubectl("get", "nodes").count(" Ready ") == 3)
+        lab.wait_until("all nodes being Ready", lambda: lab.ready_nodes() == 3)
 
 
 def test_reports_an_api_that_is_down(lab: Lab) -> None:

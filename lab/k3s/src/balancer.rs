@@ -21,7 +21,7 @@ pub struct Balancer {
 }
 
 impl Balancer {
-    /// Knows the server it was told, and those of its last run if it was told the same.
+    /// Begins with the given server, and those of its last run if that was given the same.
     pub fn new(url: &str, file: PathBuf) -> Result<Self> {
         let first = address(url)?;
         let saved = std::fs::read_to_string(&file).ok();

@@ -3,30 +3,16 @@
 use crate::agent;
 use crate::certificate;
 use crate::config::Config;
-use crate::config::flags::{self, FLAGS, Role, Takes};
+use crate::config::flags::Role;
 use crate::config::line::{self, Unknown};
 use crate::kubectl;
 use crate::log;
 use crate::paths;
 use crate::server;
 use crate::snapshot;
-use crate::token;
 use crate::version::Version;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-
-const COMMANDS: &[(&str, &str)] = &[
-    ("server", "Run management server"),
-    ("agent", "Run node agent"),
-    ("kubectl", "Run kubectl"),
-    ("crictl", "Run crictl"),
-    ("ctr", "Run ctr"),
-    ("check-config", "Run config check"),
-    ("etcd-snapshot", "Trigger an immediate etcd snapshot"),
-    ("token", "Manage tokens"),
-    ("certificate", "Manage K3s certificates"),
-    ("help, h", "Shows a list of commands or help for one command"),
-];
 
 /// Runs what the arguments say and returns the exit status.
 pub fn run(arguments: &[String]) -> u8 {
@@ -80,7 +66,6 @@ fn command(name: &str, rest: &[String]) -> u8 {
         "server" => node(Role::Server, rest),
         "agent" => node(Role::Agent, rest),
         "etcd-snapshot" => unpacked(rest).map_or_else(|e| failed(&e), |()| snapshot::run(rest)),
-        "token" => token::run(rest),
         "certificate" => unpacked(rest).map_or_else(|e| failed(&e), |()| certificate::run(rest)),
         "crictl" | "ctr" | "check-config" => {
             eprintln!("k3s {name}: there is no container runtime in the lab");
@@ -118,20 +103,13 @@ fn unpacked(arguments: &[String]) -> Result<()> {
 }
 
 fn node(role: Role, arguments: &[String]) -> u8 {
-    if arguments
-        .iter()
-        .any(|word| ["--help", "-h"].contains(&word.as_str()))
-    {
-        println!("{}", node_help(role));
-        return 0;
-    }
     let variable = |name: &str| std::env::var(name).ok();
     let flags = match line::parse(role, arguments, variable) {
         Ok(flags) => flags,
         Err(Unknown(flag)) => {
             println!(
                 "Incorrect Usage: flag provided but not defined: -{flag}\n\n{}",
-                node_help(role)
+                help()
             );
             log::fatal(&format!("Error: flag provided but not defined: -{flag}"));
             return 1;
@@ -165,47 +143,10 @@ fn version() -> String {
     )
 }
 
+/// k3s prints its flags here; nobody reads them in the lab.
 fn help() -> String {
-    let version = Version::current();
-    let commands: Vec<String> = COMMANDS
-        .iter()
-        .map(|(name, what)| format!("   {name:<14} {what}"))
-        .collect();
     format!(
-        "NAME:\n   k3s - Kubernetes, but small and simple\n\nUSAGE:\n   k3s [global options] command [command options] \
-         [arguments...]\n\nVERSION:\n   {version} ({})\n\nCOMMANDS:\n{}\n\nGLOBAL OPTIONS:\n   --help, -h     show help\n   \
-         --version, -v  print the version",
-        version.commit(),
-        commands.join("\n")
-    )
-}
-
-fn node_help(role: Role) -> String {
-    let word = role.word();
-    let known = FLAGS.iter().filter(|flag| flags::find(role, flag.name).is_some());
-    let lines: Vec<String> = known
-        .map(|flag| {
-            let dashes = if flag.name.len() == 1 { "-" } else { "--" };
-            let alias = if flag.alias.is_empty() {
-                String::new()
-            } else {
-                format!(", -{}", flag.alias)
-            };
-            let value = if flag.takes == Takes::Nothing {
-                ""
-            } else {
-                " value"
-            };
-            let variable = if flag.variable.is_empty() {
-                String::new()
-            } else {
-                format!(" [${}]", flag.variable)
-            };
-            format!("   {dashes}{}{value}{alias}{value}{variable}", flag.name).replace(" value, ", " value, ")
-        })
-        .collect();
-    format!(
-        "NAME:\n   k3s {word}\n\nUSAGE:\n   k3s {word} [OPTIONS]\n\nOPTIONS:\n{}",
-        lines.join("\n")
+        "NAME:\n   k3s - Kubernetes, but small and simple\n\nVERSION:\n   {}",
+        Version::current()
     )
 }

@@ -24,7 +24,6 @@ pub struct DeleteOptions {
     pub grace: Option<i64>,
     pub uid: String,
     pub version: String,
-    pub orphan: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +31,7 @@ pub enum Part {
     Main,
     Status,
     /// For controllers that write spec and status at once, such as the scheduler.
-    Whole,
+    SpecAndStatus,
 }
 
 impl Cluster {
@@ -50,7 +49,7 @@ impl Cluster {
     }
 
     /// The object as it would be stored, checked.
-    pub fn prepare(&self, kind: &Kind, mut object: Value) -> Outcome<Value> {
+    fn prepare(&self, kind: &Kind, mut object: Value) -> Outcome<Value> {
         self.name_it(kind, &mut object)?;
         if kind.namespaced {
             self.check_namespace(kind, &object)?;
@@ -194,9 +193,6 @@ impl Cluster {
         old: &Arc<Value>,
         options: &DeleteOptions,
     ) -> Outcome<Option<Arc<Value>>> {
-        if options.orphan {
-            self.orphan_dependents(old).await?;
-        }
         let grace = grace(kind, old, options);
         let marked = marked(kind, old, grace);
         if is_gone(&marked) {
@@ -217,25 +213,6 @@ impl Cluster {
         let kind = Kind::from_definition(definition);
         for object in self.registry.list(&kind.prefix("")) {
             self.registry.delete(&kind.key_of(&object), &object).await?;
-        }
-        Ok(())
-    }
-
-    async fn orphan_dependents(&self, owner: &Value) -> Outcome<()> {
-        for kind in kinds::built_in() {
-            for object in self.registry.list(&kind.prefix(namespace(owner))) {
-                if !items(&object, "/metadata/ownerReferences")
-                    .iter()
-                    .any(|r| text(r, "/uid") == uid(owner))
-                {
-                    continue;
-                }
-                let mut freed = object.as_ref().clone();
-                let kept = items(&object, "/metadata/ownerReferences").iter();
-                let kept: Vec<_> = kept.filter(|r| text(r, "/uid") != uid(owner)).cloned().collect();
-                set(&mut freed, &["metadata", "ownerReferences"], Value::Array(kept));
-                self.replace(kind, &object, freed, Part::Main).await?;
-            }
         }
         Ok(())
     }

@@ -18,7 +18,7 @@
 //!
 //! The first rule that fits decides; `verb` (get, list, watch, create, update, patch, delete) and `resource` (plural,
 //! with its subresource; `readyz`, `livez`, `version`) may be left out. `hang` is in real seconds, and with no
-//! `status` the request goes on afterwards. What a pod does wrong is told by its annotations instead: see `kubelet`.
+//! `status` the request goes on afterwards. Problems of a pod are set by its annotations instead: see `kubelet`.
 
 use crate::api::status::Refusal;
 use crate::json::{flag, items, pairs, text};

@@ -1,4 +1,4 @@
-//! Writing files whole, with their mode, and folders above them.
+//! Writing files with their mode, and folders above them.
 
 use anyhow::{Context, Result};
 use std::fs::{DirBuilder, OpenOptions, Permissions};

@@ -1,4 +1,4 @@
-//! The way into a cluster: the CA by the token's hash, then what the token gives.
+//! Joining a cluster: the CA by the token's hash, then what the token allows.
 
 use crate::balancer::address;
 use crate::client::{Answer, Client};
@@ -71,11 +71,6 @@ impl Door {
     /// The CAs, for a joining server.
     pub async fn bootstrap(&self) -> Result<Value> {
         Ok(self.ask("server", "/v1-k3s/server-bootstrap").await?.json())
-    }
-
-    /// What all servers must share, for a joining server.
-    pub async fn critical(&self) -> Result<Value> {
-        Ok(self.ask("server", "/v1-k3s/config").await?.json()["Critical"].take())
     }
 
     /// All servers of the cluster, for the load balancer.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 type Text = Cow<'static, str>;
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kind {
     /// Empty for the core group.
     pub group: Text,
@@ -21,190 +21,45 @@ pub struct Kind {
     pub status: bool,
 }
 
-/// group, versions, plural, kind, namespaced, short names, status
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    bool,
-    &'static str,
-    bool,
-);
+/// Group, plural, kind, scope, short names, and whether the status is written through its own subresource; all are `v1`.
+const ROWS: &str = "
+    -                            nodes                           Node                           cluster    no       status
+    -                            pods                            Pod                            namespaced po       status
+    -                            namespaces                      Namespace                      cluster    ns       status
+    -                            events                          Event                          namespaced ev       -
+    -                            configmaps                      ConfigMap                      namespaced cm       -
+    -                            secrets                         Secret                         namespaced -        -
+    -                            services                        Service                        namespaced svc      status
+    -                            serviceaccounts                 ServiceAccount                 namespaced sa       -
+    -                            endpoints                       Endpoints                      namespaced ep       -
+    -                            persistentvolumes               PersistentVolume               cluster    pv       status
+    -                            persistentvolumeclaims          PersistentVolumeClaim          namespaced pvc      status
+    apps                         deployments                     Deployment                     namespaced deploy   status
+    apps                         replicasets                     ReplicaSet                     namespaced rs       status
+    apps                         daemonsets                      DaemonSet                      namespaced ds       status
+    apps                         statefulsets                    StatefulSet                    namespaced sts      status
+    batch                        jobs                            Job                            namespaced -        status
+    batch                        cronjobs                        CronJob                        namespaced cj       status
+    coordination.k8s.io          leases                          Lease                          namespaced -        -
+    storage.k8s.io               storageclasses                  StorageClass                   cluster    sc       -
+    scheduling.k8s.io            priorityclasses                 PriorityClass                  cluster    pc       -
+    networking.k8s.io            ingresses                       Ingress                        namespaced ing      status
+    networking.k8s.io            ingressclasses                  IngressClass                   cluster    -        -
+    networking.k8s.io            networkpolicies                 NetworkPolicy                  namespaced netpol   -
+    rbac.authorization.k8s.io    roles                           Role                           namespaced -        -
+    rbac.authorization.k8s.io    rolebindings                    RoleBinding                    namespaced -        -
+    rbac.authorization.k8s.io    clusterroles                    ClusterRole                    cluster    -        -
+    rbac.authorization.k8s.io    clusterrolebindings             ClusterRoleBinding             cluster    -        -
+    apiextensions.k8s.io         customresourcedefinitions       CustomResourceDefinition       cluster    crd,crds status
+    apiregistration.k8s.io       apiservices                     APIService                     cluster    -        status
+    admissionregistration.k8s.io validatingwebhookconfigurations ValidatingWebhookConfiguration cluster    -        -
+    helm.cattle.io               helmcharts                      HelmChart                      namespaced -        status
+    helm.cattle.io               helmchartconfigs                HelmChartConfig                namespaced -        -
+    k3s.cattle.io                addons                          Addon                          namespaced -        -
+    policy                       poddisruptionbudgets            PodDisruptionBudget            namespaced pdb      status
+";
 
-const ROWS: &[Row] = &[
-    ("", "v1", "nodes", "Node", false, "no", true),
-    ("", "v1", "pods", "Pod", true, "po", true),
-    ("", "v1", "namespaces", "Namespace", false, "ns", true),
-    ("", "v1", "events", "Event", true, "ev", false),
-    ("", "v1", "configmaps", "ConfigMap", true, "cm", false),
-    ("", "v1", "secrets", "Secret", true, "", false),
-    ("", "v1", "services", "Service", true, "svc", true),
-    ("", "v1", "serviceaccounts", "ServiceAccount", true, "sa", false),
-    ("", "v1", "endpoints", "Endpoints", true, "ep", false),
-    (
-        "",
-        "v1",
-        "persistentvolumes",
-        "PersistentVolume",
-        false,
-        "pv",
-        true,
-    ),
-    (
-        "",
-        "v1",
-        "persistentvolumeclaims",
-        "PersistentVolumeClaim",
-        true,
-        "pvc",
-        true,
-    ),
-    ("apps", "v1", "deployments", "Deployment", true, "deploy", true),
-    ("apps", "v1", "replicasets", "ReplicaSet", true, "rs", true),
-    ("apps", "v1", "daemonsets", "DaemonSet", true, "ds", true),
-    ("apps", "v1", "statefulsets", "StatefulSet", true, "sts", true),
-    ("batch", "v1", "jobs", "Job", true, "", true),
-    ("batch", "v1", "cronjobs", "CronJob", true, "cj", true),
-    ("coordination.k8s.io", "v1", "leases", "Lease", true, "", false),
-    (
-        "storage.k8s.io",
-        "v1",
-        "storageclasses",
-        "StorageClass",
-        false,
-        "sc",
-        false,
-    ),
-    (
-        "scheduling.k8s.io",
-        "v1",
-        "priorityclasses",
-        "PriorityClass",
-        false,
-        "pc",
-        false,
-    ),
-    (
-        "networking.k8s.io",
-        "v1",
-        "ingresses",
-        "Ingress",
-        true,
-        "ing",
-        true,
-    ),
-    (
-        "networking.k8s.io",
-        "v1",
-        "ingressclasses",
-        "IngressClass",
-        false,
-        "",
-        false,
-    ),
-    (
-        "networking.k8s.io",
-        "v1",
-        "networkpolicies",
-        "NetworkPolicy",
-        true,
-        "netpol",
-        false,
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "roles",
-        "Role",
-        true,
-        "",
-        false,
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "rolebindings",
-        "RoleBinding",
-        true,
-        "",
-        false,
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "clusterroles",
-        "ClusterRole",
-        false,
-        "",
-        false,
-    ),
-    (
-        "rbac.authorization.k8s.io",
-        "v1",
-        "clusterrolebindings",
-        "ClusterRoleBinding",
-        false,
-        "",
-        false,
-    ),
-    (
-        "apiextensions.k8s.io",
-        "v1",
-        "customresourcedefinitions",
-        "CustomResourceDefinition",
-        false,
-        "crd,crds",
-        true,
-    ),
-    (
-        "apiregistration.k8s.io",
-        "v1",
-        "apiservices",
-        "APIService",
-        false,
-        "",
-        true,
-    ),
-    (
-        "admissionregistration.k8s.io",
-        "v1",
-        "validatingwebhookconfigurations",
-        "ValidatingWebhookConfiguration",
-        false,
-        "",
-        false,
-    ),
-    ("helm.cattle.io", "v1", "helmcharts", "HelmChart", true, "", true),
-    (
-        "helm.cattle.io",
-        "v1",
-        "helmchartconfigs",
-        "HelmChartConfig",
-        true,
-        "",
-        false,
-    ),
-    ("k3s.cattle.io", "v1", "addons", "Addon", true, "", false),
-    (
-        "policy",
-        "v1",
-        "poddisruptionbudgets",
-        "PodDisruptionBudget",
-        true,
-        "pdb",
-        true,
-    ),
-];
-
-static BUILT_IN: LazyLock<Vec<Kind>> = LazyLock::new(|| ROWS.iter().map(Kind::from_row).collect());
-
-fn words(text: &'static str) -> Vec<Text> {
-    text.split(',')
-        .filter(|word| !word.is_empty())
-        .map(Cow::Borrowed)
-        .collect()
-}
+static BUILT_IN: LazyLock<Vec<Kind>> = LazyLock::new(|| ROWS.lines().filter_map(Kind::from_row).collect());
 
 pub fn built_in() -> &'static [Kind] {
     &BUILT_IN
@@ -213,22 +68,28 @@ pub fn built_in() -> &'static [Kind] {
 /// For the program's own use, with a kind that is surely there.
 pub fn of(plural: &str) -> Kind {
     let known = built_in().iter().find(|kind| kind.plural == plural);
-    known
-        .cloned()
-        .unwrap_or_else(|| Kind::from_row(&("", "v1", "unknown", "Unknown", true, "", false)))
+    known.cloned().unwrap_or_default()
 }
 
 impl Kind {
-    fn from_row(&(group, versions, plural, name, namespaced, short, status): &Row) -> Self {
-        Self {
-            group: group.into(),
-            versions: words(versions),
-            plural: plural.into(),
-            name: name.into(),
-            namespaced,
-            short: words(short),
-            status,
-        }
+    fn from_row(row: &'static str) -> Option<Self> {
+        let mut words = row
+            .split_whitespace()
+            .map(|word| if word == "-" { "" } else { word });
+        let mut next = || words.next();
+        Some(Self {
+            group: next()?.into(),
+            versions: vec!["v1".into()],
+            plural: next()?.into(),
+            name: next()?.into(),
+            namespaced: next()? == "namespaced",
+            short: next()?
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(Cow::Borrowed)
+                .collect(),
+            status: next()? == "status",
+        })
     }
 
     pub fn from_definition(definition: &Value) -> Self {

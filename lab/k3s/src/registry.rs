@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 
-/// A client whose watch begins further back is told that its version is too old.
+/// A client whose watch begins further back is refused: its version is too old.
 const REMEMBERED: usize = 2048;
 const ALL: &str = "/registry/";
 const RELIST_PAUSE: Duration = Duration::from_millis(500);

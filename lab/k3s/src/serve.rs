@@ -1,7 +1,6 @@
 //! The listener on 6443: supervisor and API behind one certificate.
 
 use crate::api::Api;
-use crate::api::auth::Identity;
 use crate::api::http::{self, Body, Request};
 use crate::api::status::Refusal;
 use crate::cluster::Cluster;
@@ -66,8 +65,8 @@ impl Front {
         let service = service_fn(|request| {
             let (front, chain) = (Arc::clone(&self), Arc::clone(&chain));
             async move {
-                let who = front.judge.identify(&chain);
-                Ok::<_, Infallible>(front.answer(who.as_ref(), request).await)
+                let known = front.judge.accepts(&chain);
+                Ok::<_, Infallible>(front.answer(known, request).await)
             }
         });
         // A client that goes away in the middle is an everyday thing.
@@ -76,7 +75,7 @@ impl Front {
             .await;
     }
 
-    async fn answer(&self, who: Option<&Identity>, request: hyper::Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, known: bool, request: hyper::Request<Incoming>) -> Response<Body> {
         let headers = request.headers().clone();
         let request = match Request::read(request).await {
             Ok(request) => request,
@@ -94,9 +93,9 @@ impl Front {
                     phase: self.phase,
                     address: self.address.clone(),
                 };
-                api.answer(who, request).await
+                api.answer(known, request).await
             }
-            None if who.is_none() => http::refused(&Refusal::unauthorized()),
+            None if !known => http::refused(&Refusal::unauthorized()),
             None => {
                 let mut answer = http::refused(&Refusal::unavailable());
                 *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

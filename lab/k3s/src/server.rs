@@ -26,7 +26,7 @@ use crate::supervisor::Supervisor;
 use crate::tls::{self, ClientJudge, OnDisk};
 use crate::token;
 use crate::version::Version;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -183,7 +183,6 @@ async fn prepare(config: &Config, phase: Phase, has_etcd: bool) -> Result<(Arc<F
             server_dir: config.server_dir(),
             node_name: config.node_name.clone(),
             has_etcd,
-            critical: config.critical(),
         },
         phase,
         address: format!("{}:{}", config.node_ip, config.port),
@@ -204,26 +203,7 @@ async fn join(config: &Config, folder: &Path) -> Result<()> {
         .token()
         .context("K3S_TOKEN is required to join a cluster")?;
     let door = Door::open(url, &token).await?;
-    let authorities = door.bootstrap().await?;
-    compare(&config.critical(), &door.critical().await?)?;
-    layout::adopt(folder, &authorities)
-}
-
-/// A server that joins must be told what the others are told; later nobody asks.
-fn compare(own: &Value, theirs: &Value) -> Result<()> {
-    let own = own.as_object().into_iter().flatten();
-    let differing: Vec<&String> = own
-        .filter(|(name, value)| theirs[name.as_str()] != **value)
-        .map(|(name, _)| name)
-        .collect();
-    for name in &differing {
-        log::warn(&format!("critical configuration mismatched: {name}"));
-    }
-    ensure!(
-        differing.is_empty(),
-        "failed to validate server configuration: critical configuration value mismatch between servers"
-    );
-    Ok(())
+    layout::adopt(folder, &door.bootstrap().await?)
 }
 
 /// The names and addresses that a server's certificate answers for.
@@ -331,22 +311,4 @@ async fn wait_for_end() -> Result<()> {
         _ = interrupted.recv() => {}
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_server_that_is_told_otherwise_does_not_join() {
-        let theirs = json!({"cluster-cidr": "10.42.0.0/16", "flannel-backend": "vxlan"});
-        assert!(compare(&theirs, &theirs).is_ok());
-        let own = json!({"cluster-cidr": "10.9.0.0/16", "flannel-backend": "vxlan"});
-        let refused = compare(&own, &theirs).unwrap_err().to_string();
-        assert_eq!(
-            refused,
-            "failed to validate server configuration: critical configuration value mismatch between servers"
-        );
-    }
 }

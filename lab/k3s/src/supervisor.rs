@@ -34,8 +34,6 @@ pub struct Supervisor {
     pub server_dir: PathBuf,
     pub node_name: String,
     pub has_etcd: bool,
-    /// What all servers must share, as this one has it.
-    pub critical: Value,
 }
 
 impl Supervisor {
@@ -88,22 +86,13 @@ impl Supervisor {
             return http::plain(503, "runtime core not ready\n");
         };
         match (&request.method, request.path.as_str()) {
-            (&Method::GET, "/v1-k3s/config") => http::json(200, &self.config()),
+            (&Method::GET, "/v1-k3s/config") => http::json(200, &json!({})),
             (&Method::GET, "/v1-k3s/apiservers") => http::json(200, &json!(servers(cluster))),
             (_, path) => match self.certificate(cluster, path, headers).await {
                 Ok(answer) => answer,
                 Err(refusal) => http::refused(&refusal),
             },
         }
-    }
-
-    /// What an agent needs to know of the cluster, and a server that joins compares with its own.
-    fn config(&self) -> Value {
-        json!({
-            "ClusterCIDR": self.critical["cluster-cidr"], "ServiceCIDR": self.critical["service-cidr"],
-            "ClusterDNS": self.critical["cluster-dns"], "ClusterDomain": self.critical["cluster-domain"],
-            "FlannelBackend": self.critical["flannel-backend"], "Critical": self.critical,
-        })
     }
 
     async fn datastore(&self, request: &Request) -> Response<Body> {

@@ -1,7 +1,6 @@
 //! TLS on both ends. A server takes any client certificate and judges it afterwards, as k3s does: an expired one
 //! is answered 401, not a broken handshake.
 
-use crate::api::auth::Identity;
 use crate::log;
 use crate::pki::Pair;
 use anyhow::{Context, Result};
@@ -60,10 +59,12 @@ impl ClientJudge {
     }
 
     /// Asked at each request: a certificate may expire while its connection lives.
-    pub fn identify(&self, chain: &[CertificateDer<'_>]) -> Option<Identity> {
-        let (leaf, rest) = chain.split_first()?;
+    pub fn accepts(&self, chain: &[CertificateDer<'_>]) -> bool {
+        let Some((leaf, rest)) = chain.split_first() else {
+            return false;
+        };
         match self.0.verify_client_cert(leaf, rest, UnixTime::now()) {
-            Ok(_) => Identity::from_certificate(leaf),
+            Ok(_) => true,
             Err(error) => {
                 log::component(
                     'E',
@@ -73,7 +74,7 @@ impl ClientJudge {
                         words(&error)
                     ),
                 );
-                None
+                false
             }
         }
     }

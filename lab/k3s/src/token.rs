@@ -34,7 +34,7 @@ impl Token {
     }
 }
 
-/// The server's secret: as told, else as before, else a new one.
+/// The server's secret: as set, else as before, else a new one.
 pub fn secret_of(config: &Config) -> Result<String> {
     if let Some(given) = config.token() {
         return Ok(Token::parse(&given)?.secret);
@@ -52,24 +52,6 @@ pub fn write(config: &Config, ca_hash: &str, secret: &str) -> Result<()> {
         std::os::unix::fs::symlink(&file, &link)?;
     }
     Ok(())
-}
-
-/// `k3s token generate`; the others manage tokens that the lab has no use for.
-pub fn run(arguments: &[String]) -> u8 {
-    match arguments.first().map(String::as_str) {
-        Some("generate") => {
-            println!("{}.{}", &random::secret()[..6], &random::secret()[..16]);
-            0
-        }
-        Some("list") => {
-            println!("TOKEN     TTL       EXPIRES   USAGES    DESCRIPTION   EXTRA GROUPS");
-            0
-        }
-        other => {
-            eprintln!("No help topic for '{}'", other.unwrap_or_default());
-            3
-        }
-    }
 }
 
 #[cfg(test)]

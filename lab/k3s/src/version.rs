@@ -106,13 +106,13 @@ impl Version {
 
     /// As the product's table of builds has it; of a build that is not in there, as of the newest of its minor version.
     fn carries(&self, part: &str) -> &'static str {
-        let told = |build: &&'static Value| build[part].is_string();
+        let has_part = |build: &&'static Value| build[part].is_string();
         let exact = BUILDS
             .iter()
-            .filter(told)
+            .filter(has_part)
             .find(|build| build["version"] == self.text.as_str());
         let of_minor = format!("v1.{}.", self.minor);
-        let mut others = BUILDS.iter().filter(told);
+        let mut others = BUILDS.iter().filter(has_part);
         let newest = || {
             others.rfind(|build| {
                 build["version"]

@@ -51,6 +51,6 @@ pub(super) fn expire(state: &State, expiry: &Expiry) -> Result<()> {
 }
 
 /// Puts back what has not been renewed meanwhile. A shell line, for a container that the tool was never put into.
-pub(super) fn mend() -> String {
+pub(super) fn restore() -> String {
     format!("if [ -e /etc/lab/kept.json ]; then {TOOL} restore; fi\n")
 }

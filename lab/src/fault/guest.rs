@@ -146,7 +146,7 @@ pub(super) fn kill(node: &Node, pattern: &str) -> Result<()> {
 }
 
 /// Puts a container back into order, whatever was done to it.
-pub(super) fn mend(state: &State, node: &Node) -> Result<()> {
+pub(super) fn restore(state: &State, node: &Node) -> Result<()> {
     let faults = paths::run(&format!("faults/{}.json", node.vmid));
     if faults.exists() {
         fs::remove_file(&faults).with_context(|| format!("removing {}", faults.display()))?;
@@ -170,7 +170,7 @@ pub(super) fn mend(state: &State, node: &Node) -> Result<()> {
     }
     let mut script =
         "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause /etc/lab/rotate-pause\n".to_owned();
-    script.push_str(&certificates::mend());
+    script.push_str(&certificates::restore());
     script.push_str(packages::MEND);
     if node.role == Role::Controller {
         script.push_str(&firewall(API_PORT, None));

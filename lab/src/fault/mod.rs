@@ -11,7 +11,7 @@ use crate::state::State;
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
 use guest::{
-    full_disk, hold_lock, kill, lxc, mend, move_conf, of_pct, pause_install, power, rebuild, set_property,
+    full_disk, hold_lock, kill, lxc, move_conf, of_pct, pause_install, power, rebuild, restore, set_property,
 };
 use network::{api, ssh};
 use serde_json::json;
@@ -127,7 +127,7 @@ pub enum Fault {
         #[arg(long)]
         hang: Option<f64>,
     },
-    /// A check of the stand-in's `/readyz` and `/livez` fails, as etcd or poststarthook/rbac/bootstrap-roles; `none`: all pass
+    /// A check of the stand-in's `/readyz` fails, as etcd or poststarthook/rbac/bootstrap-roles; `none`: all pass
     Readyz {
         check: String,
         /// Which controller
@@ -140,8 +140,7 @@ pub enum Fault {
     NodeCondition(standin::Report),
     /// Certificates of a node are over, as after a year without a restart; the next start renews them
     CertExpired(certificates::Expiry),
-    /// `k3s.yaml` is spoilt: truncated, garbage, empty, missing, json, no-client-certificate, bad-base64,
-    /// truncated-pem, ca-mismatch, cert-mismatch, key-mismatch, expired, not-yet-valid; `none` mends it
+    /// `k3s.yaml` is spoilt: empty, no-client-certificate, truncated-pem, ca-mismatch; `none` restores it
     Kubeconfig {
         container: String,
         what: String,
@@ -272,5 +271,5 @@ fn clear(state: &State) -> Result<()> {
     for host in state.hosts() {
         ssh(state, &host.name, None)?;
     }
-    state.nodes().iter().try_for_each(|node| mend(state, node))
+    state.nodes().iter().try_for_each(|node| restore(state, node))
 }

@@ -78,7 +78,7 @@ pub(super) fn requests(state: &State, rule: &Value) -> Result<()> {
     Ok(())
 }
 
-/// One more check of `/readyz` and `/livez` that fails; `none`: all pass again.
+/// One more check of `/readyz` that fails; `none`: all pass again.
 pub(super) fn check(state: &State, container: &str, check: Option<&str>) -> Result<()> {
     for node in controllers(state, container)? {
         change(&node, |faults| match check {

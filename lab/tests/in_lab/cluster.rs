@@ -18,11 +18,8 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
     assert_eq!(systemctl("restart").code, 0);
     wait_for("the API answers", || get().code == 0);
     fault(&["cert-expired", "111", "--what", "kubelet"]);
-    let ready = || {
-        lab(&["kubectl", "get", "node", "k3s-worker-1"])
-            .stdout
-            .contains(" Ready")
-    };
+    let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+    let ready = || lab(&["kubectl", "get", "node", "k3s-worker-1", "-o", path]).stdout == "True";
     wait_for("the worker is lost", || !ready());
     fault(&["clear"]);
     wait_for("the worker is back", ready);
@@ -86,9 +83,9 @@ fn a_check_and_a_condition_fail_when_told() {
 }
 
 #[test]
-fn a_spoilt_kubeconfig_is_mended() {
+fn a_spoilt_kubeconfig_is_restored() {
     let get = || lab(&["kubectl", "get", "nodes"]).code;
-    for what in ["truncated", "ca-mismatch", "no-client-certificate"] {
+    for what in ["truncated-pem", "ca-mismatch", "no-client-certificate"] {
         fault(&["kubeconfig", "101", what]);
         assert_eq!(get(), 1, "{what}");
     }

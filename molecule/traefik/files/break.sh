@@ -31,7 +31,9 @@ for object in $definitions $class; do
   $k label "$object" app.kubernetes.io/managed-by-
   $k annotate "$object" meta.helm.sh/release-name- meta.helm.sh/release-namespace-
 done
-$k delete secrets $system -l 'owner=helm,name in (traefik,traefik-crd)'
+for chart in traefik-crd traefik; do
+  $k delete secrets $system -l "owner=helm,name=$chart"
+done
 $k delete jobs $system helm-install-traefik helm-install-traefik-crd
 for chart in traefik-crd traefik; do
   wait_for "the failure of $chart" has_failed "$chart"

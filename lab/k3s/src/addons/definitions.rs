@@ -1,4 +1,4 @@
-//! The custom resource definitions that Traefik's charts bring, by version. A few of each group: enough to tell the groups
+//! The custom resource definitions that Traefik's charts bring, by version. A few of each group: enough to distinguish the groups
 //! apart, and those that operators use.
 
 use crate::version::Version;

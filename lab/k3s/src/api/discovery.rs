@@ -75,60 +75,22 @@ pub fn resources(kinds: &[Kind], group: &str, version: &str) -> Option<Value> {
 }
 
 fn entries(kind: &Kind) -> Vec<Value> {
-    let mut main = json!({
-        "name": kind.plural, "singularName": kind.name.to_lowercase(), "namespaced": kind.namespaced,
-        "kind": kind.name, "verbs": VERBS,
-    });
-    if !kind.short.is_empty() {
-        main["shortNames"] = json!(kind.short);
-    }
-    if in_all(kind) {
-        main["categories"] = json!(["all"]);
-    }
-    let mut entries = vec![main];
-    let mut sub = |name: &str, other: Value, verbs: &[&str]| {
-        let mut entry = json!({
-            "name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced,
-            "kind": kind.name, "verbs": verbs,
-        });
-        for (key, value) in other.as_object().into_iter().flatten() {
-            entry[key] = value.clone();
-        }
-        entries.push(entry);
+    let entry = |name: String, verbs: &[&str]| {
+        json!({
+            "name": name, "singularName": kind.name.to_lowercase(), "namespaced": kind.namespaced, "kind": kind.name,
+            "verbs": verbs, "shortNames": kind.short,
+        })
     };
-    if kind.status {
-        sub("status", json!({}), &["get", "patch", "update"]);
-    }
-    match kind.plural.as_ref() {
-        "pods" => {
-            sub(
-                "eviction",
-                json!({"group": "policy", "version": "v1", "kind": "Eviction"}),
-                &["create"],
-            );
-            sub("log", json!({}), &["get"]);
-        }
-        "deployments" | "replicasets" | "statefulsets" => {
-            let scale = json!({"group": "autoscaling", "version": "v1", "kind": "Scale"});
-            sub("scale", scale, &["get", "patch", "update"]);
-        }
-        _ => {}
+    let mut entries = vec![entry(kind.plural.to_string(), VERBS)];
+    if kind.plural == "pods" {
+        // A drain asks whether there are evictions.
+        let mut eviction = entry("pods/eviction".to_owned(), &["create"]);
+        eviction["group"] = json!("policy");
+        eviction["version"] = json!("v1");
+        eviction["kind"] = json!("Eviction");
+        entries.push(eviction);
     }
     entries
-}
-
-fn in_all(kind: &Kind) -> bool {
-    let shown = [
-        "pods",
-        "services",
-        "deployments",
-        "replicasets",
-        "daemonsets",
-        "statefulsets",
-        "jobs",
-        "cronjobs",
-    ];
-    shown.contains(&kind.plural.as_ref())
 }
 
 /// `/version`

@@ -4,7 +4,7 @@ use crate::api::selectors::Labels;
 use crate::api::status::{Outcome, Refusal};
 use crate::clock;
 use crate::cluster::{Cluster, DeleteOptions, Part};
-use crate::json::{condition, is_terminating, items, name, namespace, number, set, text};
+use crate::json::{condition, is_terminating, name, namespace, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
 
@@ -12,12 +12,7 @@ const BLOCKED: &str = "Cannot evict pod as it would violate the pod's disruption
 const TWO_BUDGETS: &str =
     "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
 
-pub async fn evict(
-    cluster: &Cluster,
-    key: (&str, &str),
-    options: &DeleteOptions,
-    dry_run: bool,
-) -> Outcome<()> {
+pub async fn evict(cluster: &Cluster, key: (&str, &str), options: &DeleteOptions) -> Outcome<()> {
     let pods = kinds::of("pods");
     let pod = cluster.find(&pods, key.0, key.1)?;
     if !is_free(&pod) {
@@ -27,12 +22,9 @@ pub async fn evict(
         let guards: Vec<_> = budgets.iter().filter(|budget| guards(budget, &pod)).collect();
         match guards.as_slice() {
             [] => {}
-            [budget] => spend(cluster, name(budget), &pod, dry_run).await?,
+            [budget] => spend(cluster, name(budget), &pod).await?,
             _ => return Err(Refusal::new(500, "InternalError", TWO_BUDGETS)),
         }
-    }
-    if dry_run {
-        return Ok(());
     }
     cluster.delete(&pods, key, options).await.map(drop)
 }
@@ -49,7 +41,7 @@ pub fn guards(budget: &Value, pod: &Value) -> bool {
 }
 
 /// Takes one of the budget's allowed disruptions, in one write: two evictions cannot share it.
-async fn spend(cluster: &Cluster, budget: &str, pod: &Value, dry_run: bool) -> Outcome<()> {
+async fn spend(cluster: &Cluster, budget: &str, pod: &Value) -> Outcome<()> {
     let kind = kinds::of("poddisruptionbudgets");
     let change = |budget: &Value| {
         if !is_up_to_date(budget) {
@@ -75,7 +67,7 @@ async fn spend(cluster: &Cluster, budget: &str, pod: &Value, dry_run: bool) -> O
             &["status", "disruptedPods", name(pod)],
             json!(clock::seconds()),
         );
-        Ok((!dry_run).then_some(spent))
+        Ok(Some(spent))
     };
     cluster
         .modify(&kind, (namespace(pod), budget), Part::Status, change)
@@ -106,17 +98,10 @@ fn refusal(budget: &Value) -> Refusal {
     Refusal::new(429, "TooManyRequests", BLOCKED).caused_by("DisruptionBudget", &message)
 }
 
-/// How the deletion inside an Eviction is to be done.
-pub fn options(body: &Value) -> (DeleteOptions, bool) {
-    let inner = &body["deleteOptions"];
-    (delete_options(inner), !items(inner, "/dryRun").is_empty())
-}
-
 pub fn delete_options(body: &Value) -> DeleteOptions {
     DeleteOptions {
         grace: body.get("gracePeriodSeconds").and_then(Value::as_i64),
         uid: text(body, "/preconditions/uid").to_owned(),
         version: text(body, "/preconditions/resourceVersion").to_owned(),
-        orphan: text(body, "/propagationPolicy") == "Orphan" || body["orphanDependents"] == json!(true),
     }
 }

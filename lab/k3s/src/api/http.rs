@@ -1,12 +1,13 @@
-//! Requests and responses as the rooms of the API see them.
+//! Requests and responses as the modules of the API see them.
 
 use crate::api::protobuf;
 use crate::api::status::{Outcome, Refusal};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Response, StatusCode};
+use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,7 +22,6 @@ pub struct Request {
     pub method: Method,
     pub path: String,
     query: BTreeMap<String, String>,
-    pub accept: String,
     pub content_type: String,
     pub body: Bytes,
 }
@@ -37,9 +37,12 @@ impl Request {
         };
         let broken = |error| Refusal::bad_request(format!("reading the body: {error}"));
         Ok(Self {
-            path: decode(head.uri.path()),
-            query: head.uri.query().map(parse_query).unwrap_or_default(),
-            accept: header(ACCEPT).to_owned(),
+            path: percent_decode_str(head.uri.path())
+                .decode_utf8_lossy()
+                .into_owned(),
+            query: form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+                .into_owned()
+                .collect(),
             content_type: header(CONTENT_TYPE).to_owned(),
             body: body.collect().await.map_err(broken)?.to_bytes(),
             method: head.method,
@@ -54,15 +57,11 @@ impl Request {
         ["true", "1"].contains(&self.query(key))
     }
 
-    pub fn is_dry_run(&self) -> bool {
-        self.query(DRY_RUN) == "All"
-    }
-
     pub fn has(&self, key: &str) -> bool {
         self.query.contains_key(key)
     }
 
-    /// kubectl sends YAML as JSON; `apply --server-side` is not offered.
+    /// kubectl sends YAML as JSON.
     pub fn json(&self) -> Outcome<Value> {
         if self.body.is_empty() {
             return Ok(Value::Null);
@@ -72,39 +71,6 @@ impl Request {
         }
         serde_json::from_slice(&self.body).map_err(|e| Refusal::bad_request(format!("reading the body: {e}")))
     }
-}
-
-const DRY_RUN: &str = "dryRun";
-
-fn parse_query(query: &str) -> BTreeMap<String, String> {
-    let pairs = query
-        .split('&')
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs
-        .map(|(key, value)| (decode(key), decode(&value.replace('+', " "))))
-        .collect()
-}
-
-/// Percent-decoding.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let code = tail
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match code {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 pub fn json(status: u16, value: &Value) -> Response<Body> {
@@ -156,19 +122,5 @@ impl futures_core::Stream for Frames {
         self.0
             .poll_recv(context)
             .map(|bytes| bytes.map(|b| Ok(Frame::data(b))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_are_decoded() {
-        let query = parse_query("fieldSelector=spec.nodeName%3Dn1&labelSelector=a+in+%28b%29&watch");
-        assert_eq!(query["fieldSelector"], "spec.nodeName=n1");
-        assert_eq!(query["labelSelector"], "a in (b)");
-        assert_eq!(query["watch"], "");
-        assert_eq!(decode("100%"), "100%");
     }
 }

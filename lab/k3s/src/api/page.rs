@@ -1,4 +1,4 @@
-//! Lists in pages: `limit`, `continue`, and what is told of the rest. A page shows what is there when it is asked for;
+//! Lists in pages: `limit` and `continue`. A page shows what is there when it is asked for;
 //! the real one shows what was there at the first.
 
 use crate::api::http::Request;
@@ -34,9 +34,12 @@ pub fn cut<'a>(
     let mut chosen: Vec<&Value> = Vec::new();
     let mut left = 0_usize;
     for object in rest {
+        if !filter.match_object(object) {
+            continue;
+        }
         if limit.is_some_and(|limit| chosen.len() == limit) {
             left += 1;
-        } else if filter.match_object(object) {
+        } else {
             chosen.push(object);
         }
     }
@@ -44,18 +47,17 @@ pub fn cut<'a>(
     if left > 0 {
         let last = chosen.last().map(|object| key(object)).unwrap_or_default();
         metadata["continue"] = json!(write(&last, revision));
-        // With a selector nobody knows how many of the rest it would choose.
-        if filter.labels.is_empty() && filter.fields.is_empty() {
+        // The real one does not count what a selector would choose.
+        if !request.has("labelSelector") && !request.has("fieldSelector") {
             metadata["remainingItemCount"] = json!(left);
         }
     }
     Ok(Page { chosen, metadata })
 }
 
-/// A list from the cache (`resourceVersion=0`) comes whole, whatever its limit.
 fn limit(request: &Request) -> Outcome<Option<usize>> {
     let given = request.query("limit");
-    if given.is_empty() || request.query("resourceVersion") == "0" {
+    if given.is_empty() {
         return Ok(None);
     }
     let number: usize = given.parse().map_err(|_| {

@@ -153,7 +153,7 @@ impl Refusal {
 }
 
 impl From<StoreError> for Refusal {
-    /// A conflict is told by the caller, who knows the object; here it is left unnamed.
+    /// The caller names the object of a conflict; here it is left unnamed.
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Conflict => Self::new(409, "Conflict", error.to_string()),

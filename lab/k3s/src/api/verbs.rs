@@ -1,13 +1,13 @@
 //! What is done to one resource: get, list, watch, create, update, patch, delete, and the subresources.
 
-use crate::api::evict::{delete_options, evict, options};
+use crate::api::evict::{delete_options, evict};
 use crate::api::http::{self, Body, Request};
 use crate::api::selectors::{Fields, Labels};
 use crate::api::status::{self, Outcome, Refusal};
 use crate::api::watch::{Filter, Watch};
-use crate::api::{page, patch, present, table};
+use crate::api::{page, patch, present};
 use crate::cluster::{Cluster, Part};
-use crate::json::{name, number, set, text, uid};
+use crate::json::{name, set, text, uid};
 use crate::kinds::Kind;
 use hyper::{Method, Response};
 use serde_json::{Value, json};
@@ -64,20 +64,10 @@ pub async fn answer(cluster: &Cluster, target: &Target, request: &Request) -> Ou
     match (target.kind.plural.as_ref(), target.sub.as_str()) {
         (_, "" | "status" | "finalize") => main(cluster, target, request).await,
         ("pods", "eviction") => {
-            let (options, dry_run) = options(&request.json()?);
-            evict(cluster, target.key(), &options, dry_run || request.is_dry_run()).await?;
+            let options = delete_options(&request.json()?["deleteOptions"]);
+            evict(cluster, target.key(), &options).await?;
             Ok(http::json(201, &status::success(&target.kind, &target.name, "")))
         }
-        ("pods", "log") => {
-            let pod = cluster.find(&target.kind, &target.namespace, &target.name)?;
-            let said = match text(&pod, "/metadata/annotations/lab~1message") {
-                "" => format!("{} runs on {}\n", name(&pod), text(&pod, "/spec/nodeName")),
-                message => format!("{message}\n"),
-            };
-            Ok(http::plain(200, said))
-        }
-        ("nodes", "proxy/healthz") => Ok(http::plain(200, "ok")),
-        ("deployments" | "replicasets" | "statefulsets", "scale") => scale(cluster, target, request).await,
         _ => Err(Refusal::no_such_path()),
     }
 }
@@ -86,10 +76,6 @@ async fn main(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<
     match target.verb(request) {
         "get" => {
             let object = cluster.find(&target.kind, &target.namespace, &target.name)?;
-            if wants_table(request) {
-                let table = table::of(&target.kind, &[&object], json!({}), true);
-                return Ok(http::json(200, &table));
-            }
             Ok(target.show(200, &object))
         }
         "list" => list(cluster, target, request),
@@ -100,10 +86,6 @@ async fn main(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<
         "delete" if target.name.is_empty() => delete_all(cluster, target, request).await,
         _ => delete(cluster, target, request).await,
     }
-}
-
-fn wants_table(request: &Request) -> bool {
-    request.accept.contains("as=Table")
 }
 
 fn filter(target: &Target, request: &Request) -> Outcome<Filter> {
@@ -122,10 +104,6 @@ fn list(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Respon
     let filter = filter(target, request)?;
     let (objects, revision) = cluster.registry.list_at(&filter.prefix);
     let page = page::cut(&objects, request, &filter, revision)?;
-    if wants_table(request) {
-        let table = table::of(&target.kind, &page.chosen, page.metadata, true);
-        return Ok(http::json(200, &table));
-    }
     let items: Vec<Value> = page
         .chosen
         .into_iter()
@@ -151,7 +129,6 @@ fn watch(target: &Target, request: &Request) -> Outcome<Watch> {
             .ok()
             .filter(|v| *v > 0 && !request.asks("sendInitialEvents")),
         with_initial_bookmark: request.asks("sendInitialEvents"),
-        as_table: wants_table(request),
         limit: request
             .query("timeoutSeconds")
             .parse()
@@ -164,9 +141,6 @@ async fn create(cluster: &Cluster, target: &Target, request: &Request) -> Outcom
     let mut object = request.json()?;
     if target.kind.namespaced {
         set(&mut object, &["metadata", "namespace"], json!(target.namespace));
-    }
-    if request.is_dry_run() {
-        return Ok(target.show(201, &cluster.prepare(&target.kind, object)?));
     }
     Ok(target.show(201, &*cluster.create(&target.kind, object).await?))
 }
@@ -187,12 +161,12 @@ async fn update(cluster: &Cluster, target: &Target, request: &Request) -> Outcom
     let new = request.json()?;
     let change = |old: &Value| {
         check_version(target, old, &new)?;
-        Ok((!request.is_dry_run()).then(|| new.clone()))
+        Ok(Some(new.clone()))
     };
     let stored = cluster
         .modify(&target.kind, target.key(), target.part(), change)
         .await?;
-    Ok(target.show(200, if request.is_dry_run() { &new } else { &stored }))
+    Ok(target.show(200, &stored))
 }
 
 async fn patch_object(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Response<Body>> {
@@ -203,10 +177,6 @@ async fn patch_object(cluster: &Cluster, target: &Target, request: &Request) -> 
         check_version(target, old, &new)?;
         Ok(new)
     };
-    if request.is_dry_run() {
-        let old = cluster.find(&target.kind, &target.namespace, &target.name)?;
-        return Ok(target.show(200, &patched(&old)?));
-    }
     let stored = cluster
         .modify(&target.kind, target.key(), target.part(), |old| {
             patched(old).map(Some)
@@ -218,9 +188,6 @@ async fn patch_object(cluster: &Cluster, target: &Target, request: &Request) -> 
 async fn delete(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Response<Body>> {
     let options = options_of(request)?;
     let found = cluster.find(&target.kind, &target.namespace, &target.name)?;
-    if request.is_dry_run() {
-        return Ok(target.show(200, &found));
-    }
     match cluster.delete(&target.kind, target.key(), &options).await? {
         Some(remaining) => Ok(target.show(200, &remaining)),
         None => Ok(http::json(
@@ -249,39 +216,4 @@ async fn delete_all(cluster: &Cluster, target: &Target, request: &Request) -> Ou
         }
     }
     Ok(http::json(200, &status::success(&target.kind, "", "")))
-}
-
-async fn scale(cluster: &Cluster, target: &Target, request: &Request) -> Outcome<Response<Body>> {
-    let shown = |owner: &Value| {
-        json!({
-            "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": owner["metadata"],
-            "spec": {"replicas": number(owner, "/spec/replicas")},
-            "status": {"replicas": number(owner, "/status/replicas")},
-        })
-    };
-    if request.method == Method::GET {
-        return Ok(http::json(
-            200,
-            &shown(&*cluster.find(&target.kind, &target.namespace, &target.name)?),
-        ));
-    }
-    let sent = request.json()?;
-    let change = |owner: &Value| {
-        let scale = match request.method {
-            Method::PATCH => patch::apply(&request.content_type, &shown(owner), &sent)?,
-            _ => sent.clone(),
-        };
-        check_version(target, owner, &scale)?;
-        let mut scaled = owner.clone();
-        set(
-            &mut scaled,
-            &["spec", "replicas"],
-            json!(number(&scale, "/spec/replicas")),
-        );
-        Ok(Some(scaled))
-    };
-    let stored = cluster
-        .modify(&target.kind, target.key(), Part::Main, change)
-        .await?;
-    Ok(http::json(200, &shown(&stored)))
 }

@@ -34,7 +34,6 @@ pub struct Watch {
     /// Nothing: begin with what exists.
     pub after: Option<u64>,
     pub with_initial_bookmark: bool,
-    pub as_table: bool,
     pub limit: Option<Duration>,
 }
 
@@ -117,9 +116,6 @@ impl Watch {
     }
 
     fn present(&self, object: &Value) -> Value {
-        if self.as_table {
-            return super::table::of(&self.kind, &[object], json!({}), true);
-        }
         super::present(&self.kind, &self.version, object)
     }
 

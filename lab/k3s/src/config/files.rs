@@ -99,10 +99,10 @@ mod tests {
         ];
         assert_eq!(arguments(Role::Server, &file), wanted);
         // An agent does not start with a flag of servers in its file.
-        let told = arguments(Role::Agent, &file);
+        let output = arguments(Role::Agent, &file);
         assert!(
-            told.contains(&"--cluster-init=true".to_owned()) && told.contains(&"--bogus=1".to_owned()),
-            "{told:?}"
+            output.contains(&"--cluster-init=true".to_owned()) && output.contains(&"--bogus=1".to_owned()),
+            "{output:?}"
         );
     }
 }

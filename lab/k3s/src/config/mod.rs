@@ -1,18 +1,14 @@
-//! What a server or an agent was told, with k3s's defaults filled in.
+//! The settings of a server or an agent, with k3s's defaults filled in.
 
 pub mod files;
 pub mod flags;
 pub mod line;
 
-use crate::json;
 use crate::paths;
 use crate::random;
 use anyhow::{Context, Result};
 use flags::Role;
 use line::Flags;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -24,8 +20,6 @@ pub struct Config {
     pub node_name: String,
     pub node_ip: String,
     pub port: u16,
-    /// Variables that begin with `K3S_`, for the Node's annotation.
-    environment: BTreeMap<String, String>,
 }
 
 /// Their values are shown as stars.
@@ -39,43 +33,9 @@ const SECRET: &[&str] = &[
 ];
 const MASK: &str = "********";
 
-/// What all servers must share, with what counts where nothing is said.
-const CRITICAL: &[(&str, &str)] = &[
-    ("cluster-cidr", "10.42.0.0/16"),
-    ("service-cidr", "10.43.0.0/16"),
-    ("cluster-dns", "10.43.0.10"),
-    ("cluster-domain", "cluster.local"),
-    ("disable-cloud-controller", "false"),
-    ("disable-helm-controller", "false"),
-    ("disable-network-policy", "false"),
-    ("egress-selector-mode", "agent"),
-    ("embedded-registry", "false"),
-    ("flannel-backend", "vxlan"),
-    ("flannel-external-ip", "false"),
-    ("flannel-ipv6-masq", "false"),
-    ("secrets-encryption", "false"),
-];
-
 impl Config {
-    /// For servers that join: they compare it with their own.
-    pub fn critical(&self) -> Value {
-        let said = |name: &str, default: &str| match self.flags.list(name).as_slice() {
-            [] if self.flags.is_set(name) => "true".to_owned(),
-            [] => default.to_owned(),
-            values => values.join(","),
-        };
-        let mut all = json!({"disable=servicelb": self.disables("servicelb").to_string()});
-        for (name, default) in CRITICAL {
-            json::set(&mut all, &[name], json!(said(name, default)));
-        }
-        all
-    }
-
     pub fn new(flags: Flags, role: Role) -> Result<Self> {
         let data_dir = PathBuf::from(flags.value("data-dir").unwrap_or(paths::DATA_DIR));
-        let environment = std::env::vars()
-            .filter(|(name, _)| name.starts_with("K3S_"))
-            .collect();
         let port = flags.value("https-listen-port").unwrap_or("6443");
         let port = port
             .parse()
@@ -87,7 +47,6 @@ impl Config {
             node_ip: node_ip.map_or_else(own_address, Ok)?,
             data_dir,
             port,
-            environment,
             flags,
         })
     }
@@ -131,43 +90,14 @@ impl Config {
         shown
     }
 
-    pub fn node_env(&self) -> Value {
-        let masked = |name: &str| {
-            ["TOKEN", "SECRET", "ENDPOINT"]
-                .iter()
-                .any(|word| name.contains(word))
-        };
-        let mut shown = json!({});
-        for (name, value) in &self.environment {
-            json::set(
-                &mut shown,
-                &[name],
-                json!(if masked(name) { MASK } else { value }),
-            );
-        }
-        shown
-    }
-
     /// Where the programs are that k3s brings along.
     pub fn unpacked(&self) -> PathBuf {
         let folder = crate::version::Version::current().data_folder();
         self.data_dir.join("data").join(folder)
     }
-
-    pub fn hash(&self) -> String {
-        let mut sum = Sha256::new();
-        for word in &self.flags.arguments {
-            sum.update(word);
-        }
-        for (name, value) in &self.environment {
-            sum.update(name);
-            sum.update(value);
-        }
-        base32(&sum.finalize())
-    }
 }
 
-/// The name that `--node-name` or the host gives, in lower case, with the id if wanted.
+/// The name in `--node-name` or the host's, in lower case, with the id if wanted.
 pub fn node_name(flags: &Flags) -> Result<String> {
     let host = || {
         Ok(std::fs::read_to_string("/proc/sys/kernel/hostname")?
@@ -224,56 +154,9 @@ fn interface_address() -> Option<String> {
     Some(address.split('/').next()?.to_owned())
 }
 
-fn base32(bytes: &[u8]) -> String {
-    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let mut text = String::new();
-    for chunk in bytes.chunks(5) {
-        let mut padded = [0; 8];
-        padded[3..3 + chunk.len()].copy_from_slice(chunk);
-        let bits = u64::from_be_bytes(padded);
-        let letters = (chunk.len() * 8).div_ceil(5);
-        for at in 0..8 {
-            let index = usize::try_from(bits >> (35 - 5 * at) & 31).unwrap_or_default();
-            text.push(if at < letters {
-                char::from(LETTERS[index])
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base32_is_the_standard_one() {
-        assert_eq!(base32(b"foobar"), "MZXW6YTBOI======");
-        assert_eq!(base32(&[0; 32]).len(), 56);
-    }
-
-    #[test]
-    fn what_servers_must_share_is_told_with_its_defaults() {
-        let line = [
-            "--secrets-encryption",
-            "--disable=servicelb,traefik",
-            "--cluster-cidr=10.1.0.0/16",
-        ];
-        let line: Vec<String> = line.iter().map(|w| (*w).to_owned()).collect();
-        let of = |line: &[String]| {
-            let flags = line::parse(Role::Server, line, |_| None).unwrap();
-            Config::new(flags, Role::Server).unwrap().critical()
-        };
-        let (told, default) = (of(&line), of(&[]));
-        assert_eq!(told["secrets-encryption"], "true");
-        assert_eq!(told["cluster-cidr"], "10.1.0.0/16");
-        assert_eq!(told["disable=servicelb"], "true");
-        assert_eq!(default["secrets-encryption"], "false");
-        assert_eq!(default["cluster-cidr"], "10.42.0.0/16");
-        assert_eq!(default["flannel-backend"], told["flannel-backend"]);
-    }
 
     #[test]
     fn secrets_are_stars_on_the_node() {

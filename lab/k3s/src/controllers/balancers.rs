@@ -1,10 +1,9 @@
 //! k3s's own load balancer: for each Service that wants one, a `DaemonSet` in `kube-system` whose pods would forward
-//! its ports, and the addresses of their nodes in the Service's status.
+//! its ports. The Service gets no address: nobody reads it.
 
 use super::Action;
-use super::world::{World, is_ready};
-use crate::cluster::Part;
-use crate::json::{is_terminating, items, name, namespace, set, text, uid};
+use super::world::World;
+use crate::json::{is_terminating, items, name, namespace, text, uid};
 use crate::kinds;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -53,44 +52,9 @@ fn set_name(service: &Value) -> String {
 
 fn one(world: &World, service: &Arc<Value>) -> Option<Action> {
     let own = set_name(service);
-    let found = world
-        .daemonsets
-        .iter()
-        .find(|set| namespace(set) == SYSTEM && name(set) == own);
-    let Some(found) = found else {
-        return Some(Action::Create(kinds::of("daemonsets"), daemon_set(service, &own)));
-    };
-    let pods = world.pods_of(found).iter().filter(|pod| is_ready(pod));
-    let nodes = pods.filter_map(|pod| world.node(text(pod, "/spec/nodeName")));
-    let addresses: BTreeSet<&str> = nodes.filter_map(|node| address(node)).collect();
-    let ingress: Vec<Value> = addresses
-        .into_iter()
-        .map(|ip| json!({"ip": ip, "ipMode": "VIP"}))
-        .collect();
-    let balancer = if ingress.is_empty() {
-        json!({})
-    } else {
-        json!({"ingress": ingress})
-    };
-    if service["status"]["loadBalancer"] == balancer {
-        return None;
-    }
-    let mut new = service.as_ref().clone();
-    set(&mut new, &["status", "loadBalancer"], balancer);
-    Some(Action::Replace(
-        kinds::of("services"),
-        Arc::clone(service),
-        new,
-        Part::Status,
-    ))
-}
-
-fn address(node: &Value) -> Option<&str> {
-    let addresses = items(node, "/status/addresses");
-    let of = |kind: &str| addresses.iter().find(|a| text(a, "/type") == kind);
-    of("ExternalIP")
-        .or_else(|| of("InternalIP"))
-        .map(|a| text(a, "/address"))
+    let found = world.find("daemonsets", SYSTEM, &own);
+    let made = || Action::Create(kinds::of("daemonsets"), daemon_set(service, &own));
+    found.is_none().then(made)
 }
 
 fn daemon_set(service: &Value, own: &str) -> Value {
@@ -120,25 +84,4 @@ fn daemon_set(service: &Value, own: &str) -> Value {
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}},
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_port_has_a_container() {
-        let service = json!({
-            "metadata": {"name": "traefik", "namespace": "kube-system", "uid": "1a2b3c4d-0000"},
-            "spec": {"ports": [{"port": 80}, {"port": 53, "protocol": "UDP"}]},
-        });
-        assert_eq!(set_name(&service), "svclb-traefik-1a2b3c4d");
-        let set = daemon_set(&service, "svclb-traefik-1a2b3c4d");
-        let names: Vec<&str> = items(&set, "/spec/template/spec/containers")
-            .iter()
-            .map(|c| text(c, "/name"))
-            .collect();
-        assert_eq!(names, ["lb-tcp-80", "lb-udp-53"]);
-        assert!(is_ours(&set));
-    }
 }

@@ -1,23 +1,15 @@
-//! Jobs: pods that end, and those that end badly once too often.
+//! Jobs: pods that end. None is given up.
 
 use super::Action;
-use super::world::{World, condition_of, is_active, pod_from, whole};
-use crate::clock::{self, paced};
-use crate::json::{condition, is_terminating, items, name, number, set, text};
+use super::world::{World, condition_of, is_active, pod_from, set_count};
+use crate::clock;
+use crate::json::{condition, is_terminating, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Before a failed pod is replaced: doubled with each, up to the last.
-const FIRST_BACK_OFF: f64 = 10.0;
-const LAST_BACK_OFF: f64 = 360.0;
-const TOO_OFTEN: &str = "Job has reached the specified backoff limit";
-
 pub fn actions(world: &World) -> Vec<Action> {
-    let open = |job: &&Arc<Value>| {
-        let over = |kind| condition(job, kind) == "True";
-        !is_terminating(job) && !over("Complete") && !over("Failed")
-    };
+    let open = |job: &&Arc<Value>| !is_terminating(job) && condition(job, "Complete") != "True";
     world
         .jobs
         .iter()
@@ -28,43 +20,26 @@ pub fn actions(world: &World) -> Vec<Action> {
 
 fn one(world: &World, job: &Arc<Value>) -> Vec<Action> {
     let pods = world.pods_of(job);
-    let count = |phase: &str| {
-        pods.iter()
-            .filter(|pod| text(pod, "/status/phase") == phase)
-            .count()
-    };
-    let (done, failed) = (count("Succeeded"), count("Failed"));
-    let active: Vec<&Arc<Value>> = pods.iter().filter(|pod| is_active(pod)).collect();
-    let at = |pointer: &str| usize::try_from(number(job, pointer)).unwrap_or_default();
-    let restarts: i64 = active.iter().map(|pod| restarts(pod)).sum();
-    let given_up = failed > at("/spec/backoffLimit") || restarts > number(job, "/spec/backoffLimit");
-    let finished = done >= at("/spec/completions");
+    let active = pods.iter().filter(|pod| is_active(pod)).count();
+    let done = pods
+        .iter()
+        .filter(|pod| text(pod, "/status/phase") == "Succeeded")
+        .count();
+    let wanted = usize::try_from(number(job, "/spec/completions")).unwrap_or_default();
     let mut actions = Vec::new();
     let mut status = json!({"startTime": start_time(job)});
     let mut conditions = resumed(job);
-    if finished {
+    if done >= wanted {
         status["completionTime"] = json!(clock::seconds());
         conditions.push(condition_of("Complete", true, "", "", job));
-    } else if given_up {
-        conditions.push(condition_of(
-            "Failed",
-            true,
-            "BackoffLimitExceeded",
-            TOO_OFTEN,
-            job,
-        ));
-        actions.extend(active.iter().map(|pod| Action::delete("pods", pod)));
-    } else if rested(pods, failed) {
-        let wanted = (at("/spec/completions") - done).min(at("/spec/parallelism"));
-        actions.extend((active.len()..wanted).map(|_| new_pod(job)));
+    } else {
+        actions.extend((active + done..wanted).map(|_| new_pod(job)));
     }
     if !conditions.is_empty() {
         status["conditions"] = json!(conditions);
     }
-    let going = if given_up { 0 } else { active.len() };
-    whole(&mut status, "active", going);
-    whole(&mut status, "succeeded", done);
-    whole(&mut status, "failed", failed);
+    set_count(&mut status, "active", active);
+    set_count(&mut status, "succeeded", done);
     actions.extend(Action::status("jobs", job, status));
     actions
 }
@@ -95,32 +70,4 @@ fn start_time(job: &Value) -> String {
     } else {
         known.to_owned()
     }
-}
-
-/// Of the containers that a pod restarts itself.
-fn restarts(pod: &Value) -> i64 {
-    let of = |pointer: &str| -> i64 {
-        items(pod, pointer)
-            .iter()
-            .map(|one| number(one, "/restartCount"))
-            .sum()
-    };
-    of("/status/containerStatuses") + of("/status/initContainerStatuses")
-}
-
-/// Whether the time after the last failure is over.
-fn rested(pods: &[Arc<Value>], failed: usize) -> bool {
-    let Some(times) = failed.checked_sub(1) else {
-        return true;
-    };
-    let back_off = (0..times).fold(FIRST_BACK_OFF, |pause, _| (pause * 2.0).min(LAST_BACK_OFF));
-    let ended = pods
-        .iter()
-        .map(|pod| text(pod, "/status/containerStatuses/0/state/terminated/finishedAt"));
-    let since = ended
-        .filter(|time| !time.is_empty())
-        .map(clock::age)
-        .min()
-        .unwrap_or_default();
-    f64::from(i32::try_from(since).unwrap_or(i32::MAX)) >= paced(back_off).as_secs_f64()
 }

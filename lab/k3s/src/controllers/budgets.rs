@@ -97,11 +97,11 @@ fn scale(world: &World, pods: &[&Arc<Value>]) -> i64 {
 }
 
 /// A number, or a percentage rounded up.
-fn share(value: &Value, whole: i64) -> i64 {
+fn share(value: &Value, total: i64) -> i64 {
     match value {
         Value::String(text) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or_default();
-            (whole * percent + 99) / 100
+            (total * percent + 99) / 100
         }
         other => other.as_i64().unwrap_or_default(),
     }

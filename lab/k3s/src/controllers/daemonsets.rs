@@ -2,7 +2,7 @@
 
 use super::Action;
 use super::placement::obstacle;
-use super::world::{World, has_ended, hash, is_ready, pod_from, whole};
+use super::world::{World, has_ended, hash, is_ready, pod_from, set_count};
 use crate::json::{is_terminating, items, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -93,8 +93,8 @@ fn status(owner: &Value, pods: &[Arc<Value>], desired: usize, revision: &str) ->
         "observedGeneration": number(owner, "/metadata/generation"), "currentNumberScheduled": pods.len(),
         "desiredNumberScheduled": desired, "numberReady": ready, "numberMisscheduled": 0,
     });
-    whole(&mut status, "updatedNumberScheduled", updated);
-    whole(&mut status, "numberAvailable", ready);
-    whole(&mut status, "numberUnavailable", desired.saturating_sub(ready));
+    set_count(&mut status, "updatedNumberScheduled", updated);
+    set_count(&mut status, "numberAvailable", ready);
+    set_count(&mut status, "numberUnavailable", desired.saturating_sub(ready));
     status
 }

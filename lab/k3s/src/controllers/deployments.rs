@@ -1,7 +1,7 @@
 //! Deployments: one `ReplicaSet` for each template they had.
 
 use super::Action;
-use super::world::{World, condition_of, hash, owner_uid, reference, whole};
+use super::world::{World, condition_of, hash, owner_uid, reference, set_count};
 use crate::cluster::Part;
 use crate::json::{default, is_terminating, name, namespace, number, set, text, uid};
 use crate::kinds;
@@ -107,11 +107,17 @@ fn status(deployment: &Value, new: Option<&Arc<Value>>, all: &[&Arc<Value>]) -> 
     };
     let set = new.map_or("", |set| name(set));
     let progressing = if ready >= wanted && updated == wanted && replicas == wanted {
-        let told = format!("ReplicaSet \"{set}\" has successfully progressed.");
-        condition_of("Progressing", true, "NewReplicaSetAvailable", &told, deployment)
+        let message = format!("ReplicaSet \"{set}\" has successfully progressed.");
+        condition_of(
+            "Progressing",
+            true,
+            "NewReplicaSetAvailable",
+            &message,
+            deployment,
+        )
     } else {
-        let told = format!("ReplicaSet \"{set}\" is progressing.");
-        condition_of("Progressing", true, "ReplicaSetUpdated", &told, deployment)
+        let message = format!("ReplicaSet \"{set}\" is progressing.");
+        condition_of("Progressing", true, "ReplicaSetUpdated", &message, deployment)
     };
     let conditions = [available, progressing].map(|mut condition| {
         condition["lastUpdateTime"] = condition["lastTransitionTime"].clone();
@@ -127,7 +133,7 @@ fn status(deployment: &Value, new: Option<&Arc<Value>>, all: &[&Arc<Value>]) -> 
         ("availableReplicas", ready),
         ("unavailableReplicas", wanted - ready),
     ] {
-        whole(&mut status, field, usize::try_from(number).unwrap_or_default());
+        set_count(&mut status, field, usize::try_from(number).unwrap_or_default());
     }
     status
 }

@@ -89,7 +89,8 @@ fn care(world: &World, node: &Arc<Value>, lost: bool, watcher: &mut Watcher) -> 
     taint(&mut new, watcher);
     taint_pressure(&mut new);
     hold(&mut new);
-    (*node.as_ref() != new).then(|| Action::Replace(kinds::of("nodes"), Arc::clone(node), new, Part::Whole))
+    (*node.as_ref() != new)
+        .then(|| Action::Replace(kinds::of("nodes"), Arc::clone(node), new, Part::SpecAndStatus))
 }
 
 fn free_network(world: &World) -> String {

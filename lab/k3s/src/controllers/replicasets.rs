@@ -1,7 +1,7 @@
 //! `ReplicaSet`s: as many pods as wanted, wherever.
 
 use super::Action;
-use super::world::{World, is_active, is_ready, pod_from, whole};
+use super::world::{World, is_active, is_ready, pod_from, set_count};
 use crate::json::{is_terminating, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
@@ -51,8 +51,8 @@ fn status(owner: &Value, pods: &[&Arc<Value>]) -> Value {
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
     let mut status =
         json!({"observedGeneration": number(owner, "/metadata/generation"), "replicas": pods.len()});
-    whole(&mut status, "fullyLabeledReplicas", pods.len());
-    whole(&mut status, "readyReplicas", ready);
-    whole(&mut status, "availableReplicas", ready);
+    set_count(&mut status, "fullyLabeledReplicas", pods.len());
+    set_count(&mut status, "readyReplicas", ready);
+    set_count(&mut status, "availableReplicas", ready);
     status
 }

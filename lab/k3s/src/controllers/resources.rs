@@ -35,11 +35,12 @@ impl Use {
     pub fn lack(&self, node: &Value, pod: &Value) -> Option<&'static str> {
         let used = self.0.get(name(node)).copied().unwrap_or_default();
         let asked = requests(pod);
-        let whole = |resource: &str| quantity(text(node, &format!("/status/allocatable/{resource}")));
-        if asked.cpu > 0.0 && used.cpu + asked.cpu > whole("cpu") {
+        let allocatable = |resource: &str| quantity(text(node, &format!("/status/allocatable/{resource}")));
+        if asked.cpu > 0.0 && used.cpu + asked.cpu > allocatable("cpu") {
             return Some("Insufficient cpu");
         }
-        (asked.memory > 0.0 && used.memory + asked.memory > whole("memory")).then_some("Insufficient memory")
+        (asked.memory > 0.0 && used.memory + asked.memory > allocatable("memory"))
+            .then_some("Insufficient memory")
     }
 }
 

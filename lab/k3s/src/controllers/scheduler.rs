@@ -1,4 +1,4 @@
-//! Pods without a node get the emptiest one that suits them, or are told why there is none.
+//! Pods without a node get the emptiest one that suits them, or a condition that says why there is none.
 
 use super::Action;
 use super::placement::{claims_of, obstacle};
@@ -90,13 +90,13 @@ fn refusal(world: &World, reasons: &[String], crowded: bool) -> String {
     if nodes == 0 {
         return "no nodes available to schedule pods".to_owned();
     }
-    let told = format!("0/{nodes} nodes are available: {}.", reasons.join(", "));
+    let available = format!("0/{nodes} nodes are available: {}.", reasons.join(", "));
     let why = if crowded {
         "No preemption victims found for incoming pod"
     } else {
         "Preemption is not helpful for scheduling"
     };
-    format!("{told} preemption: 0/{nodes} nodes are available: {nodes} {why}.")
+    format!("{available} preemption: 0/{nodes} nodes are available: {nodes} {why}.")
 }
 
 fn bind(pod: &Arc<Value>, node: &str) -> Action {
@@ -106,14 +106,14 @@ fn bind(pod: &Arc<Value>, node: &str) -> Action {
         &mut bound,
         json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": clock::seconds()}),
     );
-    Action::Replace(kinds::of("pods"), Arc::clone(pod), bound, Part::Whole)
+    Action::Replace(kinds::of("pods"), Arc::clone(pod), bound, Part::SpecAndStatus)
 }
 
 fn refuse(pod: &Arc<Value>, why: &str) -> Option<Action> {
-    let told = items(pod, "/status/conditions")
+    let is_known = items(pod, "/status/conditions")
         .iter()
         .any(|c| text(c, "/message") == why);
-    if told {
+    if is_known {
         return None;
     }
     let mut refused = pod.as_ref().clone();

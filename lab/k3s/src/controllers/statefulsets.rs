@@ -1,8 +1,8 @@
-//! `StatefulSet`s: numbered pods, one after the other, each with its own claims.
+//! `StatefulSet`s: numbered pods, one after the other.
 
 use super::Action;
-use super::world::{World, has_ended, hash, is_ready, pod_from, whole};
-use crate::json::{is_terminating, items, name, namespace, number, set, text};
+use super::world::{World, has_ended, hash, is_ready, pod_from, set_count};
+use crate::json::{is_terminating, name, number, set, text};
 use crate::kinds;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -22,7 +22,6 @@ fn one(world: &World, owner: &Arc<Value>) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut settled = true;
     for ordinal in 0..wanted {
-        actions.extend(claims(world, owner, ordinal));
         let ready = find(ordinal).is_some_and(|pod| is_ready(pod) && !is_terminating(pod));
         match find(ordinal) {
             None => actions.push(Action::Create(kinds::of("pods"), pod(owner, ordinal, &revision))),
@@ -72,33 +71,6 @@ fn ordinal(owner: &Value, pod: &Value) -> i64 {
     number.unwrap_or_default()
 }
 
-fn claim_name(owner: &Value, template: &Value, ordinal: i64) -> String {
-    format!(
-        "{}-{}",
-        text(template, "/metadata/name"),
-        pod_name(owner, ordinal)
-    )
-}
-
-fn claims(world: &World, owner: &Value, ordinal: i64) -> Vec<Action> {
-    let templates = items(owner, "/spec/volumeClaimTemplates").iter();
-    let missing = templates.filter(|t| {
-        world
-            .claim(namespace(owner), &claim_name(owner, t, ordinal))
-            .is_none()
-    });
-    missing
-        .map(|template| {
-            let metadata = json!({
-                "name": claim_name(owner, template, ordinal), "namespace": namespace(owner),
-                "labels": owner["spec"]["selector"]["matchLabels"],
-            });
-            let claim = json!({"metadata": metadata, "spec": template["spec"]});
-            Action::Create(kinds::of("persistentvolumeclaims"), claim)
-        })
-        .collect()
-}
-
 fn pod(owner: &Value, ordinal: i64, revision: &str) -> Value {
     let mut pod = pod_from(owner);
     let own = pod_name(owner, ordinal);
@@ -110,14 +82,6 @@ fn pod(owner: &Value, ordinal: i64, revision: &str) -> Value {
         json!(own),
     );
     set(&mut pod, &["spec", "hostname"], json!(own));
-    let mut volumes = items(&pod, "/spec/volumes").to_vec();
-    for template in items(owner, "/spec/volumeClaimTemplates") {
-        volumes.push(json!({
-            "name": text(template, "/metadata/name"),
-            "persistentVolumeClaim": {"claimName": claim_name(owner, template, ordinal)},
-        }));
-    }
-    set(&mut pod, &["spec", "volumes"], json!(volumes));
     pod
 }
 
@@ -133,8 +97,8 @@ fn status(owner: &Value, pods: &[Arc<Value>], revision: &str) -> Value {
         "observedGeneration": number(owner, "/metadata/generation"), "replicas": live.len(),
         "availableReplicas": ready, "currentRevision": revision, "updateRevision": revision,
     });
-    whole(&mut status, "readyReplicas", ready);
-    whole(&mut status, "currentReplicas", updated);
-    whole(&mut status, "updatedReplicas", updated);
+    set_count(&mut status, "readyReplicas", ready);
+    set_count(&mut status, "currentReplicas", updated);
+    set_count(&mut status, "updatedReplicas", updated);
     status
 }

@@ -161,7 +161,7 @@ pub fn hash(template: &Value) -> String {
 }
 
 /// A number in a status: left out when it is 0, as the API does.
-pub fn whole(status: &mut Value, field: &str, number: usize) {
+pub fn set_count(status: &mut Value, field: &str, number: usize) {
     if number > 0 {
         status[field] = json!(number);
     }

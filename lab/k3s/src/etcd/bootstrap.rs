@@ -1,5 +1,5 @@
 //! What k3s keeps in the datastore for servers that join, encrypted with the token. Only the key's name matters here: it
-//! tells whether a datastore was written with this token.
+//! shows whether a datastore was written with this token.
 
 use super::own_client;
 use crate::config::Config;

@@ -65,9 +65,9 @@ async fn ask(request: Request<Incoming>) -> Result<Response<Full<Bytes>>> {
     let status = answer.status();
     let body = answer.into_body().collect().await?.to_bytes();
     let text = String::from_utf8(body.into()).context("reading the answer")?;
-    let mut told = Response::new(Full::from(as_version(&text, Version::current().etcd())));
-    *told.status_mut() = status;
-    Ok(told)
+    let mut response = Response::new(Full::from(as_version(&text, Version::current().etcd())));
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 fn as_version(text: &str, version: &str) -> String {
@@ -86,8 +86,8 @@ mod tests {
     fn a_member_says_the_version_of_its_k3s() {
         let own =
             "# TYPE etcd_server_version gauge\netcd_server_version{server_version=\"3.4.23\"} 1\nup 1\n";
-        let told =
+        let wanted =
             "# TYPE etcd_server_version gauge\netcd_server_version{server_version=\"3.6.12\"} 1\nup 1\n";
-        assert_eq!(as_version(own, "3.6.12"), told);
+        assert_eq!(as_version(own, "3.6.12"), wanted);
     }
 }

@@ -1,7 +1,7 @@
 //! From `SQLite` to etcd, as a server does it that makes a new cluster beside a `state.db`: each object once, with its
 //! last value, in the order of the last changes; then the file gets another name.
 //!
-//! A start that fails here leaves a log of etcd behind. The next one takes that for the whole cluster, as in reality.
+//! A start that fails here leaves a log of etcd behind. The next one takes that for all of the cluster, as in reality.
 
 use super::own_client;
 use crate::config::Config;

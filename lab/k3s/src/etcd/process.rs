@@ -38,7 +38,7 @@ pub async fn start(config: &Config, secret: &str) -> Result<Child> {
     spawn(&folder.join("config"))
 }
 
-/// The only member of its cluster, whatever was before: for a moment, to be stopped again.
+/// The only member of its cluster, for a moment, to be stopped again.
 pub fn start_alone(config: &Config) -> Result<Child> {
     let folder = folder(config);
     let name = name(config, &folder)?;

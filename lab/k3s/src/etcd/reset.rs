@@ -68,7 +68,7 @@ fn refuse_server(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// A file that it is told of is none to it.
+/// A token in a file does not count.
 fn refuse_without_token(config: &Config) -> Result<()> {
     let token = config.server_dir().join("token");
     ensure!(
@@ -117,12 +117,12 @@ async fn restore(config: &Config, snapshot: &Path) -> Result<()> {
     }
     let name = format!("{}-{}", config.node_name, random::short_id());
     let (at, db) = (snapshot.display().to_string(), folder.display().to_string());
-    let told = |what: &str| {
+    let print_step = |what: &str| {
         println!(
             r#"{{"level":"info","msg":"{what} snapshot","path":"{at}","wal-dir":"{db}/member/wal","data-dir":"{db}","snap-dir":"{db}/member/snap"}}"#
         );
     };
-    told("restoring");
+    print_step("restoring");
     let own = peer_url(config);
     let program = std::env::var("LAB_ETCDCTL").unwrap_or_else(|_| PROGRAM.to_owned());
     let mut command = Command::new(&program);
@@ -141,7 +141,7 @@ async fn restore(config: &Config, snapshot: &Path) -> Result<()> {
         .with_context(|| format!("running {program}"))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(output.status.success(), "{}", said.trim());
-    told("restored");
+    print_step("restored");
     files::write(&folder.join("name"), &name, 0o600)
 }
 

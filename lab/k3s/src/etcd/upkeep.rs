@@ -100,7 +100,7 @@ async fn describe(cluster: &Cluster, config: &Config, member: &Member) -> Result
         Ok((new != *node).then_some(new))
     };
     cluster
-        .modify(&nodes, ("", &config.node_name), Part::Whole, described)
+        .modify(&nodes, ("", &config.node_name), Part::SpecAndStatus, described)
         .await
         .map_err(refused)?;
     Ok(())
@@ -176,7 +176,12 @@ async fn release(cluster: &Cluster, node: &Value) -> Result<()> {
         Ok(Some(new))
     };
     match cluster
-        .modify(&kinds::of("nodes"), ("", name(node)), Part::Whole, released)
+        .modify(
+            &kinds::of("nodes"),
+            ("", name(node)),
+            Part::SpecAndStatus,
+            released,
+        )
         .await
     {
         Err(refusal) if refusal.is_missing() => Ok(()),

@@ -7,17 +7,15 @@ use super::status::report;
 use super::trouble::{Behaviour, Trouble, is_job};
 use crate::clock::paced;
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
+const START_SECONDS: f64 = 1.5;
 const INIT_SECONDS: f64 = 0.5;
 const JOB_SECONDS: f64 = 2.0;
 /// The kubelet's: doubled each time, up to five minutes.
 const FIRST_BACK_OFF: f64 = 10.0;
 const LAST_BACK_OFF: f64 = 300.0;
-const EVICTION: &str =
-    "The node was low on resource: memory. Threshold quantity: 100Mi, available: 84240Ki. ";
-
 pub(super) struct Life<'a> {
     kubelet: &'a Kubelet,
     picture: Picture,
@@ -34,13 +32,9 @@ impl<'a> Life<'a> {
     }
 
     pub(super) async fn live(mut self) -> Result<()> {
-        if self.behaviour.trouble == Some(Trouble::Evicted) {
-            tokio::time::sleep(paced(self.behaviour.run_seconds)).await;
-            return self.leave_by_eviction().await;
-        }
         if !self.picture.has_begun() {
             self.report().await?;
-            tokio::time::sleep(paced(self.behaviour.start_seconds)).await;
+            tokio::time::sleep(paced(START_SECONDS)).await;
             if !self.initialize().await? {
                 return Ok(());
             }
@@ -50,8 +44,7 @@ impl<'a> Life<'a> {
         if let Some(Trouble::Crash { code, reason }) = self.behaviour.trouble
             && self.behaviour.fails(&self.picture.pod)
         {
-            let at = target(&self.picture.mains, &self.behaviour.container);
-            self.crash(Which::Main(at), code, reason).await?;
+            self.crash(Which::Main, code, reason).await?;
         }
         if is_job(&self.picture.pod) && self.picture.phase() == "Running" {
             tokio::time::sleep(paced(JOB_SECONDS)).await;
@@ -63,7 +56,7 @@ impl<'a> Life<'a> {
         Ok(())
     }
 
-    /// All is well again, whatever was.
+    /// The pod is healthy again.
     pub(super) async fn recover(mut self) -> Result<()> {
         self.run_all().await
     }
@@ -93,10 +86,9 @@ impl<'a> Life<'a> {
             self.picture.inits[at].state = State::running();
             self.report().await?;
             tokio::time::sleep(paced(INIT_SECONDS)).await;
-            let failing = target(&self.picture.inits, &self.behaviour.container) == at;
-            if let Some(Trouble::Init { code }) = self.behaviour.trouble
-                && failing
-                && !self.crash(Which::Init(at), code, "Error").await?
+            if self.behaviour.trouble == Some(Trouble::Init)
+                && at == 0
+                && !self.crash(Which::Init, 1, "Error").await?
             {
                 return Ok(false);
             }
@@ -114,29 +106,26 @@ impl<'a> Life<'a> {
         {
             return Ok(());
         }
-        let at = target(&self.picture.mains, &self.behaviour.container);
-        for (other, one) in self.picture.mains.iter_mut().enumerate() {
-            if other != at {
-                (one.state, one.ready) = (State::running(), true);
-            }
+        for one in self.picture.mains.iter_mut().skip(1) {
+            (one.state, one.ready) = (State::running(), true);
         }
         // One that ran already has to end before it cannot start.
-        if matches!(self.picture.mains[at].state, State::Running { .. }) {
-            self.picture.mains[at].end(1, "Error", "");
+        if matches!(self.picture.mains[0].state, State::Running { .. }) {
+            self.picture.mains[0].end(1, "Error", "");
         }
         let mut back_off = BackOff::default();
         loop {
             let states = if trouble == Some(Trouble::Image) {
-                self.image_states(at)
+                self.image_states()
             } else {
                 vec![(
                     "CreateContainerConfigError",
-                    self.message("configmap \"lab-missing\" not found"),
+                    "configmap \"lab-missing\" not found".to_owned(),
                 )]
             };
             let nap = back_off.next();
             for (reason, message) in states {
-                self.picture.mains[at].wait(reason, &message);
+                self.picture.mains[0].wait(reason, &message);
                 self.report().await?;
                 if self.sleep(nap).await {
                     return Ok(());
@@ -146,31 +135,22 @@ impl<'a> Life<'a> {
     }
 
     /// The two faces of a missing image: while it is tried, and between two tries.
-    fn image_states(&self, at: usize) -> Vec<(&'static str, String)> {
-        let image = self.picture.pod["spec"]["containers"][at]["image"]
+    fn image_states(&self) -> Vec<(&'static str, String)> {
+        let image = self.picture.pod["spec"]["containers"][0]["image"]
             .as_str()
             .unwrap_or_default();
-        let cause = self.message(&format!(
+        let cause = format!(
             "failed to pull and unpack image \"docker.io/library/{image}:latest\": failed to resolve reference \
              \"docker.io/library/{image}:latest\": pull access denied, repository does not exist or may require \
              authorization: server message: insufficient_scope: authorization failed"
-        ));
+        );
         vec![
             ("ErrImagePull", cause),
             ("ImagePullBackOff", format!("Back-off pulling image \"{image}\"")),
         ]
     }
 
-    fn message(&self, usual: &str) -> String {
-        if self.behaviour.message.is_empty() {
-            usual.to_owned()
-        } else {
-            self.behaviour.message.clone()
-        }
-    }
-
     async fn run_all(&mut self) -> Result<()> {
-        let ready = !self.behaviour.never_ready;
         for one in &mut self.picture.mains {
             match one.state {
                 State::Running { .. } => {}
@@ -178,15 +158,15 @@ impl<'a> Life<'a> {
                 State::Waiting { .. } if one.last.is_some() => one.restart(),
                 State::Waiting { .. } => one.state = State::running(),
             }
-            one.ready = ready;
+            one.ready = true;
         }
         self.report().await
     }
 
     fn container(&mut self, which: Which) -> &mut Container {
         match which {
-            Which::Init(at) => &mut self.picture.inits[at],
-            Which::Main(at) => &mut self.picture.mains[at],
+            Which::Init => &mut self.picture.inits[0],
+            Which::Main => &mut self.picture.mains[0],
         }
     }
 
@@ -197,7 +177,6 @@ impl<'a> Life<'a> {
             .unwrap_or("Always")
             .to_owned();
         let stays_down = policy == "Never" || policy == "OnFailure" && code == 0;
-        let is_main = matches!(which, Which::Main(_));
         let mut back_off = BackOff::default();
         let mut times = 0;
         loop {
@@ -215,11 +194,11 @@ impl<'a> Life<'a> {
             if times > 1 {
                 let nap = back_off.next();
                 let (own, pod) = (self.container(which).name.clone(), self.picture.full_name());
-                let told = format!(
+                let message = format!(
                     "back-off {} restarting failed container={own} pod={pod}",
                     go_duration(nap)
                 );
-                self.container(which).wait("CrashLoopBackOff", &told);
+                self.container(which).wait("CrashLoopBackOff", &message);
                 self.report().await?;
                 if self.sleep(nap).await {
                     self.container(which).restart();
@@ -227,33 +206,17 @@ impl<'a> Life<'a> {
                 }
             }
             self.container(which).restart();
-            self.container(which).ready = is_main && !self.behaviour.never_ready;
+            self.container(which).ready = which == Which::Main;
             self.report().await?;
         }
     }
-
-    /// Of a pod that is thrown out the API keeps the reason, and not how its containers ended.
-    async fn leave_by_eviction(&mut self) -> Result<()> {
-        for one in &mut self.picture.mains {
-            one.end(137, "Error", "");
-        }
-        let mut status = self.picture.status_as("Failed");
-        status["containerStatuses"] = Value::Null;
-        status["reason"] = json!("Evicted");
-        status["message"] = json!(self.message(EVICTION));
-        report(self.kubelet, &self.picture.pod, &status).await
-    }
 }
 
-#[derive(Clone, Copy)]
+/// The first container of its sort.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Which {
-    Init(usize),
-    Main(usize),
-}
-
-/// The container that is named, else the first.
-fn target(list: &[Container], wanted: &str) -> usize {
-    list.iter().position(|one| one.name == wanted).unwrap_or_default()
+    Init,
+    Main,
 }
 
 struct BackOff(f64);
@@ -274,11 +237,11 @@ impl BackOff {
 
 /// `10s`, `1m20s`, `5m0s`
 fn go_duration(seconds: f64) -> String {
-    let whole = Duration::from_secs_f64(seconds).as_secs();
-    if whole < 60 {
-        format!("{whole}s")
+    let seconds = Duration::from_secs_f64(seconds).as_secs();
+    if seconds < 60 {
+        format!("{seconds}s")
     } else {
-        format!("{}m{}s", whole / 60, whole % 60)
+        format!("{}m{}s", seconds / 60, seconds % 60)
     }
 }
 
@@ -289,7 +252,7 @@ mod tests {
     #[test]
     fn back_offs_double_up_to_five_minutes() {
         let mut back_off = BackOff::default();
-        let told: Vec<String> = (0..7).map(|_| go_duration(back_off.next())).collect();
-        assert_eq!(told, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
+        let pauses: Vec<String> = (0..7).map(|_| go_duration(back_off.next())).collect();
+        assert_eq!(pauses, ["10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
     }
 }

@@ -51,15 +51,8 @@ pub fn metadata(config: &Config, has_etcd: bool) -> Value {
     });
     let annotations = json!({
         "alpha.kubernetes.io/provided-node-ip": address,
-        "flannel.alpha.coreos.com/backend-data": json!({"VNI": 1, "VtepMAC": "8a:99:b3:79:21:42"}).to_string(),
-        "flannel.alpha.coreos.com/backend-type": "vxlan",
-        "flannel.alpha.coreos.com/kube-subnet-manager": "true", "flannel.alpha.coreos.com/public-ip": address,
         "k3s.io/hostname": name, "k3s.io/internal-ip": address,
         "k3s.io/node-args": json!(config.node_args()).to_string(),
-        "k3s.io/node-config-hash": config.hash(),
-        "k3s.io/node-env": config.node_env().to_string(),
-        "node.alpha.kubernetes.io/ttl": "0",
-        "volumes.kubernetes.io/controller-managed-attach-detach": "true",
     });
     if config.role == Role::Server {
         labels["node-role.kubernetes.io/control-plane"] = json!("true");
@@ -99,108 +92,82 @@ pub fn status(config: &Config, old: &Value, ready: bool) -> Value {
     })
 }
 
-/// Type, what is well and what is not: status, reason, message.
-type Row = (&'static str, Told, Told);
-type Told = (&'static str, &'static str, &'static str);
+/// Type, status, reason and message of a condition: what the kubelet says when it is good, and when it is not.
+const CONDITIONS: &str = "
+    MemoryPressure False KubeletHasSufficientMemory   kubelet has sufficient memory available
+    MemoryPressure True  KubeletHasInsufficientMemory kubelet has insufficient memory available
+    DiskPressure   False KubeletHasNoDiskPressure     kubelet has no disk pressure
+    DiskPressure   True  KubeletHasDiskPressure       kubelet has disk pressure
+    PIDPressure    False KubeletHasSufficientPID      kubelet has sufficient PID available
+    PIDPressure    True  KubeletHasInsufficientPID    kubelet has insufficient PID available
+    Ready          True  KubeletReady                 kubelet is posting ready status
+    Ready          False KubeletNotReady              container runtime network not ready: cni config uninitialized
+";
 
-/// Nobody reports it on a k3s that is well; a network of the operator's own may.
-const NETWORK: Row = (
-    "NetworkUnavailable",
-    ("False", "FlannelIsUp", "Flannel is running on this node"),
-    ("True", "FlannelIsDown", "Flannel is not running on this node"),
-);
+/// k3s reports it only when it is made to.
+const NETWORK: &str = "
+    NetworkUnavailable False FlannelIsUp   Flannel is running on this node
+    NetworkUnavailable True  FlannelIsDown Flannel is not running on this node
+";
 
-const CONDITIONS: &[Row] = &[
-    (
-        "MemoryPressure",
-        (
-            "False",
-            "KubeletHasSufficientMemory",
-            "kubelet has sufficient memory available",
-        ),
-        (
-            "True",
-            "KubeletHasInsufficientMemory",
-            "kubelet has insufficient memory available",
-        ),
-    ),
-    (
-        "DiskPressure",
-        (
-            "False",
-            "KubeletHasNoDiskPressure",
-            "kubelet has no disk pressure",
-        ),
-        ("True", "KubeletHasDiskPressure", "kubelet has disk pressure"),
-    ),
-    (
-        "PIDPressure",
-        (
-            "False",
-            "KubeletHasSufficientPID",
-            "kubelet has sufficient PID available",
-        ),
-        (
-            "True",
-            "KubeletHasInsufficientPID",
-            "kubelet has insufficient PID available",
-        ),
-    ),
-    (
-        "Ready",
-        ("True", "KubeletReady", "kubelet is posting ready status"),
-        (
-            "False",
-            "KubeletNotReady",
-            "container runtime network not ready: cni config uninitialized",
-        ),
-    ),
-];
-
-fn conditions(old: &Value, ready: bool) -> Vec<Value> {
-    let rows = told(ready, &faults::conditions());
-    rows.into_iter()
-        .map(|(kind, told)| stamped(old, kind, told))
-        .collect()
+struct Condition {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
 }
 
-/// What the kubelet says of each condition; what it is made to say counts.
-fn told(ready: bool, made: &[(String, String)]) -> Vec<(&'static str, Told)> {
-    let row = |(kind, well, ill): &Row| {
-        let forced = made
-            .iter()
-            .find(|(forced, _)| forced == kind)
-            .map(|(_, status)| status);
-        let is_ill = match forced {
-            Some(status) => status == ill.0,
-            None => *kind == "Ready" && !ready,
-        };
-        (*kind, if is_ill { *ill } else { *well })
+fn condition_from(row: &'static str) -> Option<Condition> {
+    let mut words = row.split_whitespace();
+    Some(Condition {
+        kind: words.next()?,
+        status: words.next()?,
+        reason: words.next()?,
+        message: words.collect::<Vec<_>>().join(" "),
+    })
+}
+
+fn conditions(old: &Value, ready: bool) -> Vec<Value> {
+    let all = reported(ready, &faults::conditions());
+    all.iter().map(|condition| stamped(old, condition)).collect()
+}
+
+/// What the kubelet says of each condition; a fault of the lab decides before it.
+fn reported(ready: bool, forced: &[(String, String)]) -> Vec<Condition> {
+    let forced_status = |kind: &str| {
+        let found = forced.iter().find(|(forced, _)| forced == kind);
+        found.map(|(_, status)| status.as_str())
     };
-    let network = made
-        .iter()
-        .any(|(forced, _)| forced == NETWORK.0)
-        .then_some(&NETWORK);
-    network.into_iter().chain(CONDITIONS).map(row).collect()
+    let network = forced_status("NetworkUnavailable").map_or("", |_| NETWORK);
+    let is_wanted = |condition: &Condition| {
+        let usual = if condition.kind == "Ready" && ready {
+            "True"
+        } else {
+            "False"
+        };
+        forced_status(condition.kind).unwrap_or(usual) == condition.status
+    };
+    let rows = network
+        .lines()
+        .chain(CONDITIONS.lines())
+        .filter_map(condition_from);
+    rows.filter(is_wanted).collect()
 }
 
 /// Whether the node says something else than it should.
 pub fn is_behind(node: &Value) -> bool {
-    let told = told(true, &faults::conditions());
-    told.iter()
-        .any(|(kind, (status, ..))| crate::json::condition(node, kind) != *status)
+    let all = reported(true, &faults::conditions());
+    all.iter()
+        .any(|condition| crate::json::condition(node, condition.kind) != condition.status)
 }
 
-fn stamped(old: &Value, kind: &str, (status, reason, message): Told) -> Value {
+fn stamped(old: &Value, condition: &Condition) -> Value {
     let now = clock::seconds();
-    let before = items(old, "/status/conditions")
-        .iter()
-        .find(|c| text(c, "/type") == kind);
-    let since = before
-        .filter(|c| text(c, "/status") == status)
-        .map(|c| text(c, "/lastTransitionTime").to_owned());
+    let same = |c: &&Value| text(c, "/type") == condition.kind && text(c, "/status") == condition.status;
+    let before = items(old, "/status/conditions").iter().find(same);
+    let since = before.map(|c| text(c, "/lastTransitionTime").to_owned());
     json!({
-        "type": kind, "status": status, "reason": reason, "message": message,
+        "type": condition.kind, "status": condition.status, "reason": condition.reason, "message": condition.message,
         "lastHeartbeatTime": now, "lastTransitionTime": since.unwrap_or(now),
     })
 }
@@ -234,18 +201,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_condition_is_what_the_kubelet_is_made_to_say() {
-        let made = [("MemoryPressure".to_owned(), "True".to_owned())];
-        let of = |ready, made: &[(String, String)], kind: &str| {
-            let told = told(ready, made);
-            told.iter().find(|(known, _)| *known == kind).unwrap().1.1
+    fn a_fault_decides_over_a_condition() {
+        let forced = [("MemoryPressure".to_owned(), "True".to_owned())];
+        let reason = |ready, forced: &[(String, String)], kind: &str| {
+            let all = reported(ready, forced);
+            all.iter()
+                .find(|condition| condition.kind == kind)
+                .unwrap()
+                .reason
         };
-        assert_eq!(of(true, &made, "MemoryPressure"), "KubeletHasInsufficientMemory");
-        assert_eq!(of(true, &[], "MemoryPressure"), "KubeletHasSufficientMemory");
         assert_eq!(
-            (of(true, &made, "Ready"), of(false, &[], "Ready")),
-            ("KubeletReady", "KubeletNotReady")
+            reason(true, &forced, "MemoryPressure"),
+            "KubeletHasInsufficientMemory"
         );
+        assert_eq!(reason(true, &[], "MemoryPressure"), "KubeletHasSufficientMemory");
+        assert_eq!(reason(true, &forced, "Ready"), "KubeletReady");
+        assert_eq!(reason(false, &[], "Ready"), "KubeletNotReady");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::json::{items, namespace, text, uid};
 use serde_json::{Value, json};
 
-/// What the kubelet knows of a pod.
+/// A pod and the states of its containers.
 #[derive(Clone, Debug)]
 pub(super) struct Picture {
     pub(super) pod: Value,
@@ -69,11 +69,7 @@ impl Picture {
     }
 
     pub(super) fn status(&self) -> Value {
-        self.status_as(self.phase())
-    }
-
-    /// For a pod that is over for other reasons than its containers'.
-    pub(super) fn status_as(&self, phase: &str) -> Value {
+        let phase = self.phase();
         let mut status = json!({
             "phase": phase, "hostIP": self.node_ip, "startTime": self.start_time(),
             "conditions": self.conditions(phase),
@@ -190,13 +186,12 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::number;
 
-    fn picture(policy: &str, inits: Value) -> Picture {
+    fn picture(policy: &str) -> Picture {
         let pod = json!({
             "metadata": {"name": "web", "namespace": "demo", "uid": "u1"},
             "spec": {
-                "restartPolicy": policy, "initContainers": inits,
+                "restartPolicy": policy,
                 "containers": [{"name": "a", "image": "x"}, {"name": "b", "image": "y"}],
             },
             "status": {},
@@ -217,7 +212,7 @@ mod tests {
             ("OnFailure", "Running", "Succeeded"),
             ("Never", "Failed", "Succeeded"),
         ] {
-            let mut picture = picture(policy, json!([]));
+            let mut picture = picture(policy);
             assert_eq!(picture.phase(), "Pending", "{policy}");
             run(&mut picture);
             assert_eq!(picture.phase(), "Running", "{policy}");
@@ -231,60 +226,8 @@ mod tests {
     }
 
     #[test]
-    fn a_back_off_is_inside_a_running_pod_and_keeps_how_it_ended() {
-        let mut picture = picture("Always", json!([]));
-        run(&mut picture);
-        picture.mains[0].end(137, "OOMKilled", "");
-        picture.mains[0].restart();
-        picture.mains[0].end(137, "OOMKilled", "");
-        picture.mains[0].wait("CrashLoopBackOff", "back-off 10s");
-        let status = picture.status();
-        assert_eq!(status["phase"], "Running");
-        let first = &status["containerStatuses"][0];
-        assert_eq!(
-            (&first["restartCount"], &first["ready"]),
-            (&json!(1), &json!(false))
-        );
-        assert_eq!(text(first, "/state/waiting/reason"), "CrashLoopBackOff");
-        assert_eq!(text(first, "/lastState/terminated/reason"), "OOMKilled");
-        assert_eq!(number(first, "/lastState/terminated/exitCode"), 137);
-        let ready = &status["conditions"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|c| c["type"] == "Ready")
-            .unwrap();
-        assert_eq!(ready["message"], "containers with unready status: [a]");
-    }
-
-    #[test]
-    fn an_init_container_holds_the_pod_in_pending() {
-        let mut picture = picture("Always", json!([{"name": "i", "image": "z"}]));
-        picture.inits[0].end(1, "Error", "");
-        picture.inits[0].wait("CrashLoopBackOff", "");
-        let status = picture.status();
-        assert_eq!(status["phase"], "Pending");
-        assert_eq!(
-            text(&status, "/containerStatuses/0/state/waiting/reason"),
-            "PodInitializing"
-        );
-        let initialized = status["conditions"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|c| c["type"] == "Initialized");
-        assert_eq!(
-            initialized.unwrap()["message"],
-            "containers with incomplete status: [i]"
-        );
-        picture.inits[0].end(0, "Completed", "");
-        run(&mut picture);
-        assert_eq!(picture.phase(), "Running");
-    }
-
-    #[test]
     fn a_condition_keeps_the_time_of_its_last_change() {
-        let mut picture = picture("Always", json!([]));
+        let mut picture = picture("Always");
         picture.pod["status"] = json!({"conditions": [
             {"type": "Ready", "status": "False", "lastTransitionTime": "2020-01-01T00:00:00Z"},
         ]});

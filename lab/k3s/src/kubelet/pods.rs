@@ -1,11 +1,11 @@
-//! This node's pods: who of them needs what done. What is told to the API stays there while k3s is stopped, as real
+//! This node's pods: which of them needs what done. What the API has stays there while k3s is stopped, as real
 //! pods go on running.
 
 use super::Kubelet;
 use super::life::Life;
 use super::picture::Picture;
 use super::status::{path, report};
-use super::trouble::{Behaviour, annotation, is_job};
+use super::trouble::{Behaviour, is_job};
 use crate::clock::paced;
 use crate::json::{condition, is_terminating, items, name, namespace, number, text, uid};
 use crate::log;
@@ -130,7 +130,7 @@ fn work_for(pod: &Value) -> Option<Work> {
         "Pending" => Some(Work::Live),
         _ if behaviour.fails(pod) || is_job(pod) => Some(Work::Live),
         // The node was taken for lost, and its pods for not ready; or what was wrong with the pod is over.
-        _ if condition(pod, "Ready") == "False" && !behaviour.never_ready => Some(Work::Recover),
+        _ if condition(pod, "Ready") == "False" => Some(Work::Recover),
         _ => None,
     }
 }
@@ -154,10 +154,9 @@ async fn begin(kubelet: &Kubelet, pod: &Value, work: Work) -> Result<()> {
 }
 
 async fn stop(kubelet: &Kubelet, pod: &Value) -> Result<()> {
-    let wanted: f64 = annotation(pod, "stop-seconds").parse().unwrap_or(STOP_SECONDS);
     let grace = number(pod, "/metadata/deletionGracePeriodSeconds");
     let grace = f64::from(i32::try_from(grace).unwrap_or(i32::MAX));
-    tokio::time::sleep(paced(wanted.min(grace))).await;
+    tokio::time::sleep(paced(STOP_SECONDS.min(grace))).await;
     let mut picture = Picture::of(pod, &kubelet.config.node_ip);
     for one in &mut picture.mains {
         one.end(0, "Completed", "");

@@ -1,5 +1,5 @@
 //! The process that a real pod leaves running when k3s is stopped. One stands for all pods of the node; it does nothing
-//! but be there, under the name by which `k3s-killall.sh` knows it.
+//! but be there, under the name that `k3s-killall.sh` looks for.
 
 use crate::config::Config;
 use crate::log;

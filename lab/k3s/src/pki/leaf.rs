@@ -80,10 +80,6 @@ pub fn common_name(certificate: &X509Certificate<'_>) -> String {
     first_text(certificate.subject().iter_common_name())
 }
 
-pub fn issuer_name(certificate: &X509Certificate<'_>) -> String {
-    first_text(certificate.issuer().iter_common_name())
-}
-
 fn hosts(leaf: &X509Certificate<'_>) -> Vec<String> {
     let names = leaf.subject_alternative_name().ok().flatten();
     let names = names.iter().flat_map(|extension| &extension.value.general_names);

@@ -57,7 +57,7 @@ pub fn write(folder: &Path, pair: &Pair, hosts: &[String]) -> Result<()> {
 pub fn secret(pair: &Pair, hosts: &[String]) -> Value {
     let mut annotations = json!({});
     for host in hosts {
-        // A label may hold no colon: such an address is told by a part of its hash.
+        // A label may hold no colon: such an address has a part of its hash.
         let key = if host.contains(':') {
             let sum = crate::version::hex(&Sha256::digest(host));
             format!("{}-{}", host.replace(':', "_"), &sum[..6])

@@ -22,8 +22,8 @@ use time::{Duration, OffsetDateTime};
 
 const CA_DAYS: i64 = 3650;
 pub const LEAF_DAYS: i64 = 365;
-/// A leaf with less than this left is renewed when k3s starts, and `certificate check` warns of it.
-pub const RENEWAL_DAYS: i64 = 120;
+/// A leaf with less than this left is renewed when k3s starts.
+const RENEWAL_DAYS: i64 = 120;
 const LIFETIME_VARIABLE: &str = "CATTLE_NEW_SIGNED_CERT_EXPIRATION_DAYS";
 
 pub use leaf::Subject;
@@ -101,7 +101,7 @@ impl Authority {
         hash(&self.pem)
     }
 
-    /// A leaf as k3s makes it, told in the log as k3s tells it.
+    /// A leaf as k3s makes it, with k3s's line in the log.
     pub fn issue(&self, subject: &Subject, key: Option<&str>) -> Result<Pair> {
         // A leaf begins when its CA began.
         let validity = Validity {

@@ -1,7 +1,6 @@
 //! `k3s etcd-snapshot`: the command asks the running server.
 
 pub mod file;
-pub mod list;
 pub mod remote;
 
 use crate::config::node_name;
@@ -19,28 +18,10 @@ pub struct Options {
     pub names: Vec<String>,
     pub name: String,
     pub folder: PathBuf,
-    pub retention: usize,
     pub output: String,
-    pub compress: bool,
     pub data_dir: PathBuf,
     pub node: String,
-    pub server: String,
 }
-
-pub const HELP: &str = "NAME:\n   k3s etcd-snapshot - Trigger an immediate etcd snapshot\n\nUSAGE:\n   k3s etcd-snapshot \
-                        command [command options] [arguments...]\n\nCOMMANDS:\n   delete       Delete given \
-                        snapshot(s)\n   ls, list, l  List snapshots\n   prune        Remove snapshots that exceed the \
-                        configured retention count\n   save         Trigger an immediate etcd snapshot\n";
-
-/// Flags by their names with and without `etcd-snapshot-`; those that take nothing are told apart.
-const BARE: &[&str] = &[
-    "debug",
-    "alsologtostderr",
-    "s3",
-    "etcd-s3",
-    "snapshot-compress",
-    "etcd-snapshot-compress",
-];
 
 impl Options {
     pub fn parse(arguments: &[String]) -> Result<Self> {
@@ -50,12 +31,9 @@ impl Options {
             names: Vec::new(),
             name: DEFAULT_NAME.to_owned(),
             folder: PathBuf::new(),
-            retention: 5,
-            output: "table".to_owned(),
-            compress: false,
+            output: String::new(),
             data_dir: paths::DATA_DIR.into(),
             node: String::new(),
-            server: "https://127.0.0.1:6443".to_owned(),
         };
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
@@ -63,15 +41,10 @@ impl Options {
                 words.push(word.clone());
                 continue;
             };
-            let (flag, inline) = flag
-                .split_once('=')
-                .map_or((flag, None), |(flag, value)| (flag, Some(value.to_owned())));
-            let value = if BARE.contains(&flag) {
-                inline.unwrap_or_else(|| "true".to_owned())
-            } else {
-                inline.or_else(|| rest.next().cloned()).unwrap_or_default()
-            };
-            options.set(flag, &value)?;
+            match flag.split_once('=') {
+                Some((flag, value)) => options.set(flag, value)?,
+                None => options.set(flag, rest.next().map_or("", String::as_str))?,
+            }
         }
         let mut words = words.into_iter();
         options.command = words.next().unwrap_or_default();
@@ -89,14 +62,10 @@ impl Options {
         match flag {
             "name" => value.clone_into(&mut self.name),
             "dir" | "etcd-snapshot-dir" => self.folder = value.into(),
-            "snapshot-retention" | "etcd-snapshot-retention" => self.retention = value.parse()?,
             "output" | "o" => value.clone_into(&mut self.output),
-            "snapshot-compress" | "etcd-snapshot-compress" => self.compress = value == "true",
             "data-dir" | "d" => self.data_dir = value.into(),
+            "etcd-s3" => {}
             "node-name" => value.clone_into(&mut self.node),
-            "etcd-server" | "s" | "server" => value.clone_into(&mut self.server),
-            known if BARE.contains(&known) || known.starts_with("s3") || known.starts_with("etcd-s3") => {}
-            "config" | "c" | "log" | "l" | "etcd-token" | "t" | "token" => {}
             unknown => bail!("flag provided but not defined: -{unknown}"),
         }
         Ok(())
@@ -109,13 +78,6 @@ impl Options {
 
 /// Returns the exit status.
 pub fn run(arguments: &[String]) -> u8 {
-    if arguments
-        .iter()
-        .any(|word| ["--help", "-h"].contains(&word.as_str()))
-    {
-        println!("{HELP}");
-        return 0;
-    }
     match Options::parse(arguments).and_then(|options| dispatch(&options)) {
         Ok(()) => 0,
         Err(error) => {
@@ -137,20 +99,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flags_and_words_in_any_order() {
+    fn flags_and_words_may_come_in_any_order() {
         let line = [
             "save",
             "--name",
             "pre-upgrade",
             "--dir=/tmp/x",
-            "--snapshot-compress",
             "--node-name",
             "n1",
         ];
         let options = Options::parse(&line.map(str::to_owned)).unwrap();
         assert_eq!(
-            (options.command.as_str(), options.name.as_str(), options.compress),
-            ("save", "pre-upgrade", true)
+            (options.command.as_str(), options.name.as_str()),
+            ("save", "pre-upgrade")
         );
         assert_eq!(options.folder, PathBuf::from("/tmp/x"));
         assert!(Options::parse(&["--nosuch".to_owned()]).is_err());

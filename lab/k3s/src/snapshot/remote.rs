@@ -1,7 +1,7 @@
 //! The command's question and the running server's answer.
 
+use super::Options;
 use super::file::{self, Snapshot};
-use super::{Options, list};
 use crate::clock;
 use crate::etcd;
 use crate::files;
@@ -13,31 +13,29 @@ use hyper::Method;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+const SERVER: &str = "https://127.0.0.1:6443";
+
 pub async fn run(options: &Options) -> Result<()> {
     match options.command.as_str() {
-        "" | "save" => {
+        "save" => {
             let answer = ask(options, "save").await?;
-            for name in items(&answer, "/created").iter().filter_map(Value::as_str) {
+            for name in texts(&answer, "/created") {
                 log::info(&format!("Snapshot {name} saved."));
             }
         }
-        "ls" | "list" | "l" => {
-            let found = snapshots(&ask(options, "list").await?);
-            match options.output.as_str() {
-                "json" => println!("{}", list::json(&found, &options.node)?),
-                "yaml" => print!(
-                    "{}",
-                    serde_yaml_ng::to_string(&list::objects(&found, &options.node))?
-                ),
-                _ => print!("{}", list::table(&found)),
-            }
+        "ls" => {
+            ensure!(
+                options.output == "json",
+                "the stand-in lists snapshots as JSON alone: -o json"
+            );
+            println!(
+                "{:#}",
+                objects(&snapshots(&ask(options, "list").await?), &options.node)
+            );
         }
         "delete" => {
             let answer = ask(options, "delete").await?;
-            let deleted: Vec<&str> = items(&answer, "/deleted")
-                .iter()
-                .filter_map(Value::as_str)
-                .collect();
+            let deleted = texts(&answer, "/deleted");
             for name in &options.names {
                 if deleted.contains(&name.as_str()) {
                     log::info(&format!("Snapshot {name} deleted."));
@@ -46,15 +44,32 @@ pub async fn run(options: &Options) -> Result<()> {
                 }
             }
         }
-        "prune" => {
-            let answer = ask(options, "prune").await?;
-            for name in items(&answer, "/deleted").iter().filter_map(Value::as_str) {
-                log::info(&format!("Snapshot {name} deleted."));
-            }
-        }
         other => bail!("No help topic for '{other}'"),
     }
     Ok(())
+}
+
+fn texts<'a>(answer: &'a Value, pointer: &str) -> Vec<&'a str> {
+    items(answer, pointer).iter().filter_map(Value::as_str).collect()
+}
+
+/// As recorded of `ls -o json`.
+fn objects(snapshots: &[Snapshot], node: &str) -> Value {
+    let object = |snapshot: &Snapshot| {
+        json!({
+            "kind": "ETCDSnapshotFile", "apiVersion": "k3s.cattle.io/v1",
+            "metadata": {
+                "name": format!("local-{}", snapshot.name),
+                "labels": {"etcd.k3s.cattle.io/snapshot-storage-node": node},
+            },
+            "spec": {"snapshotName": snapshot.name, "nodeName": node, "location": snapshot.location()},
+            "status": {"size": snapshot.size.to_string(), "creationTime": snapshot.created_at(), "readyToUse": true},
+        })
+    };
+    json!({
+        "kind": "List", "apiVersion": "v1", "metadata": {},
+        "items": snapshots.iter().map(object).collect::<Vec<_>>(),
+    })
 }
 
 /// With the server's token, as root on the server can read it.
@@ -62,22 +77,21 @@ async fn ask(options: &Options, operation: &str) -> Result<Value> {
     let token = files::read(&options.server_dir().join("token"))?;
     let ca = files::read(&options.server_dir().join("tls/server-ca.crt"))?;
     let secret = Token::parse(token.trim())?.secret;
-    let address = crate::balancer::address(&options.server)?;
+    let address = crate::balancer::address(SERVER)?;
     let client =
         crate::client::Client::new(&address, crate::tls::client(&ca, None)?).with_login("server", &secret);
     let request = json!({
-        "operation": operation, "name": options.names, "dir": [options.folder], "compress": options.compress,
-        "retention": [options.retention], "base": options.name,
+        "operation": operation, "name": options.names, "dir": [options.folder], "base": options.name,
     });
     let answer = client
         .send(Method::POST, "/db/snapshot", Some(("application/json", &request)))
         .await;
     let answer = answer.context("see server log for details")?;
-    let told = String::from_utf8_lossy(&answer.body).trim().to_owned();
+    let message = String::from_utf8_lossy(&answer.body).trim().to_owned();
     ensure!(
         answer.is_ok(),
-        "{}/db/snapshot: {}: {told}: see server log for details",
-        options.server,
+        "{}/db/snapshot: {}: {message}: see server log for details",
+        SERVER,
         answer.status_text()
     );
     Ok(answer.json())
@@ -118,10 +132,6 @@ pub async fn serve(server_dir: &Path, node: &str, request: &Value) -> Result<Val
                 }
             }
             json!({"deleted": deleted})
-        }
-        "prune" => {
-            let retention = usize::try_from(request["retention"][0].as_u64().unwrap_or(5))?;
-            json!({"deleted": file::prune(&folder, &base, retention)?})
         }
         "list" => {
             let record = |s: &Snapshot| json!({"name": s.name, "location": s.location(), "size": s.size, "created": s.created});

@@ -107,7 +107,7 @@ impl Store for EtcdStore {
     }
 }
 
-/// Ends when nobody listens any more; dropping the sender tells the reader that the thread is lost.
+/// Ends when nobody listens any more; dropping the sender makes the reader list again.
 async fn forward(client: &Client, after: Revision, sender: &UnboundedSender<Change>) -> Result<(), Error> {
     let mut watcher = client.watch(EVERYTHING, signed(after + 1)).await?;
     loop {

@@ -1,8 +1,8 @@
 //! Where a cluster's objects live: a map from key to JSON with one revision counter, as etcd sees the
-//! world. A backend knows nothing of Kubernetes; `registry` keeps the copy that the API is served from.
+//! world. A backend has no idea of Kubernetes; `registry` keeps the copy that the API is served from.
 //!
 //! What a backend promises:
-//! - There is one counter for the whole store. Each successful write takes the next number, and that number
+//! - There is one counter for all of the store. Each successful write takes the next number, and that number
 //!   is the key's revision from then on (etcd's `mod_revision`, SQLite's row id). It never goes back.
 //! - `revision` is answered only with the consent of the quorum: the API asks it before each read.
 //! - `watch` delivers every change after the given revision, in order, this server's own ones among them.

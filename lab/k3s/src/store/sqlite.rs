@@ -71,7 +71,7 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.busy_timeout(BUSY_LIMIT)?;
     db.pragma_update(None, "journal_mode", "wal")?;
-    // Whole after a kill at any moment; only a power cut could lose the last writes.
+    // Consistent after a kill at any moment; only a power cut could lose the last writes.
     db.pragma_update(None, "synchronous", "normal")?;
     db.execute_batch(SCHEMA)?;
     db.execute(
@@ -153,14 +153,14 @@ impl Inner {
         .execute(params![key, created, value.is_none(), create_revision, latest.id, new, latest.value])?;
         let id = tx.last_insert_rowid();
         tx.commit()?;
-        self.tell(&changed(key, value, id));
+        self.notify(&changed(key, value, id));
         if id % REMEMBERED == 0 {
             self.compact(id - REMEMBERED)?;
         }
         Ok(revision(id))
     }
 
-    fn tell(&mut self, change: &Change) {
+    fn notify(&mut self, change: &Change) {
         self.watchers
             .retain(|watcher| watcher.send(change.clone()).is_ok());
     }

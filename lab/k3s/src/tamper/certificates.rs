@@ -26,7 +26,7 @@ pub(super) fn expire(data_dir: &Path, days: i64, what: &str, bundle: &str) -> Re
             let signer = signer(data_dir, authority(stem), &bundle)?;
             let pair = again(&signer, &Pair::read(&path)?, validity)
                 .with_context(|| format!("signing {} anew", path.display()))?;
-            kept::write(&with(&path, "crt"), Some(&pair.chain))?;
+            kept::write(&with(&path, "crt"), &pair.chain)?;
             done.push(with(&path, "crt"));
             if service.name == "admin" {
                 done.push(kubeconfig::carry(&pair)?);
@@ -36,7 +36,7 @@ pub(super) fn expire(data_dir: &Path, days: i64, what: &str, bundle: &str) -> Re
         if service.name == LISTENER && listener::file(&tls).exists() {
             let signer = signer(data_dir, "server-ca", &bundle)?;
             let pair = again(&signer, &listener::read(&tls)?, validity)?;
-            kept::write(&listener::file(&tls), Some(&with_chain(&tls, &pair)?))?;
+            kept::write(&listener::file(&tls), &with_chain(&tls, &pair)?)?;
             done.push(listener::file(&tls));
         }
     }

@@ -28,19 +28,17 @@ fn save(entries: &Map<String, Value>) -> Result<()> {
     files::write(&store(), &Value::from(entries.clone()).to_string(), 0o600)
 }
 
-fn hash(content: Option<&str>) -> Value {
-    json!(content.map(|text| hex(&Sha256::digest(text))))
+fn hash(content: &str) -> Value {
+    json!(hex(&Sha256::digest(content)))
 }
 
-/// Writes (nothing: removes) a file, and remembers what it held. Whoever reads it meanwhile sees the old or the new.
-pub(super) fn write(path: &Path, content: Option<&str>) -> Result<()> {
+/// Writes a file, and remembers what it held. Whoever reads it meanwhile sees the old or the new.
+pub(super) fn write(path: &Path, content: &str) -> Result<()> {
     let mut entries = load()?;
     let key = path.display().to_string();
-    let before = fs::read_to_string(path).ok();
+    let before = files::read(path)?;
     // Spoilt twice: what counts is what was there first.
-    let known = entries
-        .get(&key)
-        .filter(|entry| entry["after"] == hash(before.as_deref()));
+    let known = entries.get(&key).filter(|entry| entry["after"] == hash(&before));
     let before = known.map_or_else(|| json!(before), |entry| entry["before"].clone());
     let mode = mode(path);
     entries.insert(
@@ -55,10 +53,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).map_or(0o600, |found| found.permissions().mode() & 0o777)
 }
 
-fn put(path: &Path, content: Option<&str>, mode: u32) -> Result<()> {
-    let Some(content) = content else {
-        return fs::remove_file(path).with_context(|| format!("removing {}", path.display()));
-    };
+fn put(path: &Path, content: &str, mode: u32) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".lab-new");
     files::write(Path::new(&temporary), content, mode)?;
@@ -78,10 +73,14 @@ pub(super) fn restore(only: Option<&Path>) -> Result<()> {
             continue;
         };
         let path = Path::new(&key);
-        let now = fs::read_to_string(path).ok();
-        if hash(now.as_deref()) == entry["after"] {
+        let now = fs::read_to_string(path).unwrap_or_default();
+        if hash(&now) == entry["after"] {
             let mode = entry["mode"].as_u64().and_then(|mode| u32::try_from(mode).ok());
-            put(path, entry["before"].as_str(), mode.unwrap_or(0o600))?;
+            put(
+                path,
+                entry["before"].as_str().unwrap_or_default(),
+                mode.unwrap_or(0o600),
+            )?;
         }
     }
     save(&entries)

@@ -3,13 +3,11 @@
 use super::kept;
 use crate::files;
 use crate::paths;
-use crate::pki::leaf::{Subject, Validity};
-use crate::pki::{Authority, LEAF_DAYS, Pair};
+use crate::pki::{Authority, Pair};
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::path::{Path, PathBuf};
-use time::{Duration, OffsetDateTime};
+use std::path::PathBuf;
 
 const CA: &str = "certificate-authority-data";
 const CHAIN: &str = "client-certificate-data";
@@ -29,78 +27,30 @@ pub(super) fn path() -> Result<PathBuf> {
 pub(super) fn carry(pair: &Pair) -> Result<PathBuf> {
     let path = path()?;
     let text = set(&files::read(&path)?, CHAIN, &STANDARD.encode(&pair.chain));
-    kept::write(&path, Some(&text))?;
+    kept::write(&path, &text)?;
     Ok(path)
 }
 
-pub(super) fn spoil(data_dir: &Path, what: &str) -> Result<()> {
+pub(super) fn spoil(what: &str) -> Result<()> {
     // What an earlier fault did to the file is undone first.
     let path = path()?;
     kept::restore(Some(&path))?;
     let text = files::read(&path)?;
     let spoilt = match what {
-        "missing" => None,
-        "empty" => Some(String::new()),
-        "truncated" => Some(text[..text.len() / 2].to_owned()),
-        "garbage" => Some("\u{1}%&: [unfinished\n\t- {\u{7}\n".to_owned()),
-        "json" => Some(as_json(&text)?),
-        "no-client-certificate" => Some(without_client(&text)),
-        "bad-base64" => Some(set(&text, CHAIN, "this is not base64!")),
-        "truncated-pem" => Some(cut(&text)?),
-        "ca-mismatch" => Some(set(
+        "empty" => String::new(),
+        "no-client-certificate" => without_client(&text),
+        "truncated-pem" => cut(&text)?,
+        "ca-mismatch" => set(
             &text,
             CA,
             &STANDARD.encode(Authority::make("k3s-server-ca")?.pem()),
-        )),
-        "cert-mismatch" => {
-            let pair = admin(
-                &Authority::make("k3s-client-ca")?,
-                Validity::over_for(-LEAF_DAYS, LEAF_DAYS),
-            )?;
-            Some(with_pair(&text, &pair))
-        }
-        "key-mismatch" => {
-            let pair = admin(
-                &Authority::make("k3s-client-ca")?,
-                Validity::over_for(-LEAF_DAYS, LEAF_DAYS),
-            )?;
-            Some(set(&text, KEY, &STANDARD.encode(pair.key)))
-        }
-        "expired" => Some(with_pair(
-            &text,
-            &own_admin(data_dir, Validity::over_for(1, LEAF_DAYS))?,
-        )),
-        "not-yet-valid" => {
-            let from = OffsetDateTime::now_utc() + Duration::days(1);
-            let validity = Validity {
-                from,
-                until: from + Duration::days(LEAF_DAYS),
-            };
-            Some(with_pair(&text, &own_admin(data_dir, validity)?))
-        }
+        ),
         other => bail!(
-            "spoiling {}: {other:?} is none of truncated, garbage, empty, missing, json, no-client-certificate, \
-             bad-base64, truncated-pem, ca-mismatch, cert-mismatch, key-mismatch, expired, not-yet-valid, none",
+            "spoiling {}: {other:?} is none of empty, no-client-certificate, truncated-pem, ca-mismatch, none",
             path.display()
         ),
     };
-    kept::write(&path, spoilt.as_deref())
-}
-
-fn own_admin(data_dir: &Path, validity: Validity) -> Result<Pair> {
-    admin(
-        &Authority::read(&data_dir.join("server/tls/client-ca"))?,
-        validity,
-    )
-}
-
-fn admin(authority: &Authority, validity: Validity) -> Result<Pair> {
-    authority.sign(&Subject::client("system:admin", "system:masters"), None, validity)
-}
-
-fn with_pair(text: &str, pair: &Pair) -> String {
-    let text = set(text, CHAIN, &STANDARD.encode(&pair.chain));
-    set(&text, KEY, &STANDARD.encode(&pair.key))
+    kept::write(&path, &spoilt)
 }
 
 /// Another value for a field, on the line where it stands.
@@ -129,11 +79,6 @@ fn cut(text: &str) -> Result<String> {
         .decode(encoded.trim())
         .context("decoding the client certificate")?;
     Ok(set(text, CHAIN, &STANDARD.encode(&pem[..pem.len() / 3])))
-}
-
-fn as_json(text: &str) -> Result<String> {
-    let value: serde_json::Value = serde_yaml_ng::from_str(text).context("reading the kubeconfig")?;
-    serde_json::to_string_pretty(&value).context("writing the kubeconfig as JSON")
 }
 
 #[cfg(test)]

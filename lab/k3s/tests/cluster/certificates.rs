@@ -1,6 +1,7 @@
 //! Certificates that end, are looked at, rotated and renewed, and kubeconfigs that are spoilt.
 
 use crate::lab::{Lab, VERSION, read, text};
+use k3s_standin::pki::leaf::{Validity, first};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -64,10 +65,10 @@ fn an_expired_client_is_refused_until_the_server_starts_again() {
     let lab = Lab::start(VERSION, 1);
     let config = lab.etc("n1").join("rancher/k3s/k3s.yaml");
     let before = read(&config);
-    let told = lab.tamper("n1", &["expire", "3", "admin"]);
+    let output = lab.tamper("n1", &["expire", "3", "admin"]);
     assert!(
-        told.contains("server/tls/client-admin.crt\n") && told.contains("k3s.yaml\n"),
-        "{told}"
+        output.contains("server/tls/client-admin.crt\n") && output.contains("k3s.yaml\n"),
+        "{output}"
     );
     assert_ne!(read(&config), before);
     let refusal = lab.refusal();
@@ -95,37 +96,21 @@ fn an_expired_listener_is_refused_by_kubectl_itself_and_can_be_put_back() {
     // The one within the window that a start renews: it is good until then, and replaced then.
     lab.tamper("n1", &["expire", "-80", "all"]);
     lab.run(&["get", "nodes"]);
-    let told = text(&lab.certificate(VERSION, "n1", &["check"]).stderr);
-    assert!(
-        told.contains("level=warning") && told.contains("will expire within 120 days at"),
-        "{told}"
-    );
+    let listener = lab.data("n1").join("server/tls/dynamic-cert.json");
+    let before = read(&listener);
     lab.restart();
-    let told = text(&lab.certificate(VERSION, "n1", &["check"]).stderr);
-    assert!(!told.contains("level=warning"), "{told}");
+    assert_ne!(read(&listener), before);
 }
 
 #[test]
 fn a_node_with_an_expired_certificate_is_lost_until_its_agent_starts_again() {
     let lab = Lab::start(VERSION, 2);
-    let told = lab.tamper("n2", &["expire", "1", "all"]);
-    assert_eq!(told.matches("/agent/").count(), 4, "{told}");
-    lab.wait_for("the loss", || lab.get("node n2").contains("NotReady"));
-    let checked = lab.certificate(VERSION, "n2", &["check"]);
-    assert_eq!(checked.status.code(), Some(0), "expired or not");
-    let told = text(&checked.stderr);
-    assert!(
-        told.contains("Agent detected, checking agent certificates"),
-        "{told}"
-    );
-    assert!(
-        told.contains("level=error")
-            && told.contains("client-kubelet.crt: certificate system:node:n2 (ClientAuth) expired at "),
-        "{told}"
-    );
+    let output = lab.tamper("n2", &["expire", "1", "all"]);
+    assert_eq!(output.matches("/agent/").count(), 4, "{output}");
+    lab.wait_for("the loss", || lab.ready("n2") == "Unknown");
     lab.kill("n2");
     lab.start_agent(VERSION, "n2");
-    lab.wait_for("its return", || lab.get("node n2").contains(" Ready"));
+    lab.wait_for("its return", || lab.ready("n2") == "True");
 }
 
 #[test]
@@ -141,14 +126,14 @@ fn rotating_takes_the_files_away_and_the_start_makes_new_ones() {
     lab.kill("n1");
     let done = lab.certificate(VERSION, "n1", &["rotate"]);
     assert_eq!(done.status.code(), Some(0));
-    let told = text(&done.stderr);
+    let output = text(&done.stderr);
     for line in [
         "Server detected, rotating agent and server certificates",
         "Rotating dynamic listener certificate",
         "Rotating certificates for admin",
         "please restart k3s server or agent to rotate certificates",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(output.contains(line), "{output}");
     }
     let backup = names(&server)
         .into_iter()
@@ -184,71 +169,30 @@ fn rotates_on_an_agent(lab: &Lab) {
 }
 
 #[test]
-fn a_check_is_told_in_four_forms() {
-    let lab = Lab::start(VERSION, 1);
-    let rotate = lab.certificate(VERSION, "n1", &["rotate", "--help"]);
-    assert_eq!(rotate.status.code(), Some(0));
-    let check = |output: &str| lab.certificate(VERSION, "n1", &["check", "--output", output]);
-    let told = text(&check("text").stderr);
-    for line in [
-        "client-admin.crt: certificate system:admin (ClientAuth) is ok, expires at 20",
-        "server-client.crt: certificate etcd-server (ServerAuth,ClientAuth) is ok",
-    ] {
-        assert!(told.contains(line), "{told}");
-    }
-    let table = text(&check("table").stdout);
-    assert!(
-        table.starts_with("\nFILENAME ") && table.contains(" 1 year          OK\n"),
-        "{table}"
-    );
-    let json: serde_json::Value = serde_json::from_slice(&check("json").stdout).unwrap();
-    let mut all = json["Certificates"].as_array().unwrap().iter();
-    let admin = all.find(|one| one["Subject"] == "system:admin").unwrap();
-    assert_eq!(
-        (&admin["Filename"], &admin["Status"]),
-        (&"client-admin.crt".into(), &"OK".into())
-    );
-    assert!(text(&check("yaml").stdout).starts_with("certificates:\n- "));
-    assert!(text(&check("xml").stderr).contains("invalid output format xml"));
-}
-
-#[test]
-fn a_kubeconfig_is_spoilt_in_every_way_and_mended() {
+fn a_kubeconfig_is_spoilt_and_restored() {
     let lab = Lab::start(VERSION, 1);
     let config = lab.etc("n1").join("rancher/k3s/k3s.yaml");
     let before = read(&config);
     let cases = [
-        ("truncated", ""),
-        ("garbage", ""),
         ("empty", ""),
-        ("bad-base64", "illegal base64 data"),
         ("truncated-pem", ""),
         ("ca-mismatch", "certificate signed by unknown authority"),
-        ("cert-mismatch", "You must be logged in to the server"),
-        ("key-mismatch", "private key does not match public key"),
-        ("expired", "You must be logged in to the server"),
-        ("not-yet-valid", "You must be logged in to the server"),
         ("no-client-certificate", ""),
     ];
     for (what, wanted) in cases {
         lab.tamper("n1", &["kubeconfig", what]);
-        let refusal = lab.kubectl(&["get", "nodes", "--username=x", "--password=y"]);
-        assert!(!refusal.status.success(), "{what}");
-        let refusal = if what == "no-client-certificate" {
-            text(&refusal.stderr)
-        } else {
-            lab.refusal()
-        };
-        assert!(refusal.contains(wanted), "{what}: {refusal}");
+        let refused = lab.kubectl(&["get", "nodes", "--username=x", "--password=y"]);
+        assert!(!refused.status.success(), "{what}");
+        assert!(
+            text(&refused.stderr).contains(wanted),
+            "{what}: {}",
+            text(&refused.stderr)
+        );
     }
-    lab.tamper("n1", &["kubeconfig", "json"]);
-    lab.run(&["get", "nodes"]);
-    lab.tamper("n1", &["kubeconfig", "missing"]);
-    assert!(!config.exists());
     lab.tamper("n1", &["kubeconfig", "none"]);
     assert_eq!(read(&config), before);
     let wrong = lab.tool("n1", &["kubeconfig", "sideways"], "");
-    assert!(text(&wrong.stderr).contains("is none of truncated, garbage"));
+    assert!(text(&wrong.stderr).contains("is none of empty, "));
     assert_eq!(read(&config), before);
 }
 
@@ -285,19 +229,8 @@ fn a_chosen_lifetime_is_that_of_new_certificates() {
     }
     server.kill().unwrap();
     server.wait().unwrap();
-    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_k3s-standin"));
-    check
-        .args(["certificate", "check", "-o", "json", "--data-dir"])
-        .arg(folder.path());
-    let output = check.env("LAB_K3S_VERSION", VERSION).output().unwrap();
-    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let leaves = json["Certificates"].as_array().unwrap().iter();
-    let days: Vec<i64> = leaves
-        .filter(|one| one["Usages"] != serde_json::json!(["CertSign"]))
-        .map(|one| one["ResidualTime"].as_i64().unwrap() / 1_000_000_000 / 86_400)
-        .collect();
-    assert!(
-        days.len() >= 10 && days.iter().all(|days| *days == 29),
-        "{days:?}"
-    );
+    let chain = read(&folder.path().join("server/tls/client-admin.crt"));
+    let pem = first(&chain).unwrap();
+    let left = Validity::of(&pem.parse_x509().unwrap()).left();
+    assert_eq!(left.whole_days(), 29);
 }

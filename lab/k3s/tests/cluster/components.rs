@@ -21,9 +21,9 @@ fn count(names: &[String], start: &str) -> usize {
 fn a_fresh_cluster_has_its_components_and_all_are_well() {
     let lab = Lab::start(VERSION, 2);
     lab.wait_for("the components", || {
-        let deployments = lab.get("deploy -n kube-system --no-headers");
+        let available = lab.get("deploy -n kube-system -o jsonpath={.items[*].status.availableReplicas}");
         let daemons = lab.get("ds -n kube-system -o jsonpath={.items[*].status.numberReady}");
-        deployments.matches(" 1/1 ").count() == 4 && daemons == "2"
+        available == "1 1 1 1" && daemons == "2"
     });
     for job in ["job/helm-install-traefik", "job/helm-install-traefik-crd"] {
         lab.run(&[
@@ -56,14 +56,9 @@ fn a_fresh_cluster_has_its_components_and_all_are_well() {
         ),
         (2, 2, 8)
     );
-    let table = lab.get("pods -n kube-system");
-    assert_eq!(table.matches("0/1     Completed").count(), 2, "{table}");
-    assert_eq!(table.matches("2/2     Running").count(), 2, "{table}");
     assert_eq!(lab.names("svc"), ["kube-dns", "metrics-server", "traefik"]);
     assert_eq!(lab.names("helmcharts"), ["traefik", "traefik-crd"]);
     assert!(lab.names("addons").contains(&"coredns".to_owned()));
-    let status = lab.get("svc -n kube-system traefik -o jsonpath={.status.loadBalancer.ingress[*].ip}");
-    assert_eq!(status, "127.0.0.1");
 }
 
 #[test]

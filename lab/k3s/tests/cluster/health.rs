@@ -28,30 +28,19 @@ fn a_check_fails_on_demand_with_the_recorded_text() {
         r#"{"checks": ["informer-sync", "poststarthook/rbac/bootstrap-roles"]}"#,
     );
     let failed = lab.kubectl(&["get", "--raw", "/readyz"]);
-    let told = text(&failed.stderr);
+    let output = text(&failed.stderr);
     assert_eq!(failed.status.code(), Some(1));
     assert!(
-        told.starts_with("Error from server (InternalError): an error on the server (\"[+]ping ok"),
-        "{told}"
+        output.starts_with("Error from server (InternalError): an error on the server (\"[+]ping ok"),
+        "{output}"
     );
     for line in [
         "[-]informer-sync failed: reason withheld",
         "[-]poststarthook/rbac/bootstrap-roles failed: reason withheld",
         "readyz check failed",
     ] {
-        assert!(told.contains(line), "{told}");
+        assert!(output.contains(line), "{output}");
     }
-    let alive = text(&lab.kubectl(&["get", "--raw", "/livez?verbose"]).stderr);
-    assert!(
-        !alive.contains("]informer-sync ") && alive.contains("livez check failed"),
-        "{alive}"
-    );
-    assert_eq!(lab.run(&["get", "--raw", "/readyz/ping"]), "ok");
-    let one = text(&lab.kubectl(&["get", "--raw", "/readyz/informer-sync"]).stderr);
-    assert!(one.contains("reason withheld"), "{one}");
-    lab.faults("n1", r#"{"checks": ["etcd"]}"#);
-    let excluded = lab.run(&["get", "--raw", "/readyz?verbose&exclude=etcd"]);
-    assert!(excluded.contains("[+]etcd excluded: ok"), "{excluded}");
 }
 
 #[test]
@@ -68,22 +57,20 @@ fn a_node_under_pressure_says_so_and_takes_no_more_pods() {
         condition("MemoryPressure")["reason"],
         "KubeletHasInsufficientMemory"
     );
-    assert!(lab.get("node n2").contains(" Ready "));
+    assert_eq!(lab.ready("n2"), "True");
     let taints = || lab.get("node n2 -o jsonpath={.spec.taints}");
     lab.wait_for("the taint", || {
         taints().contains("node.kubernetes.io/memory-pressure")
     });
     lab.apply(&[DEMO, &workload("Deployment", "web", "replicas: 2")].concat());
-    lab.wait_for("pods", || lab.get("deploy -n demo web").contains("2/2"));
-    assert!(!lab.get("pods -n demo -o wide").contains(" n2 "));
+    lab.wait_for("pods", || lab.available("deploy/web") == "2");
+    assert!(!lab.pod_nodes().contains(&"n2".to_owned()));
     lab.faults("n2", r#"{"conditions": {"Ready": "False"}}"#);
     lab.wait_for("the end", || condition("MemoryPressure")["status"] == "False");
-    assert!(lab.get("node n2").contains("NotReady"));
+    assert_eq!(lab.ready("n2"), "False");
     assert_eq!(condition("Ready")["reason"], "KubeletNotReady");
     lab.faults("n2", "{}");
-    lab.wait_for("health", || {
-        lab.get("node n2").contains(" Ready ") && taints().is_empty()
-    });
+    lab.wait_for("health", || lab.ready("n2") == "True" && taints().is_empty());
 }
 
 #[test]
@@ -125,13 +112,9 @@ fn lists_come_in_pages() {
     let chosen = lab.raw(&format!("{path}?limit=2&labelSelector=odd%3D1"));
     assert_eq!(chosen["items"].as_array().unwrap().len(), 2);
     assert!(chosen["metadata"]["continue"].is_string() && chosen["metadata"]["remainingItemCount"].is_null());
-    let whole = lab.raw(&format!("{path}?limit=2&resourceVersion=0"));
-    assert_eq!(whole["items"].as_array().unwrap().len(), 7);
     let wrong = text(
         &lab.kubectl(&["get", "--raw", &format!("{path}?limit=2&continue=nonsense")])
             .stderr,
     );
     assert!(wrong.contains("continue key is not valid"), "{wrong}");
-    let table = lab.run(&["get", "cm", "-n", "demo", "--chunk-size=2", "--no-headers"]);
-    assert_eq!(table.lines().count(), 7, "{table}");
 }

@@ -14,6 +14,7 @@ const PACE: &str = "20";
 /// For what must be seen between two delays, on a busy machine too.
 pub(crate) const SLOW: &str = "5";
 const PATIENCE: Duration = Duration::from_mins(1);
+const READY: &str = "jsonpath={..status.conditions[?(@.type==\"Ready\")].status}";
 
 pub(crate) struct Lab {
     pub(crate) folder: TempDir,
@@ -64,7 +65,7 @@ impl Lab {
             lab.start_agent(version, &format!("n{number}"));
         }
         lab.wait_for("ready nodes", || {
-            lab.get("nodes").matches(" Ready").count() == nodes
+            lab.get(&format!("nodes -o {READY}")).matches("True").count() == nodes
         });
         lab
     }
@@ -167,6 +168,29 @@ impl Lab {
 
     pub(crate) fn get(&self, what: &str) -> String {
         self.run(&[&["get"][..], &what.split(' ').collect::<Vec<_>>()].concat())
+    }
+
+    /// Whether the node's Ready condition is `True`, `False` or `Unknown`.
+    pub(crate) fn ready(&self, node: &str) -> String {
+        self.get(&format!("node {node} -o {READY}"))
+    }
+
+    /// Available pods of a workload in `demo`.
+    pub(crate) fn available(&self, workload: &str) -> String {
+        self.get(&format!(
+            "{workload} -n demo -o jsonpath={{.status.availableReplicas}}"
+        ))
+    }
+
+    /// The nodes of all pods in `demo`.
+    pub(crate) fn pod_nodes(&self) -> Vec<String> {
+        let nodes = self.get("pods -n demo -o jsonpath={.items[*].spec.nodeName}");
+        nodes.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Those pods in `demo` that are being removed.
+    pub(crate) fn terminating(&self) -> String {
+        self.get("pods -n demo -o jsonpath={.items[*].metadata.deletionTimestamp}")
     }
 
     pub(crate) fn apply(&self, manifest: &str) {

@@ -46,9 +46,9 @@ fn what_cannot_be_reset_is_refused_before_anything_is_touched() {
             "cannot perform cluster-reset while server URL is set",
         ),
     ];
-    for (arguments, told) in cases {
+    for (arguments, wanted) in cases {
         let refusal = refusal(&lab, arguments);
-        assert!(refusal.contains(told), "{refusal}");
+        assert!(refusal.contains(wanted), "{refusal}");
     }
     std::fs::create_dir_all(lab.folder.path().join("n1/data/server/db")).unwrap();
     std::fs::write(lab.folder.path().join("n1/data/server/db/reset-flag"), "").unwrap();
@@ -68,14 +68,14 @@ fn a_restore_without_a_token_of_its_own_overlooks_the_one_in_a_file() {
         "--token-file",
         file,
     ];
-    let told = || refused(&lab, &server(&lab, &arguments));
-    let lost = told();
+    let output = || refused(&lab, &server(&lab, &arguments));
+    let lost = output();
     assert!(
         lost.contains("server/token does not exist, please pass --token to complete the restoration"),
         "{lost}"
     );
     std::fs::create_dir_all(lab.folder.path().join("n1/data/server")).unwrap();
     std::fs::write(lab.folder.path().join("n1/data/server/token"), "labtoken\n").unwrap();
-    let there = told();
+    let there = output();
     assert!(there.contains("snapshot path does not exist"), "{there}");
 }

@@ -1,8 +1,8 @@
 //! `state.db`.
 
 use crate::promises::{self, NODE, keys, seen};
+use k3s_standin::store::Store;
 use k3s_standin::store::sqlite::SqliteStore;
-use k3s_standin::store::{Store, StoreError};
 use rusqlite::Connection;
 use serde_json::json;
 use std::io::{BufRead, BufReader};
@@ -22,29 +22,6 @@ fn folder() -> (TempDir, PathBuf) {
 async fn the_promises_are_kept() {
     let (_folder, path) = folder();
     promises::are_kept(&SqliteStore::open(&path).unwrap()).await;
-}
-
-#[tokio::test]
-async fn what_was_written_is_there_after_a_restart_and_no_number_comes_twice() {
-    let (_folder, path) = folder();
-    let store = SqliteStore::open(&path).unwrap();
-    let created = store.put(NODE, &json!({"v": 1}), 0).await.unwrap();
-    let other = store.put("/registry/a", &json!({}), 0).await.unwrap();
-    let deleted = store.delete("/registry/a", other).await.unwrap();
-    drop(store);
-    let store = SqliteStore::open(&path).unwrap();
-    assert_eq!(store.revision().await.unwrap(), deleted);
-    let (entries, _) = store.list("/registry/").await.unwrap();
-    assert_eq!(
-        entries
-            .iter()
-            .map(|e| (e.key.as_str(), e.revision))
-            .collect::<Vec<_>>(),
-        [(NODE, created)]
-    );
-    // A watch goes on where the last one was, across the restart.
-    assert_eq!(seen(&mut store.watch(created), 2).await.len(), 2);
-    assert_eq!(store.put(NODE, &json!({"v": 2}), created).await, Ok(deleted + 1));
 }
 
 #[tokio::test]
@@ -166,31 +143,4 @@ async fn a_killed_server_loses_nothing_it_had_confirmed_and_a_backup_meanwhile_i
     );
     // Row 1 is kine's own; every other one is an entry.
     assert_eq!(keys(&copied, "/registry/").await.len() as u64, revision - 1);
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused_and_a_held_one_is_unavailable() {
-    let (_folder, path) = folder();
-    std::fs::write(
-        &path,
-        "no database at all, but long enough to be mistaken for one".repeat(50),
-    )
-    .unwrap();
-    let error = SqliteStore::open(&path).map(|_| ()).unwrap_err();
-    assert!(
-        format!("{error:#}").contains("state.db: file is not a database"),
-        "{error:#}"
-    );
-    std::fs::remove_file(&path).unwrap();
-
-    let store = SqliteStore::open(&path).unwrap();
-    let holder = Connection::open(&path).unwrap();
-    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let refused = store.put(NODE, &json!({}), 0).await;
-    assert_eq!(
-        refused,
-        Err(StoreError::Unavailable("database is locked".to_owned()))
-    );
-    // Readers are not stopped.
-    assert_eq!(store.revision().await, Ok(1));
 }
