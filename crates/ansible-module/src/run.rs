@@ -106,13 +106,12 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     }
 }
 
+/// What was observed, and the plan or the refusal that follows from it.
+type Seen<M> = (<M as Module>::State, Result<Plan<<M as Module>::Step>>);
+
 /// In check mode another module may be changing what is looked at, such as one that a killed run has left at work: what is
 /// found wrong then is looked at again after its end.
-fn look<M: Module>(
-    params: &M::Params,
-    call: &Call,
-    host: &dyn Host,
-) -> Result<(M::State, Result<Plan<M::Step>>)> {
+fn look<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Seen<M>> {
     let once = || {
         let state = M::observe(params, host)?;
         let planned = M::plan(params, &state);

@@ -75,12 +75,12 @@ impl<'a> Liar<'a> {
             Kind::ContainerStopped,
         ];
         let kind = kinds[said.len() % kinds.len()];
-        Failure::new(kind, self.place(), String::from_utf8_lossy(said)).into()
+        Failure::new(kind, self.location(), String::from_utf8_lossy(said)).into()
     }
 }
 
 impl Host for Liar<'_> {
-    fn place(&self) -> String {
+    fn location(&self) -> String {
         "pve1".to_owned()
     }
 

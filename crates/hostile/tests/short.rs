@@ -75,7 +75,7 @@ short_runs! {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_input() {
+fn makes_the_same_input_from_the_same_seed() {
     let seeds = (hostile::target("yaml").seeds)();
     assert_eq!(Mutator::new(7).input(&seeds), Mutator::new(7).input(&seeds));
     assert_ne!(Mutator::new(7).input(&seeds), Mutator::new(8).input(&seeds));

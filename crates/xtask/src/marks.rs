@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_takes_the_place_of_the_old_one() {
+    fn replaces_the_old_table() {
         let text = "a\n<!-- BEGIN X -->\nold\n<!-- END X -->\nb\n";
         let once = replaced(text, "X", "new\n").unwrap();
         assert_eq!(once, "a\n<!-- BEGIN X -->\n\nnew\n\n<!-- END X -->\nb\n");

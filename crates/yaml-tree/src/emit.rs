@@ -82,8 +82,7 @@ fn yaml_list(text: &mut String, list: &[Node], indent: usize) {
 }
 
 fn yaml_scalar(scalar: &Scalar) -> String {
-    // Over several lines a plain scalar could not be distinguished from what follows it.
-    let stays_plain = scalar.plain && !scalar.text.contains('\n');
+    let stays_plain = scalar.plain && !scalar.needs_quotes();
     if stays_plain && scalar.text.is_empty() {
         return "null".to_owned();
     }
@@ -178,6 +177,11 @@ mod tests {
                     contexts: []\nkind: Config\npreferences: {}\nusers:\n- name: a\n  user:\n    exec:\n      args:\n      \
                     - get-token\n      - --region\n      env: null\n";
         assert_eq!(again(text), text);
+    }
+
+    #[test]
+    fn quotes_a_key_that_begins_with_a_sign() {
+        assert_eq!(again("user: {|oken: a:b}\n"), "user:\n  \"|oken\": a:b\n");
     }
 
     #[test]

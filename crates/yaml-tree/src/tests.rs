@@ -118,6 +118,7 @@ fn the_order_of_keys_means_nothing_and_a_quote_may_mean_something() {
         ("a: 1", "{a: 1, b: 2}", false),
         ("a: ~", "a: null", true),
         ("a: 1\n\n  2", "a: \"1\\n2\"", true),
+        ("{|b: c}", "\"|b\": c", true),
     ] {
         assert_eq!(read(one).means_the_same(&read(other)), same, "{one} {other}");
     }

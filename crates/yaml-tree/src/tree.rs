@@ -107,8 +107,13 @@ impl Scalar {
 
     /// Whether every reader, of YAML 1.1 or 1.2, takes it for a text.
     fn is_text(&self) -> bool {
-        // Over several lines nothing is a number, a date or a switch.
-        !self.plain || self.text.contains('\n') || self.needs_no_quotes()
+        !self.plain || self.needs_quotes() || self.needs_no_quotes()
+    }
+
+    /// Whether it cannot be written without quotes, though it was read so: over several lines, or, as some readers take it in
+    /// a key, with a sign in front that begins something else. Such a thing is neither a number nor a date nor a switch.
+    pub(crate) fn needs_quotes(&self) -> bool {
+        self.text.contains('\n') || self.text.starts_with(|c| ",[]{}#&*!|>'\"%@`".contains(c))
     }
 
     /// Whether that is so also without quotes.

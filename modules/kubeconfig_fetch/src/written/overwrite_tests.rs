@@ -101,20 +101,20 @@ fn never_overwrites_an_entry_of_another_authority() {
         // What has to hold of every merge is checked there, such as that a second one changes nothing.
         let (_, after) = world.merged(&text, &[]);
         let before = value(&world.fill(&text));
-        for place in 0..2 {
+        for index in 0..2 {
             let stays = |list: &str| {
                 assert_eq!(
-                    entry(&before, list, names[place]),
-                    entry(&after, list, names[place]),
+                    entry(&before, list, names[index]),
+                    entry(&after, list, names[index]),
                     "{list} of\n{text}"
                 );
             };
-            if CLUSTERS[clusters[place]].1 {
+            if CLUSTERS[clusters[index]].1 {
                 stays("clusters");
             }
             let leads_here =
-                |(cluster, user): &(usize, usize)| *user != place || !CLUSTERS[clusters[*cluster]].1;
-            let is_kept = match USERS[users[place]].1 {
+                |(cluster, user): &(usize, usize)| *user != index || !CLUSTERS[clusters[*cluster]].1;
+            let is_kept = match USERS[users[index]].1 {
                 Whose::Ours => false,
                 Whose::OtherAuthority => !contexts.iter().all(leads_here),
                 Whose::SomebodyElses => true,
@@ -122,7 +122,7 @@ fn never_overwrites_an_entry_of_another_authority() {
             if is_kept {
                 stays("users");
             }
-            if CLUSTERS[clusters[contexts[place].0]].1 {
+            if CLUSTERS[clusters[contexts[index].0]].1 {
                 stays("contexts");
             }
         }
