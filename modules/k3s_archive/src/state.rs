@@ -70,7 +70,7 @@ pub struct Dest {
 /// Prints one fact a line. Where a folder is not there yet, the free space is that of the one that it will be in.
 const FREE: &str = r#"free() {
   place=$1
-  while [ ! -d "$place" ]; do place=${place%/*}; place=${location:-/}; done
+  while [ ! -d "$place" ]; do place=${place%/*}; place=${place:-/}; done
   df -Pk -- "$place" | awk 'NR == 2 { print "free " $4 }'
 }
 list() { [ ! -d "$2" ] || ls -1 -- "$2" | sed "s/^/$1 /"; }
