@@ -1,8 +1,8 @@
 //! A Proxmox host made of files: `pct` is pointed at it instead of at the machine.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 pub(crate) struct Host {
@@ -85,14 +85,21 @@ impl Host {
         fs::read_to_string(self.path(relative)).unwrap()
     }
 
+    /// Another process writes the program: a child that another test starts meanwhile would keep this one's file open, and a
+    /// program that is open for writing cannot be run.
     pub(crate) fn program(&self, name: &str, script: &str) {
-        let path = self.path("bin").join(name);
+        let text = self.path("bin").join(format!("{name}.text"));
         fs::write(
-            &path,
+            &text,
             script.replace("ROOT", self.folder.path().to_str().unwrap()),
         )
         .unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = self.path("bin").join(name);
+        let install = Command::new("install")
+            .args([Path::new("-m755"), &text, &program])
+            .status();
+        assert!(install.unwrap().success());
+        fs::remove_file(text).unwrap();
     }
 
     pub(crate) fn stopped(self, vmid: &str) -> Self {
