@@ -410,6 +410,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_removed_while_it_is_read_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let [before, after] = ["before", "after"].map(|name| put(folder.path(), name, "text"));
+        let probe = Probe::new().file("one", &before).shown("two", &after, "p");
+        let mut command = probe.command("/no/such/k3s");
+        // The programs that the reading consists of remove it before or after their work.
+        let programs = format!(
+            "stat() {{ [ \"$4\" != '{before}' ] || rm -f '{before}'; command stat \"$@\"; }}\n\
+             sed() {{ rm -f '{after}'; command sed \"$@\"; }}\n"
+        );
+        command.stdin.splice(0..0, programs.into_bytes());
+        let output = LocalHost::new().run(&command).unwrap();
+        assert!(output.ok() && output.stderr.is_empty(), "{}", output.error_text());
+        let facts = Facts::parse(&output.stdout).unwrap();
+        assert!(facts.has("missing:one") && facts.has("missing:two"));
+    }
+
+    #[test]
     fn a_program_that_fails_has_its_status_and_the_next_one_is_asked() {
         let ask = |name: &str, script: &str, shown: &str| {
             let run = Run {

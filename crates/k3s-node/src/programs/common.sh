@@ -49,13 +49,15 @@ file() {
         why=irregular
     elif [ ! -r "$2" ]; then
         why=unreadable
-    elif [ "$(stat -Lc %s -- "$2")" -gt "$limit" ]; then
+    elif [ "$(stat -Lc %s -- "$2" 2>/dev/null || echo 0)" -gt "$limit" ]; then
         why=large
     elif [ -n "${3-}" ]; then
-        content=$(head -c "$limit" <"$2" | sed -n "$3" && echo x)
+        content=$({ head -c "$limit" <"$2"; } 2>/dev/null | sed -n "$3" && echo x)
     else
-        content=$(head -c "$limit" <"$2" && echo x) || why=unreadable
+        content=$({ head -c "$limit" <"$2"; } 2>/dev/null && echo x) || why=unreadable
     fi
+    # Another program may have removed it meanwhile, as an installation removes its record.
+    [ -e "$2" ] || why=missing
     if [ -n "$why" ]; then put "$why:$1" "$2"; else put "$1" "${content%x}"; fi
 }
 
