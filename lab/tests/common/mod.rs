@@ -85,15 +85,15 @@ impl Host {
         fs::read_to_string(self.path(relative)).unwrap()
     }
 
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        self.install(name, &script.replace("ROOT", self.folder.path().to_str().unwrap()));
+    }
+
     /// Another process writes the program: a child that another test starts meanwhile would keep this one's file open, and a
     /// program that is open for writing cannot be run.
-    pub(crate) fn program(&self, name: &str, script: &str) {
+    pub(crate) fn install(&self, name: &str, script: &str) {
         let text = self.path("bin").join(format!("{name}.text"));
-        fs::write(
-            &text,
-            script.replace("ROOT", self.folder.path().to_str().unwrap()),
-        )
-        .unwrap();
+        fs::write(&text, script).unwrap();
         let program = self.path("bin").join(name);
         let install = Command::new("install")
             .args([Path::new("-m755"), &text, &program])

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 /// PATH with the stand-in as `pct`, pointed at the host made of files.
 fn programs(files: &Files) -> String {
     let (root, pct) = (files.path("").display().to_string(), env!("CARGO_BIN_EXE_pct"));
-    files.program(
+    files.install(
         "pct",
         &format!("#!/bin/sh\nLAB_PCT_ROOT={root} LAB_PCT_PROGRAMS={root}bin exec {pct} \"$@\"\n"),
     );
