@@ -86,7 +86,10 @@ impl Host {
     }
 
     pub(crate) fn program(&self, name: &str, script: &str) {
-        self.install(name, &script.replace("ROOT", self.folder.path().to_str().unwrap()));
+        self.install(
+            name,
+            &script.replace("ROOT", self.folder.path().to_str().unwrap()),
+        );
     }
 
     /// Another process writes the program: a child that another test starts meanwhile would keep this one's file open, and a
