@@ -109,8 +109,8 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
 /// What was observed, and the plan or the refusal that follows from it.
 type Seen<M> = (<M as Module>::State, Result<Plan<<M as Module>::Step>>);
 
-/// In check mode another module may be changing what is looked at, such as one that a killed run has left at work: what is
-/// found wrong then is looked at again after its end.
+/// In check mode another module may be changing what is read, such as one that a killed run has left at work: what is wrong
+/// then is read again after its end.
 fn look<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Seen<M>> {
     let once = || {
         let state = M::observe(params, host)?;
@@ -161,7 +161,7 @@ fn report<M: Module>(
     }
 }
 
-/// The lock of the place, for modules that change it; check mode changes nothing and takes none.
+/// The lock of the container or host, for modules that change it; check mode changes nothing and takes none.
 fn lock<M: Module>(params: &M::Params, call: &Call, host: &dyn Host) -> Result<Option<Held>> {
     let request = lock_request::<M>(params).filter(|_| !call.check_mode);
     request.map(|request| host.lock(&request)).transpose()

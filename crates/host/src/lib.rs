@@ -74,8 +74,8 @@ pub trait Host {
     /// Takes the lock of a host, waiting for another module that holds it.
     fn lock(&self, request: &LockRequest) -> Result<Held>;
 
-    /// Waits until nobody holds the lock, and takes it not: whether somebody held it. Hosts on which nothing can collide
-    /// have no other holder.
+    /// Waits until nobody holds the lock, without taking it, and returns whether somebody held it. On hosts where nothing can
+    /// collide nobody does.
     fn wait_for_holder(&self, _request: &LockRequest) -> Result<bool> {
         Ok(false)
     }

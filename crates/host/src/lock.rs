@@ -37,7 +37,7 @@ impl Held {
     }
 }
 
-fn name_of_folder(shared: &str, user: Uid) -> String {
+fn folder_path(shared: &str, user: Uid) -> String {
     if user.is_root() {
         FOLDER.to_owned()
     } else {
@@ -47,7 +47,7 @@ fn name_of_folder(shared: &str, user: Uid) -> String {
 
 /// The folder of this user's locks: nobody else may put anything there.
 fn folder(shared: &str, user: Uid) -> Result<String> {
-    let folder = name_of_folder(shared, user);
+    let folder = folder_path(shared, user);
     let doing = || format!("making the folder of locks {folder}");
     let recursive = user.is_root();
     match DirBuilder::new().recursive(recursive).mode(0o700).create(&folder) {
@@ -86,7 +86,7 @@ pub(crate) fn take(host: &dyn Host, request: &LockRequest) -> Result<Held> {
 
 /// Changes nothing: where no lock was ever taken, there is no file of it afterwards either.
 pub(crate) fn wait_for_holder(host: &dyn Host, request: &LockRequest) -> Result<bool> {
-    let folder = name_of_folder(SHARED, rustix::process::geteuid());
+    let folder = folder_path(SHARED, rustix::process::geteuid());
     let path = format!("{folder}/{}.lock", request.name);
     let mut file = match File::open(&path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

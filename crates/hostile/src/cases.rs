@@ -10,7 +10,7 @@ pub(crate) struct Case {
     pub(crate) module: &'static str,
     /// The arguments, with Ansible's own beside them.
     pub(crate) arguments: Vec<u8>,
-    /// In the form that [`crate::Liar`] reads.
+    /// In the form that [`crate::HostileHost`] reads.
     pub(crate) answers: Vec<u8>,
 }
 

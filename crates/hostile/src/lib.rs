@@ -12,13 +12,13 @@
 )]
 
 mod cases;
-mod liar;
+mod hostile_host;
 mod modules;
 mod mutate;
 mod parsers;
 mod seeds;
 
-pub use liar::Liar;
+pub use hostile_host::HostileHost;
 pub use modules::{calls, refusal, run_with};
 pub use mutate::Mutator;
 

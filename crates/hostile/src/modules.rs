@@ -1,7 +1,7 @@
 //! Modules on a host that answers anything: the arguments of a transcript, and the answers from the input.
 
 use crate::cases::{self, Case, Source};
-use crate::{Liar, SEPARATOR};
+use crate::{HostileHost, SEPARATOR};
 use ansible_module::{Answer, Call, Module, params, run};
 use anyhow::{Result, anyhow};
 use k3s_version::{Channels, Reply, VersionCheck};
@@ -14,7 +14,7 @@ const LARGEST_ANSWER: usize = 1 << 20;
 struct Entry {
     source: Source,
     params: fn(&Call) -> Result<()>,
-    run: fn(&Call, &Liar) -> Option<Answer>,
+    run: fn(&Call, &HostileHost) -> Option<Answer>,
 }
 
 const fn of<M: Module>(folder: &'static str, file: &'static str) -> Entry {
@@ -112,7 +112,7 @@ pub fn refusal(module: &str, arguments: &[u8]) -> Option<String> {
 /// What a module answers to arguments on a host that answers everything with this.
 pub fn run_with(module: &str, arguments: &[u8], answers: &[u8]) -> Option<serde_json::Value> {
     let call = Call::parse(arguments).unwrap();
-    let answer = (entry(module.as_bytes()).unwrap().run)(&call, &Liar::new(answers))?;
+    let answer = (entry(module.as_bytes()).unwrap().run)(&call, &HostileHost::new(answers))?;
     Some(answer.into_json())
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn modules(input: &[u8]) {
         return;
     };
     let call = Call::parse(&case.arguments).unwrap();
-    let host = Liar::new(answers);
+    let host = HostileHost::new(answers);
     let Some(answer) = (entry.run)(&call, &host) else {
         return;
     };
@@ -218,7 +218,7 @@ pub(crate) fn channel(input: &[u8]) {
     let params = params::<VersionCheck<Service>>(&call)
         .map_err(|error| anyhow!("the arguments of every input: {error:#}"))
         .unwrap();
-    let _ = VersionCheck::<Service>::observe(&params, &Liar::new(b"1"));
+    let _ = VersionCheck::<Service>::observe(&params, &HostileHost::new(b"1"));
 }
 
 pub(crate) fn channel_seeds() -> Vec<Vec<u8>> {
@@ -253,7 +253,7 @@ pub(crate) fn kubeconfig(input: &[u8]) {
     let look = format!(
         "me 0 0\ntarget {dest_path}\nfolder drwx------ 2 0 0 1 x /\nfile -rw------- 1 0 0 1 x {dest_path}\n"
     );
-    let host = Liar::constant(&look, dest);
+    let host = HostileHost::constant(&look, dest);
     let answer = run::<KubeconfigFetch<Network>>(&params, &call, &host);
     drop(answer.into_json());
 }

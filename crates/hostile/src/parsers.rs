@@ -1,6 +1,6 @@
 //! The parsers, each on its own.
 
-use crate::{Liar, SEPARATOR};
+use crate::{HostileHost, SEPARATOR};
 use cluster::{
     ApiGroups, Budget, Chart, Claim, CordonRecord, Job, Kubectl, LabelSelector, Lease, List, Node, Object,
     PersistentVolume, Pod, Reported, Selector, api_version,
@@ -140,7 +140,7 @@ fn json<T: DeserializeOwned>(input: &[u8]) -> Option<T> {
 pub(crate) fn kubectl(input: &[u8]) {
     let now = SystemTime::UNIX_EPOCH;
     let program = cluster::k3s_kubectl();
-    let host = Liar::new(input);
+    let host = HostileHost::new(input);
     let kubectl = Kubectl {
         host: &host,
         program: &program,
@@ -184,12 +184,12 @@ pub(crate) fn kubectl(input: &[u8]) {
 pub(crate) fn pct(input: &[u8]) {
     let config = pct::Config::parse(&text(input));
     black_box((config.is_unprivileged(), config.has_feature("nesting")));
-    let _ = pct::status(&Liar::new(input), 101);
-    let _ = pct::is_free(&Liar::new(input), 101);
-    let _ = pct::snapshots(&Liar::new(input), 101);
-    let _ = pct::config(&Liar::new(input), 101);
-    black_box(pct::elsewhere(&Liar::new(input), 101).is_some());
-    black_box(pct::seen_running(&Liar::new(input), 101));
+    let _ = pct::status(&HostileHost::new(input), 101);
+    let _ = pct::is_free(&HostileHost::new(input), 101);
+    let _ = pct::snapshots(&HostileHost::new(input), 101);
+    let _ = pct::config(&HostileHost::new(input), 101);
+    black_box(pct::elsewhere(&HostileHost::new(input), 101).is_some());
+    black_box(pct::seen_running(&HostileHost::new(input), 101));
 }
 
 /// Messages as bytes, and what our own program prints about them inside, as JSON.

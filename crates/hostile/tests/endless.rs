@@ -8,12 +8,12 @@
 )]
 
 use cluster::{Kubectl, List, Object, Pod};
-use hostile::Liar;
+use hostile::HostileHost;
 use std::time::{Duration, Instant};
 
 fn listed(answer: &str) -> String {
     let program = cluster::k3s_kubectl();
-    let host = Liar::new(answer.as_bytes());
+    let host = HostileHost::new(answer.as_bytes());
     let kubectl = Kubectl {
         host: &host,
         program: &program,

@@ -15,7 +15,7 @@ const MOST: u32 = 50_000;
 
 /// Answers commands and reads with the parts of an input, in their order, and from then on with the last one again. The
 /// first byte of a part is the status: a digit, `!` for a command that could not be run, `?` for a file that is not there.
-pub struct Liar<'a> {
+pub struct HostileHost<'a> {
     answers: RefCell<Vec<&'a [u8]>>,
     /// What every command prints and what every file has, in place of the answers.
     constant: Option<(&'a str, &'a [u8])>,
@@ -25,7 +25,7 @@ pub struct Liar<'a> {
     wrote: Cell<bool>,
 }
 
-impl<'a> Liar<'a> {
+impl<'a> HostileHost<'a> {
     pub fn new(input: &'a [u8]) -> Self {
         let mut answers: Vec<&[u8]> = input.split(|byte| *byte == SEPARATOR).collect();
         answers.reverse();
@@ -79,7 +79,7 @@ impl<'a> Liar<'a> {
     }
 }
 
-impl Host for Liar<'_> {
+impl Host for HostileHost<'_> {
     fn location(&self) -> String {
         "pve1".to_owned()
     }
