@@ -109,10 +109,10 @@ fn wait_ready(state: &State, first: &Node, nodes: &[Node]) -> Result<()> {
         .collect();
     let path = "{range .items[*]}{.metadata.name}={.status.conditions[?(@.type==\"Ready\")].status}=\
                 {.status.nodeInfo.kubeletVersion}{\"\\n\"}{end}";
-    let mut told = String::new();
+    let mut answer = String::new();
     let outcome = process::wait_until("all nodes are Ready", READY_LIMIT, || {
         let output = kubectl(first, ["get", "nodes", "-o", &format!("jsonpath={path}")]).output()?;
-        told = [output.stdout.trim(), output.stderr.trim()].join(" ");
+        answer = [output.stdout.trim(), output.stderr.trim()].join(" ");
         Ok(wanted
             .iter()
             .all(|line| output.stdout.lines().any(|found| found == line)))
@@ -120,7 +120,7 @@ fn wait_ready(state: &State, first: &Node, nodes: &[Node]) -> Result<()> {
     outcome.with_context(|| {
         let log = log(first);
         format!(
-            "asking {} for its nodes, which were:\n{told}\nthe end of its log:\n{log}",
+            "asking {} for its nodes, which were:\n{answer}\nthe end of its log:\n{log}",
             first.name
         )
     })

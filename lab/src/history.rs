@@ -135,7 +135,7 @@ fn in_order(text: &str) -> String {
     let time = |change: &Value| change["time"].as_f64().unwrap_or_default();
     changes.sort_by(|a, b| time(a).total_cmp(&time(b)));
     let mut up: BTreeSet<String> = BTreeSet::new();
-    let mut told = String::new();
+    let mut lines = String::new();
     for mut change in changes {
         let server = change["server"].as_str().unwrap_or_default().to_owned();
         match change["event"].as_str() {
@@ -144,9 +144,9 @@ fn in_order(text: &str) -> String {
             _ => drop(up.remove(&server)),
         }
         change["up"] = json!(up);
-        told.push_str(&format!("{change}\n"));
+        lines.push_str(&format!("{change}\n"));
     }
-    told
+    lines
 }
 
 #[cfg(test)]
@@ -176,8 +176,8 @@ mod tests {
             line(5.0, "a", "up"),
             line(6.0, "b", "lost"),
         ];
-        let told = in_order(&text.concat());
-        let up: Vec<String> = told
+        let lines = in_order(&text.concat());
+        let up: Vec<String> = lines
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap()["up"].to_string())
             .collect();

@@ -145,12 +145,12 @@ mod tests {
                 empty: words,
                 ..options(1, 2, 1)
             };
-            let told: Vec<_> = nodes(&options)
+            let found: Vec<_> = nodes(&options)
                 .iter()
                 .filter(|n| n.empty)
                 .map(|n| n.vmid)
                 .collect();
-            assert_eq!(told, empty);
+            assert_eq!(found, empty);
             assert!(unknown_empty(&options).is_empty());
         }
     }
@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn controllers_and_workers_have_their_own_ranges() {
         let nodes = nodes(&options(1, 2, 1));
-        let told: Vec<_> = nodes
+        let found: Vec<_> = nodes
             .iter()
             .map(|n| (n.vmid, n.name.as_str(), n.address.as_str()))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 (101, "k3s-controller-1", "10.99.0.101"),
                 (111, "k3s-worker-1", "10.99.0.111"),
@@ -184,9 +184,9 @@ mod tests {
     #[test]
     fn containers_are_dealt_out_to_the_hosts_in_turn() {
         let nodes = nodes(&options(3, 2, 2));
-        let told: Vec<_> = nodes.iter().map(|n| (n.vmid, n.host.name.as_str())).collect();
+        let found: Vec<_> = nodes.iter().map(|n| (n.vmid, n.host.name.as_str())).collect();
         assert_eq!(
-            told,
+            found,
             [
                 (101, "pve1"),
                 (102, "pve2"),

@@ -180,8 +180,8 @@ fn status() -> Result<String> {
             .map(|host| format!("{}  {}", host.name, host.address)),
     );
     for node in state.nodes() {
-        let told = container::pct(&node, ["status", &node.vmid.to_string()]).output()?;
-        let word = if told.code == 0 { told.stdout } else { told.stderr };
+        let output = container::pct(&node, ["status", &node.vmid.to_string()]).output()?;
+        let word = if output.code == 0 { output.stdout } else { output.stderr };
         let place = format!("{:<18} {:<12} {}", node.name, node.address, node.host.name);
         lines.push(format!("{}  {place}  {}", node.vmid, word.trim()));
     }

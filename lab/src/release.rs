@@ -254,12 +254,12 @@ mod tests {
             default: offered[0].clone(),
             offered,
         });
-        let told: Vec<_> = channels
+        let found: Vec<_> = channels
             .iter()
             .map(|(name, version)| format!("{name}={version}"))
             .collect();
         assert_eq!(
-            told,
+            found,
             [
                 "latest=v1.37.0+k3s1",
                 "next-minor=v1.36.3+k3s1",

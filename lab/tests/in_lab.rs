@@ -34,8 +34,8 @@ fn lab(arguments: &[&str]) -> Said {
 
 #[track_caller]
 fn fault(arguments: &[&str]) {
-    let told = said(Command::cargo_bin("lab").unwrap().arg("fault").args(arguments));
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = said(Command::cargo_bin("lab").unwrap().arg("fault").args(arguments));
+    assert_eq!(output.code, 0, "{}", output.stderr);
 }
 
 fn pct_command(arguments: &[&str]) -> Command {
@@ -87,14 +87,14 @@ fn death_by_a_signal_is_128_and_its_number() {
 
 #[test]
 fn what_cannot_be_run_is_127_or_126_with_a_line_of_lxcs() {
-    let told = pct(&["exec", "111", "--", "no-such-program"]);
-    assert_eq!(told.code, 127);
-    assert!(told.stderr.starts_with("lxc-attach: 111: "), "{}", told.stderr);
+    let output = pct(&["exec", "111", "--", "no-such-program"]);
+    assert_eq!(output.code, 127);
+    assert!(output.stderr.starts_with("lxc-attach: 111: "), "{}", output.stderr);
     assert!(
-        told.stderr
+        output.stderr
             .contains("No such file or directory - Failed to exec \"no-such-program\""),
         "{}",
-        told.stderr
+        output.stderr
     );
     assert_eq!(pct(&["exec", "111", "--", "/etc/hostname"]).code, 126);
 }
@@ -197,11 +197,11 @@ fn files_are_pushed_and_pulled() {
 #[test]
 fn a_rollback_brings_the_disk_back() {
     inside("echo before > /root/state; echo before > /var/lib/rancher/state");
-    let told = pct(&["snapshot", "111", "before"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = pct(&["snapshot", "111", "before"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     inside("echo after > /root/state; echo after > /var/lib/rancher/state");
-    let told = pct(&["rollback", "111", "before", "--start", "1"]);
-    assert_eq!(told.code, 0, "{}", told.stderr);
+    let output = pct(&["rollback", "111", "before", "--start", "1"]);
+    assert_eq!(output.code, 0, "{}", output.stderr);
     wait_for("systemd has booted", booted);
     assert_eq!(
         inside("cat /root/state /var/lib/rancher/state").stdout,
@@ -213,8 +213,8 @@ fn a_rollback_brings_the_disk_back() {
 #[test]
 fn a_full_disk_takes_nothing_more() {
     fault(&["full-disk", "111"]);
-    let told = inside("head -c 1000000 /dev/zero > /root/big");
-    assert!(told.stderr.contains("No space left on device"), "{}", told.stderr);
+    let output = inside("head -c 1000000 /dev/zero > /root/big");
+    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
     fault(&["clear"]);
     assert_eq!(
         inside("rm /root/big; head -c 1000000 /dev/zero > /root/big").code,
@@ -245,9 +245,9 @@ fn a_held_lock_file_is_waited_for() {
         .code
             == 1
     });
-    let told = pct(&["set", "111", "--tags", "a"]);
+    let output = pct(&["set", "111", "--tags", "a"]);
     assert_eq!(
-        (told.code, told.stderr.as_str()),
+        (output.code, output.stderr.as_str()),
         (0, "trying to acquire lock...\n OK\n")
     );
 }
@@ -280,7 +280,7 @@ fn a_host_can_be_out_of_reach() {
 }
 
 #[test]
-fn the_release_server_errs_when_told() {
+fn the_release_server_fails_on_request() {
     let channel = || {
         let url = "http://10.99.0.1:8080/v1-release/channels/stable";
         lab(&[
@@ -306,15 +306,15 @@ fn the_release_server_errs_when_told() {
 #[test]
 fn the_api_can_be_down() {
     fault(&["api-down"]);
-    let told = lab(&["kubectl", "get", "nodes"]);
-    assert_eq!(told.code, 1, "{}", told.stdout);
+    let output = lab(&["kubectl", "get", "nodes"]);
+    assert_eq!(output.code, 1, "{}", output.stdout);
     fault(&["api-up"]);
     assert_eq!(lab(&["kubectl", "get", "nodes"]).code, 0);
 }
 
 #[test]
 fn a_second_lab_is_refused() {
-    let told = lab(&["up"]);
-    assert_eq!(told.code, 1);
-    assert!(told.stderr.contains("`lab down` removes it"), "{}", told.stderr);
+    let output = lab(&["up"]);
+    assert_eq!(output.code, 1);
+    assert!(output.stderr.contains("`lab down` removes it"), "{}", output.stderr);
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 const MISSING: &str = "Configuration file 'nodes/pve/lxc/999.conf' does not exist\n";
 
 #[test]
-fn status_tells_running_and_stopped() {
+fn status_prints_running_and_stopped() {
     Host::new()
         .running("101")
         .pct(&["status", "101"])
@@ -39,13 +39,13 @@ fn a_container_of_another_node_looks_absent() {
 }
 
 #[test]
-fn verbose_status_tells_the_lock_in_the_same_call() {
-    let told = Host::new()
+fn verbose_status_prints_the_lock_in_the_same_call() {
+    let output = Host::new()
         .running("101")
         .conf("101", "lock: backup\n")
         .pct(&["status", "101", "--verbose"])
         .stdout;
-    let keys: Vec<_> = told.lines().filter_map(|line| line.split(':').next()).collect();
+    let keys: Vec<_> = output.lines().filter_map(|line| line.split(':').next()).collect();
     assert!(keys.is_sorted(), "{keys:?}");
     for line in [
         "lock: backup",
@@ -55,7 +55,7 @@ fn verbose_status_tells_the_lock_in_the_same_call() {
         "type: lxc",
         "vmid: 101",
     ] {
-        assert!(told.lines().any(|found| found == line), "{line} in {told}");
+        assert!(output.lines().any(|found| found == line), "{line} in {output}");
     }
 }
 
@@ -111,8 +111,8 @@ fn exec_passes_the_hosts_environment_with_pcts_path() {
         .env("SSL_CERT_FILE", "/x")
         .env("TERM", "xterm")
         .args(["exec", "101", "--", "env"]);
-    let told = said(&mut command).stdout;
-    let mut lines: Vec<_> = told
+    let output = said(&mut command).stdout;
+    let mut lines: Vec<_> = output
         .lines()
         .filter(|line| !line.starts_with("PWD=") && !line.starts_with('_'))
         .collect();
@@ -140,25 +140,25 @@ fn keep_env_0_leaves_nothing_of_the_host_in_all_its_spellings() {
             .args(["exec", "101"])
             .args(spelling)
             .args(["--", "env"]);
-        let told = said(&mut command);
+        let output = said(&mut command);
         assert!(
-            !told.stdout.contains("SECRET") && told.stdout.contains("/usr/local/bin"),
+            !output.stdout.contains("SECRET") && output.stdout.contains("/usr/local/bin"),
             "{}",
-            told.stdout
+            output.stdout
         );
     }
 }
 
 #[test]
 fn a_bare_keep_env_swallows_the_vmid() {
-    let told = Host::new()
+    let output = Host::new()
         .running("101")
         .pct(&["exec", "--keep-env", "101", "--", "ls"]);
-    assert_eq!(told.code, 255);
+    assert_eq!(output.code, 255);
     assert!(
-        told.stderr.starts_with("400 unable to parse boolean option\n"),
+        output.stderr.starts_with("400 unable to parse boolean option\n"),
         "{}",
-        told.stderr
+        output.stderr
     );
 }
 
@@ -223,11 +223,11 @@ fn bad_vmids_are_schema_errors() {
 }
 
 #[test]
-fn unknown_commands_are_told_with_the_list() {
-    let told = Host::new().pct(&["foo"]);
-    assert_eq!(told.code, 255);
+fn lists_the_commands_for_an_unknown_one() {
+    let output = Host::new().pct(&["foo"]);
+    assert_eq!(output.code, 255);
     assert!(
-        told.stderr
+        output.stderr
             .starts_with("ERROR: unknown command 'pct foo'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]\n")
     );
     assert!(
@@ -413,16 +413,16 @@ fn features_of_a_running_container_are_pending_until_it_starts() {
 #[test]
 fn raw_keys_cannot_be_set_but_survive() {
     let host = Host::new().conf("101", "lxc.cap.drop:\nlxc.mount.auto = proc:rw\n");
-    let told = host.pct(&["set", "101", "--lxc.cap.drop", "x"]);
+    let output = host.pct(&["set", "101", "--lxc.cap.drop", "x"]);
     assert_eq!(
-        (told.code, told.stderr.lines().next()),
+        (output.code, output.stderr.lines().next()),
         (255, Some("Unknown option: lxc.cap.drop"))
     );
     host.pct(&["set", "101", "--swap", "0"]).is(0, "", "");
-    let told = host.pct(&["config", "101"]).stdout;
+    let output = host.pct(&["config", "101"]).stdout;
     assert!(
-        told.ends_with("swap: 0\nlxc.cap.drop: \nlxc.mount.auto: proc:rw\n"),
-        "{told}"
+        output.ends_with("swap: 0\nlxc.cap.drop: \nlxc.mount.auto: proc:rw\n"),
+        "{output}"
     );
 }
 
@@ -517,7 +517,7 @@ fn list_is_empty_or_a_table_of_this_node() {
 }
 
 #[test]
-fn a_busy_lock_file_is_waited_for_and_then_told_in_two_ways() {
+fn a_busy_lock_file_is_waited_for_and_reported_with_either_message() {
     let host = Host::new()
         .running("101")
         .faults("101", r#"{"lock_wait_ms": 60}"#);
@@ -549,15 +549,15 @@ fn old_configuration_keys_are_complained_about() {
 }
 
 #[test]
-fn an_attach_race_is_told_by_lxc_and_passes() {
+fn an_attach_race_is_reported_by_lxc_and_passes() {
     let host = Host::new().running("101").faults("101", r#"{"attach_race": 1}"#);
-    let told = host.pct(&["exec", "101", "--", "echo", "out"]);
-    assert_eq!((told.code, told.stdout.as_str()), (1, ""));
+    let output = host.pct(&["exec", "101", "--", "echo", "out"]);
+    assert_eq!((output.code, output.stdout.as_str()), (1, ""));
     assert!(
-        told.stderr
+        output.stderr
             .contains("Connection refused - Failed to get init pid\n"),
         "{}",
-        told.stderr
+        output.stderr
     );
     host.pct(&["exec", "101", "--", "echo", "out"]).is(0, "out\n", "");
 }
@@ -571,7 +571,7 @@ fn a_slow_container_is_slow() {
 }
 
 #[test]
-fn old_lxc_tells_nobody_of_a_signal() {
+fn old_lxc_reports_no_signal() {
     let script = "#!/bin/sh\nexit 137\n";
     for (faults, code) in [("{}", 137), (r#"{"old_lxc": true}"#, 0)] {
         let host = Host::new().running("101").faults("101", faults);
@@ -585,9 +585,9 @@ fn an_older_pct_does_not_know_keep_env() {
     let host = Host::new()
         .running("101")
         .faults("101", r#"{"no_keep_env": true}"#);
-    let told = host.pct(&["exec", "101", "--keep-env=0", "--", "true"]);
+    let output = host.pct(&["exec", "101", "--keep-env=0", "--", "true"]);
     assert_eq!(
-        (told.code, told.stderr.lines().next()),
+        (output.code, output.stderr.lines().next()),
         (255, Some("Unknown option: keep-env"))
     );
     host.pct(&["exec", "101", "--", "true"]).is(0, "", "");
@@ -630,9 +630,9 @@ fn listsnapshot_shows_where_you_are() {
     let table = "`-> one                        2023-11-14 22:13:20    no-description\n\
                  \u{20}`-> two                       2023-11-14 22:14:20    why\n\
                  \u{20} `-> current                  You are here!\n";
-    let told = host.pct(&["listsnapshot", "101"]);
+    let output = host.pct(&["listsnapshot", "101"]);
     let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(squeezed(&told.stdout), squeezed(table));
+    assert_eq!(squeezed(&output.stdout), squeezed(table));
     let plain = "`-> current                                           You are here!\n";
     Host::new()
         .stopped("101")

@@ -192,7 +192,7 @@ const LET_IN_BY_NOBODY: [Row; 10] = [
 ];
 
 #[test]
-fn what_lets_nobody_in_is_told_and_left_as_it_is() {
+fn what_lets_nobody_in_is_reported_and_left_unchanged() {
     for (row, machine, more, kind, says) in LET_IN_BY_NOBODY {
         let machine = machine();
         let before = machine.everything();

@@ -20,7 +20,7 @@ CENSORED = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 STARS = "********"
 # A shorter value stands in every other word of an answer: it is hidden only where it stands alone.
 SHORTEST_HIDDEN_INSIDE = 4
-# A line of a private text (a key, a kubeconfig) that is told on its own must be hidden on its own.
+# A line of a private text (a key, a kubeconfig) that is shown on its own must be hidden on its own.
 SHORTEST_HIDDEN_LINE = 16
 LONGEST_TEXT_SPLIT_IN_LINES = 64 * 1024
 
@@ -82,21 +82,21 @@ def _only_given(spec: Mapping[str, Any], given: Mapping[str, Any], checked: Mapp
     values = {}
     for name, option in spec.items():
         names = [name, *option.get("aliases", [])]
-        told = next((given[known] for known in names if known in given), None)
-        if told is None:
+        value = next((given[known] for known in names if known in given), None)
+        if value is None:
             continue
         # YAML reads `version: 1.30` as 1.3: only the module can say so, if it sees the number.
-        is_lossy = option.get("type", "str") == "str" and isinstance(told, float)
-        values[name] = told if is_lossy else checked[name]
+        is_lossy = option.get("type", "str") == "str" and isinstance(value, float)
+        values[name] = value if is_lossy else checked[name]
     return values
 
 
 def _refusal(module: str, checked: Any) -> str:
     unsupported = [".".join(name) if isinstance(name, tuple) else str(name) for name in checked.unsupported_parameters]
-    told = "; ".join(checked.error_messages)
+    message = "; ".join(checked.error_messages)
     if unsupported:
-        told = f"Unsupported parameters for ({COLLECTION}.{module}) module: {told}"
-    return told
+        message = f"Unsupported parameters for ({COLLECTION}.{module}) module: {message}"
+    return message
 
 
 def _forms_to_hide(values: set[str]) -> list[str]:

@@ -82,8 +82,8 @@ def test_refuses_objects_of_another_release_unless_allowed(lab: Lab) -> None:
     run.assert_failed_with(f"CustomResourceDefinition {DEFINITION}", "istio/gateway, which is in use (deployed)", "take_from")
     assert lab.kubectl("get", "crd", "-o", "json") == before and not guards(lab)
     here = lab.folder / "here"
-    told = reconcile(lab, "-e", json.dumps({"k3s_traefik_take_from": ["istio/gateway"], "k3s_traefik_fetch_dir": str(here)}))
-    assert told.status == 0, told.text
+    run = reconcile(lab, "-e", json.dumps({"k3s_traefik_take_from": ["istio/gateway"], "k3s_traefik_fetch_dir": str(here)}))
+    assert run.status == 0, run.text
     fetched = sorted(here.glob("traefik-crd-*/*.json"))
     assert [path.name for path in fetched] == ["objects.json", "resources.json"]
     assert {path.stat().st_mode & 0o777 for path in fetched} == {0o600}

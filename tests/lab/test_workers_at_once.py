@@ -168,7 +168,7 @@ def test_a_failed_worker_stops_the_next_batch_and_not_the_worker_beside_it(lab: 
     assert_upgraded(lab, again, version)
 
 
-def test_a_blocked_drain_beside_another_gives_its_node_back(lab: Lab) -> None:
+def test_a_blocked_drain_beside_another_releases_its_node(lab: Lab) -> None:
     before, version = lab.versions(), lab.offer_next()
     create(lab, deployment("tied", 1, nodes=[ONE]), budget("tied", 0))
     failed = lab.upgrade(*BOTH, "-e", "k3s_drain_timeout=15")

@@ -278,7 +278,7 @@ def with_blocks(tasks: list[dict]) -> Iterator[dict]:
 
 # Plans
 
-def test_a_plan_is_no_change() -> None:
+def test_a_plan_does_not_count_as_a_change() -> None:
     # What has it from the include of a file is installed by the same file later.
     planned = [(where, step) for *where, step in ALL_STEPS if step.task.get("check_mode") is True]
     assert len(planned) > 20

@@ -33,12 +33,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
 module: NAME
-short_description: tells what reached it
-description: Tells what reached it.
+short_description: reports what reached it
+description: Reports what reached it.
 options: {}
 """
 ARGUMENT_SPEC = {
-    "mode": {"type": "str", "choices": ["tell", "crash", "silent", "noisy", "large", "fail"]},
+    "mode": {"type": "str", "choices": ["report", "crash", "silent", "noisy", "large", "fail"]},
     "count": {"type": "int", "default": 1, "aliases": ["number"]},
     "flag": {"type": "bool"},
     "names": {"type": "list", "elements": "str"},

@@ -12,7 +12,7 @@ PLACEHOLDER = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 
 
 def test_arguments_arrive_typed_and_only_those_given(bench):
-    told = bench.play([
+    outcome = bench.play([
         toy("typed", number="7", flag="yes", path="~/x"),
         toy("lists", names="a,b", table={"k": [1, None]}, text="{{ omit }}", mode=None),
         toy("number as text", text=5),
@@ -20,7 +20,7 @@ def test_arguments_arrive_typed_and_only_those_given(bench):
         toy("defaults", _module_defaults={"homelab.k3s.toy": {"text": "from defaults"}}),
     ])
     own = {
-        name: {key: value for key, value in told.arguments(name).items() if not key.startswith("_ansible_")}
+        name: {key: value for key, value in outcome.arguments(name).items() if not key.startswith("_ansible_")}
         for name in ("typed", "lists", "number as text", "lossy number", "defaults")
     }
     assert own["typed"] == {"count": 7, "flag": True, "path": "~/x"}
@@ -36,35 +36,35 @@ def test_arguments_arrive_typed_and_only_those_given(bench):
         ({"colour": "red"}, ["Unsupported parameters for (homelab.k3s.toy) module: colour", "Supported parameters include: count"]),
         ({"count": "many"}, ["count", "int"]),
         ({"flag": "perhaps"}, ["flag", "perhaps"]),
-        ({"mode": "dance"}, ["mode", "tell", "dance"]),
+        ({"mode": "dance"}, ["mode", "report", "dance"]),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_sent(bench, arguments, expected):
-    told = bench.play([toy("wrong", **arguments)])
-    assert told.status == 2 and told.calls == 0
-    assert all(words in told.one("wrong")["msg"] for words in expected), told.one("wrong")["msg"]
+    outcome = bench.play([toy("wrong", **arguments)])
+    assert outcome.status == 2 and outcome.calls == 0
+    assert all(words in outcome.one("wrong")["msg"] for words in expected), outcome.one("wrong")["msg"]
 
 
 def test_ansibles_own_keys_are_those_of_its_own_way(bench):
     names = ("kept", "transferred")
-    told = bench.play(
+    outcome = bench.play(
         [toy("kept"), toy("transferred", _vars={"homelab_k3s_keep": False})], arguments=["--check", "--diff", "-vv"]
     )
-    kept, transferred = (told.arguments(name) for name in names)
+    kept, transferred = (outcome.arguments(name) for name in names)
     assert kept["_ansible_check_mode"] is True and kept["_ansible_diff"] is True and kept["_ansible_verbosity"] == 2
     assert kept["_ansible_module_name"] == "homelab.k3s.toy"
     # A temporary folder is only made where files are sent.
     for key in ("_ansible_module_name", "_ansible_tmpdir"):
         kept.pop(key), transferred.pop(key)
     assert kept == transferred
-    assert "-old" in told.output and "+new" in told.output
+    assert "-old" in outcome.output and "+new" in outcome.output
 
 
 def test_warnings_and_failures_show(bench):
-    told = bench.play([toy("tell"), toy("fail", mode="fail", _ignore_errors=True), toy("after")])
-    assert "a warning" in told.output
-    assert told.one("fail")["_status"] == "failed" and told.one("fail")["msg"] == "told to" and told.one("fail")["rc"] == 3
-    assert told.one("after")["_status"] == "ok"
+    outcome = bench.play([toy("report"), toy("fail", mode="fail", _ignore_errors=True), toy("after")])
+    assert "a warning" in outcome.output
+    assert outcome.one("fail")["_status"] == "failed" and outcome.one("fail")["msg"] == "as asked" and outcome.one("fail")["rc"] == 3
+    assert outcome.one("after")["_status"] == "ok"
 
 
 def test_noise_on_stderr_does_no_harm(bench):
@@ -73,13 +73,13 @@ def test_noise_on_stderr_does_no_harm(bench):
 
 def test_large_arguments_and_large_answers(bench):
     size = 4 << 20
-    told = bench.play([
+    outcome = bench.play([
         toy("cold and large", text="{{ 'x' * %d }}" % size),
         toy("large answer", mode="large", _register="large"),
         {"name": "length", "ansible.builtin.assert": {"that": "large.stdout | length == 8 * 1024 * 1024"}},
     ])
-    assert told.one("cold and large")["size"] > size
-    assert told.one("length")["_status"] == "ok"
+    assert outcome.one("cold and large")["size"] > size
+    assert outcome.one("length")["_status"] == "ok"
 
 
 def test_a_program_that_died_at_work_is_not_started_again(bench):
@@ -87,20 +87,20 @@ def test_a_program_that_died_at_work_is_not_started_again(bench):
     for mode, verify in (("crash", "always"), ("silent", "always"), ("crash", "never")):
         trace.unlink(missing_ok=True)
         task = toy("died", mode=mode, trace=str(trace), _vars={"homelab_k3s_verify": verify})
-        told = bench.play([task])
-        assert told.one("died")["_status"] == "failed"
-        assert "without an answer" in told.one("died")["msg"] and "target" in told.one("died")["msg"]
+        outcome = bench.play([task])
+        assert outcome.one("died")["_status"] == "failed"
+        assert "without an answer" in outcome.one("died")["msg"] and "target" in outcome.one("died")["msg"]
         assert trace.read_text() == "started\n", (mode, verify)
 
 
 def test_environment_reaches_the_module(bench):
-    told = bench.play([toy("environment", _environment={"TOY_WORD": "it's \"quoted\" $HOME"})])
-    assert told.one("environment")["environment"]["TOY_WORD"] == "it's \"quoted\" $HOME"
+    outcome = bench.play([toy("environment", _environment={"TOY_WORD": "it's \"quoted\" $HOME"})])
+    assert outcome.one("environment")["environment"]["TOY_WORD"] == "it's \"quoted\" $HOME"
 
 
 def test_private_values_show_nowhere(bench):
     multi = f"-----BEGIN KEY-----\n{SECRET}-first-line\n{SECRET}-second-line\n"
-    told = bench.play(
+    outcome = bench.play(
         [
             toy("echoed", token=SECRET, text=f"x {SECRET} y"),
             toy("printed", token=multi, text=f"{SECRET}-second-line"),
@@ -110,13 +110,13 @@ def test_private_values_show_nowhere(bench):
         ],
         arguments=["-vvvv"],
     )
-    assert [line for line in told.output.splitlines() if SECRET in line] == [] and SECRET not in str(told.records)
-    assert told.arguments("echoed")["text"] == "x ******** y"
-    assert told.one("echoed")["token"] == PLACEHOLDER
-    assert told.arguments("short")["count"] == 1 and told.one("short")["changed"] is True
-    assert told.arguments("numeric")["text"] == "x ******** y"
-    assert all(SECRET not in word for word in told.one("echoed")["argv"])
-    assert "********" in told.one("wrong")["msg"] or PLACEHOLDER in told.one("wrong")["msg"]
+    assert [line for line in outcome.output.splitlines() if SECRET in line] == [] and SECRET not in str(outcome.records)
+    assert outcome.arguments("echoed")["text"] == "x ******** y"
+    assert outcome.one("echoed")["token"] == PLACEHOLDER
+    assert outcome.arguments("short")["count"] == 1 and outcome.one("short")["changed"] is True
+    assert outcome.arguments("numeric")["text"] == "x ******** y"
+    assert all(SECRET not in word for word in outcome.one("echoed")["argv"])
+    assert "********" in outcome.one("wrong")["msg"] or PLACEHOLDER in outcome.one("wrong")["msg"]
 
 
 def test_private_values_are_in_no_argv_and_no_environment_on_the_way(bench):
@@ -132,37 +132,37 @@ def test_private_values_are_in_no_argv_and_no_environment_on_the_way(bench):
 
 
 def test_no_log_on_the_task_is_passed_on(bench):
-    told = bench.play([toy("hidden", text=SECRET, _no_log=True)])
-    assert [line for line in told.output.splitlines() if SECRET in line] == [] and SECRET not in str(told.records)
+    outcome = bench.play([toy("hidden", text=SECRET, _no_log=True)])
+    assert [line for line in outcome.output.splitlines() if SECRET in line] == [] and SECRET not in str(outcome.records)
 
 
 def test_the_connection_to_another_host_is_lost(bench):
     lost = toy("lost", _delegate_to="gone")
     rescue = {"name": "rescue", "ansible.builtin.debug": {"msg": "rescued"}}
-    told = bench.play([{"block": [lost], "rescue": [rescue]}], host="node")
-    assert told.one("lost")["_status"] == "failed"
-    assert told.one("lost")["unreachable_host"] == "gone"
-    assert all(words in told.one("lost")["msg"] for words in ("homelab.k3s.toy", "for node", "on gone", "refused"))
-    assert told.one("rescue")["_status"] == "ok" and told.status == 0
+    outcome = bench.play([{"block": [lost], "rescue": [rescue]}], host="node")
+    assert outcome.one("lost")["_status"] == "failed"
+    assert outcome.one("lost")["unreachable_host"] == "gone"
+    assert all(words in outcome.one("lost")["msg"] for words in ("homelab.k3s.toy", "for node", "on gone", "refused"))
+    assert outcome.one("rescue")["_status"] == "ok" and outcome.status == 0
 
 
 def test_without_delegation_a_host_is_unreachable_as_ever(bench):
-    told = bench.play([toy("lost")], host="gone")
-    assert told.one("lost")["_status"] == "unreachable" and told.status == 4
+    outcome = bench.play([toy("lost")], host="gone")
+    assert outcome.one("lost")["_status"] == "unreachable" and outcome.status == 4
 
 
 def test_delegated_work_is_done_where_it_is_delegated_to(bench):
-    told = bench.play([toy("delegated", _delegate_to="target")], host="node")
-    assert told.one("delegated")["argv"][-1] == "-" and told.calls > 0
+    outcome = bench.play([toy("delegated", _delegate_to="target")], host="node")
+    assert outcome.one("delegated")["argv"][-1] == "-" and outcome.calls > 0
 
 
 def test_the_control_node_itself(bench):
-    told = bench.play([toy("local")], host="here")
-    assert told.one("local")["argv"][-1] == "-" and told.one("local")["uid"] == 0
+    outcome = bench.play([toy("local")], host="here")
+    assert outcome.one("local")["argv"][-1] == "-" and outcome.one("local")["uid"] == 0
 
 
 def test_the_run_that_the_user_started_is_named(bench):
     started = bench.start([{"name": "holder", "homelab.k3s.holder": {}}])
-    told = bench.finish(started).arguments("holder")["table"]
-    assert told["pid"] == started[0].pid
-    assert f"{told['pid']}:{told['start']}" in told["alive"]
+    table = bench.finish(started).arguments("holder")["table"]
+    assert table["pid"] == started[0].pid
+    assert f"{table['pid']}:{table['start']}" in table["alive"]

@@ -14,9 +14,9 @@ from conftest import OTHER_USER, USER, run, toy
 def test_root_keeps_its_programs_in_its_own_home(bench):
     home = Path(pwd.getpwnam("root").pw_dir)
     before = set(bench.kept(home))
-    told = bench.play([toy("root", _become=True), toy("again", _become=True)])
+    outcome = bench.play([toy("root", _become=True), toy("again", _become=True)])
     try:
-        assert told.one("root")["uid"] == 0 and told.one("root")["argv"][-1] == "-"
+        assert outcome.one("root")["uid"] == 0 and outcome.one("root")["argv"][-1] == "-"
         assert bench.kept() == []
     finally:
         for path in set(bench.kept(home)) - before:
@@ -35,9 +35,9 @@ def test_a_user_without_rights_and_without_acls(bench):
 
 def test_a_user_without_a_home(bench):
     before = set(Path("/tmp").glob("homelab.k3s.*"))
-    told = bench.play([toy("nobody", _become=True, _become_user="nobody", token="s3cr3t")])
-    assert told.one("nobody")["uid"] == pwd.getpwnam("nobody").pw_uid
-    assert told.one("nobody")["argv"][-1] == "-"
+    outcome = bench.play([toy("nobody", _become=True, _become_user="nobody", token="s3cr3t")])
+    assert outcome.one("nobody")["uid"] == pwd.getpwnam("nobody").pw_uid
+    assert outcome.one("nobody")["argv"][-1] == "-"
     assert set(Path("/tmp").glob("homelab.k3s.*")) == before
 
 
@@ -63,8 +63,8 @@ def test_a_sudo_that_wants_a_terminal(bench, users):
     rule = users.read_text()
     try:
         users.write_text(f"Defaults:{USER} requiretty\n{rule}")
-        told = bench.play([toy("terminal", _become=True)])
-        assert told.one("terminal").get("uid") == 0, told.one("terminal")
-        assert told.one("terminal")["argv"][-1] != "-"
+        outcome = bench.play([toy("terminal", _become=True)])
+        assert outcome.one("terminal").get("uid") == 0, outcome.one("terminal")
+        assert outcome.one("terminal")["argv"][-1] != "-"
     finally:
         users.write_text(rule)

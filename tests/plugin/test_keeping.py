@@ -33,28 +33,28 @@ def test_a_cold_or_wiped_host_gets_the_program_once(bench):
     assert kept.name == "homelab-k3s-" + hashlib.sha256(bench.program.read_bytes()).hexdigest()
     assert kept.stat().st_mode & 0o7777 == 0o500
     assert kept.parent.stat().st_mode & 0o7777 == 0o700
-    # Asked, told the kind of host, sent, run; then one more for the second task.
+    # Asked, named the kind of host, sent, run; then one more for the second task.
     assert cold.calls == 5
 
 
 def test_another_module_on_the_same_host_sends_nothing(bench):
-    told = bench.play([toy("first"), twin("second"), toy("third")])
-    assert [told.one(name)["module"] for name in ("first", "second", "third")] == ["toy", "twin", "toy"]
+    outcome = bench.play([toy("first"), twin("second"), toy("third")])
+    assert [outcome.one(name)["module"] for name in ("first", "second", "third")] == ["toy", "twin", "toy"]
     assert len(bench.kept()) == 1
-    # Asked, told the kind of host, sent, run; then one for each further task.
-    assert told.calls == 6
+    # Asked, named the kind of host, sent, run; then one for each further task.
+    assert outcome.calls == 6
 
 
 def test_every_way_runs_the_module_that_was_asked_for(bench):
-    told = bench.play([
+    outcome = bench.play([
         twin("kept"),
         twin("transferred", _vars={"homelab_k3s_keep": False}),
         twin("async", _async=30, _poll=1),
         twin("once", _become=True, _become_user="nobody"),
     ])
     names = ("kept", "transferred", "async", "once")
-    assert [told.one(name)["module"] for name in names] == ["twin"] * 4
-    assert [way(told.one(name)) for name in names] == ["kept", "transferred", "transferred", "kept"]
+    assert [outcome.one(name)["module"] for name in names] == ["twin"] * 4
+    assert [way(outcome.one(name)) for name in names] == ["kept", "transferred", "transferred", "kept"]
 
 
 def test_programs_that_nobody_has_stored_for_a_month_go(bench):
@@ -132,7 +132,7 @@ def unfit_folders(home: Path):
     yield "a group can write a folder above", lambda: kept.parent.chmod(0o770)
     yield "others can write the home", lambda: home.chmod(0o777)
     yield "another user owns the folder", lambda: shutil.chown(kept, OTHER_USER)
-    # A listing tells owner and group side by side.
+    # A listing shows owner and group side by side.
     yield "another user owns the folder, of a group with our number", lambda: os.chown(kept, 12345, home.stat().st_uid)
     yield "another user owns the folder, of group 0", lambda: os.chown(kept, 12345, 0)
     yield "another user owns a folder above", lambda: shutil.chown(kept.parent, OTHER_USER)
@@ -147,9 +147,9 @@ def test_an_unfit_folder_is_not_used(bench):
         bench.keep()
         spoil()
         before = {path: path.stat().st_mtime_ns for path in bench.kept()}
-        told = bench.play([toy("again")], variables=variables)
-        assert way(told.one("again")) == "transferred", why
-        assert "sent anew with each task" in told.output, why
+        outcome = bench.play([toy("again")], variables=variables)
+        assert way(outcome.one("again")) == "transferred", why
+        assert "sent anew with each task" in outcome.output, why
         assert before == {path: path.stat().st_mtime_ns for path in bench.kept()}, why
         shutil.rmtree(bench.home / "moved", ignore_errors=True)
         (bench.home / ".ansible").is_symlink() and (bench.home / ".ansible").unlink()
@@ -162,8 +162,8 @@ def test_a_home_that_is_not_there_is_not_made(bench):
     # usermod refuses while the user's ssh connection is still open.
     run("sed", "-i", f"/^{USER}:/s|{bench.home}|{nowhere}|", "/etc/passwd")
     try:
-        told = bench.play([toy("homeless")], variables={"ansible_remote_tmp": ELSEWHERE})
-        assert way(told.one("homeless")) == "transferred"
+        outcome = bench.play([toy("homeless")], variables={"ansible_remote_tmp": ELSEWHERE})
+        assert way(outcome.one("homeless")) == "transferred"
         assert not nowhere.exists()
     finally:
         Path("/etc/passwd").write_text(database)
@@ -171,16 +171,16 @@ def test_a_home_that_is_not_there_is_not_made(bench):
 
 def test_the_home_is_that_of_the_user_database_not_of_the_environment(bench, tmp_path):
     elsewhere = bench.home / "not-home"
-    told = bench.play([toy("home", _environment={"HOME": str(elsewhere)})])
-    assert told.one("home")["environment"]["HOME"] == str(elsewhere)
+    outcome = bench.play([toy("home", _environment={"HOME": str(elsewhere)})])
+    assert outcome.one("home")["environment"]["HOME"] == str(elsewhere)
     assert bench.kept() and not elsewhere.exists()
 
 
 def test_a_home_without_execution_falls_back(bench):
     run("mount", "-t", "tmpfs", "-o", f"noexec,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
     try:
-        told = bench.play([toy("noexec")], variables={"ansible_remote_tmp": ELSEWHERE})
-        assert way(told.one("noexec")) == "transferred"
+        outcome = bench.play([toy("noexec")], variables={"ansible_remote_tmp": ELSEWHERE})
+        assert way(outcome.one("noexec")) == "transferred"
     finally:
         run("umount", bench.home)
 
@@ -188,43 +188,43 @@ def test_a_home_without_execution_falls_back(bench):
 def test_a_full_disk_falls_back(bench):
     run("mount", "-t", "tmpfs", "-o", f"size=64k,mode=0700,uid={bench.home.stat().st_uid}", "tmpfs", bench.home)
     try:
-        told = bench.play([toy("full")], variables={"ansible_remote_tmp": ELSEWHERE})
-        assert way(told.one("full")) == "transferred"
+        outcome = bench.play([toy("full")], variables={"ansible_remote_tmp": ELSEWHERE})
+        assert way(outcome.one("full")) == "transferred"
         assert bench.kept() == []
     finally:
         run("umount", bench.home)
 
 
 def test_settings_and_async_go_ansibles_own_way(bench):
-    told = bench.play([
+    outcome = bench.play([
         toy("variable", _vars={"homelab_k3s_keep": False}),
         toy("templated", _vars={"mine": "no", "homelab_k3s_keep": "{{ mine }}"}),
         toy("async", _async=30, _poll=1),
         toy("kept", _vars={"homelab_k3s_verify": "never"}),
     ])
-    assert [way(told.one(name)) for name in ("variable", "templated", "async", "kept")] == ["transferred"] * 3 + ["kept"]
-    told = bench.play([toy("environment")], environment={"HOMELAB_K3S_KEEP": "false"})
-    assert way(told.one("environment")) == "transferred"
+    assert [way(outcome.one(name)) for name in ("variable", "templated", "async", "kept")] == ["transferred"] * 3 + ["kept"]
+    outcome = bench.play([toy("environment")], environment={"HOMELAB_K3S_KEEP": "false"})
+    assert way(outcome.one("environment")) == "transferred"
     (bench.folder / "ansible.cfg").write_text("[homelab_k3s]\nkeep = false\n")
     try:
         assert way(bench.play([toy("file")]).one("file")) == "transferred"
     finally:
         (bench.folder / "ansible.cfg").unlink()
-    told = bench.play([toy("wrong")], environment={"HOMELAB_K3S_VERIFY": "sometimes"})
-    assert "sometimes" in told.one("wrong")["msg"]
+    outcome = bench.play([toy("wrong")], environment={"HOMELAB_K3S_VERIFY": "sometimes"})
+    assert "sometimes" in outcome.one("wrong")["msg"]
 
 
 def test_fire_and_forget_is_found_again(bench):
     status = {"name": "status", "ansible.builtin.async_status": {"jid": "{{ started.ansible_job_id }}"}}
     later = {"register": "ended", "until": "ended is finished", "retries": 20, "delay": 1}
-    told = bench.play([toy("start", _async=30, _poll=0, _register="started"), {**status, **later}])
-    assert told.arguments("status")["_ansible_check_mode"] is False
+    outcome = bench.play([toy("start", _async=30, _poll=0, _register="started"), {**status, **later}])
+    assert outcome.arguments("status")["_ansible_check_mode"] is False
 
 
 def test_the_plain_program_is_a_module_by_itself(bench):
     plain = {"name": "plain", "homelab.k3s.__bin__.x86_64.toy": {"text": "hello"}}
-    told = bench.play([plain])
-    assert way(told.one("plain")) == "transferred" and told.arguments("plain")["text"] == "hello"
+    outcome = bench.play([plain])
+    assert way(outcome.one("plain")) == "transferred" and outcome.arguments("plain")["text"] == "hello"
 
 
 def test_two_plays_at_once_on_a_cold_host(bench):
@@ -234,12 +234,12 @@ def test_two_plays_at_once_on_a_cold_host(bench):
     assert len(bench.kept()) == 1
 
 
-def test_a_host_of_another_kind_is_told_so(bench):
+def test_refuses_a_host_of_another_architecture(bench):
     shutil.move(bench.program, bench.folder / "aside")
     try:
-        told = bench.play([toy("alien")]).one("alien")
-        assert told["_status"] == "failed"
-        assert "Linux x86_64" in told["msg"] and "aarch64" in told["msg"] and "target" in told["msg"]
+        answer = bench.play([toy("alien")]).one("alien")
+        assert answer["_status"] == "failed"
+        assert "Linux x86_64" in answer["msg"] and "aarch64" in answer["msg"] and "target" in answer["msg"]
     finally:
         shutil.move(bench.folder / "aside", bench.program)
 
@@ -248,9 +248,9 @@ def test_a_program_of_another_architecture_is_a_failure_that_says_so(bench):
     shutil.move(bench.program, bench.folder / "aside")
     try:
         bench.program.write_bytes(ALIEN)
-        told = bench.play([toy("alien")]).one("alien")
-        assert told["_status"] == "failed"
-        assert "does not start there" in told["msg"] and told["rc"] == 126, told
+        answer = bench.play([toy("alien")]).one("alien")
+        assert answer["_status"] == "failed"
+        assert "does not start there" in answer["msg"] and answer["rc"] == 126, answer
     finally:
         shutil.move(bench.folder / "aside", bench.program)
 

@@ -213,7 +213,7 @@ def test_a_renewed_certificate_takes_the_place_of_the_old_one(desk):
     assert desk.files_with_the_key() == ["home/.kube/k3s-k3s-1.config", f"home/.kube/{backup}"]
 
 
-def test_a_failure_is_told_and_holds_no_key(desk):
+def test_reports_a_failure_without_a_key(desk):
     (desk.home / ".kube").mkdir()
     (desk.home / ".kube/k3s-k3s-1.config").write_text("clusters: [\n")
     status, text, _records = desk.play([desk.read(), desk.written()], "-vvv")

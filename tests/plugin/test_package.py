@@ -1,6 +1,6 @@
 # Copyright: the homelab.k3s authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What goes into the tarball, and who is told about a run."""
+"""What goes into the tarball, and what names a run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_only_what_users_need_is_packed(tmp_path):
     assert {"/".join(name.split("/")[:2]) for name in names if name.startswith("tests/")} == {"tests/sanity"}
 
 
-def test_the_control_node_knows_its_runs(tmp_path):
+def test_the_control_node_records_its_runs(tmp_path):
     script = tmp_path / "ask.py"
     script.write_text(
         "import json, sys\n"

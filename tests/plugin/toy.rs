@@ -1,4 +1,4 @@
-//! Two modules, `toy` and `twin`, that tell what reached them: arguments, argv, environment, user. Chosen as those of the
+//! Two modules, `toy` and `twin`, that report what reached them: arguments, argv, environment, user. Chosen as those of the
 //! collection's program are: by the file's name, else by the first argument. Built by the tests with plain rustc, so that
 //! they need no workspace; hence it searches the JSON text and does not parse it.
 
@@ -18,16 +18,16 @@ fn main() -> ExitCode {
         let mut file = OpenOptions::new().create(true).append(true).open(trace).unwrap();
         file.write_all(b"started\n").unwrap();
     }
-    match text_of(&arguments, "mode").unwrap_or("tell") {
+    match text_of(&arguments, "mode").unwrap_or("report") {
         "crash" => std::process::abort(),
         "silent" => return ExitCode::SUCCESS,
         "noisy" => eprintln!("{{ noise on stderr"),
         "large" => print_large(8 << 20),
-        "fail" => print!("{{\"changed\": false, \"failed\": true, \"msg\": \"told to\", \"rc\": 3}}"),
+        "fail" => print!("{{\"changed\": false, \"failed\": true, \"msg\": \"as asked\", \"rc\": 3}}"),
         _ => {}
     }
-    if matches!(text_of(&arguments, "mode"), None | Some("tell" | "noisy")) {
-        tell(module, &argv, &arguments);
+    if matches!(text_of(&arguments, "mode"), None | Some("report" | "noisy")) {
+        report(module, &argv, &arguments);
     }
     ExitCode::SUCCESS
 }
@@ -61,10 +61,10 @@ fn text_of<'a>(arguments: &'a str, key: &str) -> Option<&'a str> {
     arguments[start..].split('"').next()
 }
 
-fn tell(module: &str, argv: &[String], arguments: &str) {
-    // SUDO_COMMAND holds Ansible's sign that sudo has let it in: told again, it would be taken for the sign itself.
-    let told = env::vars().filter(|(key, _)| key != "SUDO_COMMAND");
-    let environment: Vec<String> = told.map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
+fn report(module: &str, argv: &[String], arguments: &str) {
+    // SUDO_COMMAND holds Ansible's sign that sudo has let it in: repeated, it would be taken for the sign itself.
+    let shown = env::vars().filter(|(key, _)| key != "SUDO_COMMAND");
+    let environment: Vec<String> = shown.map(|(key, value)| format!("{}: {}", quoted(&key), quoted(&value))).collect();
     let argv: Vec<String> = argv.iter().map(|word| quoted(word)).collect();
     println!(
         "{{\"changed\": true, \"failed\": false, \"module\": {}, \"edition\": {}, \"argv\": [{}], \"environment\": {{{}}}, \"uid\": {}, \

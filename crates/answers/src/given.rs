@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_refused_by_option_and_number() {
+    fn names_the_option_and_number_of_an_invalid_answer() {
         let table = [
             (
                 json!(["1", "2"]),

@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_script() {
+    fn no_commands_make_an_empty_script() {
         assert_eq!(lines(&[]), "");
     }
 }

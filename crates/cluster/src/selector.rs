@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_selector_is_refused() {
+    fn refuses_an_invalid_selector() {
         for bad in [
             "",
             "app=web,",

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_arrive_as_they_are() {
+    fn arguments_arrive_unchanged() {
         let odd = ["é ü", "two\nlines\n", "it's", "$HOME `id` \\", "-n", "", "*"];
         let output = run(&Command::new(["printf", "<%s>"].into_iter().chain(odd)));
         assert_eq!(output.text(), format!("<{}>", odd.join("><")));

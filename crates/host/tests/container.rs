@@ -184,7 +184,7 @@ fn distinguishes_stopped_and_missing_containers() {
 }
 
 #[test]
-fn a_container_that_stops_under_a_command_is_no_status() {
+fn a_container_that_stops_under_a_command_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let begun = folder.path().join("begun").to_str().unwrap().to_owned();
     let attach = format!(

@@ -87,7 +87,7 @@ fn what_cannot_be_written_is_an_error_before_anything_runs() {
 }
 
 #[test]
-fn half_a_stream_is_no_file() {
+fn an_interrupted_stream_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let to = path(&folder, "to");
     let slow = Command::new(["sh", "-c", "echo begun; sleep 60"]).save(&to, MOST);

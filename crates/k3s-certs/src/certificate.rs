@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_refused() {
+    fn refuses_a_damaged_certificate() {
         let pem = Authority::new("ca").pem;
         let mut longer = read(&pem).der().to_vec();
         longer.extend([5, 0]);

@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_over_others_are_found() {
+    fn finds_a_chain_over_intermediate_authorities() {
         let root = Authority::new("root");
         let middle = root.below(&Leaf::new("middle"));
         let low = middle.below(&Leaf::new("low"));

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_no_answer() {
+    fn refuses_a_truncated_answer() {
         for bytes in [
             &b"@a 3\nx"[..],
             b"@a 1\nx\n",

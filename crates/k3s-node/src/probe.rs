@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_file_is_named_and_not_read() {
+    fn names_other_files_than_regular_ones_and_does_not_read_them() {
         let folder = tempfile::tempdir().unwrap();
         let large = put(folder.path(), "large", &"x".repeat((1 << 20) + 1));
         let fits = put(folder.path(), "fits", &"x".repeat(1 << 20));

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_in_other_words_is_no_difference() {
+    fn the_same_settings_in_other_words_do_not_differ() {
         let quoted = "K3S_URL='https://10.99.0.101:6443'\nK3S_TOKEN='labtoken'\n";
         let older = AGENT.replace("User=root\n", "");
         let found = Setup::of_unit(Role::Agent, Role::Agent.unit(), &older, Some(quoted), true).unwrap();

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_script_wrote_is_no_operators_line() {
+    fn lines_of_the_script_do_not_count_as_an_operators() {
         let old = without_defaults();
         for text in [SERVER, &of_2024(), &old] {
             assert_eq!(

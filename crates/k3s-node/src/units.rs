@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_mentions_k3s_is_no_k3s() {
+    fn a_unit_that_only_mentions_k3s_does_not_count_as_k3s() {
         let shutdown =
             "[Service]\nType=oneshot\nExecStart=/bin/true\nExecStop=/usr/local/bin/k3s-killall.sh\n";
         let backup = "[Service]\nType=oneshot\nExecStart=/usr/local/bin/k3s-backup --all\n";

@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_is_read_as_it_is_written() {
+    fn a_build_is_read_and_written_alike() {
         let text = r#"{"version":"v1.34.12+k3s1","etcd":null,"containerd":"2.2.7-k3s1","runc":null,"traefik":"3.7.13","coredns":null,"helm_controller":null,"source":["https://a.example"]}"#;
         let build: Build = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&build).unwrap(), text);

@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_refused_with_what_was_received() {
+    fn quotes_an_invalid_version() {
         let strange = [
             "stable",
             "",

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_and_ways_out_that_differ_stay_apart() {
+    fn keeps_refusals_with_other_rules_or_options_apart() {
         let other_rule = Refusal {
             rule: "cgroup_v1".to_owned(),
             ..refusal("w2", "old")

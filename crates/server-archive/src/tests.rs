@@ -189,7 +189,7 @@ fn an_archive_of_an_earlier_version_is_read() {
 }
 
 #[test]
-fn it_is_laid_down_as_it_was_where_only_root_enters() {
+fn unpacks_the_same_files_where_only_root_enters() {
     let folder = server();
     let (archive, manifest) = packed(folder.path()).unwrap();
     let to = folder.path().join("restored");

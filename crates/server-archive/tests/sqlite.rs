@@ -137,7 +137,7 @@ fn copies_consistently_while_another_process_writes() {
 }
 
 #[test]
-fn what_is_only_in_the_log_is_copied_too_and_the_source_stays_as_it_is() {
+fn copies_what_is_only_in_the_log_and_leaves_the_source_unchanged() {
     let (folder, source) = folder();
     let db = make(&source, "wal");
     db.pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();

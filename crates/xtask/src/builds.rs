@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_no_build_of_k3s_is_an_error_that_names_it() {
+    fn names_a_row_without_a_build_of_k3s() {
         let error = rows(&PAGE.replace("v1.34.9+k3s1", "v1.34.9+rke2r1"), "s").unwrap_err();
         assert!(format!("{error:#}").contains("v1.34.9+rke2r1"), "{error:#}");
     }

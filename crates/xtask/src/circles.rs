@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn files_in_one_order_are_no_circle() {
+    fn files_in_one_order_have_no_circle() {
         let found = circles_of(&[
             ("", "mod a; mod b; mod c; pub struct State;"),
             ("a", "use crate::b::B; use crate::{State, c};"),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_and_its_child_are_no_circle() {
+    fn a_parent_and_its_child_do_not_make_a_circle() {
         let found = circles_of(&[
             ("", "mod a;"),
             ("a", "mod b; use self::b::B; pub struct A;"),

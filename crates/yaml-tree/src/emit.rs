@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_wrote_comes_out_as_it_was() {
+    fn leaves_kubectls_output_unchanged() {
         let text = "apiVersion: v1\nclusters:\n- cluster:\n    server: https://127.0.0.1:6443\n  name: default\n\
                     contexts: []\nkind: Config\npreferences: {}\nusers:\n- name: a\n  user:\n    exec:\n      args:\n      \
                     - get-token\n      - --region\n      env: null\n";
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_style_is_no_json() {
+    fn flow_style_does_not_count_as_json() {
         assert_eq!(Format::of("{a: b}"), Format::Yaml);
         assert_eq!(again("{a: b, c: [d]}"), "a: b\nc:\n- d\n");
         assert_eq!(again("{}\n"), "{}\n");

@@ -89,7 +89,7 @@ fn no_short_word_is_left_unquoted_that_may_be_no_text() {
 }
 
 #[test]
-fn whatever_is_written_is_read_as_it_was() {
+fn reads_back_what_it_wrote() {
     let value = json!({
         "token": "K10ab::server:cd", "node-label": ["a=b", "on", "x: y", "# z", " lead", "trail ", "two\nlines", "it's \"so\""],
         "debug": true, "etcd-snapshot-retention": 5, "share": 0.5, "nothing": null, "more": {"empty": {}, "none": []}, "ünï": "cödé\u{2028}\u{7f}",

@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_as_it_is() {
+    fn reads_json_unchanged() {
         let json = map("{\n\t\"a\": [1.10, \"x\\/y\"],\n\t\"b\": {}\n}\n");
         assert_eq!(json.get("b"), Some(&Node::Map(Map::default())));
         let Some(Node::List(list)) = json.get("a") else {

@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_groups_and_namespaces_apart() {
+    fn keys_distinguish_groups_and_namespaces() {
         assert_eq!(of("nodes").key("", "n1"), "/registry/core/nodes/n1");
         assert_eq!(
             of("deployments").key("demo", "web"),

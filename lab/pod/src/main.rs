@@ -40,10 +40,10 @@ fn play(part: &Part) -> Result<u8> {
             eprintln!("lab-pod: failing, as I am told to");
             return Ok(1);
         }
-        Part::Sleep { seconds } => wait::until_told_to_end(*seconds)?,
+        Part::Sleep { seconds } => wait::until_signalled(*seconds)?,
         Part::Web { port, grace } => {
             serve(&[*port], |_| Reply::text(host()))?;
-            wait::until_told_to_end(None)?;
+            wait::until_signalled(None)?;
             std::thread::sleep(*grace);
         }
         Part::CoreDns => wait_answering(&[8080, 8181])?,
@@ -53,7 +53,7 @@ fn play(part: &Part) -> Result<u8> {
             for listener in listen(&[443, 4443, 10250])? {
                 http::serve_tls(listener, &config, metrics::answer);
             }
-            wait::until_told_to_end(None)?;
+            wait::until_signalled(None)?;
         }
         Part::KlipperHelm { arguments } => helm::run(arguments)?,
     }
@@ -62,7 +62,7 @@ fn play(part: &Part) -> Result<u8> {
 
 fn wait_answering(ports: &[u16]) -> Result<()> {
     serve(ports, |_| Reply::text("OK".to_owned()))?;
-    wait::until_told_to_end(None)
+    wait::until_signalled(None)
 }
 
 fn serve(ports: &[u16], answer: http::Answer) -> Result<()> {

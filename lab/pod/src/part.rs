@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Answers its host name on `PORT` (8080), and goes on for `GRACE` seconds (0) after it was told to end.
+    /// Answers its host name on `PORT` (8080), and goes on for `GRACE` seconds (0) after it was message to end.
     Web {
         port: u16,
         grace: Duration,
@@ -155,8 +155,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_part_is_refused_with_the_names_that_are() {
-        for (argv, told) in [
+    fn refuses_an_unknown_part_with_the_names_of_all() {
+        for (argv, message) in [
             (
                 vec!["/lab-pod", "nginx"],
                 "no part is called nginx; there are web, get URL",
@@ -165,7 +165,7 @@ mod tests {
             (vec!["sleep", "long"], "\"long\" is no number of seconds"),
         ] {
             let error = format!("{:#}", of(&argv).unwrap_err());
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(message), "{error}");
         }
     }
 }

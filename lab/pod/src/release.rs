@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_release_is_packed_as_it_was() {
+    fn a_release_is_packed_and_unpacked_unchanged() {
         let release = json!({"name": "traefik", "version": 3});
         assert_eq!(unpack(&pack(&release).unwrap()).unwrap(), release);
         assert!(unpack("%").is_err());

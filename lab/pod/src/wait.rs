@@ -7,7 +7,7 @@ use signal_hook::iterator::Signals;
 use std::time::Duration;
 
 /// Waits until SIGTERM or SIGINT comes, or so many seconds have passed.
-pub(crate) fn until_told_to_end(seconds: Option<u64>) -> Result<()> {
+pub(crate) fn until_signalled(seconds: Option<u64>) -> Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGCHLD, SIGALRM]).context("asking for signals")?;
     if let Some(seconds) = seconds {
         std::thread::spawn(move || {

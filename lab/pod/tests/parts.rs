@@ -49,12 +49,12 @@ fn answer(port: &str) -> String {
     }
 }
 
-fn tell_to_end(child: &Child) {
+fn terminate(child: &Child) {
     kill_process(Pid::from_child(child), Signal::TERM).unwrap();
 }
 
 #[test]
-fn done_is_0_fail_is_1_and_what_is_no_part_is_2() {
+fn done_exits_0_fail_exits_1_and_an_unknown_part_exits_2() {
     assert_eq!(run(&["done"]).status.code(), Some(0));
     assert_eq!(run(&["fail"]).status.code(), Some(1));
     assert_eq!(run(&["nginx"]).status.code(), Some(2));
@@ -62,22 +62,22 @@ fn done_is_0_fail_is_1_and_what_is_no_part_is_2() {
 }
 
 #[test]
-fn web_answers_its_host_name_and_ends_when_it_is_told_to() {
+fn web_answers_its_host_name_and_ends_on_sigterm() {
     let port = port();
     let mut child = web(&port, "0");
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     assert_eq!(answer(&port), name.trim());
-    tell_to_end(&child);
+    terminate(&child);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert_eq!(get(&port), None);
 }
 
 #[test]
-fn with_a_grace_web_goes_on_after_it_was_told_to_end() {
+fn with_a_grace_web_goes_on_after_sigterm() {
     let port = port();
     let mut child = web(&port, "600");
     answer(&port);
-    tell_to_end(&child);
+    terminate(&child);
     for _ in 0..20 {
         assert!(get(&port).is_some());
     }
@@ -87,7 +87,7 @@ fn with_a_grace_web_goes_on_after_it_was_told_to_end() {
 }
 
 #[test]
-fn an_environment_that_is_no_number_is_refused_by_name() {
+fn names_a_variable_without_a_number() {
     let mut command = Command::new(PROGRAM);
     let output = command.env("GRACE", "soon").output().unwrap();
     assert_eq!(output.status.code(), Some(2));

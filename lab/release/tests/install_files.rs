@@ -82,7 +82,7 @@ fn a_server_is_installed_as_recorded() {
     assert_eq!(mode(&machine.path("units/k3s.service.env")), 0o600);
     let enable = machine.local("enable UNITS/k3s.service");
     assert_eq!(
-        machine.told(),
+        machine.systemctl_calls(),
         ["disable k3s", &enable, "daemon-reload", "restart k3s"]
     );
     assert_eq!(
@@ -113,7 +113,7 @@ fn an_agent_is_installed_as_recorded() {
         ["K3S_TOKEN=labtoken", "K3S_URL=https://10.99.0.101:6443"]
     );
     assert!(machine.has("bin/k3s-agent-uninstall.sh"));
-    assert_eq!(machine.told().last().unwrap(), "restart k3s-agent");
+    assert_eq!(machine.systemctl_calls().last().unwrap(), "restart k3s-agent");
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn run_again_with_nothing_but_the_version_an_agent_grows_a_server_unit() {
     ];
     machine.run(&agent, &["agent", "--node-label", "tier=work"]);
     let before = machine.read("units/k3s-agent.service");
-    machine.told();
+    machine.systemctl_calls();
     let ran = machine.run(&[SKIP, ("INSTALL_K3S_VERSION", NEW), ("SYSTEMCTL_RC", "1")], &[]);
     // `disable` may fail, `enable` may not: the failing systemctl gives its own exit status.
     assert_eq!(ran.code, Some(1));
@@ -228,7 +228,7 @@ fn what_cannot_be_right_is_fatal_before_anything_is_touched() {
             "{}",
             ran.err
         );
-        assert_eq!(machine.told(), [""; 0]);
+        assert_eq!(machine.systemctl_calls(), [""; 0]);
         assert_eq!(fs::read_dir(machine.path("units")).unwrap().count(), 0);
     }
 }
@@ -312,7 +312,7 @@ fn uninstall_takes_all_but_the_node_password_unless_another_unit_is_there() {
             .output()
             .unwrap())
     };
-    machine.told();
+    machine.systemctl_calls();
     let kept = fs::read(machine.path("bin/k3s-uninstall.sh")).unwrap();
     let first = uninstall();
     assert_eq!(
@@ -320,7 +320,7 @@ fn uninstall_takes_all_but_the_node_password_unless_another_unit_is_there() {
         "Additional k3s services installed, skipping uninstall of k3s\n"
     );
     assert_eq!(
-        machine.told(),
+        machine.systemctl_calls(),
         ["killed", "disable k3s", "reset-failed k3s", "daemon-reload"]
     );
     assert!(

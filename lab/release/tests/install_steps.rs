@@ -84,7 +84,7 @@ fn a_broken_channel_server_makes_the_channel_name_the_version() {
             "{fault}: {}",
             ran.err
         );
-        assert_eq!(machine.told(), [""; 0]);
+        assert_eq!(machine.systemctl_calls(), [""; 0]);
     }
 }
 
@@ -106,7 +106,7 @@ fn a_bad_download_leaves_binary_and_unit_as_they_were() {
             &["server", "--x"],
         );
         let unit = machine.read("units/k3s.service");
-        machine.told();
+        machine.systemctl_calls();
         machine.server.break_by(faults);
         let ran = machine.run(&[("INSTALL_K3S_VERSION", NEW)], &[]);
         assert_eq!(ran.code, Some(1), "{faults}");
@@ -121,7 +121,7 @@ fn a_bad_download_leaves_binary_and_unit_as_they_were() {
             "{faults}"
         );
         assert_eq!(
-            (machine.read("units/k3s.service"), machine.told()),
+            (machine.read("units/k3s.service"), machine.systemctl_calls()),
             (unit, vec![]),
             "{faults}"
         );
@@ -134,7 +134,7 @@ fn nothing_changed_means_no_restart() {
     let machine = Machine::new();
     let given = [("INSTALL_K3S_VERSION", NEW), ("K3S_TOKEN", "t")];
     machine.run(&given, &["server"]);
-    assert_eq!(machine.told().last().unwrap(), "restart k3s");
+    assert_eq!(machine.systemctl_calls().last().unwrap(), "restart k3s");
     let again = machine.run(&given, &["server"]);
     assert!(
         again
@@ -148,7 +148,7 @@ fn nothing_changed_means_no_restart() {
         "{}",
         again.out
     );
-    assert_eq!(machine.told().last().unwrap(), "daemon-reload");
+    assert_eq!(machine.systemctl_calls().last().unwrap(), "daemon-reload");
     // Binary, unit or environment: each counts.
     for changed in [
         vec![given[0], ("K3S_TOKEN", "other")],
@@ -160,13 +160,13 @@ fn nothing_changed_means_no_restart() {
         ],
     ] {
         machine.run(&changed, &["server"]);
-        assert_eq!(machine.told().last().unwrap(), "restart k3s", "{changed:?}");
+        assert_eq!(machine.systemctl_calls().last().unwrap(), "restart k3s", "{changed:?}");
     }
     let force = ("INSTALL_K3S_FORCE_RESTART", "true");
     machine.run(&[given[0], given[1]], &["server"]);
-    machine.told();
+    machine.systemctl_calls();
     machine.run(&[given[0], given[1], force], &["server"]);
-    assert_eq!(machine.told().last().unwrap(), "restart k3s");
+    assert_eq!(machine.systemctl_calls().last().unwrap(), "restart k3s");
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn start_and_enable_can_be_left_out() {
         ran.out
     );
     assert_eq!(
-        machine.told(),
+        machine.systemctl_calls(),
         [
             "disable k3s",
             &machine.local("enable UNITS/k3s.service"),
@@ -197,11 +197,11 @@ fn start_and_enable_can_be_left_out() {
     );
     let ran = machine.run(&[SKIP, ("INSTALL_K3S_SKIP_ENABLE", "true")], &[]);
     assert!(ran.out.trim_end().ends_with("k3s.service"), "{}", ran.out);
-    assert_eq!(machine.told(), ["disable k3s"]);
+    assert_eq!(machine.systemctl_calls(), ["disable k3s"]);
 }
 
 #[test]
-fn a_failing_start_gives_systemctls_own_status_and_leaves_the_new_files() {
+fn a_failing_start_exits_with_systemctls_status_and_leaves_the_new_files() {
     let machine = Machine::new().with_binary();
     machine.tool("systemctl", "[ \"$1\" != restart ] || exit 5");
     let ran = machine.run(&[SKIP], &["server", "--new"]);

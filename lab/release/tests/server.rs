@@ -176,7 +176,7 @@ fn a_channel_may_answer_json_itself_or_its_own_name() {
 }
 
 #[test]
-fn a_silent_server_says_nothing_until_the_client_gives_up() {
+fn a_silent_server_says_nothing_until_the_client_times_out() {
     let server = Server::start();
     server.break_by(r#"{"channels": "timeout"}"#);
     let error = server
@@ -226,7 +226,7 @@ fn an_altered_download_has_the_right_length_and_the_wrong_sum() {
 }
 
 #[test]
-fn a_slow_download_arrives_whole() {
+fn a_slow_download_arrives_complete() {
     let server = Server::start();
     server.break_by(r#"{"downloads": "slow"}"#);
     let start = std::time::Instant::now();
@@ -247,7 +247,7 @@ fn binary_and_sums_fail_each_by_their_own_fault() {
 }
 
 #[test]
-fn a_fault_that_nobody_knows_is_said_so() {
+fn refuses_an_unknown_fault() {
     let server = Server::start();
     for (faults, said) in [
         (r#"{"channels": "gremlins"}"#, "unknown fault \"gremlins\""),

@@ -245,14 +245,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("v1.35.6+k3s1")).unwrap();
         let error = names(folder.path(), &["v1.35.6+k3s1".to_owned()]).unwrap_err();
-        let told = format!("{error:#}");
+        let message = format!("{error:#}");
         for part in [
             "v1.35.6+k3s1/k3s-images.txt",
             "names of the images",
             "releases",
             "No such file",
         ] {
-            assert!(told.contains(part), "{part} in {told}");
+            assert!(message.contains(part), "{part} in {message}");
         }
     }
 }

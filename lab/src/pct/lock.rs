@@ -14,20 +14,20 @@ pub(crate) enum Caller {
 }
 
 pub(crate) fn take(place: &Place, vmid: &str, caller: Caller) -> Outcome<File> {
-    let told = format!("/run/lock/lxc/pve-config-{vmid}.lock");
-    let path = place.path(&told);
+    let shown = format!("/run/lock/lxc/pve-config-{vmid}.lock");
+    let path = place.path(&shown);
     let open = File::options().create(true).append(true).open(&path);
-    let file = open.map_err(|error| Failure::plain(format!("can't open file '{told}' - {error}")))?;
+    let file = open.map_err(|error| Failure::plain(format!("can't open file '{shown}' - {error}")))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         return Ok(file);
     }
-    tell(caller, "trying to acquire lock...");
+    print(caller, "trying to acquire lock...");
     let limit = Duration::from_millis(place.faults_of(vmid).lock_wait_ms.unwrap_or(10_000));
     let begun = Instant::now();
     while begun.elapsed() < limit {
         std::thread::sleep(Duration::from_millis(20));
         if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
-            tell(caller, " OK");
+            print(caller, " OK");
             return Ok(file);
         }
     }
@@ -35,11 +35,11 @@ pub(crate) fn take(place: &Place, vmid: &str, caller: Caller) -> Outcome<File> {
     let code = if caller == Caller::Task { 255 } else { 4 };
     Err(Failure::new(
         code,
-        format!("can't lock file '{told}' - got timeout"),
+        format!("can't lock file '{shown}' - got timeout"),
     ))
 }
 
-fn tell(caller: Caller, text: &str) {
+fn print(caller: Caller, text: &str) {
     match caller {
         Caller::Task => println!("{text}"),
         Caller::Direct => eprintln!("{text}"),

@@ -69,7 +69,7 @@ fn verbose(place: &Place, vmid: &str, main: &Section, status: &str) -> BTreeMap<
     let name = main
         .get("hostname")
         .map_or_else(|| format!("CT{vmid}"), str::to_owned);
-    let mut told = BTreeMap::from([
+    let mut fields = BTreeMap::from([
         ("cpus", main.get("cores").unwrap_or("1").to_owned()),
         ("maxmem", megabytes(main.get("memory").unwrap_or("512"))),
         ("maxswap", megabytes(main.get("swap").unwrap_or("512"))),
@@ -89,20 +89,20 @@ fn verbose(place: &Place, vmid: &str, main: &Section, status: &str) -> BTreeMap<
         "swap",
         "uptime",
     ] {
-        told.insert(counter, "0".to_owned());
+        fields.insert(counter, "0".to_owned());
     }
     for key in ["lock", "tags", "template"] {
         if let Some(value) = main.get(key) {
-            told.insert(key, value.to_owned());
+            fields.insert(key, value.to_owned());
         }
     }
     if status == "running" {
-        told.insert("uptime", "1".to_owned());
+        fields.insert("uptime", "1".to_owned());
         if let Some(pid) = init_pid(place, vmid) {
-            told.insert("pid", pid);
+            fields.insert("pid", pid);
         }
     }
-    told
+    fields
 }
 
 pub(crate) fn init_pid(place: &Place, vmid: &str) -> Option<String> {

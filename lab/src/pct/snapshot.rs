@@ -234,7 +234,7 @@ mod tests {
     use super::clock;
 
     #[test]
-    fn times_are_told_as_dates() {
+    fn prints_times_as_dates() {
         assert_eq!(clock(0), "1970-01-01 00:00:00");
         assert_eq!(clock(1_709_210_096), "2024-02-29 12:34:56");
     }

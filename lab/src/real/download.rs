@@ -28,7 +28,7 @@ const BINARY: &str = if cfg!(target_arch = "aarch64") {
 /// The names of the images that its own pods run from.
 const IMAGES: &str = "k3s-images.txt";
 
-/// Where a version is until it is whole: not beside the others, for none of which it may be taken.
+/// Where a version is until it is complete: not beside the others, for none of which it may be taken.
 const UNFINISHED: &str = "unfinished";
 
 /// Where downloaded versions are kept: a folder as `LAB_K3S` names one.
@@ -197,17 +197,17 @@ mod tests {
     }
 
     #[test]
-    fn what_a_download_has_left_that_was_cut_off_is_no_version_and_the_next_one_begins_anew() {
+    fn an_interrupted_download_leaves_no_version_and_the_next_one_starts_over() {
         let folder = tempfile::tempdir().unwrap();
-        let whole = release("a binary", "a binary");
+        let complete = release("a binary", "a binary");
         let cut = serve_until(
-            whole.clone(),
+            complete.clone(),
             |path| {
                 if path.ends_with(BINARY) { 4 } else { usize::MAX }
             },
         );
-        let told = versions(&cut, &[VERSION.to_owned()], folder.path()).unwrap_err();
-        assert!(format!("{told:#}").contains("exit status 18"), "{told:#}");
+        let message = versions(&cut, &[VERSION.to_owned()], folder.path()).unwrap_err();
+        assert!(format!("{message:#}").contains("exit status 18"), "{message:#}");
         // So does a kill; and a run that is about other versions must not stumble over it.
         let other = "v1.32.2+k3s1";
         fs::create_dir(folder.path().join(other)).unwrap();
@@ -224,10 +224,10 @@ mod tests {
         assert_eq!(
             left.len(),
             1,
-            "what was cut off is to be left for this test: {left:?}"
+            "the interrupted download is to be left for this test: {left:?}"
         );
         fs::write(left[0].with_file_name("more"), "of an older lab").unwrap();
-        versions(&serve(whole), &[VERSION.to_owned()], folder.path()).unwrap();
+        versions(&serve(complete), &[VERSION.to_owned()], folder.path()).unwrap();
         assert_eq!(names(), [VERSION, other]);
         let kept = folder.path().join(VERSION);
         assert_eq!(fs::read_to_string(kept.join("k3s")).unwrap(), "a binary");
@@ -246,36 +246,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let address = serve(release("another binary", "a binary"));
         let error = versions(&address, &[VERSION.to_owned()], folder.path()).unwrap_err();
-        let told = format!("{error:#}");
+        let message = format!("{error:#}");
         assert!(
-            told.starts_with("downloading k3s v1.31.4+k3s1 from http://127.0.0.1:"),
-            "{told}"
+            message.starts_with("downloading k3s v1.31.4+k3s1 from http://127.0.0.1:"),
+            "{message}"
         );
-        assert!(told.contains("has the SHA-256"), "{told}");
+        assert!(message.contains("has the SHA-256"), "{message}");
         assert!(!folder.path().join(VERSION).exists());
     }
 
     #[test]
-    fn a_release_that_is_not_there_and_a_name_that_is_none_are_told() {
+    fn names_a_missing_release_and_an_invalid_name() {
         let folder = tempfile::tempdir().unwrap();
         let address = serve(HashMap::new());
-        let told = format!(
+        let message = format!(
             "{:#}",
             versions(&address, &[VERSION.to_owned()], folder.path()).unwrap_err()
         );
-        assert!(told.contains("404"), "{told}");
-        let told = format!(
+        assert!(message.contains("404"), "{message}");
+        let message = format!(
             "{:#}",
             versions(&address, &["stable".to_owned()], folder.path()).unwrap_err()
         );
         assert!(
-            told.starts_with("downloading k3s stable: not a release"),
-            "{told}"
+            message.starts_with("downloading k3s stable: not a release"),
+            "{message}"
         );
     }
 
     #[test]
-    fn a_sum_is_found_by_the_whole_name() {
+    fn a_sum_is_found_by_the_full_name() {
         let sums = "aa  k3s-airgap-images-amd64.tar\nbb  k3s\ncc  k3s-images.txt\n";
         assert_eq!(sum_of(sums, "k3s"), Some("bb"));
         assert_eq!(sum_of(sums, "k3s-images.txt"), Some("cc"));

@@ -78,8 +78,8 @@ fn play_all<'a>(
                 continue;
             };
             let outcome = play(scenario, &versions)?;
-            let told = result(Some(outcome));
-            say(&format!("{} on {}: {told}", scenario.name, hop.title()));
+            let word = result(Some(outcome));
+            say(&format!("{} on {}: {word}", scenario.name, hop.title()));
             outcomes.push((scenario, hop, outcome));
         }
     }

@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_release_is_none() {
+    fn reads_releases_only() {
         for text in [
             "",
             "stable",

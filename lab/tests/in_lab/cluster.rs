@@ -6,13 +6,13 @@ use super::{fault, lab, pct, wait_for};
 fn expired_certificates_are_refused_and_a_restart_renews_them() {
     let get = || lab(&["kubectl", "get", "nodes"]);
     fault(&["cert-expired", "101"]);
-    let told = get();
-    assert_eq!(told.code, 1);
+    let output = get();
+    assert_eq!(output.code, 1);
     assert!(
-        told.stderr
+        output.stderr
             .contains("x509: certificate has expired or is not yet valid"),
         "{}",
-        told.stderr
+        output.stderr
     );
     let systemctl = |verb: &str| pct(&["exec", "101", "--", "systemctl", verb, "k3s"]);
     assert_eq!(systemctl("restart").code, 0);
@@ -28,8 +28,8 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
 #[test]
 fn a_servers_ups_and_downs_are_recorded() {
     let events = || -> Vec<String> {
-        let told = lab(&["status", "--history"]).stdout;
-        let lines = told
+        let printed = lab(&["status", "--history"]).stdout;
+        let lines = printed
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
         lines
@@ -48,10 +48,10 @@ fn a_servers_ups_and_downs_are_recorded() {
     pct(&["exec", "101", "--", "systemctl", "kill", "-s", "KILL", "k3s"]);
     let new = || events()[before.len()..].join(", ");
     wait_for("the new start is recorded", || new().matches("up 1").count() == 2);
-    let told = new();
+    let events = new();
     assert!(
-        told.starts_with("stopping 0, down 0, starting 0, up 1, failed 0"),
-        "{told}"
+        events.starts_with("stopping 0, down 0, starting 0, up 1, failed 0"),
+        "{events}"
     );
     pct(&["stop", "101"]);
     fault(&["start", "101"]);
@@ -62,15 +62,15 @@ fn a_servers_ups_and_downs_are_recorded() {
 }
 
 #[test]
-fn a_check_and_a_condition_fail_when_told() {
+fn a_check_and_a_condition_fail_on_request() {
     let ready = || lab(&["kubectl", "get", "--raw", "/readyz?verbose"]);
     fault(&["readyz", "etcd"]);
-    let told = ready();
-    assert_eq!(told.code, 1);
+    let output = ready();
+    assert_eq!(output.code, 1);
     assert!(
-        told.stderr.contains("[-]etcd failed: reason withheld"),
+        output.stderr.contains("[-]etcd failed: reason withheld"),
         "{}",
-        told.stderr
+        output.stderr
     );
     fault(&["readyz", "none"]);
     assert!(ready().stdout.ends_with("readyz check passed\n"));

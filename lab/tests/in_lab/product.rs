@@ -31,7 +31,7 @@ fn end(child: Child) -> Value {
 }
 
 #[test]
-fn what_ends_in_a_real_container_is_told_as_it_ended() {
+fn reports_how_a_command_in_a_real_container_ended() {
     let script = "kill -9 $$";
     for (options, rc, kind) in [
         (

@@ -98,7 +98,7 @@ fn no_locale_and_no_variable_of_the_login_reaches_pct() {
 }
 
 #[test]
-fn a_user_who_is_not_root_is_told_to_become_it() {
+fn a_user_who_is_not_root_is_asked_to_become_it() {
     let files = Files::new().running("101");
     // Where anybody may run it; the machine's own files are not touched by a `pct` that refuses.
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -143,7 +143,7 @@ fn a_user_who_is_not_root_is_told_to_become_it() {
 }
 
 #[test]
-fn a_machine_without_pct_is_no_proxmox_host() {
+fn a_machine_without_pct_is_refused() {
     let files = Files::new();
     let answer = answer(&mut pct_exec("/nowhere"), &json!({"vmid": 101, "argv": ["true"]}));
     // Where the machine is a Proxmox host itself, it has no such container.

@@ -83,7 +83,7 @@ fn a_command_that_speaks_as_pct_does_is_not_taken_for_it() {
 }
 
 #[test]
-fn what_is_missing_inside_is_told_apart_from_its_status() {
+fn what_is_missing_inside_is_distinguished_from_its_status() {
     let machine = running();
     machine.files.write("container/no-program", "text");
     for (options, kind, says) in [

@@ -100,7 +100,7 @@ fn a_snapshot_that_cannot_be_taken_costs_no_old_one() {
 }
 
 #[test]
-fn a_busy_lock_file_is_told_and_nothing_is_taken() {
+fn a_busy_lock_file_is_reported_and_nothing_is_taken() {
     let machine = faulty(Files::new().running("101"), r#"{"lock_wait_ms": 30}"#);
     let _held = hold(&machine.files.path(LOCK_FILE));
     let before = machine.everything();

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_begun_is_no_news_while_it_goes_on() {
+    fn a_problem_that_had_begun_stays_old_while_it_lasts() {
         let (a, b) = (
             || since(pod("a", Reason::NotReady), 100),
             || since(pod("b", Reason::NotReady), 120),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_baseline_is_refused() {
+    fn refuses_an_invalid_baseline() {
         for bad in [
             json!("nonsense"),
             json!("\"text\""),

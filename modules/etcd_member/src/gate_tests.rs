@@ -270,7 +270,7 @@ fn a_server_without_embedded_etcd_passes() {
 }
 
 #[test]
-fn a_server_without_a_member_is_no_witness_for_a_cluster_that_has_some() {
+fn refuses_to_ask_a_server_without_a_member() {
     let state = without_member(Datastore::External, nodes(2));
     for gate in gates() {
         refused(
@@ -326,7 +326,7 @@ fn a_member_that_says_nothing_fails_all_but_its_own_stop() {
 }
 
 #[test]
-fn a_learner_is_no_witness() {
+fn refuses_to_ask_a_learner() {
     let mut state = silent(true);
     let name = "n1-00000001".to_owned();
     state.seen.etcd = Etcd::Learner { name };

@@ -75,7 +75,7 @@ fn an_id_is_read_in_both_spellings() {
 }
 
 #[test]
-fn a_member_that_is_gone_is_no_change() {
+fn a_member_that_is_gone_needs_no_change() {
     for options in [
         json!({"name": "n9-00000009"}),
         json!({"node": "n9"}),

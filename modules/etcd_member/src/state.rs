@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_cut_off_and_counts_terms_alone_unseats_nobody() {
+    fn a_partitioned_member_with_a_higher_term_replaces_no_leader() {
         let mut seen = cluster(3);
         let status = seen.members[2].status.as_mut().unwrap();
         (status.raft_term, status.leader) = (50, 0);

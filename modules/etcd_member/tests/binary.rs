@@ -88,7 +88,7 @@ fn certificates_that_are_missing_are_named() {
 }
 
 #[test]
-fn a_word_that_is_no_request_is_taken_for_the_file_that_it_names() {
+fn an_unknown_argument_is_read_as_the_path_of_a_file() {
     let output = assert_cmd::Command::new(assert_cmd::cargo::cargo_bin!("etcd_member"))
         .arg("/no/such/file")
         .output()

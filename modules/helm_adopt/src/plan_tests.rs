@@ -222,7 +222,7 @@ fn where_no_reinstall_can_happen_no_guard_is_set() {
 }
 
 #[test]
-fn a_killed_run_is_taken_up() {
+fn resumes_a_killed_run() {
     let params = params(json!({}));
     let guarded = |mut seen: State| {
         let record = json!({"homelab.k3s/helm-adopt": "{\"created\":true}"});
@@ -265,7 +265,7 @@ fn refuses_objects_of_a_release_in_use_unless_allowed() {
 }
 
 #[test]
-fn objects_of_a_release_that_is_no_more_are_free() {
+fn adopts_objects_of_a_deleted_release() {
     let params = params(json!({}));
     let mut seen = state(
         marks(Some("Helm"), Some("traefik/traefik")),

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_release_is_said_and_not_repeated() {
+    fn refuses_an_invalid_release_without_repeating_it() {
         let cut = samples::secret(&json!({"info": {"status": "deployed"}, "manifest": MANIFEST}));
         let cut = STANDARD.decode(cut["data"]["release"].as_str().unwrap()).unwrap();
         let cut = STANDARD.decode(cut).unwrap();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_unpacks_without_end_is_no_release() {
+    fn refuses_a_release_that_unpacks_without_end() {
         let huge = json!({"info": {"status": "deployed"}, "manifest": "x".repeat(65 << 20)});
         let reported = parse(&samples::secret(&huge)).unwrap_err().to_string();
         assert!(reported.contains("it unpacks to more than"), "{reported}");

@@ -97,7 +97,7 @@ fn exports_privately_and_changes_nothing_in_a_second_run() {
 }
 
 #[test]
-fn an_export_without_end_is_cut_off_before_anything_is_changed() {
+fn stops_an_export_without_end_before_any_change() {
     let (programs, folder) = (programs().with("endless", ""), tempfile::tempdir().unwrap());
     let answer = run(&programs, folder.path(), json!({"export_max_mb": 1}));
     let msg = answer["msg"].as_str().unwrap();

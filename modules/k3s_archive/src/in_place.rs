@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_said() {
+    fn names_an_invalid_list_of_snapshots() {
         let error = seen(Paths::USUAL, PATH, &[answer("Name Location Size Created\n")]).unwrap_err();
         assert!(
             error.to_string().contains("reading k3s's list of snapshots"),

@@ -115,7 +115,7 @@ fn an_installed_node_is_written_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_unit_that_only_mentions_k3s_is_no_installed_node() {
+fn a_unit_that_only_mentions_k3s_does_not_count_as_installed() {
     let node = node();
     let shutdown = "[Service]\nType=oneshot\nExecStop=/usr/local/bin/k3s-killall.sh\n";
     node.put("etc/systemd/system/k3s-shutdown.service", shutdown);

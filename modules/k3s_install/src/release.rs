@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_no_address_of_releases() {
+    fn reads_the_address_of_releases_from_urls_only() {
         for line in [
             "",
             "GITHUB_URL=",

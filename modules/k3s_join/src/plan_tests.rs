@@ -449,7 +449,7 @@ fn nothing_newer_than_the_servers_joins() {
 }
 
 #[test]
-fn tokens_are_held_against_the_authority_and_the_unit() {
+fn compares_tokens_with_the_authority_and_the_unit() {
     let full = |hash: &str| json!({"token": format!("K10{hash}::server:s3cr3t")});
     refused(Role::Server, full(&"0".repeat(64)), &[], "token");
     // sha256sum of CA.
@@ -577,7 +577,7 @@ fn a_voter_has_joined_and_keeps_its_version() {
 }
 
 #[test]
-fn a_member_that_is_no_healthy_voter_has_not_finished() {
+fn a_member_without_a_healthy_vote_has_not_finished() {
     for more in [
         json!({"healthy": false}),
         json!({"healthy": true, "learner": true}),

@@ -31,7 +31,7 @@ fn reports_a_missing_container() {
 }
 
 #[test]
-fn this_machine_is_looked_at_as_it_is() {
+fn checks_this_machine() {
     let answer = answer(
         &json!({"_ansible_check_mode": true, "fail_on_refusal": false, "nfs_client": false, "min_free_mb": 1}),
     );

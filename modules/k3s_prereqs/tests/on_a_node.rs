@@ -135,7 +135,7 @@ fn a_distribution_whose_packages_are_not_known_is_refused_by_its_name() {
 }
 
 #[test]
-fn each_line_of_a_profile_is_held_against_the_node_and_named() {
+fn compares_each_line_of_a_profile_with_the_node_and_names_it() {
     let version = "10.0";
     let rocky = json!({"os_id": "rocky", "os_version": "10", "min_kernel": "2.6", "cgroup_version": 1});
     for (line, wrong, said) in [

@@ -348,7 +348,7 @@ fn nodes_that_come_back_as_objects_are_named() {
 }
 
 #[test]
-fn what_has_begun_is_taken_up_whatever_it_looks_like_now() {
+fn resumes_a_restore_whatever_the_servers_look_like_now() {
     let record = |first: bool, stage: &str| json!({"backup": BACKUP, "stamp": "20260102T000000Z", "first": first, "stage": stage, "enabled": true, "active": true});
     let change = |stage: &'static str| {
         move |hosts: &mut [Value]| {

@@ -285,7 +285,7 @@ fn a_second_k3s_is_named_before_anything_is_stopped() {
 }
 
 #[test]
-fn snapshots_in_a_folder_of_their_own_stay_as_they_are() {
+fn snapshots_in_a_folder_of_their_own_stay_unchanged() {
     for (args, config) in [
         ("--etcd-snapshot-dir /mnt/vault/etcd", ""),
         ("", "etcd-snapshot-dir: /mnt/vault/etcd\n"),
@@ -396,7 +396,7 @@ fn a_module_that_dies_between_two_programs_is_made_good_too() {
 }
 
 #[test]
-fn a_stage_that_is_passed_is_no_change() {
+fn repeats_no_finished_stage() {
     let node = Node::new(Datastore::Etcd, "");
     for (state, more) in [
         ("stopped", json!({"first": true})),
@@ -472,7 +472,7 @@ fn a_peer_is_stopped_set_aside_and_started_and_keeps_keys_that_fit() {
 }
 
 #[test]
-fn before_anything_was_touched_all_is_given_back_as_it_was() {
+fn a_failure_before_any_change_leaves_everything_as_before() {
     for (enabled, active) in [(true, true), (false, true), (true, false)] {
         let node = Node::new(Datastore::Etcd, "");
         if !enabled {

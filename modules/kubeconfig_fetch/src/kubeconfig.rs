@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_kubeconfig_is_refused_with_its_reason() {
+    fn refuses_an_invalid_kubeconfig_with_its_reason() {
         let cases: [(&[u8], &str); 9] = [
             (b"\xff\xfe", "it is not text"),
             (b"[1]", "a mapping was expected"),
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_without_content_is_no_obstacle() {
+    fn fills_an_entry_without_content() {
         let text = "users:\n- name: a\n- name: b\n  user: null\n- user: {}\n- just a word\n";
         let mut config = Kubeconfig::parse(text.as_bytes()).unwrap().unwrap();
         assert_eq!(config.names(Kind::User), ["a", "b"]);

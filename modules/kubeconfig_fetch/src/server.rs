@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_by_name() {
+    fn names_an_invalid_address() {
         for wanted in [
             "",
             "http://k3s-1:6443",

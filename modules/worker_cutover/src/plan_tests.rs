@@ -361,7 +361,7 @@ fn shows_the_plan_to_an_operator() {
 }
 
 #[test]
-fn nodes_that_a_cut_off_cutover_has_closed_are_opened_in_the_end() {
+fn opens_nodes_that_an_interrupted_cutover_has_closed() {
     let steered = |name: &str| cordoned(node(name), Some(json!({"run": "r0", "purpose": "steer"})));
     let state = state(
         vec![

@@ -157,7 +157,7 @@ fn of_two_units_the_one_that_runs_counts() {
 }
 
 #[test]
-fn what_is_no_k3s_is_refused() {
+fn refuses_a_node_without_a_usable_k3s_service() {
     let refused = |units: &[(&str, [&str; 3])], more: &[(&str, &str)]| {
         let error = look::service(&node(units, more), &there(&[]), &Paths::default());
         error.unwrap_err().to_string()

@@ -255,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wrong_owner_is_told_in_helms_words() {
+    fn reports_a_wrong_owner_in_helms_words() {
         let object =
             json!({"metadata": {"labels": {MANAGED_BY: "Helm"}, "annotations": {RELEASE_NAME: "other"}}});
         assert_eq!(

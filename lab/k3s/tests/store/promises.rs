@@ -31,7 +31,7 @@ fn put(key: &str, value: Value, revision: Revision) -> Change {
 pub(crate) async fn are_kept(store: &dyn Store) {
     writes_are_counted_and_guarded(store).await;
     lists_are_by_prefix_and_sorted(store).await;
-    watches_tell_past_and_future(store).await;
+    watches_report_past_and_future_events(store).await;
     values_come_back_as_they_went(store).await;
 }
 
@@ -94,7 +94,7 @@ async fn lists_are_by_prefix_and_sorted(store: &dyn Store) {
     assert_eq!(entries[0].revision, revision - 1);
 }
 
-async fn watches_tell_past_and_future(store: &dyn Store) {
+async fn watches_report_past_and_future_events(store: &dyn Store) {
     let start = store.revision().await.unwrap();
     let first = store.put("/registry/w/a", &json!(1), 0).await.unwrap();
     let mut early = store.watch(start);

@@ -64,7 +64,7 @@ async fn the_file_looks_like_kines() {
 }
 
 #[tokio::test]
-async fn old_history_goes_and_an_old_watch_is_told() {
+async fn compacts_old_history_and_refuses_an_old_watch() {
     let (_folder, path) = folder();
     let store = SqliteStore::open(&path).unwrap();
     let kept = store.put("/registry/kept", &json!({}), 0).await.unwrap();
@@ -110,7 +110,7 @@ async fn writer_process() {
 }
 
 #[tokio::test]
-async fn a_killed_server_loses_nothing_it_had_confirmed_and_a_backup_meanwhile_is_whole() {
+async fn a_killed_server_keeps_confirmed_writes_and_a_backup_meanwhile_is_consistent() {
     let (folder, path) = folder();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "sqlite::writer_process", "--nocapture"])

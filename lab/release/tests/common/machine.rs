@@ -84,16 +84,16 @@ impl Machine {
         self.path(inside).symlink_metadata().is_ok()
     }
 
-    /// What systemctl was told since the last look.
-    pub(crate) fn told(&self) -> Vec<String> {
+    /// The calls of systemctl since the last look.
+    pub(crate) fn systemctl_calls(&self) -> Vec<String> {
         let log = self.path("log");
-        let told = fs::read_to_string(&log)
+        let calls = fs::read_to_string(&log)
             .unwrap_or_default()
             .lines()
             .map(str::to_owned)
             .collect();
         let _ = fs::remove_file(&log);
-        told
+        calls
     }
 
     pub(crate) fn command(&self, shell: &str, environment: &[(&str, &str)]) -> Command {

@@ -104,7 +104,7 @@ fn alone() -> Seen {
 }
 
 #[test]
-fn a_pod_that_had_begun_to_fail_is_no_news() {
+fn a_pod_that_had_begun_to_fail_is_an_old_problem() {
     let of_job =
         json!({"metadata": {"ownerReferences": [{"kind": "Job", "name": "migrate", "controller": true}]}});
     let leaving = json!({"metadata": {"deletionTimestamp": ago(20)}});
@@ -147,7 +147,7 @@ fn a_pod_that_had_begun_to_fail_is_no_news() {
 }
 
 #[test]
-fn a_workload_or_a_job_that_had_begun_to_fail_is_no_news() {
+fn a_workload_or_a_job_that_had_begun_to_fail_is_an_old_problem() {
     let away = json!([{"type": "Available", "status": "False", "lastTransitionTime": ago(20)}]);
     let rolls =
         |status: &str, reason: &str| json!([{"type": "Progressing", "status": status, "reason": reason}]);
@@ -185,7 +185,7 @@ fn a_workload_or_a_job_that_had_begun_to_fail_is_no_news() {
 }
 
 #[test]
-fn a_node_that_was_silent_already_is_no_news() {
+fn a_node_that_was_silent_already_is_an_old_problem() {
     let with_lease = |node: Value, seconds: u64| {
         bare()
             .node(node)

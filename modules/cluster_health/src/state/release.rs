@@ -87,7 +87,7 @@ demo          of-our-own                          Opaque               1   9d
     }
 
     #[test]
-    fn another_table_is_no_answer() {
+    fn refuses_another_table() {
         for line in [
             "kube-system sh.helm.release.v1.traefik.v1 helm.sh/release.v1 1 9d",
             "kube-system sh.helm.release.v1.traefik.v1 helm.sh/release.v1 1 9d traefik 2 deployed",

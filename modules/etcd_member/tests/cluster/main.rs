@@ -318,7 +318,7 @@ fn the_leader_goes_by_force_and_a_new_one_is_awaited() {
 }
 
 #[test]
-fn nodes_that_cannot_be_read_leave_the_rest_as_it_is() {
+fn unreadable_nodes_leave_the_rest_of_the_answer_unchanged() {
     let mut lab = Lab::new(1);
     let answer = lab.ask(json!({"kubectl": ["no-such-kubectl"], "expected": ["n1", "n2"]}));
     assert_eq!(answer["failed"], false, "{answer}");

@@ -142,7 +142,7 @@ fn makes_a_complete_private_copy_that_replaces_a_leftover() {
 }
 
 #[test]
-fn an_empty_database_is_no_backup_of_a_cluster() {
+fn refuses_the_copy_of_an_empty_database() {
     let database = Database::new();
     let token = database.folder.path().join("token");
     fs::write(&token, "t").unwrap();

@@ -25,7 +25,7 @@ fn a_healthy_server_is_not_refused() {
 }
 
 #[test]
-fn what_is_no_server_is_refused_at_every_run() {
+fn refuses_other_nodes_than_servers_at_every_run() {
     let wal = [WAL, ("database", GONE)];
     assert_eq!(
         refused(&[&wal[..], &[("systemd", GONE)]].concat()),

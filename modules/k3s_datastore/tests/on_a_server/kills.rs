@@ -68,7 +68,7 @@ fn wherever_the_machine_reboots_k3s_never_serves_half_a_cluster() {
 }
 
 #[test]
-fn wherever_the_way_back_is_cut_off_the_same_command_heals_it() {
+fn a_rollback_interrupted_anywhere_is_finished_by_the_same_command() {
     // The first start fails; killed after that, on the way back.
     at_every_point(40, |point, server| {
         server.put("state/migration", "once\n");

@@ -151,7 +151,7 @@ fn uses_the_age_of_the_process_when_the_api_is_silent() {
 }
 
 #[test]
-fn an_interrupted_install_is_taken_up_where_it_was_cut_off() {
+fn resumes_an_interrupted_install_at_its_step() {
     let unproven = ("record", &*record(None));
     // Before the swap; after it; with the unit deleted, or half of it.
     assert_eq!(
@@ -285,7 +285,7 @@ fn downloads_use_the_nodes_own_proxies() {
 }
 
 #[test]
-fn a_fresh_install_that_was_cut_off_does_what_is_asked_now() {
+fn an_interrupted_fresh_install_does_what_is_asked_now() {
     let cut_off =
         r#"{"format":1,"version":"v1","saved_at":1,"role":"server","args":["--old"],"enabled":true}"#;
     let params = params(json!({"role": "server", "args": ["--new"]}));

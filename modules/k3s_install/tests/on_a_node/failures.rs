@@ -155,7 +155,7 @@ fn put_back(from: &str, to: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_script_that_fails_half_way_leaves_the_unit_as_it_was() {
+fn a_script_that_fails_half_way_leaves_the_unit_unchanged() {
     let from = "    hold_at after-delete";
     let to = "    fatal \"no disk, K3S_TOKEN=$K3S_TOKEN\"";
     put_back(

@@ -196,7 +196,7 @@ fn a_limit_of_connections_is_only_trouble_where_the_operator_asks_for_one() {
 }
 
 #[test]
-fn a_limit_that_may_be_set_or_that_nobody_sets_is_no_trouble() {
+fn passes_a_limit_that_may_be_set_or_that_nobody_sets() {
     let (from, to) = ("v1.35.4+k3s1", "v1.36.0+k3s1");
     let mut node = limited("kube-proxy-arg conntrack-max-per-core=65536", 2_097_152);
     node.proxy.may_set_conntrack_max = true;

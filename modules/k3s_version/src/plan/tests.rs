@@ -257,7 +257,7 @@ fn what_etcd_says_of_itself_decides_on_the_way_too() {
 }
 
 #[test]
-fn a_rule_that_is_lifted_is_no_reason_to_stop() {
+fn passes_a_lifted_rule() {
     let lifted = json!({"allow_known_bad": ["etcd_before_3_6"]});
     let decision = Case::new("v1.33.6+k3s1", "v1.33.6+k3s1", "v1.35.1+k3s1")
         .on(server(Some("3.5.21")))

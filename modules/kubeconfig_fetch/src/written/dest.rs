@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn refuses_other_destinations_than_files() {
         let cases = [
             (json!({"dest": "/a/"}), "dest: /a/ is a folder"),
             (json!({"dest": "~"}), "dest: ~ is a folder"),

@@ -217,7 +217,7 @@ fn what_is_as_it_should_be_is_skipped_and_why_is_said() {
 }
 
 #[test]
-fn an_interrupted_run_is_taken_up() {
+fn resumes_an_interrupted_run() {
     let interrupted = [
         (
             json!({"version": {"running": OLD, "upgrade_required": true}}),
@@ -257,7 +257,7 @@ fn a_cordon_that_is_left_is_only_undone() {
 }
 
 #[test]
-fn an_operator_s_cordon_is_no_reason_for_a_turn() {
+fn an_operators_cordon_adds_no_turn() {
     let theirs = json!({"drain": {"cordoned_by": {"before": "operator"}}});
     assert!(
         planned(
