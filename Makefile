@@ -7,7 +7,7 @@ VENV := $(CURDIR)/.venv
 LAB := $(CURDIR)/target/lab/lab
 export PATH := $(VENV)/bin:$(PATH)
 
-# Chosen out of the whole workspace, not by package: so their dependencies have the features that the tests' have, and are
+# Chosen out of the workspace, not by package: so their dependencies have the features that the tests' have, and are
 # built once for both.
 LAB_BINARIES := lab pct k3s-standin lab-certificates release-server
 

@@ -49,7 +49,7 @@ def drain_in_turn(report: Report, lab: Lab, pods: int, rounds: int) -> None:
     vmid = first_container(lab)
     times: dict[str, list[float]] = {"kubectl drain": [], OURS: []}
     for _round in range(rounds):
-        for name, commands in ways(vmid).items():
+        for name, commands in methods(vmid).items():
             wait_until(f"{pods} pods are ready", lambda: ready(lab) == pods)
             times[name].append(timed(lab, commands["drain"]))
             lab.on_host(commands["uncordon"])
@@ -58,7 +58,7 @@ def drain_in_turn(report: Report, lab: Lab, pods: int, rounds: int) -> None:
     report.compare(ours, [(kubectl, TARGET)])
 
 
-def ways(vmid: int) -> dict[str, dict[str, str]]:
+def methods(vmid: int) -> dict[str, dict[str, str]]:
     kubectl = f"pct exec {vmid} -- /usr/local/bin/k3s kubectl"
     return {
         "kubectl drain": {

@@ -48,42 +48,42 @@ SIZES = ((1, 2, (ONE_BY_ONE,)), (1, 10, (ONE_BY_ONE, *SEVERAL)), (3, 5, (ONE_BY_
 
 def measure(report: Report, labs: Labs, rounds: int) -> None:
     longest = 0.0
-    for controllers, workers, ways in SIZES:
+    for controllers, workers, methods in SIZES:
         size = f"an upgrade of {controllers} + {workers} nodes"
         if longest > LONGEST:
             report.note(f"{size}: that of fewer nodes took {longest:.0f} s")
         elif (lab := labs.get(controllers, workers)) is None:
             report.note(f"{size}: the lab that is up has another size")
         else:
-            longest = in_turn(report, lab, size, (*available(report, size, ways), NAIVE), rounds)
+            longest = in_turn(report, lab, size, (*available(report, size, methods), NAIVE), rounds)
 
 
-def available(report: Report, size: str, ways: tuple[Way, ...]) -> tuple[Way, ...]:
+def available(report: Report, size: str, methods: tuple[Way, ...]) -> tuple[Way, ...]:
     if AT_ONCE in (ROOT / "roles/k3s/defaults/main.yaml").read_text():
-        return ways
-    for way in ways:
+        return methods
+    for way in methods:
         if AT_ONCE in way.variables:
             report.note(f"{size}, {way.name}: there is no variable {AT_ONCE} yet")
-    return tuple(way for way in ways if AT_ONCE not in way.variables)
+    return tuple(way for way in methods if AT_ONCE not in way.variables)
 
 
-def in_turn(report: Report, lab: Lab, size: str, ways: tuple[Way, ...], rounds: int) -> float:
+def in_turn(report: Report, lab: Lab, size: str, methods: tuple[Way, ...], rounds: int) -> float:
     """So that a busy minute hits all; the seconds of the longest run."""
-    runs: dict[Way, list[Run]] = {way: [] for way in ways}
+    runs: dict[Way, list[Run]] = {way: [] for way in methods}
     versions = targets(lab)
     started = time.monotonic()
     for number in range(rounds):
         if number and time.monotonic() - started > ENOUGH:
             report.note(f"{size}: round {number + 1} and later ones, after {ENOUGH // 60} minutes of upgrades")
             break
-        for way in ways:
+        for way in methods:
             runs[way].append(upgrade(lab, way, next(versions)))
-    rows = {way: report.add(row(size, way, "s", [run.seconds for run in runs[way]])) for way in ways}
-    for way in ways:
+    rows = {way: report.add(row(size, way, "s", [run.seconds for run in runs[way]])) for way in methods}
+    for way in methods:
         if way is not NAIVE:
             report.compare(rows[way], [(rows[NAIVE], way.target)])
     for what, unit, read in FIGURES:
-        for way in ways:
+        for way in methods:
             report.add(row(f"{size}: {what}", way, unit, [read(run) for run in runs[way]]))
     return max(row.high for row in rows.values())
 

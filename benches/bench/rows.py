@@ -43,7 +43,7 @@ class Row:
 
 
 def ratio(over: Row, under: Row, target: float | None) -> Row:
-    """How many times the cost of another way. Samples are paired as they were taken, so that a busy moment hits both of a pair."""
+    """How many times the cost of another way. Samples are paired by the time of their measurement, so that a busy moment hits both of a pair."""
     pairs = zip(over.samples, under.samples, strict=True)
     return Row(over.group, f"{over.name} / {under.name}", "×", [a / b for a, b in pairs], target)
 

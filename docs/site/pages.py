@@ -1,4 +1,4 @@
-"""Gives mkdocs the pages where they are, so that their links work in the repository, in the tarball and in the site."""
+"""Hands mkdocs the pages where they are, so that their links work in the repository, in the tarball and in the site."""
 
 from __future__ import annotations
 

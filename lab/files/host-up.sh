@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in a new host's namespaces and makes them look like a Proxmox host: host-up.sh NAME ADDRESS RUN
-# Everything is mounted here only; the machine's own tree stays as it is.
+# Everything is mounted here only; the machine's own tree stays unchanged.
 set -eu
 name=$1 address=$2 run=$3
 hostname "$name"

@@ -10,7 +10,7 @@ touch $folder/rpms
 
 if [ "$name" = rpm ]; then
     # rpm -q PACKAGE...
-    [ "$1" = -q ] || { echo "rpm: the stand-in knows -q only" >&2; exit 1; }
+    [ "$1" = -q ] || { echo "rpm: the stand-in supports -q only" >&2; exit 1; }
     shift
     status=0
     for package; do
@@ -50,7 +50,7 @@ case $name:$trouble in
     dnf:offline) fail "Error: Failed to download metadata for repo 'baseos': Cannot download repomd.xml" ;;
 esac
 [ "$verb" != update ] || { touch $folder/lists; exit 0; }
-[ "$verb" = install ] || fail "E: the stand-in knows update and install only, not $verb"
+[ "$verb" = install ] || fail "E: the stand-in supports update and install only, not $verb"
 
 for package in $packages; do
     here=

@@ -52,7 +52,7 @@ fn has_another_lab(hierarchy: &Path, own: &str) -> bool {
 pub fn join_script(name: &str) -> Result<String> {
     let mut script = String::new();
     for folder in folders() {
-        // A v1 cpuset takes no process until it is told its processors; the other hierarchies are enough to sweep by.
+        // A v1 cpuset takes no process until its processors are set; the other hierarchies are enough to sweep by.
         if folder.parent().is_some_and(|p| p.ends_with("cpuset")) {
             continue;
         }

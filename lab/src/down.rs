@@ -1,4 +1,4 @@
-//! Takes a lab down, whole or half-made, by what is found rather than by what was remembered.
+//! Takes a lab down, complete or half-made, by what is found rather than by what was remembered.
 
 use crate::cgroup;
 use crate::namespace;

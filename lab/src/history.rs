@@ -1,4 +1,4 @@
-//! When each server's k3s was up: one line of JSON for each change, as systemd in its container tells it. A test sees
+//! When each server's k3s was up: one line of JSON for each change, from the journal of systemd in its container. A test sees
 //! there that never two servers were down at once.
 
 use crate::layout::{Node, Role};
@@ -30,7 +30,7 @@ const MESSAGES: &[(&str, &str)] = &[
     ("9d1aaa27d60140bd96365438aad20286", "down"),
     ("d9b373ed55a64feb8242e02dbe79a49c", "failed"),
 ];
-/// The container is no more, or cannot be entered.
+/// The container is gone, or cannot be entered.
 const LOST: &str = "lost";
 
 fn file() -> PathBuf {

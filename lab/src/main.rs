@@ -29,9 +29,9 @@ enum Verb {
     Template,
     /// Bring a lab up
     Up(layout::Options),
-    /// Take it down, whole or half-made
+    /// Take it down, complete or half-made
     Down,
-    /// Tell what is up
+    /// Show what is up
     Status {
         /// Instead: when each server's k3s was up, a line of JSON for each change, with those that were up after it
         #[arg(long)]
@@ -82,7 +82,7 @@ enum Verb {
 enum ReleaseVerb {
     /// Put one more on offer
     Add { version: String },
-    /// Tell the version that the cluster started with, and where the channels point, as JSON
+    /// Print the version that the cluster started with, and where the channels point, as JSON
     List,
 }
 
@@ -162,7 +162,7 @@ fn replace(argv: &[String]) -> Result<()> {
     Err(error).with_context(|| format!("starting {program}"))
 }
 
-/// A reader that has seen enough (`lab status | head`) is no failure.
+/// A reader that has seen enough (`lab status | head`) does not count as a failure.
 fn answer(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

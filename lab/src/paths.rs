@@ -25,7 +25,7 @@ pub fn host(name: &str) -> PathBuf {
     run("hosts").join(name)
 }
 
-/// The name of the lab's cgroup in every hierarchy, and of its lock. Cgroups belong to the whole machine, so a lab that
+/// The name of the lab's cgroup in every hierarchy, and of its lock. Cgroups belong to the machine, so a lab that
 /// `lab/apart` runs beside another one has a name of its own.
 pub fn name() -> String {
     std::env::var("LAB_NAME").unwrap_or_else(|_| NAME.to_owned())

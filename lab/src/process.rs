@@ -94,7 +94,7 @@ impl Program {
         let stderr = drain(child.stderr.take());
         if let Some(mut pipe) = child.stdin.take() {
             let bytes = self.stdin.clone();
-            // A program that does not read its stdin closes it; that is no failure of ours.
+            // A program that does not read its stdin closes it; that does not count as a failure.
             std::thread::spawn(move || pipe.write_all(&bytes));
         }
         let code = self.wait(&mut child)?;

@@ -1,4 +1,4 @@
-//! What a lab knows about itself between two calls, and the lock that keeps two labs apart.
+//! What a lab remembers between two calls, and the lock that keeps two labs apart.
 
 use crate::layout::{self, Node, Options, PveHost};
 use crate::paths;
@@ -18,7 +18,7 @@ pub struct State {
     pub pid: u32,
     pub ready: bool,
     pub token: String,
-    /// Settings of the machine as they were.
+    /// The machine's settings before the lab.
     pub sysctls: Saved,
 }
 

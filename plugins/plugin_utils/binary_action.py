@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
 """The one action plugin behind all modules of this collection.
 
-Ansible sends a binary module whole at every task and every loop item. Here the program, which is all modules, is
+Ansible sends all of a binary module at every task and every loop item. Here the program, which is all modules, is
 kept on the host, named by its SHA-256, and a task is one round trip that carries the arguments only, by stdin.
 Wherever that cannot be done safely, Ansible's own way is taken, which always works.
 """
@@ -58,10 +58,10 @@ class BinaryActionModule(ActionBase):
         return result
 
     def added_arguments(self) -> dict[str, Any]:
-        """What the control node knows and the module needs; nothing, for most."""
+        """What the module needs of the control node; nothing, for most."""
         return {}
 
-    # The two ways
+    # Kept or transferred
 
     def _run_module(self, values: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         binaries = all_binaries()

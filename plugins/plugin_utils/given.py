@@ -192,7 +192,7 @@ def _form(sources: list[str]) -> str:
 
 
 def _is_template(value: Any) -> bool:
-    """Until Ansible 2.18 a template that names what is not set comes as it was written."""
+    """Until Ansible 2.18 a template that names what is not set comes untemplated."""
     return isinstance(value, str) and "{{" in value
 
 

@@ -3,7 +3,7 @@
 """What a user may choose about the way of the programs to the hosts.
 
 Each is a line of `[homelab_k3s]` in ansible.cfg, an environment variable, or an Ansible variable; the later wins.
-Ansible knows no options of action plugins, hence the registration by hand.
+Ansible has no options of action plugins, hence the registration by hand.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def test_refuses_swapped_workers(lab: Lab) -> None:
     lab.inside(113, "systemctl start k3s-agent")
     lab.wait_until("the node", lambda: NEW in lab.nodes())
     lab.kubectl("wait", "--for=condition=Ready", f"node/{NEW}", "--timeout=60s")
-    lab.wait_until("web being whole", lambda: ready(lab) == 6)
+    lab.wait_until("web being complete", lambda: ready(lab) == 6)
     run = lab.play(
         "canary-worker-cutover", "-e", f"k3s_canary_old_worker_host={NEW}", "-e", f"k3s_canary_new_worker_host={OLD}"
     )

@@ -17,7 +17,7 @@ BUILTIN = "ansible.builtin."
 PLAYBOOKS = ROOT / "playbooks"
 BATCHES = [["c1"], ["w1", "w2"], ["w3", "w4", "w5"], ["w6"]]
 FAKES = {
-    "look-for-stop.yaml": [{"name": "Look", BUILTIN + "set_fact": {"k3s_is_stopped": "{{ inventory_hostname in stopped_at }}"}}],
+    "check-stop-request.yaml": [{"name": "Look", BUILTIN + "set_fact": {"k3s_is_stopped": "{{ inventory_hostname in stopped_at }}"}}],
     "ask-controllers.yaml": [{"name": "Ask", BUILTIN + "set_fact": {"k3s_ready_controllers": ["c1"]}}],
     # The batches that are possible now: all at once, unless a node must not be with others.
     "plan-batches.yaml": [

@@ -360,7 +360,7 @@ ORDERS = {
         "Acquire the cluster lock",
     ],
     f"upgrade-k3s: {BATCHES}": [
-        "tasks/look-for-stop.yaml",
+        "tasks/check-stop-request.yaml",
         "End the play when the stop file exists",
         "tasks/upgrade-round.yaml",
         "tasks/end-failed-batch.yaml",

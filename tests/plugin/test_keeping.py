@@ -33,7 +33,7 @@ def test_a_cold_or_wiped_host_gets_the_program_once(bench):
     assert kept.name == "homelab-k3s-" + hashlib.sha256(bench.program.read_bytes()).hexdigest()
     assert kept.stat().st_mode & 0o7777 == 0o500
     assert kept.parent.stat().st_mode & 0o7777 == 0o700
-    # Asked, named the kind of host, sent, run; then one more for the second task.
+    # Ask, detect the architecture, send, run; then one more for the second task.
     assert cold.calls == 5
 
 
@@ -41,7 +41,7 @@ def test_another_module_on_the_same_host_sends_nothing(bench):
     outcome = bench.play([toy("first"), twin("second"), toy("third")])
     assert [outcome.one(name)["module"] for name in ("first", "second", "third")] == ["toy", "twin", "toy"]
     assert len(bench.kept()) == 1
-    # Asked, named the kind of host, sent, run; then one for each further task.
+    # Ask, detect the architecture, send, run; then one for each further task.
     assert outcome.calls == 6
 
 

@@ -1,7 +1,7 @@
 //! Typed options from loosely typed arguments.
 //!
 //! Ansible sends `"7"` where 7 is meant, `"yes"` for true, `"a,b"` for a list, and an empty string for a
-//! variable that is none. One deserializer knows all that, so that `Params` are plain serde structs.
+//! variable that is none. One deserializer accepts all that, so that `Params` are plain serde structs.
 
 use serde::de::value::StringDeserializer;
 use serde::de::{

@@ -75,7 +75,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     let _held = lock::<M>(params, call, host)?;
     let (before, planned) = look::<M>(params, call, host)?;
     let mut journal = M::Journal::default();
-    // A refusal tells what it has seen: the numbers behind it are in the answer.
+    // The answer of a refusal holds the observed numbers too.
     let plan = planned.inspect_err(|_| answer.returned = report::<M>(params, &before, &before, &journal))?;
     let Plan {
         steps,
@@ -148,7 +148,7 @@ fn look_again<M: Module>(params: &M::Params, host: &dyn Host) -> Result<Option<M
         .map(Some)
 }
 
-/// The return values as JSON; a module whose values are no dictionary has none.
+/// The return values as JSON; a module whose values are not a dictionary has none.
 fn report<M: Module>(
     params: &M::Params,
     before: &M::State,

@@ -84,6 +84,6 @@ pub struct Stale {
     /// Members of nodes that `expected` does not name.
     pub unexpected_members: Option<Vec<String>>,
     pub expected_without_member: Option<Vec<String>>,
-    /// Nodes whose condition does not say yet what etcd says. That is no fault: k3s writes it later.
+    /// Nodes whose condition does not say yet what etcd says. That is not an error: k3s writes it later.
     pub nodes_behind: Option<Vec<String>>,
 }

@@ -82,7 +82,7 @@ impl fmt::Display for Lack {
     }
 }
 
-/// Bytes in MiB, processors as they are written, anything else as a number.
+/// Bytes in MiB, processors unchanged, anything else as a number.
 pub fn format_amount(resource: &str, amount: i128) -> String {
     const MIB: i128 = 1024 * 1024 * THOUSAND;
     if resource.contains("memory") || resource.contains("storage") {
@@ -139,7 +139,7 @@ fn scaled(digits: &str, exponent: i32, factor: i128) -> Option<i128> {
 }
 
 impl<'de> Deserialize<'de> for Amounts {
-    /// What is no quantity is left out: no API server has let it in.
+    /// Anything but a quantity is left out: no API server has let it in.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]

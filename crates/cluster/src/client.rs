@@ -114,7 +114,7 @@ impl<'a> Kubectl<'a> {
         self.read(&[path])?.list()
     }
 
-    /// Merges `patch` into a node, and gives the node back as it is then. With a `resourceVersion` in it nothing happens
+    /// Merges `patch` into a node, and returns the patched node. With a `resourceVersion` in it nothing happens
     /// where somebody else has written to the node meanwhile.
     pub fn patch_node<T: DeserializeOwned>(&self, node: &str, patch: &Value) -> Result<T> {
         let timeout = self.timeout_argument();

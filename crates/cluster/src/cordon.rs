@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A workload as it was before its pods were moved.
+/// A workload before its pods were moved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {

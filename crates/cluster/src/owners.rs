@@ -8,11 +8,11 @@ use anyhow::Result;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A workload as it is now.
+/// A workload with its present replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub owner: Owner,
-    /// `None`: it is no more.
+    /// `None`: it was deleted.
     pub now: Option<Replicas>,
 }
 
@@ -120,7 +120,7 @@ impl Workloads {
         })
     }
 
-    /// The workload that will replace a pod, as it is now. `None`: nobody will, or it is a Job, which is done
+    /// The workload that will replace a pod. `None`: nobody will, or it is a Job, which is done
     /// when it is done.
     pub fn of(&self, pod: &Pod) -> Option<Owner> {
         let controller = pod
@@ -147,7 +147,7 @@ impl Workloads {
     }
 }
 
-/// The workloads of pods that are to go, as they are now. `pinned` says which pods can only come back here.
+/// The workloads of pods that are to go, with their present replicas. `pinned` says which pods can only come back here.
 pub fn of_pods<'p>(
     kubectl: &Kubectl,
     pods: impl Iterator<Item = &'p Pod> + Clone,
@@ -188,7 +188,7 @@ pub fn of_read_pods<'p>(
     Ok(seen)
 }
 
-/// The workloads as they are now.
+/// The workloads with their present replicas.
 pub fn now(kubectl: &Kubectl, owners: &[Owner]) -> Result<Vec<Seen>> {
     let kinds: BTreeSet<&str> = owners.iter().map(|owner| owner.kind.as_str()).collect();
     in_read(kubectl, owners, &Workloads::read(kubectl, &kinds)?)
@@ -211,7 +211,7 @@ pub fn in_read(kubectl: &Kubectl, owners: &[Owner], workloads: &Workloads) -> Re
 }
 
 /// Of kinds that are not Kubernetes' own (a database operator's cluster, a step of a workflow) the pods are counted. A task
-/// without any is no more: its pod has ended, and perhaps nothing will start another one.
+/// without any has ended: its pod has ended, and perhaps nothing will start another one.
 fn counted(owner: &Owner, pods: &[Pod]) -> Option<Replicas> {
     let own: Vec<&Pod> = pods.iter().filter(|pod| owns(owner, pod)).collect();
     let ready = own.iter().filter(|pod| pod.is_ready()).count();

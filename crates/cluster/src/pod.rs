@@ -21,7 +21,7 @@ struct PodSpec {
     node_name: String,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
-    /// Of the pod as a whole, since 1.32: they go before those of its containers.
+    /// Of the pod itself, since 1.32: they go before those of its containers.
     resources: Resources,
     overhead: Amounts,
     restart_policy: String,
@@ -320,7 +320,7 @@ mod tests {
             ),
             (json!({"containers": [{}], "overhead": {"cpu": "250m"}}), 250),
             (json!({"containers": null}), 0),
-            // What is asked for the pod as a whole counts, and its containers share it.
+            // The requests of the pod itself count, and its containers share them.
             (
                 json!({"containers": [asks("1"), asks("1")], "resources": {"requests": {"cpu": "3", "memory": "1Gi"}}}),
                 3_000,
@@ -417,8 +417,8 @@ mod tests {
                 "static of Node: ready mirror, 0m",
                 "done of Job: finished, 200m",
                 "leaving of ReplicaSet: leaving, 0m",
-                // For the pod as a whole.
-                "whole of ReplicaSet: ready, 1500m",
+                // For the pod itself.
+                "working of ReplicaSet: ready, 1500m",
             ]
         );
     }

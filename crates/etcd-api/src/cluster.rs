@@ -11,7 +11,7 @@ impl Client {
         self.member_list(true).await
     }
 
-    /// The members as this one knows them: also without a quorum, and perhaps of yesterday.
+    /// The members in the view of this one: also without a quorum, and perhaps of yesterday.
     pub async fn members_known_here(&self) -> Result<Vec<Member>, Error> {
         self.member_list(false).await
     }

@@ -65,7 +65,7 @@ impl Client {
         Ok(answer.count)
     }
 
-    /// The next keys from `from` on that begin with `prefix`, as they were at a revision of the past.
+    /// The next keys from `from` on that begin with `prefix`, at a revision of the past.
     pub async fn page_at(
         &self,
         from: impl Into<Vec<u8>>,

@@ -240,7 +240,7 @@ pub struct Member {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct MemberListRequest {
-    /// Without it, a member answers from what it knows itself.
+    /// Without it, a member answers from its own state.
     #[prost(bool, tag = "1")]
     pub(crate) linearizable: bool,
 }

@@ -18,7 +18,7 @@ pub(crate) enum Choice<'a> {
     None,
 }
 
-/// The name of the file goes first: whoever calls it by a module's name gives it that module's arguments.
+/// The name of the file goes first: whoever calls it by a module's name passes that module's arguments.
 pub(crate) fn of(mut argv: impl Iterator<Item = OsString>, modules: &[Program]) -> Choice<'_> {
     let file = argv.next().unwrap_or_default();
     let mut arguments: Vec<OsString> = argv.collect();

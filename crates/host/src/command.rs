@@ -65,7 +65,7 @@ impl Command {
         self
     }
 
-    /// Gives it the content of this file, of the machine that we run on.
+    /// Feeds it the content of this file, of the machine that we run on.
     #[must_use]
     pub fn send(mut self, path: impl Into<String>) -> Self {
         self.send = Some(path.into());

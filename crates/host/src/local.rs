@@ -273,7 +273,7 @@ fn collect(
 
 /// Waits for both streams to end and the child to be gone. A child that is gone while a daemon it left holds
 /// a stream is not waited for, unless it is `saving` to a slow disk; a child that outlives `limit` is ended with its
-/// whole group (`None`).
+/// process group (`None`).
 fn wait(
     child: &mut Child,
     ended: &Receiver<()>,

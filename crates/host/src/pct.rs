@@ -21,7 +21,7 @@ pub struct Status {
     pub lock: Option<String>,
 }
 
-/// Where a vmid is that is no container of this Proxmox host.
+/// Where a vmid is that does not belong to a container of this Proxmox host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Elsewhere {
     pub node: String,
@@ -36,7 +36,7 @@ fn call(host: &dyn Host, argv: &[&str], limit: Duration, doing: &str) -> Result<
         .with_context(|| doing.to_owned())
 }
 
-/// A host without `pct` is no Proxmox host; it is no command in a container that is missing.
+/// Without `pct` the host is not a Proxmox host; it is not a command in a container that is missing.
 pub(crate) fn not_to_be_had(error: anyhow::Error) -> anyhow::Error {
     match Failure::of(&error) {
         Some(failure) if failure.kind == Kind::CommandNotFound => {
@@ -50,7 +50,7 @@ pub(crate) fn not_to_be_had(error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// Asks for the state; a vmid that is no container of this Proxmox host is a [`Failure`] that says what it is.
+/// Asks for the state; the vmid of anything but a container of this Proxmox host is a [`Failure`] that says what it is.
 pub fn status(host: &dyn Host, vmid: u32) -> Result<Status> {
     let id = vmid.to_string();
     let doing = format!("asking pct for the state of container {vmid}");
@@ -195,7 +195,7 @@ pub fn snapshots(host: &dyn Host, vmid: u32) -> Result<Vec<String>> {
 }
 
 fn parse_snapshots(text: &str) -> Vec<String> {
-    // Sections that are no snapshots (`pve:pending`, `special:…`) have a colon, which no snapshot's name may have.
+    // Other sections than snapshots (`pve:pending`, `special:…`) have a colon, which no snapshot's name may have.
     text.lines()
         .filter_map(|line| line.trim().strip_prefix('[')?.strip_suffix(']'))
         .filter(|section| !section.contains(':'))
@@ -203,7 +203,7 @@ fn parse_snapshots(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// `pct exec` with a clean environment where it knows how to (pve-container 5.0.9 and later).
+/// `pct exec` with a clean environment where it supports that (pve-container 5.0.9 and later).
 pub(crate) fn exec(vmid: u32, keep_env_known: bool, loader: &str) -> Command {
     let mut argv = vec!["pct".to_owned(), "exec".to_owned(), vmid.to_string()];
     if keep_env_known {

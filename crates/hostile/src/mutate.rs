@@ -1,4 +1,4 @@
-//! Mutations by a seed: the same seed gives the same inputs on every machine.
+//! Mutations by a seed: the same seed makes the same inputs on every machine.
 
 use crate::SEPARATOR;
 

@@ -41,7 +41,7 @@ pub(crate) fn versions(input: &[u8]) {
     black_box(mask::address(&text));
 }
 
-/// What was read is written so that it is read as it was.
+/// What was read is written so that it reads back the same.
 pub(crate) fn yaml(input: &[u8]) {
     let text = text(input);
     for read in [parse(&text), first_document(&text)] {
@@ -111,7 +111,7 @@ fn assert_kept(word: &str) {
     assert_eq!(words::split(&line), Ok(vec![word.to_owned()]), "{line}");
 }
 
-/// What was read is written so that it is read as it was.
+/// What was read is written so that it reads back the same.
 pub(crate) fn env_file(input: &[u8]) {
     let variables = env_file::parse(&text(input));
     let written = env_file::render(&variables);

@@ -99,7 +99,7 @@ impl Certificate {
         }
     }
 
-    /// Whole days until its end; negative once that is past.
+    /// Full days until its end; negative once that is past.
     pub fn days_left(&self, now: SystemTime) -> i64 {
         (seconds(self.not_after) - seconds(now)).div_euclid(DAY)
     }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 const LONGEST: usize = 32;
 
 impl Certificate {
-    /// Whether `issuer` signed this certificate. The error says what speaks against it.
+    /// Whether `issuer` signed this certificate. The error is the reason why not.
     pub fn signed_by(&self, issuer: &Certificate) -> Result<()> {
         let (own, other) = (self.parsed()?, issuer.parsed()?);
         if own.issuer().as_raw() != other.subject().as_raw() {

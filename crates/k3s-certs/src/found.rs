@@ -17,7 +17,7 @@ const LIMIT: Duration = Duration::from_mins(2);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub file: String,
-    /// The field of the file, where the file is no PEM.
+    /// The field of the file, where the file is not PEM.
     pub entry: Option<String>,
     pub certificate: Certificate,
 }

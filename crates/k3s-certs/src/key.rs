@@ -49,7 +49,7 @@ fn rsa(der: &[u8], public: &SubjectPublicKeyInfo) -> Option<bool> {
     Some(modulus.data == public.first()?.data && exponent.data == public.get(1)?.data)
 }
 
-/// SEC 1: the public key in it is optional, so that the one of the certificate is held against the scalar.
+/// SEC 1: the public key in it is optional, so that the one of the certificate is compared with the scalar.
 fn ec(der: &[u8], public: &SubjectPublicKeyInfo) -> Option<bool> {
     let private = sequence(der)?;
     let scalar = private

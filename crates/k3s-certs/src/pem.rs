@@ -83,7 +83,7 @@ pub(crate) fn blocks(bytes: &[u8], from: &str) -> Result<Vec<Pem>> {
                 bail!("{from}: block {number} is not base64 between its lines")
             }
             Err(_) => {
-                bail!("{from}: block {number} has a BEGIN line that is none, or bytes that are no text")
+                bail!("{from}: block {number} has a BEGIN line that is none, or bytes that are not text")
             }
         }
     }

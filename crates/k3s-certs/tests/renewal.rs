@@ -1,4 +1,4 @@
-//! Renewals on a node whose certificates are real: the scripts run as they are.
+//! Renewals on a node whose certificates are real: the scripts run unchanged.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use host::Host as _;

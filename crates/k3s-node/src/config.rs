@@ -11,7 +11,7 @@ use yaml_tree::{Map, Node, Scalar, first_document};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     values: BTreeMap<String, Values>,
-    /// The first file that is no YAML dictionary: k3s would not start with it.
+    /// The first file that is not a YAML dictionary: k3s would not start with it.
     pub fault: Option<String>,
 }
 

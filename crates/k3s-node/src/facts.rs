@@ -23,7 +23,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads all frames; what is cut off or no frame is an error, and so is a file that is there and could not be read.
+    /// Reads all frames; a truncated frame and other text are errors, and so is a file that is there and could not be read.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let facts = Self::parse_all(bytes)?;
         if let Some((_, path)) = facts.below("unreadable:").first() {
@@ -189,7 +189,7 @@ fn systemd_time(text: &str) -> Option<u64> {
         .flatten()
 }
 
-/// Whole seconds since 1970.
+/// Seconds since 1970.
 pub fn rfc3339(text: &str) -> Option<u64> {
     OffsetDateTime::parse(text, &Rfc3339)
         .ok()?

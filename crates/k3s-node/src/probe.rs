@@ -517,7 +517,7 @@ mod tests {
         let at = |name: &str| root.join(units).join(name).display().to_string();
         for argv in [
             ["ln", "-s", "k3s.service", &at("alias.service")].as_slice(),
-            // What is no plain file must not hold up a look at the others.
+            // A pipe must not block the reading of the others.
             &["mkfifo", &at("pipe.service")],
             &["chmod", "755", &script],
         ] {

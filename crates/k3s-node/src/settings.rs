@@ -189,7 +189,7 @@ pub fn config_path(args: &[String], environment: &Variables) -> String {
         .unwrap_or_else(|| DEFAULT_CONFIG.to_owned())
 }
 
-/// The same as it is named: k3s takes an address on the network too. Of several arguments it takes the first one, other
+/// The path that is named: k3s takes an address on the network too. Of several arguments it takes the first one, other
 /// than with any other flag, and only in these spellings.
 pub fn named_config(args: &[String], environment: &Variables) -> Option<String> {
     let given = environment.get("K3S_CONFIG_FILE").filter(|path| !path.is_empty());

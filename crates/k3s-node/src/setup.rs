@@ -16,9 +16,9 @@ pub struct Setup {
     pub binary: String,
     /// What follows the role, in order.
     pub args: Vec<String>,
-    /// The unit as it was; none where nothing was installed yet.
+    /// The unit before the change; none where nothing was installed yet.
     pub unit: Option<String>,
-    /// The environment file as it was.
+    /// The environment file before the change.
     pub env: Option<String>,
     /// Whether the unit starts with the machine.
     pub enabled: bool,
@@ -63,8 +63,8 @@ impl Setup {
         unit::path(&self.name)
     }
 
-    /// What `INSTALL_K3S_NAME` has to be for the script to write this unit: nothing where it has the name that the script
-    /// gives the role. An error is a name that no script writes.
+    /// What `INSTALL_K3S_NAME` has to be for the script to write this unit: nothing where it has the script's usual name for
+    /// the role. An error is a name that no script writes.
     pub fn script_name(&self) -> Result<Option<&str>, String> {
         if self.name == self.role.unit() {
             return Ok(None);

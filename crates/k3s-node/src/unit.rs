@@ -98,7 +98,7 @@ impl Unit {
         if let Some(role) = commands.iter().find_map(runs_k3s) {
             return Runs::K3s(role);
         }
-        // One that ends by itself is no service, whatever it starts.
+        // One that ends by itself does not count as a service, whatever it starts.
         if self.values("Type").any(|value| value == "oneshot") {
             return Runs::Other;
         }

@@ -82,7 +82,7 @@ pub struct Units {
     roles: BTreeMap<Role, UnitFiles>,
     /// Further units that start a k3s.
     pub more: Vec<String>,
-    /// Units that are no k3s, though they mention it.
+    /// Units that do not run k3s, though they mention it.
     pub bystanders: Vec<String>,
     /// How those in `more` stand.
     shows: BTreeMap<String, Show>,

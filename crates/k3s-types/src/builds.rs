@@ -3,7 +3,7 @@
 use crate::K3sVersion;
 use serde::{Deserialize, Serialize};
 
-/// A release of k3s and the components inside it, as they were published, without the leading `v`.
+/// A release of k3s and the published versions of the components inside it, without the leading `v`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Build {

@@ -117,7 +117,7 @@ impl fmt::Display for K3sVersion {
     }
 }
 
-/// The text is no version of k3s.
+/// The text is not a version of k3s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotAVersion {
     received: String,
@@ -185,7 +185,7 @@ fn parse_commit(text: &str) -> Option<String> {
     hex.then(|| text.to_owned())
 }
 
-/// A number as it is printed: no sign, no leading zero. So what is parsed and printed again is the same text,
+/// A number in its printed form: no sign, no leading zero. So what is parsed and printed again is the same text,
 /// which becomes part of a URL.
 fn parse_number(text: &str) -> Option<u32> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));

@@ -122,7 +122,7 @@ pub fn scrub(text: &str, secrets: &[String]) -> String {
     words.collect()
 }
 
-/// A line of a log as it may be shown: what follows a telling name, the login of a URL, and tokens are struck out.
+/// A line of a log that may be shown: what follows the name of a secret, the login of a URL, and tokens are struck out.
 pub fn log_line(line: &str) -> String {
     let mut value_follows = false;
     let words = scrub(line, &[]);

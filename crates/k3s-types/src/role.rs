@@ -21,7 +21,7 @@ impl Role {
         }
     }
 
-    /// The name of the unit that the script gives this role.
+    /// The script's usual name for the unit of this role.
     pub fn unit(self) -> &'static str {
         match self {
             Self::Server => "k3s.service",

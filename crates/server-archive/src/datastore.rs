@@ -123,7 +123,7 @@ impl Paths {
     /// Where k3s keeps its data where nobody says otherwise.
     pub const USUAL: &str = node::DEFAULT_DATA;
 
-    /// As they are where nobody says otherwise.
+    /// The usual ones.
     pub fn of(data_dir: &str) -> Self {
         Self {
             binary: "k3s".to_owned(),

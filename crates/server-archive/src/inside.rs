@@ -135,7 +135,7 @@ pub fn password(token: &str) -> &str {
     })
 }
 
-/// The bytes as they are read, which is all of them where the archive is intact.
+/// The bytes that are read, which is all of them where the archive is intact.
 struct Hashed {
     file: File,
     hasher: Sha256,

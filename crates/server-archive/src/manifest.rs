@@ -38,7 +38,7 @@ pub struct Checked {
     pub tokens: Vec<bool>,
 }
 
-/// What was backed up: all that the module knows before the files are read.
+/// What was backed up: all that the module has before the files are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// The file's own name, without its ending: `k3s-k3s-controller-1-20260101T000000Z`.

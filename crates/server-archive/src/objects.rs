@@ -8,7 +8,7 @@ use std::time::Duration;
 /// How many there are of each kind: `deployment.apps`, `configmap`.
 pub type Objects = BTreeMap<String, u64>;
 
-/// Kinds that come and go by themselves, or are no objects at all, are left out. That one group of the API is away
+/// Kinds that come and go by themselves, or are not stored objects, are left out. That one group of the API is away
 /// (metrics) does not keep the others from being reported. Nodes are reported by name as well.
 const COUNT: &str = r#"set -u
 k() { "$k3s" kubectl --request-timeout=30s "$@" 2>/dev/null </dev/null; }

@@ -17,7 +17,7 @@ pub(crate) struct Source {
     pub(crate) content: Vec<u8>,
 }
 
-/// Relative to the data folder. `node-token` is a link to the token, and `agent-token` where it is no file of its own.
+/// Relative to the data folder. `node-token` is a link to the token, and `agent-token` too, unless it is a file of its own.
 const OF_THE_SERVER: [&str; 4] = ["server/token", "server/agent-token", "server/tls", "server/cred"];
 
 /// On every machine, whatever its settings name.

@@ -126,7 +126,7 @@ fn measure(mut file: &File, part: &Path) -> anyhow::Result<Verified> {
     })
 }
 
-/// Gives the copy its name; a link, unlike a rename, fails if somebody else took it meanwhile.
+/// Sets the copy's name; a link, unlike a rename, fails if somebody else took it meanwhile.
 fn publish(part: &Path, target: &Path) -> anyhow::Result<()> {
     fs::hard_link(part, target).with_context(|| format!("naming the copy {}", target.display()))?;
     let folder = match target.parent() {

@@ -253,7 +253,7 @@ fn a_file_that_is_none_of_k3s_is_not_packed() {
 #[test]
 fn reports_every_damage() {
     let folder = server();
-    // Of many equal bytes, another distance to copy from gives the same.
+    // Of many equal bytes, another distance to copy from has the same result.
     let mixed: Vec<u8> = (0..40_000_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2])
         .collect();

@@ -1,4 +1,4 @@
-//! A node that is a folder: the scripts of modules run as they are, in a real shell, with their paths moved there and
+//! A node that is a folder: the scripts of modules run unchanged, in a real shell, with their paths moved there and
 //! what they print moved back. Small programs stand for systemd and k3s. Any changing program can be the
 //! one before which everything is killed.
 
@@ -265,7 +265,7 @@ impl Sandbox {
             .stderr(std::process::Stdio::piped())
             .spawn()?;
         let mut input = child.stdin.take().unwrap();
-        // A file is brought as it is.
+        // A file is brought unchanged.
         let bytes = match &command.send {
             Some(path) => fs::read(path)?,
             None => self.moved(&stdin).into_bytes(),

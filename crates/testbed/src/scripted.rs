@@ -59,7 +59,7 @@ impl Words {
     }
 }
 
-/// [`Kind`] as it is written in an answer.
+/// [`Kind`] in the spelling of an answer.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KindName {

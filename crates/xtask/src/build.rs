@@ -91,7 +91,7 @@ impl Target {
         }
         let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
         if is_foreign && std::env::var_os(&linker).is_none() {
-            // This machine's linker knows this machine only; Rust's own one knows all.
+            // This machine's linker supports this machine only; Rust's own one supports all.
             environment.push((linker, "rust-lld".to_owned()));
         }
         Ok(environment)

@@ -1,6 +1,6 @@
 //! Files of a crate that use each other in a circle: none of them can be understood or moved without the others.
 //!
-//! A parent and its child are no circle: the child is a part of its parent.
+//! A parent and its child do not make a circle: the child is a part of its parent.
 
 use crate::repo::Repo;
 use anyhow::{Context, Result, anyhow};

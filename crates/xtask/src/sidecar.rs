@@ -19,7 +19,7 @@ pub(crate) struct Sidecar {
     pub returned: Mapping,
 }
 
-/// An option as it is documented. A map keeps the order of the file.
+/// A documented option. A map keeps the order of the file.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct DocumentedOption {
     pub r#type: Option<String>,

@@ -63,7 +63,7 @@ pub(crate) fn stub(module: &str, sidecar: &Sidecar, spec: &Spec) -> Result<Strin
          def main():\n    \
              module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode={check_mode})\n    \
              module.fail_json(\"the program of homelab.k3s.{module} is run by the collection's action plugin, \"\n                     \
-             \"which was not found: install the whole collection\")\n\n\n\
+             \"which was not found: install the complete collection\")\n\n\n\
          if __name__ == \"__main__\":\n    main()\n"
     )?;
     Ok(text)

@@ -48,7 +48,7 @@ impl Node {
         Self::Scalar(Scalar::text(text))
     }
 
-    /// The scalar's text; `None` for what is no scalar, or is nothing.
+    /// The scalar's text; `None` for anything else, and for nothing.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Scalar(scalar) if !scalar.is_null() => Some(&scalar.text),
@@ -258,7 +258,7 @@ impl<'a> Reader<'a> {
         self.count(Size { nodes: 1, bytes: 0 }, line)?;
         let (node, anchor, tag) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                // What has a tag is no number to a reader that honours it.
+                // A reader that honours a tag does not read a number.
                 let plain = style == ScalarStyle::Plain && tag.is_none();
                 let text = text.into_owned();
                 self.count(

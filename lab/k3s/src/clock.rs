@@ -56,7 +56,7 @@ pub fn unix() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
-/// Seconds since a time that Kubernetes wrote; 0 for what is no time.
+/// Seconds since a time that Kubernetes wrote; 0 for any other text.
 pub fn age(text: &str) -> i64 {
     OffsetDateTime::parse(text, &Rfc3339).map_or(0, |then| (OffsetDateTime::now_utc() - then).whole_seconds())
 }

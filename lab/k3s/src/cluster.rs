@@ -11,7 +11,7 @@ use crate::store::StoreError;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// Rounds of read, change, write before a writer gives up against the others.
+/// Rounds of read, change, write before a writer fails against the others.
 const ATTEMPTS: usize = 20;
 
 #[derive(Clone)]

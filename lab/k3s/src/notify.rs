@@ -1,4 +1,4 @@
-//! Telling systemd that a unit of `Type=notify` is up.
+//! Notifies systemd that a unit of `Type=notify` is up.
 
 use std::ffi::OsStr;
 use std::os::linux::net::SocketAddrExt;
@@ -12,7 +12,7 @@ pub fn ready() {
     };
     if let Err(error) = send(&socket) {
         crate::log::warn(&format!(
-            "telling systemd that k3s is up through {}: {error}",
+            "notifying systemd that k3s is up through {}: {error}",
             socket.display()
         ));
     }

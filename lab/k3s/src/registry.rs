@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 const REMEMBERED: usize = 2048;
 const ALL: &str = "/registry/";
 const RELIST_PAUSE: Duration = Duration::from_millis(500);
-/// etcd gives a write 7 s to spread; a copy that is later than that has lost its source.
+/// etcd allows a write 7 s to spread; a copy that is later than that has lost its source.
 const CATCH_UP: Duration = Duration::from_secs(7);
 
 #[derive(Clone, Debug)]

@@ -156,7 +156,7 @@ impl Order {
         helm(&words)
     }
 
-    /// How Helm 4 is to apply. What is installed can only be true or false; what is upgraded stays as it was installed, and
+    /// How Helm 4 is to apply. What is installed can only be true or false; an upgrade keeps what the install has set, and
     /// only what is applied by the server can be forced.
     fn applying(&self, upgraded: Option<&Release>) -> Vec<String> {
         let auto = self.server_side == "auto";

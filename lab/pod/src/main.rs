@@ -37,7 +37,7 @@ fn play(part: &Part) -> Result<u8> {
         Part::Fail => {
             // Long enough to be seen running.
             std::thread::sleep(Duration::from_secs(1));
-            eprintln!("lab-pod: failing, as I am told to");
+            eprintln!("lab-pod: failing as asked");
             return Ok(1);
         }
         Part::Sleep { seconds } => wait::until_signalled(*seconds)?,

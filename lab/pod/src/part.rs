@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Answers its host name on `PORT` (8080), and goes on for `GRACE` seconds (0) after it was message to end.
+    /// Answers its host name on `PORT` (8080), and goes on for `GRACE` seconds (0) after SIGTERM.
     Web {
         port: u16,
         grace: Duration,
@@ -86,7 +86,7 @@ fn entry_point(word: &str) -> Option<u16> {
 
 fn number(word: &str) -> Result<u64> {
     word.parse()
-        .with_context(|| format!("sleep: {word:?} is no number of seconds"))
+        .with_context(|| format!("sleep: {word:?} is not a number of seconds"))
 }
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T> {
@@ -96,7 +96,7 @@ fn setting<T: std::str::FromStr>(name: &str, default: T) -> Result<T> {
     value
         .parse()
         .ok()
-        .with_context(|| format!("{name}={value} in the environment is no number"))
+        .with_context(|| format!("{name}={value} in the environment is not a number"))
 }
 
 #[cfg(test)]
@@ -162,7 +162,7 @@ mod tests {
                 "no part is called nginx; there are web, get URL",
             ),
             (vec!["/lab-pod", "get"], "which URL?"),
-            (vec!["sleep", "long"], "\"long\" is no number of seconds"),
+            (vec!["sleep", "long"], "\"long\" is not a number of seconds"),
         ] {
             let error = format!("{:#}", of(&argv).unwrap_err());
             assert!(error.contains(message), "{error}");

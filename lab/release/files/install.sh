@@ -236,7 +236,7 @@ for unit in "$LAB_ROOT"/etc/systemd/system/k3s*.service; do
     [ -s "$unit" ] && systemctl stop "$(basename "$unit")"
 done
 
-# A shim's children first learn of its end, so the whole tree is listed before anything is killed.
+# A shim's children first learn of its end, so the tree is listed before anything is killed.
 with_children() {
     for pid in "$@"; do
         echo "$pid"
@@ -380,7 +380,7 @@ enable_and_start() {
     $AS_ROOT systemctl restart "$UNIT"
 }
 
-# One function, called by the last line: a script cut off in the pipe of `curl | sh` does nothing at all.
+# One function, called by the last line: a script truncated in the pipe of `curl | sh` does nothing at all.
 main() {
     command -v systemctl >/dev/null 2>&1 ||
         fatal 'Can not find systemd or openrc to use as a process supervisor for k3s'

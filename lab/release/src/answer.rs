@@ -122,7 +122,7 @@ impl Site {
             status: 200,
             headers: vec![("Content-Type", "application/octet-stream".to_owned())],
             body: Body::File(file, length),
-            manner: fault.map_or(Manner::Whole, Fault::manner),
+            manner: fault.map_or(Manner::Complete, Fault::manner),
         })
     }
 
@@ -136,7 +136,7 @@ impl Site {
         let sum = self.catalogue.sha256(&path, file)?;
         // The real list names other files first: a reader must look for ` k3s`, not take line one.
         let list = format!("{SHA256_OF_NOTHING}  k3s-airgap-images-amd64.tar\n{sum}  k3s\n");
-        Ok(Response::text(200, "text/plain", list).with(fault.map_or(Manner::Whole, Fault::manner)))
+        Ok(Response::text(200, "text/plain", list).with(fault.map_or(Manner::Complete, Fault::manner)))
     }
 
     fn install_script(&self, request: &Request, fault: Option<Fault>) -> anyhow::Result<Response> {
@@ -150,7 +150,7 @@ impl Site {
             Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
         };
         let script = script::pointed_at(&script, &self.server(request));
-        Ok(Response::text(200, "text/plain", script).with(fault.map_or(Manner::Whole, Fault::manner)))
+        Ok(Response::text(200, "text/plain", script).with(fault.map_or(Manner::Complete, Fault::manner)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is to go wrong, read anew at each request from faults.json, so that the lab can break and mend a
+//! What is to go wrong, read anew at each request from faults.json, so that the lab can break and repair a
 //! running server: `{"channels": "404", "downloads": "truncated", "sums": "html", "install": "timeout"}`.
 
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) struct Faults {
 #[serde(try_from = "String")]
 pub(crate) enum Fault {
     Status(u16),
-    /// 200 and a web page, as a captive portal or a maintenance page gives.
+    /// 200 and a web page, as from a captive portal or during maintenance.
     Html,
     Empty,
     /// The channel's own name where a version belongs.
@@ -100,7 +100,7 @@ impl Fault {
             Self::Truncated => Manner::Truncated,
             Self::Altered => Manner::Altered,
             Self::Slow => Manner::Slow,
-            _ => Manner::Whole,
+            _ => Manner::Complete,
         }
     }
 }

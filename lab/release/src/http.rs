@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 
 /// Longer heads come from no client of ours.
 const MAX_HEAD: u64 = 16 * 1024;
-/// A client that connects and says nothing gives its thread back.
+/// A client that connects and says nothing releases its thread.
 const READ_LIMIT: Duration = Duration::from_secs(30);
 /// Longer than any client's own time limit, and still an end.
 const SILENCE: Duration = Duration::from_mins(10);
@@ -38,10 +38,10 @@ pub(crate) enum Body {
     File(File, u64),
 }
 
-/// How the body is handed over; everything but `Whole` is a fault.
+/// How the body is handed over; everything but `Complete` is a fault.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
-    Whole,
+    Complete,
     /// Half of what the head announces, then the connection closes.
     Truncated,
     /// The right length, one byte changed.
@@ -57,7 +57,7 @@ impl Response {
             status,
             headers: vec![("Content-Type", kind.to_owned())],
             body: Body::Text(body.into()),
-            manner: Manner::Whole,
+            manner: Manner::Complete,
         }
     }
 
@@ -106,7 +106,7 @@ pub(crate) fn read_request(stream: &TcpStream) -> anyhow::Result<Request> {
     bail!("the request's head has no end")
 }
 
-/// `%2B` and its like; anything that is no escape stays as it is.
+/// `%2B` and its like; anything else stays unchanged.
 fn decoded(path: &str) -> String {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -150,7 +150,7 @@ pub(crate) fn send(mut stream: &TcpStream, request: &Request, response: Response
         Body::File(file, length) => Box::new(file.take(length)),
     };
     let sent = match response.manner {
-        Manner::Whole | Manner::Silent => io::copy(&mut body, &mut stream)?,
+        Manner::Complete | Manner::Silent => io::copy(&mut body, &mut stream)?,
         Manner::Truncated => {
             return io::copy(&mut body.take(length / 2), &mut stream)
                 .map(drop)
@@ -172,7 +172,7 @@ pub(crate) fn send(mut stream: &TcpStream, request: &Request, response: Response
     Ok(())
 }
 
-/// Holds the connection without a word until the client gives up.
+/// Holds the connection without a word until the client closes it.
 fn stay_silent(mut stream: &TcpStream) -> anyhow::Result<()> {
     let until = Instant::now() + SILENCE;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-/// Where the published script looks for channels unless told.
+/// Where the published script looks for channels by default.
 const PUBLIC_CHANNELS: &str = "https://update.k3s.io/v1-release/channels";
 
 pub(crate) fn pointed_at(script: &str, server: &str) -> String {

@@ -1,5 +1,5 @@
 //! What the install script writes, and from what: run by a real sh, with a systemctl that only writes
-//! down what it is told.
+//! down its arguments.
 
 // The tests are the outside world too, and their helpers fail as tests do.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
@@ -128,7 +128,7 @@ fn run_again_with_nothing_but_the_version_an_agent_grows_a_server_unit() {
     let before = machine.read("units/k3s-agent.service");
     machine.systemctl_calls();
     let ran = machine.run(&[SKIP, ("INSTALL_K3S_VERSION", NEW), ("SYSTEMCTL_RC", "1")], &[]);
-    // `disable` may fail, `enable` may not: the failing systemctl gives its own exit status.
+    // `disable` may fail, `enable` may not: the script ends with the exit status of systemctl.
     assert_eq!(ran.code, Some(1));
     assert!(
         ran.out

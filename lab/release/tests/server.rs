@@ -196,12 +196,12 @@ fn a_truncated_download_announces_more_than_it_sends() {
     let server = Server::start();
     server.break_by(r#"{"downloads": "truncated"}"#);
     let got = server.get(BINARY);
-    let whole = binary(NEW);
+    let full = binary(NEW);
     assert_eq!(
         got.header("Content-Length"),
-        Some(whole.len().to_string().as_str())
+        Some(full.len().to_string().as_str())
     );
-    assert_eq!(got.body, whole[..whole.len() / 2]);
+    assert_eq!(got.body, full[..full.len() / 2]);
     // What curl makes of it: 18, a partial file.
     let curl = Command::new("curl")
         .args(["-sfo", "/dev/null", &server.url(BINARY)])
@@ -215,10 +215,10 @@ fn an_altered_download_has_the_right_length_and_the_wrong_sum() {
     let server = Server::start();
     server.break_by(r#"{"downloads": "altered"}"#);
     let got = server.get(BINARY);
-    let whole = binary(NEW);
-    assert_eq!(got.body.len(), whole.len());
-    assert_eq!(got.body.iter().zip(&whole).filter(|(a, b)| a != b).count(), 1);
-    let right = format!("{:x}", Sha256::digest(&whole));
+    let full = binary(NEW);
+    assert_eq!(got.body.len(), full.len());
+    assert_eq!(got.body.iter().zip(&full).filter(|(a, b)| a != b).count(), 1);
+    let right = format!("{:x}", Sha256::digest(&full));
     assert!(
         server.get(SUMS).text().contains(&right),
         "the list must stay right"

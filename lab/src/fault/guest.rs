@@ -171,7 +171,7 @@ pub(super) fn restore(state: &State, node: &Node) -> Result<()> {
     let mut script =
         "set -e\nrm -f /etc/lab/faults.json /etc/lab/install-pause /etc/lab/rotate-pause\n".to_owned();
     script.push_str(&certificates::restore());
-    script.push_str(packages::MEND);
+    script.push_str(packages::REPAIR);
     if node.role == Role::Controller {
         script.push_str(&firewall(API_PORT, None));
     }

@@ -154,11 +154,11 @@ pub enum Fault {
     SshUp {
         host: String,
     },
-    /// Answers of the channel server: 404, 500, html, empty, name, json, listing-only, timeout; `none` mends it
+    /// Answers of the channel server: 404, 500, html, empty, name, json, listing-only, timeout; `none` repairs it
     Channel {
         what: String,
     },
-    /// Downloads of binaries: truncated, altered, slow, 404, 500, html, empty, timeout; `none` mends it
+    /// Downloads of binaries: truncated, altered, slow, 404, 500, html, empty, timeout; `none` repairs it
     Download {
         what: String,
     },
@@ -186,7 +186,7 @@ pub enum Fault {
         #[arg(value_enum)]
         release: packages::Release,
     },
-    /// The container's stand-in package manager fails: `lock` (held by another), `offline`, `missing`, `hang`; `none` mends it
+    /// The container's stand-in package manager fails: `lock` (held by another), `offline`, `missing`, `hang`; `none` repairs it
     Packages {
         container: String,
         #[arg(value_enum)]

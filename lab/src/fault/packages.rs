@@ -84,7 +84,7 @@ rm -f /usr/bin/apt-get /usr/bin/dnf /usr/bin/rpm
 for program in \"$@\"; do ln -s ../local/lib/lab/packages /usr/bin/$program; done
 ";
 
-pub(super) const MEND: &str = "rm -f /etc/lab/packages-trouble
+pub(super) const REPAIR: &str = "rm -f /etc/lab/packages-trouble
 if [ -e /usr/lib/os-release.lab ]; then
   mv /usr/lib/os-release.lab /usr/lib/os-release
   rm -f /usr/bin/dnf /usr/bin/rpm

@@ -1,4 +1,4 @@
-//! Troubles that the stand-in k3s makes itself, as its `/etc/lab/faults.json` tells it.
+//! Troubles that the stand-in k3s makes itself, as its `/etc/lab/faults.json` sets them.
 
 use super::network::controllers;
 use super::unless_none;
@@ -100,7 +100,7 @@ pub(super) fn condition(state: &State, report: &Report) -> Result<()> {
     );
     if condition.is_empty() || status.is_empty() {
         bail!(
-            "telling the kubelet of {} what to say: a value without a name",
+            "setting a condition of {}: a value without a name",
             node.name
         );
     }

@@ -30,7 +30,7 @@ pub(super) struct Image<'a> {
 #[derive(Debug)]
 pub(super) struct Layer {
     tar: Vec<u8>,
-    /// Of the bytes as they are: layers are not compressed, so this is the `diff_id` too.
+    /// Of the plain bytes: layers are not compressed, so this is the `diff_id` too.
     digest: String,
 }
 

@@ -6,7 +6,7 @@ use std::env;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Its value may be left out; a next word that is no option is taken for it.
+    /// Its value may be left out; a next word that is not an option is taken for it.
     Boolean,
     Value,
 }

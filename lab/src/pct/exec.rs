@@ -75,7 +75,7 @@ fn replace(mut command: Command, faults: &Faults) -> Outcome {
     Err(Failure::plain(format!("failed to exec lxc-attach: {error}")))
 }
 
-/// LXC up to 5.0.1 told nobody of a command killed by a signal.
+/// LXC up to 5.0.1 reported no death of a command by a signal.
 fn as_old_lxc(command: &mut Command) -> Outcome {
     let status = command
         .status()

@@ -3,7 +3,7 @@
 use super::conf::Conf;
 use super::place::Place;
 
-/// `lab.conf` in the container's folder says what a Proxmox host knows from its storage: where the root is.
+/// `lab.conf` in the container's folder says where the root is, which a Proxmox host has from its storage.
 pub(crate) fn render(place: &Place, vmid: &str, conf: &Conf) -> String {
     let hostname = conf
         .main

@@ -46,7 +46,7 @@ pub(crate) fn set(place: &Place, call: &Call) -> Outcome {
     if changes.is_empty() {
         return Err(Failure::plain("no options specified"));
     }
-    // Loaded before the lock too: a container that is not here is told at once.
+    // Loaded before the lock too: a missing container is reported at once.
     conf::load(place, vmid)?;
     let _lock = lock::take(place, vmid, Caller::Direct)?;
     let mut conf = conf::load(place, vmid)?;

@@ -1,4 +1,4 @@
-//! push and pull. The trap: what fails inside their task is told on stderr, and the exit code is 0 all the same.
+//! push and pull. The trap: what fails inside their task is printed to stderr, and the exit code is 0 all the same.
 
 use super::args::Call;
 use super::failure::{Failure, Outcome};

@@ -58,7 +58,7 @@ fn one(releases: &str, version: &str, target: &Path) -> Result<()> {
         fs::remove_dir_all(&partial).with_context(|| format!("removing {}", partial.display()))?;
     }
     fs::create_dir_all(&partial).with_context(|| format!("making {}", partial.display()))?;
-    // The plus sign of a version is no plus sign in an address.
+    // An address has another spelling of a version's plus sign.
     let address = format!(
         "{}/{}",
         releases.trim_end_matches('/'),

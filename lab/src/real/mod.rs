@@ -35,7 +35,7 @@ pub struct Options {
     /// Where the install script is downloaded from, unless `LAB_K3S_INSTALL` names one
     #[arg(long, default_value = download::SCRIPT)]
     pub script: String,
-    /// Tell only which scenario would find which versions, without running any
+    /// Only show which scenario would find which versions, without running any
     #[arg(long)]
     pub plan: bool,
 }

@@ -1,4 +1,4 @@
-//! The product's door to a Proxmox host made of files. The stand-in `pct` is run as it is; Proxmox's own files are those of
+//! The product's door to a Proxmox host made of files. The stand-in `pct` is run unchanged; Proxmox's own files are those of
 //! the folder; time passes by being slept.
 
 use crate::common::Host as Files;
@@ -87,7 +87,7 @@ impl Machine {
         }
     }
 
-    /// The module's whole road.
+    /// The answer of a complete run of the module.
     pub(crate) fn answer<M: Module>(&self, options: &Value) -> Value {
         let call = Call::parse(options.to_string().as_bytes()).unwrap();
         let params = params::<M>(&call).unwrap();

@@ -37,7 +37,7 @@ const FAILING: [Row; 6] = [
         &["(backup)", "`pct unlock 101`"],
     ),
     (
-        "start, cut off",
+        "start, timed out",
         || faulty(Files::new().stopped("101"), r#"{"start_delay_ms": 4000}"#).hanging("start"),
         "{}",
         "timed_out",
@@ -77,7 +77,7 @@ fn a_start_that_fails_says_why() {
     for (row, machine, _, kind, says) in FAILING {
         let machine = machine();
         let mut answer = machine.answer::<PctExec>(&trace(json!({"ensure_started": true, "changed": false})));
-        // What was asked for, or cut off, may come all the same, and that is a change.
+        // A start that was asked for, or that timed out, may happen all the same, and that is a change.
         let asked = json!(kind == "timed_out");
         assert_eq!(
             (&answer["started"], &answer["changed"]),

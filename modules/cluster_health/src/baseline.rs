@@ -1,4 +1,4 @@
-//! What was wrong before, or had begun to be: then it is no news.
+//! Problems that existed before, or had begun: they are not new.
 
 use crate::verdict::{self, Finding, Severity};
 use cluster::Time;
@@ -98,7 +98,7 @@ impl Identity {
 }
 
 impl Baseline {
-    /// How many of these findings are no news: as many as had the same trouble at least as badly, whichever objects they
+    /// How many of these findings are old: as many as had the same trouble at least as badly, whichever objects they
     /// were; and those of objects whose trouble had begun.
     pub fn count(
         &self,

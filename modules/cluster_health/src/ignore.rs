@@ -1,4 +1,4 @@
-//! What the operator knows of and does not want to hear again.
+//! Problems that the operator has accepted and does not want reported again.
 
 use crate::verdict::Finding;
 use cluster::Selector;

@@ -49,7 +49,7 @@ pub struct Limits {
     pub certificates: Duration,
 }
 
-/// What the caller knows of the cluster.
+/// What the caller expects of the cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Expected {
     pub nodes: Vec<String>,

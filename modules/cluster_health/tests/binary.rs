@@ -160,7 +160,7 @@ fn what_is_wrong_with_the_options_is_said_in_one_json_object() {
     }
 }
 
-/// 500 nodes and 10 000 pods in 64 MiB of data, stacks and buffers among it: the kernel gives it no more.
+/// 500 nodes and 10 000 pods in 64 MiB of data, stacks and buffers among it: the kernel allows no more.
 #[test]
 fn a_big_cluster_fits_into_little_memory() {
     let look = |mebibytes: u32| {

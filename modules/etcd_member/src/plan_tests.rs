@@ -102,7 +102,7 @@ fn a_member_that_never_started_is_found_by_its_address() {
     ] {
         assert_eq!(reported(options, 3, third_never_came)[..1], gone);
     }
-    // Its Node is gone too: only the inventory knows where it was.
+    // Its Node is gone too: only the inventory has its host.
     let mut seen = cluster(3);
     third_never_came(&mut seen);
     let state = state(seen, nodes(2));

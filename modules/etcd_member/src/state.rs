@@ -45,7 +45,7 @@ pub enum Etcd {
 pub struct Cluster {
     /// The member that was asked.
     pub own: u64,
-    /// Why a quorum did not consent; the members are then those that this one knows of.
+    /// Why a quorum did not consent; the members are then those in the view of this one.
     pub no_quorum: Option<String>,
     pub members: Vec<Member>,
     /// Kept by the quorum, and unknown without one.
@@ -72,7 +72,7 @@ pub struct Status {
     pub version: String,
     pub db_size: u64,
     pub db_size_in_use: u64,
-    /// 0: it knows of none.
+    /// 0: it has none.
     pub leader: u64,
     pub raft_term: u64,
     pub raft_index: u64,

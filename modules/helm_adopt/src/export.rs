@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt::Write as _;
 
-/// The objects to be adopted, as they were; and the lists of the definitions' resources.
+/// The objects before their adoption; and the lists of the definitions' resources.
 const OBJECTS: &str = "objects.json";
 const RESOURCES: &str = "resources.json";
 

@@ -15,7 +15,7 @@ pub enum Step {
         saved: Vec<Saved>,
         folder: String,
     },
-    /// From here on a release that fails is left as it is.
+    /// From here on a release that fails is left unchanged.
     Guard {
         chart: ReleaseId,
         policy: &'static str,
@@ -67,7 +67,7 @@ impl fmt::Display for Step {
                     "wait until the chart {chart} is deployed, and count what there is of it"
                 )
             }
-            Self::Unguard { chart } => write!(f, "put the HelmChartConfig {chart} back as it was"),
+            Self::Unguard { chart } => write!(f, "restore the HelmChartConfig {chart}"),
             Self::Settle { chart, .. } => {
                 write!(f, "see that the chart {chart} is still deployed and complete")
             }
@@ -79,7 +79,7 @@ impl fmt::Display for Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Right,
-    /// Nobody's, or of a release that is no more.
+    /// Nobody's, or of a deleted release.
     Free,
     /// Of a release that is in use.
     Foreign(ReleaseId),

@@ -161,7 +161,7 @@ fn each_step_has_its_sentence() {
             "make CustomResourceDefinition ingressroutes.traefik.io the release kube-system/traefik-crd's",
             "have the Job kube-system/helm-install-traefik-crd recreated",
             "wait until the chart kube-system/traefik-crd is deployed, and count what there is of it",
-            "put the HelmChartConfig kube-system/traefik-crd back as it was",
+            "restore the HelmChartConfig kube-system/traefik-crd",
             "see that the chart kube-system/traefik-crd is still deployed and complete",
         ]
     );

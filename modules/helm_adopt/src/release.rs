@@ -9,7 +9,7 @@ use flate2::read::GzDecoder;
 use serde::Deserialize;
 use std::io::Read as _;
 
-/// A Secret holds a MiB; what is in it unpacked is text, and shrinks to a tenth. What unpacks to more is no release.
+/// A Secret holds a MiB; what is in it unpacked is text, and shrinks to a tenth. What unpacks to more is not a release.
 const MOST: u64 = 64 << 20;
 /// The label by which k3s's controller of charts finds its own work again.
 const CONFIG_HASH: &str = "helmcharts.helm.cattle.io/configHash";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// By which Helm knows what is a release's.
+/// By which Helm finds what belongs to a release.
 pub(crate) const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub(crate) const RELEASE_NAME: &str = "meta.helm.sh/release-name";
 pub(crate) const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
@@ -27,7 +27,7 @@ pub struct State {
     /// The newest revision of ours.
     pub release: Option<Release>,
     pub job: Option<HelmJob>,
-    /// What is to be the release's, as far as it is there.
+    /// What is to be the release's, if it exists.
     pub found: Vec<Found>,
     /// Definitions that are the release's by the version of one server, and not by that of another.
     pub unclear: Vec<String>,
@@ -157,7 +157,7 @@ pub(crate) fn revisions(text: &str) -> Vec<RevisionLine> {
     text.lines().filter_map(line).collect()
 }
 
-/// The three marks of an object by which Helm knows whose it is.
+/// The three marks of an object by which Helm finds its release.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     pub managed_by: Option<String>,

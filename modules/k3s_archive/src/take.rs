@@ -107,7 +107,7 @@ fn save_in_place(
     Ok(())
 }
 
-/// With what the API has. One that does not answer is no reason to have no backup.
+/// With what the API has. A backup is made without an answer too.
 fn counted(host: &dyn Host, about: &About, binary: &str) -> About {
     let counted = count(host, binary, COUNTING).ok().flatten();
     let (objects, nodes) = counted.unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Certificates as they are reported: judged at a time, worst first where it matters.
+//! The report of certificates: judged at a time, worst first where it matters.
 
 use k3s_certs::{Certificate, Fault, Standing};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ pub(crate) struct CertificateReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) host: Option<String>,
     pub(crate) file: String,
-    /// The field of the file, where the file is no PEM.
+    /// The field of the file, where the file is not PEM.
     #[serde(default)]
     pub(crate) entry: Option<String>,
     pub(crate) subject: String,

@@ -1,4 +1,4 @@
-//! Certificates as they were found, judged at a time.
+//! The state of certificates at a time.
 
 use crate::certificate_report::{CertificateReport, kind};
 use crate::params::Params;

@@ -279,7 +279,7 @@ mod tests {
                 .unwrap();
         }
         read(json!({"role": "server", "config": {"disable": ["traefik"]}})).unwrap();
-        // Whoever does not say what the node is knows.
+        // Without a role, options of both are accepted.
         read(json!({"config": {"disable": ["traefik"]}})).unwrap();
     }
 

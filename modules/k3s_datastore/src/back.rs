@@ -53,7 +53,7 @@ fn served_for(before: &State) -> Option<u64> {
 
 fn stay(before: &State, seconds: u64) -> String {
     format!(
-        "k3s was set to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), fix that, and run the same again. SQLite as it was is in {}",
+        "k3s was set to move to etcd {} min ago and had done so: what was written since would be lost by going back, so nothing was put back. See what {} says (`journalctl -u {}`), fix that, and run the same again. The SQLite database from before is in {}",
         seconds / 60,
         before.location,
         before.paths.unit,
@@ -87,7 +87,7 @@ fn go_back(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journa
         Err(error) => format!(
             "going back to SQLite failed too ({error:#}): k3s may be stopped. Run the same again, which goes on from {}{}",
             record::path(),
-            copy.map(|folder| format!("; the database as it was is {folder}/state.db"))
+            copy.map(|folder| format!("; the database from before is {folder}/state.db"))
                 .unwrap_or_default()
         ),
     }

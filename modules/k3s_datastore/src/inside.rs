@@ -124,7 +124,7 @@ fn copy(database: &Path, token: &Path, folder: &Path) -> Result<Copied> {
     remove(&target)?;
     let copied = server_archive::sqlite::backup(database, &target)?;
     copy_token(token, &folder.join("token"))?;
-    // Counted in the copy: it is what etcd will be held against.
+    // Counted in the copy: etcd will be compared with it.
     let objects = Kine::open_copy(&target)?.objects()?;
     if objects == 0 {
         bail!(

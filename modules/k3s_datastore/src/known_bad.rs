@@ -29,7 +29,7 @@ pub(crate) fn all() -> Result<Vec<KnownBad>> {
     serde_json::from_str(RELEASES).context("reading the list of releases with a known fault")
 }
 
-/// A rule that nobody knows is a typing error, which would otherwise lift nothing without a word.
+/// An unknown rule is a typing error, which would otherwise lift nothing without a word.
 pub(crate) fn check_names(names: &[String]) -> Result<(), String> {
     let rules = all().map_err(|error| format!("{error:#}"))?;
     let known: Vec<&str> = rules.iter().map(|rule| rule.rule.as_str()).collect();

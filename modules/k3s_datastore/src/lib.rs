@@ -2,7 +2,7 @@
 //!
 //! k3s moves the objects itself when it starts with `cluster-init`. If that fails half-way, its next start takes what is
 //! in etcd for the cluster, and kubelets end the pods that are not in it. So the start that migrates is the only
-//! one that systemd may do, the database is copied before it and held against etcd after it, and whatever is not proven
+//! one that systemd may do, the database is copied before it and compared with etcd after it, and whatever is not proven
 //! is undone. A record on the server shows the next run what a killed one was about.
 
 mod back;

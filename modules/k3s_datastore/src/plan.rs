@@ -13,7 +13,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     pub(crate) act: Act,
-    /// As it is before the first step.
+    /// Its content before the first step.
     pub(crate) record: Record,
     pub(crate) paths: Paths,
 }
@@ -46,7 +46,7 @@ impl fmt::Display for Step {
                 "stop {unit}: until it is back there is no API server; pods go on"
             ),
             Act::PutBack => f.write_str(
-                "put SQLite back as it was copied, and aside what an interrupted migration has left of etcd",
+                "put SQLite back from its copy, and set aside what an interrupted migration has left of etcd",
             ),
             Act::Copy { objects } => {
                 f.write_str("copy SQLite")?;

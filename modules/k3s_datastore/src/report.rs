@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) enum Phase {
     #[default]
     Untouched,
-    /// The record is written, k3s as it was.
+    /// The record is written, k3s unchanged.
     Noted,
     /// k3s may be stopped.
     Stopped,
@@ -45,7 +45,7 @@ pub struct Returned {
     datastore_after: Option<Datastore>,
     objects_before: Option<u64>,
     objects_after: Option<u64>,
-    /// Whether every single object was held against the copy.
+    /// Whether every single object was compared with the copy.
     compared: bool,
     backup: Option<String>,
     member: Option<Member>,

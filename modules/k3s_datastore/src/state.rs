@@ -75,7 +75,7 @@ pub(crate) struct Requested {
     pub(crate) endpoint_at: Option<String>,
     pub(crate) cluster_init: Option<Switch>,
     pub(crate) without_etcd: bool,
-    /// The configuration file, where it is named by something that is no absolute path.
+    /// The configuration file, where it is not named by an absolute path.
     pub(crate) odd_config: Option<String>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct Disk {
     pub(crate) free_mb: u64,
 }
 
-/// The API server, as it was before.
+/// The API server before the migration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Api {
     pub(crate) ready: bool,

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 /// Walking through a large cluster, page by page, on a busy server.
 const COMPARE_LIMIT: Duration = Duration::from_mins(10);
-/// An etcd whose disk is slow loses its leader for a moment, which is no reason to undo what it holds.
+/// An etcd whose disk is slow loses its leader for a moment, which does not justify undoing what it holds.
 const COMPARE_AGAIN: Duration = Duration::from_mins(1);
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
 

@@ -32,7 +32,7 @@ pub(crate) fn fetch(params: &Params, host: &dyn Host, wanted: &Fetch, journal: &
     Ok(())
 }
 
-/// A file as it is, but for what is not UTF-8 in it.
+/// The text of a file, with anything but UTF-8 in it replaced.
 fn text(facts: &Facts, name: &str) -> String {
     String::from_utf8_lossy(facts.bytes(name).unwrap_or_default()).into_owned()
 }

@@ -235,7 +235,7 @@ fn needs_script(params: &Params, state: &State) -> bool {
 /// What was before, or what is asked for where nothing was.
 fn aim(params: &Params, before: Option<Setup>) -> Option<Aim> {
     let setup = match before {
-        // A fresh install that was cut off: what is asked for now is what is meant.
+        // A fresh install that was interrupted: the arguments of this run replace those of the record.
         Some(setup) if setup.unit.is_none() => params.fresh().or(Some(setup)),
         Some(setup) => Some(setup),
         None => params.fresh(),
@@ -277,7 +277,7 @@ fn install(params: &Params, state: &State, aim: &Aim) -> Vec<Act> {
     steps
 }
 
-/// Whether the process that runs was started before things were as they are.
+/// Whether the process that runs was started before the last change of its files.
 fn needs_restart(state: &State, aim: &Aim, record: Option<&Record>) -> bool {
     let show = &state.units[&aim.setup.role].show;
     if !show.is_alive() {

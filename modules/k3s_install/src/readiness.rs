@@ -23,7 +23,7 @@ use std::time::Duration;
 /// A look costs about half a second of the node's time (two kubectl runs); an agent is back after 4 s.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a node must stay Ready with the same process: one that ends as soon as it is up was never Ready.
+/// How long a node must stay Ready with the same process: one that ends right after its start was never Ready.
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// k3s sets the kubelet's `nodeStatusReportFrequency` to 5 min (pkg/daemons/agent/agent.go). After a change of the status

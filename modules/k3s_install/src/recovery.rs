@@ -14,7 +14,7 @@ use k3s_types::mask;
 /// A record that we began and that nothing followed would only be in the way.
 pub(crate) fn forget(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {
     if before.record().is_some() {
-        return "nothing more was changed; the install record of the interrupted run is kept, and the same command takes it up".to_owned();
+        return "nothing more was changed; the install record of the interrupted run is kept, and the same command resumes it".to_owned();
     }
     let record = journal.record.as_ref();
     let binary = record
@@ -26,7 +26,7 @@ pub(crate) fn forget(params: &Params, host: &dyn Host, before: &State, journal: 
     }
 }
 
-/// Unit and environment as they were; the restart is left to whoever has seen what happened.
+/// Restores unit and environment; the restart is left to whoever has seen what happened.
 pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal: &mut Journal) -> String {
     let setup = journal.record.as_ref().map(|record| &record.setup);
     let Some((setup, unit)) = setup.and_then(|setup| Some((setup, setup.unit.as_ref()?))) else {
@@ -40,7 +40,7 @@ pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal
             Err(error) => format!("; the next run uses the same install script ({error:#})"),
         };
         return format!(
-            "the fresh install stopped half-way; its record is {}, and the same command takes it up{script}",
+            "the fresh install stopped half-way; its record is {}, and the same command resumes it{script}",
             record::PATH
         );
     };
@@ -51,21 +51,21 @@ pub(crate) fn put_back(params: &Params, host: &dyn Host, before: &State, journal
     let outcome = match done(host, &command, "putting back unit and environment") {
         Ok(_) => {
             journal.restored = true;
-            format!("{what} were put back as they were, and k3s was not restarted")
+            format!("{what} were restored, and k3s was not restarted")
         }
         Err(error) => format!(
             "{what} could not be put back ({error:#}); they are safe in {}",
             record::PATH
         ),
     };
-    format!("{outcome}; the binary may be the new one already, and the same command takes it up")
+    format!("{outcome}; the binary may be the new one already, and the same command resumes it")
 }
 
 /// After the proof nothing is undone: what runs then is for the operator to see.
 pub(crate) fn describe(host: &dyn Host, journal: &Journal) -> String {
     let Some(unit) = &journal.unit else {
         return format!(
-            "unit and environment are proven; the install record stays in {}, and the same command takes it up",
+            "unit and environment are proven; the install record stays in {}, and the same command resumes it",
             record::PATH
         );
     };

@@ -244,7 +244,7 @@ fn split_roles(state: &State, aim: &Aim) -> Option<Refusal> {
 /// Arguments are for fresh installs: one that is there keeps its own.
 fn args(params: &Params, state: &State) -> Option<Refusal> {
     let (wanted, before) = (params.args.as_ref()?, state.before().ok().flatten()?);
-    // A fresh install that was cut off is still fresh.
+    // An interrupted fresh install is still fresh.
     (before.unit.is_some() && *wanted != before.args).then(|| {
         let (is, wanted) = (k3s_types::mask::arguments(&before.args), k3s_types::mask::arguments(wanted));
         let evidence = format!("{} runs with the arguments {is:?}, and args has {wanted:?}", state.location);

@@ -42,7 +42,7 @@ pub(crate) fn folder(script: &str, download_url: Option<&str>, version: &K3sVers
     default_of(script, "GITHUB_URL").map(|base| format!("{base}/download/{version}"))
 }
 
-/// The URL that a variable of the script has by default: `NAME=${NAME:-https://…}`, or plain. What is no URL is none.
+/// The URL that a variable of the script has by default: `NAME=${NAME:-https://…}`, or plain. Anything but a URL is `None`.
 fn default_of<'a>(script: &'a str, name: &str) -> Option<&'a str> {
     let value = script
         .lines()

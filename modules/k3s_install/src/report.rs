@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 pub(crate) enum Phase {
     #[default]
     Untouched,
-    /// The record is written, the node as it was.
+    /// The record is written, the node unchanged.
     Saved,
     /// From the first change until the proof of the files.
     Changing,

@@ -165,7 +165,7 @@ pub(crate) fn restart(params: &Params, setup: &Setup, record: Option<&str>) -> C
     changes.command(params.lock_timeout, Command::USUAL_LIMIT)
 }
 
-/// Puts unit and environment file back; restarts nothing. `unit` is the unit's text as it was; `intruder` a unit that was not there before.
+/// Puts unit and environment file back; restarts nothing. `unit` is the unit's old text; `intruder` a unit that was not there before.
 pub(crate) fn restore(params: &Params, setup: &Setup, unit: &str, intruder: Option<&str>) -> Command {
     // It was the script's fault, or may have been: the next run fetches it again.
     let changes = Changes::new().remove(&[&source_path()]);

@@ -58,7 +58,7 @@ pub(crate) fn swap(
         &script::swap(params, binary, staged),
         "putting the new binary in place",
     );
-    // The program fails before the rename or not at all; of one that was cut off nothing is known.
+    // The program fails before the rename or not at all; whether an interrupted one has renamed is unknown.
     let refused = |error: &anyhow::Error| {
         matches!(
             Failure::of(error),

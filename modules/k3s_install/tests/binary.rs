@@ -35,7 +35,7 @@ fn reports_a_missing_container() {
 
 #[test]
 fn nothing_is_installed_where_that_is_not_meant() {
-    // The inside of this `pct` is the machine of the tests: whatever it is, it is no node of this name.
+    // The inside of this `pct` is the machine of the tests: whatever it is, it is not a node of this name.
     let arguments = json!({"vmid": 101, "version": "v1.31.5+k3s1", "node_name": "no-such-node", "_ansible_check_mode": true});
     let answer = answer(&arguments);
     assert_eq!(

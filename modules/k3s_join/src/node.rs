@@ -1,4 +1,4 @@
-//! The node that is to join, as it is. Secrets stay in here.
+//! The present state of the node that is to join. Secrets stay in here.
 
 use crate::params::{Joining, Member};
 use anyhow::{Context, Result};

@@ -70,7 +70,7 @@ pub(crate) fn joined(role: Role, joining: &Joining, node: &Node) -> bool {
 }
 
 /// Nodes that the cluster has to forget before this one joins: those of stale members, and its own where it has lost the
-/// password by which the cluster knows it.
+/// password by which the cluster recognizes it.
 pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
     if joined(role, joining, node) {
         return Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn gone(role: Role, joining: &Joining, node: &Node) -> Vec<String> {
     let stale = stale(role, joining, node).into_iter();
     let mut gone: Vec<String> = stale.filter_map(|member| member.node.clone()).collect();
     gone.retain(|name| *name != joining.node_name);
-    // A password that never brought it a certificate is not the one that the cluster knows.
+    // A password that never brought it a certificate is not the one that the cluster has stored.
     if !(node.has_password && node.has_identity) {
         gone.push(joining.node_name.clone());
     }
@@ -131,7 +131,7 @@ pub(crate) fn plan(role: Role, joining: &Joining, node: &Node, stamp: &str) -> R
 }
 
 fn old(role: Role, joining: &Joining, node: &Node) -> Option<Old> {
-    // By the server's data it is known whose they are: that goes last, should this be cut off.
+    // By the server's data it is known whose they are: that goes last, in case this is interrupted.
     let all = || -> Vec<&'static str> {
         let [server, agent] = node.data;
         let all = [("agent", agent), ("server", server)].into_iter();

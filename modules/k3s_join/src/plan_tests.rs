@@ -176,7 +176,7 @@ fn a_node_that_is_prepared_is_left_alone() {
         text.as_str(),
     );
     assert_eq!(steps_of(Role::Server, json!({}), &[ours]), [""; 0]);
-    // Another token, another address: our own file is no word of the node's.
+    // Another token, another address: our own file does not count as the node's settings.
     let other = (
         "config:/etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-join.yaml",
         "disable: x\nnode-name: y\n",

@@ -1,4 +1,4 @@
-//! Why a node must not join as it is, each with its evidence and what to do about it. Pure.
+//! Why a node must not join, each with its evidence and what to do about it. Pure.
 
 use crate::former::{is_foreign, stale};
 use crate::node::{Node, Reach, host_of};
@@ -82,7 +82,7 @@ fn config(node: &Node) -> Option<Refusal> {
     Some(Refusal::new("config", evidence, advice))
 }
 
-/// Where nobody gives it a name, our file does.
+/// A node without a name is named by our file.
 fn name(joining: &Joining, node: &Node) -> Option<Refusal> {
     (node.named && node.name != joining.node_name).then(|| {
         let evidence = format!(

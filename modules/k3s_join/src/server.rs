@@ -1,4 +1,4 @@
-//! The server that is joined, as it is: what a joining node has to know of it.
+//! The present state of the server that is joined: what a joining node needs of it.
 
 use anyhow::{Context, Result, bail};
 use host::{Host, Secret};
@@ -31,7 +31,7 @@ pub struct Server {
     pub datastore: Datastore,
     /// The certificate of the cluster's authority.
     pub ca: String,
-    /// What all servers must share, as far as it is configured.
+    /// What all servers must share, if it is configured.
     pub settings: Shared,
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn password(token: &str) -> &str {
     })
 }
 
-/// The address under which the cluster knows the server.
+/// The address of the server in the cluster.
 fn own_url(facts: &Facts, port: &str) -> Result<String> {
     let node = facts.lossy("node");
     let Some(node) = node else {

@@ -1,4 +1,4 @@
-//! Nodes as folders: the module's programs run as they are, with a systemd, a curl and a k3s of a few lines, and any
+//! Nodes as folders: the module's programs run unchanged, with a systemd, a curl and a k3s of a few lines, and any
 //! changing program can be the one before which everything is killed.
 #![allow(
     clippy::unwrap_used,
@@ -118,7 +118,7 @@ fn an_empty_node_is_prepared_once() {
         "# Written by homelab.k3s.k3s_join: which cluster this node joins.\nserver: https://api:6443\ntoken: s3cr3t\ndisable:\n- traefik\n"
     );
     assert_eq!(mode(&node, OURS), 0o600);
-    // The server is held against the cluster's own authority, and the clock against its own.
+    // The server is verified with the cluster's own authority, and the clock is compared with its own.
     assert_eq!(node.text("state/trusted"), CA);
     assert_eq!(node.text("state/getent"), "ahosts api\n");
     let warnings = first["warnings"].to_string();

@@ -80,7 +80,7 @@ fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// In the order in which the kubelet reads them: the last one that says something counts. One that is no YAML says nothing.
+/// In the order in which the kubelet reads them: the last one that says something counts. One that is not YAML is skipped.
 fn drop_ins(facts: &Facts) -> Vec<Value> {
     let mut files = facts.below("kubelet:");
     files.sort();

@@ -116,7 +116,7 @@ fn package_command(params: &Params, family: Family, packages: &[String]) -> Comm
         .command(params.lock_timeout, Duration::from_secs(params.package_timeout))
 }
 
-/// Why nothing could be installed. Lists that could not be fetched are no reason as long as the packages are known.
+/// Why nothing could be installed. Lists that could not be fetched do not matter as long as the packages are known.
 fn failure(answer: &Facts) -> Option<String> {
     let said = |name: &str| {
         let text = answer.lossy(name).unwrap_or_default();

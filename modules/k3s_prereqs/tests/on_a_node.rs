@@ -1,4 +1,4 @@
-//! Nodes as folders: the module's programs run as they are, with a systemd and package managers of a few lines.
+//! Nodes as folders: the module's programs run unchanged, with a systemd and package managers of a few lines.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -194,7 +194,7 @@ impl Node {
     }
 }
 
-/// A Node is called Ready for a while after its kubelet is gone, and again as soon as it is restored: its Lease says
+/// A Node is called Ready for a while after its kubelet is gone, and again right after its restore: its Lease says
 /// whether the kubelet reports to this cluster.
 fn missing(node: Option<&Object>, lease: Option<&Lease>, now: SystemTime) -> Option<String> {
     let Some(node) = node else {

@@ -13,7 +13,7 @@ fn archive() -> Value {
     })
 }
 
-/// The first server of three, as it is before anything has begun.
+/// The first server of three, before anything has begun.
 fn first() -> Value {
     json!({
         "node": "n1", "version": "v1.31.4+k3s1", "datastore": "etcd", "joins": null, "external": null, "cluster_init": true,

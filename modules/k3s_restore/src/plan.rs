@@ -403,7 +403,7 @@ fn finish(record: &Record, now: SystemTime) -> Result<Vec<Act>> {
     Ok(vec![Act::Finish { done: Some(done) }])
 }
 
-/// After a failure. As long as no datastore was touched, all is as it was before, and so are the servers again. After
+/// After a failure. As long as no datastore was touched, everything is as before, and so are the servers again. After
 /// that a server with its old database must not start beside the restored one: it is set aside before the server may
 /// start at boot again. Whether its keys fit is seen when the run is continued.
 fn give_back(server: &Server, record: &Record, touched: bool) -> Vec<Act> {

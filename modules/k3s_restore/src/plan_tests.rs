@@ -151,7 +151,7 @@ const FORGET: &str = "remove the record of the restore";
 const ASIDE: &str = "set the old database aside in server/before-restore-20260102T000000Z";
 const SQLITE: &str = "put the backup's SQLite datastore in place, and keep the old one in server/before-restore-20260102T000000Z";
 
-/// As it is after a step, as far as the plan sees.
+/// Its state after a step, as far as the plan sees.
 fn take(server: &mut Server, step: &Step) {
     match &step.act {
         Act::Record(record) => server.record = Some(record.clone()),
@@ -435,7 +435,7 @@ fn what_is_given_back_depends_on_what_was_touched() {
             assert_eq!(given(at_stage(stage, first), true), [ENABLE], "{stage:?}");
         }
     }
-    // Keys of the backup beside the old datastore are no server that could run.
+    // A server with keys of the backup beside the old datastore could not run.
     assert_eq!(given(at_stage(Stage::Replacing, true), false), [ENABLE]);
     let aside = [REPLACING, ASIDE, REPLACED, ENABLE];
     assert_eq!(given(at_stage(Stage::Stopped, false), true), aside);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// It is stopped, or about to be; its database is as it was.
+    /// It is stopped, or about to be; its database is unchanged.
     Stopped,
     /// Its database is being replaced, and may be anything.
     Replacing,

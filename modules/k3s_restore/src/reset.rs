@@ -132,7 +132,7 @@ mod tests {
         let copied = copy("/c", text).unwrap();
         assert_eq!(copied, "tls-san:\n- a\n- b\nkubelet-arg+:\n- x=1\n");
         assert_eq!(copy("/c", "").unwrap(), "{}\n");
-        // What is quoted, a number or a word of YAML 1.1 is read as it was.
+        // Quoted text, a number or a word of YAML 1.1 is read unchanged.
         let text = "datastore-endpoint: \"123_456\"\nnode-label: ['on', b=c]\nhttps-listen-port: 6443\nprefer-bundled-bin: yes\n";
         let copied = copy("/c", text).unwrap();
         assert_eq!(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use server_archive::{Datastore, Objects};
 use std::collections::BTreeMap;
 
-/// A server as the inventory knows it, with what was seen of it.
+/// A server in the inventory, with what was seen of it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
@@ -88,7 +88,7 @@ pub struct ArchiveSeen {
     pub age: u64,
 }
 
-/// A Node of the cluster as it is now.
+/// The present state of a Node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSeen {
     pub name: String,

@@ -1,4 +1,4 @@
-//! What is observed: a server as it is installed, what it holds, how far a restore of it has come; the backup; the
+//! What is observed: an installed server, what it holds, how far a restore of it has come; the backup; the
 //! cluster where it answers. Secrets stay in here.
 
 use crate::params::{Goal, Params, Wanted};

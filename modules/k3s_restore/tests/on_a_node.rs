@@ -1,4 +1,4 @@
-//! Servers as folders: the module's programs run as they are, with a k3s and a systemd of a few lines, and any changing
+//! Servers as folders: the module's programs run unchanged, with a k3s and a systemd of a few lines, and any changing
 //! program can be the one before which everything is killed.
 #![allow(
     clippy::unwrap_used,
@@ -261,7 +261,7 @@ fn a_server_in_a_unit_of_another_name_is_restored_under_it() {
         assert!(!node.is_started("k3s-server.service"));
         node.restore().unwrap();
         node.assert_restored(datastore);
-        // It is no k3s, and its work is another's.
+        // It does not run k3s, and its work is another's.
         assert!(node.is_started("k3s-shutdown.service"));
         assert!(!node.has("state/k3s.service.enabled"));
     }
@@ -562,7 +562,7 @@ fn a_server_that_does_not_stop_is_named() {
         msg.contains("stopping k3s: k3s.service is active after it was stopped"),
         "{msg}"
     );
-    // Nothing was touched: the server is given back as it was.
+    // Nothing was touched: the server is released unchanged.
     node.must("given_back", json!({}));
     assert!(node.is_started("k3s.service"));
     assert_eq!(node.names("var/lib/homelab-k3s"), ["backups"]);

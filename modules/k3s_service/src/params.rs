@@ -19,7 +19,7 @@ pub struct Params {
     pub lock_timeout: u64,
 }
 
-/// A role, by the name that the install script gives its unit. The unit itself may have another.
+/// A role, by the install script's usual name of its unit. The unit itself may have another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub enum Unit {
     #[serde(rename = "k3s")]

@@ -1,4 +1,4 @@
-//! The node as it is: the unit of each role, and what its pods have left running.
+//! The present state of the node: the unit of each role, and what its pods have left running.
 
 use crate::params::Unit;
 use k3s_node::changes::parent;
@@ -91,7 +91,7 @@ pub(crate) fn questions(binary: &str) -> Probe {
         .containing("shim", "containerd-shim", "/proc", "[0-9]*/cmdline")
 }
 
-/// Every pod has a shim, which is no child of k3s and outlives it. The script finds those of its data folder; one that a k3s
+/// Every pod has a shim, which is not a child of k3s and outlives it. The script finds those of its data folder; one that a k3s
 /// with another data folder has left is to be seen all the same, by its socket.
 pub(crate) fn shims(facts: &Facts, data_dir: &str) -> Vec<u32> {
     let own = format!("{data_dir}/data/");

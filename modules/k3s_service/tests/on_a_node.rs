@@ -1,4 +1,4 @@
-//! A node as a folder, on which the module's programs run as they are, with processes that look like those of pods.
+//! A node as a folder, on which the module's programs run unchanged, with processes that look like those of pods.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -128,7 +128,7 @@ fn a_worker_in_a_unit_of_another_name_is_taken_out_of_service_too() {
     let node = node("k3s-node.service");
     put_unit(&node, "k3s-shutdown.service", SHUTDOWN);
     taken_out(&node, DATA, &json!({"unit": "k3s-agent"}), "k3s-node");
-    // It is no k3s, and nobody's business here.
+    // It does not run k3s, and stays unchanged.
     assert!(node.has("state/k3s-shutdown.service.started") && node.has("state/k3s-shutdown.service.enabled"));
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         bail!("nothing was touched. {}", Refusal::list(&refusals));
     }
     let mut steps = Vec::new();
-    // Where the unit is gone and the script is not, an earlier run was cut off.
+    // Where the unit is gone and the script is not, an earlier run was interrupted.
     if state.scripts.contains(&params.role) {
         steps.push(Step::Run {
             script: state.script(params.role),
@@ -146,11 +146,11 @@ mod tests {
         let run =
             "run /usr/local/bin/k3s-agent-uninstall.sh, which ends the pods and removes k3s with its data";
         assert_eq!(steps("agent", &agent()).unwrap(), [run]);
-        let mut cut_off = agent();
-        cut_off.units.clear();
-        cut_off.records = vec!["install-record.json".into()];
+        let mut interrupted = agent();
+        interrupted.units.clear();
+        interrupted.records = vec!["install-record.json".into()];
         assert_eq!(
-            steps("agent", &cut_off).unwrap(),
+            steps("agent", &interrupted).unwrap(),
             [run, "remove the records of interrupted runs"]
         );
     }

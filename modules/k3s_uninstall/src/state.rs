@@ -12,7 +12,7 @@ pub struct State {
     pub(crate) location: String,
     pub(crate) bin: String,
     pub(crate) units: Vec<Role>,
-    /// The names of the units, where they are not those that the script gives the roles.
+    /// The names of the units, where they are not the script's usual ones for the roles.
     pub(crate) names: BTreeMap<Role, String>,
     /// Units that start another k3s, or that the uninstall script takes for one.
     pub(crate) other_units: Vec<String>,
@@ -23,7 +23,7 @@ pub struct State {
     pub(crate) records: Vec<String>,
 }
 
-/// Which script was run: one that was cut off may have removed the unit, which says where the rest is.
+/// Which script was run: an interrupted one may have removed the unit, which says where the rest is.
 #[derive(Default, Deserialize)]
 struct Record {
     script: String,

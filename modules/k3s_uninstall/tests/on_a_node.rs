@@ -1,4 +1,4 @@
-//! A node as a folder, on which the module's programs run as they are, with an uninstall script of a few lines.
+//! A node as a folder, on which the module's programs run unchanged, with an uninstall script of a few lines.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

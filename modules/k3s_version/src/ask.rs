@@ -22,7 +22,7 @@ const DEFINED: &str = "-o=jsonpath={range .items[*]}{.metadata.name}{'\\t'}\
 const OBJECTS: &str = "-o=jsonpath={range .items[*]}{.kind}{'\\t'}{.metadata.namespace}{'\\t'}{.metadata.name}{'\\t'}\
     {.metadata.annotations.meta\\.helm\\.sh/release-namespace}{'\\t'}{.metadata.annotations.meta\\.helm\\.sh/release-name}{'\\n'}{end}";
 
-/// What there is that a rule is about; none where the node is no server.
+/// What there is that a rule is about; none where the node is not a server.
 pub(crate) fn ask(
     params: &Params,
     question: Question,
@@ -204,7 +204,7 @@ fn values(text: &str) -> Result<String> {
     // An error of serde's may hold a value.
     match objects.next() {
         Some(Ok(object)) => Ok(object.spec.values_content.unwrap_or_default()),
-        _ => bail!("kubectl's answer is no HelmChartConfig in JSON"),
+        _ => bail!("kubectl's answer is not a HelmChartConfig in JSON"),
     }
 }
 

@@ -67,7 +67,7 @@ enum Condition {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Definitions {
     pub release: String,
-    /// A release whose own objects of them are no loss: it makes them anew.
+    /// A release whose own objects of them may go: it makes them anew.
     pub beside: String,
     /// The names of the definitions.
     pub kinds: Vec<String>,

@@ -69,8 +69,8 @@ impl Builds {
     ) -> Option<Vec<K3sVersion>> {
         let reachable = self.up_to(to)?;
         let mut seen: Vec<&K3sVersion> = Vec::new();
-        let mut ways: VecDeque<(&str, Vec<&K3sVersion>)> = VecDeque::from([(etcd, vec![from])]);
-        while let Some((etcd, way)) = ways.pop_front() {
+        let mut paths: VecDeque<(&str, Vec<&K3sVersion>)> = VecDeque::from([(etcd, vec![from])]);
+        while let Some((etcd, way)) = paths.pop_front() {
             let here = *way.last()?;
             if here == to {
                 return Some(way.into_iter().skip(1).cloned().collect());
@@ -79,7 +79,7 @@ impl Builds {
                 let allowed = steps.iter().all(|step| step.allows(etcd, carried));
                 if allowed && is_one_minor_at_most(here, there) && !seen.contains(there) {
                     seen.push(there);
-                    ways.push_back((carried, way.iter().copied().chain([*there]).collect()));
+                    paths.push_back((carried, way.iter().copied().chain([*there]).collect()));
                 }
             }
         }

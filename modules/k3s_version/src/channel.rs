@@ -1,4 +1,4 @@
-//! What a release channel stands at. The service answers in three ways: a redirect to the release, an object
+//! What a release channel stands at. The service answers with a redirect to the release, an object
 //! with `tag_name`, or the listing of all channels; anything else is refused with what was received.
 
 use crate::params::Channel;
@@ -30,7 +30,7 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// Asks for `<url>/<name>`, as the install script does. Where that is no answer, `url` itself may be the
+/// Asks for `<url>/<name>`, as the install script does. Where that is not answered, `url` itself may be the
 /// listing (which was seen to work while every single channel was missing) or one channel.
 pub(crate) fn resolve<C: Channels>(channel: &Channel, limit: Duration) -> Result<Target> {
     let ask = |url: &Url| {

@@ -14,7 +14,7 @@ pub(crate) const ETCD: [(&str, &str); 2] = [
     ("etcd:v6", "http://[::1]:2381"),
 ];
 
-/// More files than anybody gives a kubelet.
+/// More files than anybody configures for a kubelet.
 const MOST: u32 = 100;
 
 /// A server's own kubeconfig; an agent has only the kubelet's, with which it may read its own node.

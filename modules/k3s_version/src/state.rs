@@ -187,7 +187,7 @@ fn proxy(facts: &Facts, settings: &NodeSettings) -> Proxy {
     }
 }
 
-/// A file of a component's configuration; one that is no YAML dictionary says nothing.
+/// A file of a component's configuration; one that is not a YAML dictionary is skipped.
 fn map(text: &str) -> Option<Map> {
     match first_document(text) {
         Ok(Some(Yaml::Map(map))) => Some(map),

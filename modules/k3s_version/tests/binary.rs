@@ -16,7 +16,7 @@ use testbed::Programs;
 
 const VERSION: &str = "v1.31.4+k3s1";
 
-/// A `k3s` that knows its version and answers for its node.
+/// A `k3s` that prints its version and answers for its node.
 fn node() -> Programs {
     let text = format!(
         r#"#!/bin/sh
@@ -157,7 +157,7 @@ fn reports_a_refused_connection() {
     assert!(msg.to_lowercase().contains("connection refused"), "{msg}");
 }
 
-/// A TLS server with a certificate that nobody else knows; its authority's file, and its address.
+/// A TLS server with a certificate that nobody else trusts; its authority's file, and its address.
 fn serve_tls(folder: &std::path::Path) -> (String, String) {
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use k3s_certs::testing::{Authority, Leaf};
 
-/// A k3s cluster, as far as a kubeconfig knows of it.
+/// What a kubeconfig has of a k3s cluster.
 pub(crate) struct Cluster {
     pub servers: Authority,
     pub clients: Authority,

@@ -1,4 +1,4 @@
-//! The half that reads, on a controller whose certificates are real: what is run there is run as it is.
+//! The half that reads, on a controller whose certificates are real: what is run there is run unchanged.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use ansible_module::{Call, params, run};

@@ -32,7 +32,7 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
 }
 
 /// Decides and patches; and looks again where the patch did not go through: somebody else may have written to the node (its
-/// kubelet does all the time), or the answer was lost on its way. `seen` is the node as it was seen a moment ago.
+/// kubelet does all the time), or the answer was lost on its way. `seen` is the node a moment ago.
 fn set_cordon(
     params: &Params,
     host: &dyn Host,
@@ -94,7 +94,7 @@ fn evict(params: &Params, host: &dyn Host, journal: &mut Journal) -> Result<()> 
     let waited = wait_until(host, params.timeout, LOOK_EVERY, || {
         let budgets_matter = drain.at(Stage::Here).next().is_some();
         if !std::mem::take(&mut is_fresh)
-            // An API server that is away for a while is no reason to stop.
+            // An API server that is away for a while does not stop it.
             && let Err(away) = unless_passing(observe::look(params, host, &kubectl, &mut state, budgets_matter))?
         {
             return Ok(Err(format!("{}; {away}", drain.left())));
@@ -176,7 +176,7 @@ fn stuck(params: &Params, node: &Node, drain: &Drain, missing: &str, after: Dura
     )
 }
 
-/// Leaves the node as it was found, or says what is left and how to undo it.
+/// Restores the node's former state, or says what is left and how to undo it.
 pub(crate) fn recover(
     params: &Params,
     host: &dyn Host,
@@ -188,7 +188,7 @@ pub(crate) fn recover(
         let ours = cordoned_by(&before.node) == CordonedBy::Ours && journal.left == Some(CordonedBy::Ours);
         return ours.then(|| {
             format!(
-                "{name} was found cordoned by an earlier run of ours, and stays so; running again takes it up"
+                "{name} was found cordoned by an earlier run of ours, and stays so; running again resumes it"
             )
         });
     }
@@ -214,7 +214,7 @@ pub(crate) fn recover(
         )),
         (Ok(()), _) => {
             journal.cordoned = false;
-            Some(format!("{name} is schedulable again, as it was found"))
+            Some(format!("{name} is schedulable again, as before"))
         }
         (Err(error), left) => {
             let is = if left == Some(CordonedBy::Ours) {

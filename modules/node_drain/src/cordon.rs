@@ -59,7 +59,7 @@ impl DesiredCordon {
         }
     }
 
-    /// The one patch that brings the change about, and only if the node is still as it was looked at.
+    /// The one patch that brings the change about, and only if the node has not changed since it was read.
     pub fn patch(&self, node: &Node) -> Value {
         let (record, unschedulable) = match self {
             Self::Cordoned(record) => (Value::String(json!(record).to_string()), Value::Bool(true)),

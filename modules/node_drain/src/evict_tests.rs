@@ -58,7 +58,7 @@ fn params(more: Value) -> Params {
     serde_json::from_value(all).unwrap()
 }
 
-fn ways(drain: &mut Drain, at: u64) -> Vec<(String, How)> {
+fn methods(drain: &mut Drain, at: u64) -> Vec<(String, How)> {
     drain
         .due(seconds(at))
         .into_iter()
@@ -70,23 +70,23 @@ fn ways(drain: &mut Drain, at: u64) -> Vec<(String, How)> {
 fn each_pod_is_asked_every_five_seconds_until_it_goes() {
     let state_before = state(&[pod("a"), pod("b")], vec![]);
     let mut drain = Drain::new(&params(json!({})), &state_before);
-    assert_eq!(ways(&mut drain, 0).len(), 2);
+    assert_eq!(methods(&mut drain, 0).len(), 2);
     drain.note(&state(
         &[terminating("a", "2026-01-01T00:00:30Z"), pod("b")],
         vec![],
     ));
-    assert!(ways(&mut drain, 2).is_empty());
-    assert_eq!(ways(&mut drain, 5), [("b".to_owned(), How::Evict)]);
+    assert!(methods(&mut drain, 2).is_empty());
+    assert_eq!(methods(&mut drain, 5), [("b".to_owned(), How::Evict)]);
     assert!(!drain.done());
     drain.note(&state(&[], vec![]));
-    assert!(drain.done() && ways(&mut drain, 10).is_empty());
+    assert!(drain.done() && methods(&mut drain, 10).is_empty());
     assert_eq!(drain.went().count(), 2);
 }
 
 #[test]
 fn the_next_pod_of_the_same_name_is_another_one() {
     let mut drain = Drain::new(&params(json!({})), &state(&[pod("a")], vec![]));
-    ways(&mut drain, 0);
+    methods(&mut drain, 0);
     let mut next = pod("a");
     next["metadata"]["uid"] = "uid-next".into();
     drain.note(&state(&[next], vec![]));
@@ -98,14 +98,14 @@ fn stops_retrying_after_its_time_and_a_last_try() {
     let state = state(&[pod("vault")], vec![budget("vault", 0)]);
     let mut drain = Drain::new(&params(json!({})), &state);
     for at in [0, 5, 10, 15] {
-        ways(&mut drain, at);
+        methods(&mut drain, at);
         drain.note(&state);
         assert_eq!(drain.blocked().count(), 0, "{at}");
     }
     // The API server was away in between: it is asked once more before anybody is blamed.
     drain.note(&state);
     assert_eq!(drain.blocked().count(), 0);
-    assert_eq!(ways(&mut drain, 90).len(), 1);
+    assert_eq!(methods(&mut drain, 90).len(), 1);
     assert_eq!(drain.blocked().count(), 1);
     assert_eq!(
         drain.left(),
@@ -119,7 +119,7 @@ fn no_time_to_evict_means_one_try() {
     let state = state(&[pod("vault")], vec![budget("vault", 0)]);
     let mut drain = Drain::new(&params(json!({"evict_timeout": 0})), &state);
     assert_eq!(drain.blocked().count(), 0);
-    ways(&mut drain, 0);
+    methods(&mut drain, 0);
     assert_eq!(drain.blocked().count(), 1);
 }
 
@@ -130,7 +130,7 @@ fn bypass_deletes_at_once_and_records_the_budget() {
         &state(&[pod("vault"), pod("web")], vec![budget("vault", 0)]),
     );
     assert_eq!(
-        ways(&mut drain, 0),
+        methods(&mut drain, 0),
         [("vault".to_owned(), How::Delete), ("web".to_owned(), How::Delete)]
     );
     drain.note(&state(&[], vec![]));
@@ -151,7 +151,7 @@ fn bypass_is_for_selected_pods_only() {
     let options = json!({"pdb": "bypass", "bypass_selector": "app=vault"});
     let mut drain = Drain::new(&params(options), &state(&[pod("vault"), pod("web")], vec![]));
     assert_eq!(
-        ways(&mut drain, 0),
+        methods(&mut drain, 0),
         [("vault".to_owned(), How::Delete), ("web".to_owned(), How::Evict)]
     );
 }
@@ -166,12 +166,12 @@ fn respect_then_bypass_asks_first() {
     let mut drain = Drain::new(&params(options), &state);
     for at in [0, 5, 10, 15] {
         assert!(
-            ways(&mut drain, at).iter().all(|(_, how)| *how == How::Evict),
+            methods(&mut drain, at).iter().all(|(_, how)| *how == How::Evict),
             "{at}"
         );
     }
     assert_eq!(
-        ways(&mut drain, 20),
+        methods(&mut drain, 20),
         [("db".to_owned(), How::Evict), ("vault".to_owned(), How::Delete)]
     );
     drain.note(&state);
@@ -184,11 +184,11 @@ fn stops_retrying_a_refused_deletion() {
     let state = state(&[pod("vault")], vec![budget("vault", 0)]);
     let mut drain = Drain::new(&params(json!({"pdb": "respect_then_bypass"})), &state);
     for at in [0, 20, 30] {
-        ways(&mut drain, at);
+        methods(&mut drain, at);
         drain.note(&state);
         assert_eq!(drain.blocked().count(), 0, "{at}");
     }
-    ways(&mut drain, 40);
+    methods(&mut drain, 40);
     assert_eq!(drain.blocked().count(), 1);
     drain.targets[0].said = "a webhook forbids it".to_owned();
     assert_eq!(
@@ -201,7 +201,7 @@ fn stops_retrying_a_refused_deletion() {
 #[test]
 fn reports_the_api_servers_error_for_a_pod_without_a_budget() {
     let mut drain = Drain::new(&params(json!({})), &state(&[pod("web")], vec![]));
-    ways(&mut drain, 0);
+    methods(&mut drain, 0);
     drain.targets[0].said = "admission webhook denied it".to_owned();
     assert_eq!(drain.left(), "demo/web: admission webhook denied it");
 }
@@ -213,7 +213,7 @@ fn a_stuck_pod_is_named_with_its_finalizers() {
     let state = state(&[stuck], vec![]);
     let mut drain = Drain::new(&params(json!({})), &state);
     drain.note(&state);
-    assert!(!drain.done() && ways(&mut drain, 0).is_empty());
+    assert!(!drain.done() && methods(&mut drain, 0).is_empty());
     assert_eq!(
         drain.left(),
         "demo/web is terminating, held by its finalizers example.org/x"
@@ -226,7 +226,7 @@ fn what_terminates_for_too_long_is_given_up() {
         &params(json!({"skip_wait_for_delete_timeout": 30})),
         &state(&[pod("web")], vec![]),
     );
-    ways(&mut drain, 0);
+    methods(&mut drain, 0);
     drain.note(&state(&[terminating("web", "2025-12-31T23:59:00Z")], vec![]));
     assert!(drain.done());
     assert_eq!(drain.went().count(), 1);

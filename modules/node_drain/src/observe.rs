@@ -16,7 +16,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     })
 }
 
-/// The node alone, as it is now.
+/// The present state of the node alone.
 pub(crate) fn node(params: &Params, kubectl: &Kubectl) -> Result<Node> {
     let path = format!(
         "{}&fieldSelector=metadata.name%3D{}",

@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     SetCordon {
-        /// As it was seen.
+        /// Its state when it was read.
         node: Box<Node>,
         desired: DesiredCordon,
         change: Change,
@@ -90,7 +90,7 @@ fn desired(params: &Params, state: &State) -> DesiredCordon {
         };
     }
     let found = state.node.record.as_ref().filter(|_| state.node.unschedulable);
-    // Without a run to name, an earlier cordon of ours is good as it is.
+    // Without a run to name, an earlier cordon of ours is kept.
     let run = params
         .run_id
         .clone()

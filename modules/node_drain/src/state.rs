@@ -23,7 +23,7 @@ pub struct State {
     pub pinned: Pinned,
     /// Pods (by uid) that ask for a node such as only this one is.
     pub fit_here_only: BTreeSet<String>,
-    /// The workloads of the pods, or those that are waited for, as they are now.
+    /// The workloads of the pods, or those that are waited for, with their present replicas.
     pub owners: Vec<Seen>,
 }
 

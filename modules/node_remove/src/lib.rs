@@ -1,7 +1,7 @@
 //! `node_remove`: remove a dead node from a k3s cluster.
 //!
-//! It lacks, on purpose, any way to delete a node that lives. What speaks against it is asked of the cluster, and of
-//! etcd by whoever calls.
+//! It lacks, on purpose, any way to delete a node that lives. The reasons to refuse come from the cluster, and from
+//! etcd through the playbook.
 
 mod params;
 mod plan;

@@ -280,7 +280,7 @@ fn pods_of_a_newer_server_that_would_be_forgotten() {
     assert_eq!(
         names,
         [
-            "meshed", "pulling", "mounting", "waiting", "debugged", "gated", "leaving", "whole"
+            "meshed", "pulling", "mounting", "waiting", "debugged", "gated", "leaving", "working"
         ]
     );
 }

@@ -1,4 +1,4 @@
-//! The node as the cluster knows it.
+//! The node in the cluster.
 
 use cluster::{Lease, Node, Pod};
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! Patches one node, as it is at that moment.
+//! Patches one node in its state at that moment.
 
 use crate::outcome::is_as_wanted;
 use crate::params::Params;

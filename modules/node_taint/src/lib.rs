@@ -55,7 +55,7 @@ impl Module for NodeTaint {
         report::report(params, before, after)
     }
 
-    /// What was found done by somebody else meanwhile is no change of ours.
+    /// What somebody else has done meanwhile does not count as a change of ours.
     fn changed(_: &Params, journal: &apply::Journal) -> bool {
         journal.changed
     }

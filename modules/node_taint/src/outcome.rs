@@ -7,7 +7,7 @@ use crate::state::{State, counts, is_of_daemon_set, owner};
 use cluster::{Node, Pod, Taint};
 use std::collections::BTreeMap;
 
-/// Taints that come and go with the node's state. They are no reason why a pod should not have run there.
+/// Taints that come and go with the node's state. A pod may run there in spite of them.
 const PASSING: &str = "node.kubernetes.io/";
 
 /// What becomes of a workload whose pods run on a node that is tainted.
@@ -151,7 +151,7 @@ fn open(params: &Params, state: &State) -> Vec<String> {
     open.map(|node| node.name.clone()).collect()
 }
 
-/// A node's taints as they are to be.
+/// A node's desired taints.
 fn after(params: &Params, node: &Node) -> Vec<Taint> {
     if is_as_wanted(params, node) {
         return node.taints.clone();

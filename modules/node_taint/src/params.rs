@@ -57,7 +57,7 @@ impl Params {
         }
     }
 
-    /// The taint as it is set.
+    /// The taint to set.
     pub(crate) fn taint(&self) -> Taint {
         Taint {
             key: self.key.clone(),
@@ -72,7 +72,7 @@ impl Params {
         taint.key == self.key && taint.effect == self.effect.word()
     }
 
-    /// Whether it is also as it is wanted.
+    /// Whether its value is the desired one too.
     pub(crate) fn has_value(&self, taint: &Taint) -> bool {
         self.value.as_ref().is_none_or(|value| *value == taint.value)
     }

@@ -1,4 +1,4 @@
-//! Which nodes to patch, and what speaks against it. Pure.
+//! Which nodes to patch, and why not. Pure.
 
 use crate::outcome::{Judged, Outcome, is_as_wanted, is_new, judge};
 use crate::params::{Params, Wanted};
@@ -65,7 +65,7 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     Ok(plan)
 }
 
-/// `PreferNoSchedule` keeps nothing off, so nothing speaks against it.
+/// `PreferNoSchedule` keeps nothing off, so it is never refused.
 fn refusals(params: &Params, judged: &Judged) -> Vec<String> {
     if !params.taint().keeps_off() {
         return Vec::new();
@@ -112,7 +112,7 @@ fn few(names: &[String]) -> String {
     }
 }
 
-/// The one patch of a node. A list is merged as a whole, so all other taints go along as they were; the resource
+/// The one patch of a node. A merge patch replaces the list, so it contains all other taints too, unchanged; the resource
 /// version sees to it that they still are.
 pub(crate) fn patch(params: &Params, node: &Node) -> Value {
     let taints = wanted(params, node);
@@ -166,7 +166,7 @@ mod tests {
         let both = json!(["c1", "c2"]);
         let set = format!("taint c1 with {TAINT}:NoSchedule");
         assert_eq!(steps(json!({"nodes": both}), nodes()).unwrap(), [set]);
-        // Where a value is named, another one is no good.
+        // Where a value is named, another one does not match.
         let named = steps(json!({"nodes": both, "value": "no"}), nodes()).unwrap();
         assert_eq!(
             named,

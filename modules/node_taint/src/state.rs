@@ -77,7 +77,7 @@ fn all_there(params: &Params, nodes: &[Node]) -> Result<()> {
     )
 }
 
-/// One node as it is now.
+/// The present state of one node.
 pub(crate) fn node(kubectl: &Kubectl, name: &str) -> Result<Node> {
     let path = format!("/api/v1/nodes/{name}");
     kubectl.read(&[path])?.one()
@@ -145,7 +145,7 @@ mod tests {
                 "Deployment demo/waiting",
                 "Deployment demo/debugged",
                 "Pod demo/gated",
-                "Deployment demo/whole",
+                "Deployment demo/working",
             ]
         );
     }

@@ -94,8 +94,8 @@ impl Module for PctExec {
                 let limit = Duration::from_secs(params.start_timeout);
                 let outside = host.outside();
                 let started = pct::start(outside, *vmid, limit);
-                // One that was cut off may go on.
-                journal.started = started.as_ref().map_or_else(was_cut_off, |ours| *ours);
+                // One that timed out may go on.
+                journal.started = started.as_ref().map_or_else(timed_out, |ours| *ours);
                 started?;
                 journal.was_stopped = true;
                 pct::wait_booted(outside, host, *vmid, limit)
@@ -136,7 +136,7 @@ impl Module for PctExec {
     }
 }
 
-fn was_cut_off(error: &anyhow::Error) -> bool {
+fn timed_out(error: &anyhow::Error) -> bool {
     Failure::of(error).is_some_and(|failure| failure.kind == Kind::TimedOut)
 }
 

@@ -24,7 +24,7 @@ pub struct Params {
     pub changed_rc: Option<Vec<i32>>,
 }
 
-/// What to run: exactly one of the three ways to say it.
+/// What to run: exactly one of the three.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// A program with its arguments and its input.

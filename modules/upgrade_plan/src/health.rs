@@ -5,7 +5,7 @@ use answers::health::{Health, Severity};
 /// Longer lists help nobody.
 const NAMED: usize = 5;
 
-/// What the operator should know: trouble that is there already is no reason to stop.
+/// Problems that exist already are reported, and do not stop the upgrade.
 pub(crate) fn notice(health: &Health) -> Option<String> {
     let errors = health
         .verdicts

@@ -44,7 +44,7 @@ pub struct Params {
 pub enum Mode {
     #[default]
     Plan,
-    /// The plan, with the batches that the cluster as it is now allows.
+    /// The plan, with the batches that the cluster allows now.
     Batches,
     Summary,
 }

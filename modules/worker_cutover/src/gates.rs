@@ -10,7 +10,7 @@ use cluster::Node;
 pub(crate) struct Gates {
     /// To be closed for the time of the drain.
     pub steer: Vec<String>,
-    /// Closed by a cutover that was cut off, and to be opened before this one begins.
+    /// Closed by an interrupted cutover, and to be opened before this one begins.
     pub reopen: Vec<String>,
     /// To be opened in the end, whatever comes.
     pub restore: Vec<String>,

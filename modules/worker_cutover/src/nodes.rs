@@ -12,7 +12,7 @@ const SILENT: Duration = Duration::from_secs(20);
 /// Nodes that were installed together register within this time of each other, in any order.
 const TOGETHER: Duration = Duration::from_mins(1);
 
-/// What speaks against these two.
+/// Why the pods must not move between these two.
 pub(crate) fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
     let (old, new) = (state.node(&params.old), state.node(&params.new));
     let mut refusals = Vec::new();
@@ -84,7 +84,7 @@ fn may_take_over(state: &State, new: &Node) -> Vec<Refusal> {
     refusals
 }
 
-/// A cutover that was cut off has closed it for a while; that one ends with this run.
+/// An interrupted cutover has closed it for a while; that one ends with this run.
 fn closed(new: &Node) -> Option<Refusal> {
     let name = &new.name;
     let (by, advice) = match new.cordoned_for() {

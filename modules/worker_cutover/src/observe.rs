@@ -28,7 +28,7 @@ pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
         if verified::missing(params, &last).is_empty() {
             return Ok(Ok(()));
         }
-        // An API server that is away for a while is no reason to stop.
+        // An API server that is away for a while does not stop it.
         if let Ok(state) = unless_passing(look(params, host, &kubectl))? {
             last = state;
         }

@@ -1,4 +1,4 @@
-//! The judgement: what speaks against the cutover, or is missing after it. Pure.
+//! The refusals of a cutover, and what is missing after it. Pure.
 
 use crate::moves::{Move, Outcome, Refused, Why, plan_moves};
 use crate::nodes;
@@ -42,7 +42,7 @@ fn planned(params: &Params, state: &State) -> Result<Plan<Infallible>> {
 
 pub(crate) fn refusals(params: &Params, state: &State, moves: &[Move]) -> Vec<Refusal> {
     let mut refusals = nodes::refusals(params, state);
-    // Where the new node is none at all, its room is no question.
+    // Without a usable new node, its room does not matter.
     if state.node(&params.new).is_some() {
         refusals.extend(homeless(params, moves));
     }
@@ -174,7 +174,7 @@ pub(crate) fn is_done(params: &Params, state: &State) -> bool {
     closed && !state.pods_on(&params.old).any(has_to_go) && steered(state).next().is_none()
 }
 
-/// The nodes that a cutover has closed for a while, this one or one that was cut off.
+/// The nodes that a cutover has closed for a while, this one or an interrupted one.
 pub(crate) fn steered(state: &State) -> impl Iterator<Item = &Node> {
     let nodes = state.nodes.iter();
     nodes.filter(|node| node.cordoned_for() == Some(Purpose::Steer))

@@ -277,7 +277,7 @@ fn pods_that_must_not_be_beside_each_other() {
         "{said}"
     );
     assert_eq!(rules(json!({"steer": false}), &state), [] as [&str; 0]);
-    // The one that it leaves is no hindrance, and a pod of another namespace is none of theirs.
+    // The one that it leaves does not count, and a pod of another namespace is none of theirs.
     let state = cluster(vec![parted("vault-0", "w1", host), parted("vault-1", "w2", host)]);
     assert_eq!(rules(json!({}), &state), [] as [&str; 0]);
     let state = cluster(vec![
@@ -327,7 +327,7 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
             .contains("stays Pending: demo/db-0, since its volume pv-data cannot be on w3"),
         "{report_of}"
     );
-    // One that the new node may have as well is no hindrance.
+    // One that the new node may have as well does not count.
     state.volumes.clear();
     add_local_volume(&mut state, "data", "w3");
     assert_eq!(rules(json!({}), &state), [] as [&str; 0]);
@@ -455,7 +455,7 @@ fn the_new_node_has_taken_over_when_all_is_as_before_and_it_runs_some_of_it() {
         said.contains("w3 runs none of the pods that had to move, although it could (demo/a is on w2)"),
         "{said}"
     );
-    // What it could not take is not held against it; nor is there anything to say where nothing had to move.
+    // It does not fail for pods that it could not take, nor where no pod had to move.
     let choosy = with(
         small("a", "web", "w2"),
         "/spec/nodeSelector",

@@ -16,7 +16,7 @@ pub struct State {
     pub pods: Vec<Pod>,
     pub claims: Vec<Claim>,
     pub volumes: Vec<PersistentVolume>,
-    /// The workloads that the old node's pods belong to, or belonged to when a run of ours cordoned it, as they are now.
+    /// The workloads that the old node's pods belong to, or belonged to when a run of ours cordoned it, with their present replicas.
     pub workloads: Vec<Seen>,
     /// The pods of these workloads, wherever they are: by uid, which one's.
     pub theirs: BTreeMap<String, usize>,
@@ -42,7 +42,7 @@ impl State {
         self.pods.iter().filter(is_its)
     }
 
-    /// The workloads as they were before.
+    /// The workloads before the move.
     pub fn owners(&self) -> Vec<Owner> {
         self.workloads.iter().map(|seen| seen.owner.clone()).collect()
     }

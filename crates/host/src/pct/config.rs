@@ -1,4 +1,4 @@
-//! A container's configuration, as it is in effect.
+//! A container's configuration in effect.
 
 use super::{QUERY_LIMIT, call, missing, says_missing};
 use crate::Host;

@@ -87,12 +87,12 @@ fn done(host: &dyn Host, vmid: u32, argv: &[&str], limit: Duration, doing: &str)
     Err(failed(host, vmid, output, doing, Kind::CommandFailed))
 }
 
-/// Runs a task, again while another one holds the lock file: `pct` itself gives up on it after ten seconds, before it has
+/// Runs a task, again while another one holds the lock file: `pct` itself stops waiting for it after ten seconds, before it has
 /// done anything. What a task says is on its standard output, the last word of a failure on standard error.
 fn task(host: &dyn Host, vmid: u32, argv: &[&str], limit: Duration, doing: &str) -> Result<Output> {
     let lock_file = format!("/run/lock/lxc/pve-config-{vmid}.lock'");
     let waited = wait_until(host, limit, LOOK_EVERY, || {
-        let output = call(host, argv, limit, doing).map_err(|error| cut_off(error, vmid, doing))?;
+        let output = call(host, argv, limit, doing).map_err(|error| timed_out(error, vmid, doing))?;
         let busy = !output.ok() && output.error_text().contains(&lock_file);
         Ok(if busy {
             Err(output.error_text())
@@ -115,7 +115,7 @@ fn task(host: &dyn Host, vmid: u32, argv: &[&str], limit: Duration, doing: &str)
     }
 }
 
-fn cut_off(error: anyhow::Error, vmid: u32, doing: &str) -> anyhow::Error {
+fn timed_out(error: anyhow::Error, vmid: u32, doing: &str) -> anyhow::Error {
     match Failure::of(&error) {
         Some(failure) if failure.kind == Kind::TimedOut => {
             let detail = format!(

@@ -60,7 +60,7 @@ impl Paths {
 pub enum Way {
     /// Stop, `k3s certificate rotate`, start: all leaves are made anew.
     Command,
-    /// A plain restart, at which a server gives new ones.
+    /// A plain restart, at which a server issues new ones.
     Restart,
 }
 

@@ -1,5 +1,5 @@
 //! A node whose certificates are real and whose k3s is a few lines of shell: a folder as its root, in which the scripts
-//! of modules run as they are, with their paths moved there and what they print moved back.
+//! of modules run unchanged, with their paths moved there and what they print moved back.
 
 use super::{Authority, Leaf, NOW};
 use anyhow::{Result, anyhow};
@@ -45,7 +45,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A server whose leaves end so many days after [`NOW`]; a renewal gives a year.
+    /// A server whose leaves end so many days after [`NOW`]; a renewal adds a year.
     pub fn server(until: i64) -> Self {
         let node = Self::bare("k3s.service");
         let (client, server, etcd) = (
@@ -143,7 +143,7 @@ impl Node {
         node
     }
 
-    /// One leaf as it is, as it was, and as the next renewal makes it; the keys of the last two.
+    /// One leaf now, before, and as the next renewal makes it; the keys of the last two.
     fn leaf(&self, file: &str, leaf: &Leaf, authority: &Authority, until: i64) -> [String; 2] {
         let old = authority.sign(&leaf.clone().days(until - 365, until));
         let fresh = authority.sign(&leaf.clone().days(0, 365));

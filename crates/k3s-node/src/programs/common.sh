@@ -25,7 +25,7 @@ settle() {
     sync -- "$@" 2>/dev/null || sync
 }
 
-# Writes a file whole: $1 path, $2 mode, $3 content.
+# Replaces a file atomically: $1 path, $2 mode, $3 content.
 write() {
     rm -f "$1.part"
     (umask 077 && printf '%s' "$3" >"$1.part") || die "writing $1 failed"

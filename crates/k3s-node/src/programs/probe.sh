@@ -89,7 +89,7 @@ disk() {
     put "$name" "$(df -Pk "$@" 2>&1)"
 }
 
-# Whether a file can be opened, which its mode does not tell of a device or below /proc: $1 name, $2 path.
+# Whether a file can be opened, which the mode of a device or of a file below /proc does not show: $1 name, $2 path.
 opens() {
     (: <"$2") 2>/dev/null && put "$1" x
 }
@@ -114,7 +114,7 @@ unit() {
     done
 }
 
-# The further units in whose files there is a word: $1. A link to one that was asked for is no further one.
+# The further units in whose files there is a word: $1. A link to one that was asked for does not count.
 units_with() {
     word=$1
     for path in "$units"/*.service; do

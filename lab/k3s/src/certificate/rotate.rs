@@ -57,7 +57,7 @@ fn pairs(options: &Options, service: &Service) -> Vec<PathBuf> {
     service.stems.iter().flat_map(file).collect()
 }
 
-/// A copy of the whole server folder, and beside it the agent's files that will go.
+/// A copy of the server folder, and beside it the agent's files that will go.
 fn back_up(options: &Options, services: &[&'static Service]) -> Result<PathBuf> {
     let name = format!("tls-{}", clock::unix());
     let agent = options.data_dir.join("agent");

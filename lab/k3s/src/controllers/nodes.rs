@@ -249,7 +249,7 @@ fn not_ready(pod: &Arc<Value>) -> Option<Action> {
     ))
 }
 
-/// Pods of nodes that are no more; nobody is left to stop them in order.
+/// Pods of deleted nodes; nobody is left to stop them in order.
 fn orphans(world: &World) -> Vec<Action> {
     let known: BTreeSet<&str> = world.nodes.iter().map(|node| name(node)).collect();
     let lost = |pod: &&Arc<Value>| {

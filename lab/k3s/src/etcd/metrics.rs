@@ -1,5 +1,5 @@
-//! The port of etcd's metrics. The lab has one etcd for all versions of k3s, and whoever asks which one a member runs is told the
-//! one of its k3s. All else is etcd's own answer.
+//! The port of etcd's metrics. The lab has one etcd for all versions of k3s, and a question for a member's version is answered with the
+//! one that its k3s bundles. All else is etcd's own answer.
 
 use crate::log;
 use crate::version::Version;

@@ -41,7 +41,7 @@ pub async fn run(config: &Config) -> Result<()> {
         .context("failed to migrate content from sqlite to etcd")
 }
 
-/// The end of it is the new name: whoever sees the old one knows that something is missing.
+/// The new name comes last: the old one is a sign that something is missing.
 pub async fn move_all(database: &Path, etcd: &Client, trouble: Option<Trouble>) -> Result<()> {
     log::info("Configuring database table schema and indexes, this may take a moment...");
     let sqlite = Connection::open(database)?;

@@ -31,7 +31,7 @@ pub fn is_asked(config: &Config) -> bool {
     config.flags.is_set("cluster-reset")
 }
 
-/// What speaks against it before anything is touched; also of a start without the flag.
+/// Refuses it before anything is touched; also of a start without the flag.
 pub fn check(config: &Config) -> Result<()> {
     let flag = flag_file(config);
     let Some(snapshot) = snapshot(config) else {

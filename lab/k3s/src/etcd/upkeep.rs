@@ -25,7 +25,7 @@ const REMOVE: &str = "etcd.k3s.cattle.io/remove";
 const REMOVED: &str = "etcd.k3s.cattle.io/removed-node-name";
 const FINALIZER: &str = "wrangler.cattle.io/managed-etcd-controller";
 
-/// Only etcd's leader can tell how far a learner has come.
+/// Only etcd's leader has the progress of a learner.
 pub async fn promote(config: Config) {
     loop {
         if let Err(error) = promote_once(&config).await {

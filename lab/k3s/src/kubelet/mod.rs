@@ -1,7 +1,7 @@
 //! A node's own agent: registers the node, renews its lease, and lets its pods live and die on time.
 //!
 //! It talks to the API like any client, with the node's certificate, through the agent's load balancer.
-//! A pod's annotations tell what it does wrong; `lab/k3s/README.md` lists them.
+//! A pod's annotations set what it does wrong; `lab/k3s/README.md` lists them.
 
 mod container;
 mod life;

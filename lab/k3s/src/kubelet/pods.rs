@@ -171,7 +171,7 @@ async fn stop(kubelet: &Kubelet, pod: &Value) -> Result<()> {
         .client
         .send(Method::DELETE, &path(pod), Some(("application/json", &options)))
         .await?;
-    // Gone already, or another pod of that name: ours is no more.
+    // Gone already, or another pod of that name: ours is gone.
     ensure!(
         deleted.is_ok() || [404, 409].contains(&deleted.status.as_u16()),
         "{}",

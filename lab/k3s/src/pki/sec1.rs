@@ -1,4 +1,4 @@
-//! P-256 keys between the two ways to write them: k3s writes `EC PRIVATE KEY` (SEC 1), the libraries read PKCS 8.
+//! P-256 keys between their two formats: k3s writes `EC PRIVATE KEY` (SEC 1), the libraries read PKCS 8.
 
 use anyhow::{Result, ensure};
 use base64::Engine;
@@ -52,7 +52,7 @@ fn parts<'a>(der: &'a [u8], head: &[u8], middle: &[u8]) -> Result<(&'a [u8], &'a
     let point = from + NUMBER + middle.len();
     ensure!(
         der.starts_with(head) && der.len() == point + POINT,
-        "reading a key: it is no P-256 key"
+        "reading a key: it is not a P-256 key"
     );
     Ok((&der[from..from + NUMBER], &der[point..]))
 }

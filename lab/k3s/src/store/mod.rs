@@ -38,7 +38,7 @@ pub enum Change {
 pub enum StoreError {
     /// The key's revision is not the expected one: somebody else wrote first.
     Conflict,
-    /// The datastore did not answer. The text goes to the client as it is (`etcdserver: request timed out`).
+    /// The datastore did not answer. The text goes to the client unchanged (`etcdserver: request timed out`).
     Unavailable(String),
 }
 

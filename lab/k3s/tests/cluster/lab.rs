@@ -23,7 +23,7 @@ pub(crate) struct Lab {
     nodes: RefCell<Vec<(String, Child)>>,
 }
 
-/// A port, and the one above it for the server's inner door. Below the range that the kernel gives to clients.
+/// A port, and the one above it for the server's inner door. Below the range that the kernel assigns to clients.
 fn free_port() -> u16 {
     let free = |port: &u16| {
         let open = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();

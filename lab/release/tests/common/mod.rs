@@ -118,7 +118,7 @@ impl Server {
     }
 }
 
-/// A binary in the shape of the stand-in's: a program that knows its version.
+/// A binary in the shape of the stand-in's: a program that prints its version.
 pub(crate) fn binary(version: &str) -> Vec<u8> {
     format!(
         "#!/bin/sh\n# {}\necho k3s version {version}\n",

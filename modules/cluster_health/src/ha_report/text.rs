@@ -7,7 +7,7 @@ use answers::health::Severity;
 /// Findings that a message and the screen name; all of them are in the answer.
 const NAMED: usize = 12;
 
-/// Nothing where nothing is wrong. Warnings are no failure.
+/// Nothing where nothing is wrong. Warnings do not count as a failure.
 pub(crate) fn fault(findings: &[Problem]) -> Option<String> {
     let errors = said(findings, Severity::Error);
     if errors.is_empty() {

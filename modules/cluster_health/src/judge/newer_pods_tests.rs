@@ -55,7 +55,7 @@ fn sidecars_debuggers_gates_and_what_else_newer_pods_have() {
             "Pod demo/Deployment/leaving: Terminating",
             "it should have been gone",
         ),
-        ("whole", "", ""),
+        ("working", "", ""),
     ];
     for (name, identity, words) in table {
         let reported = judged(name);

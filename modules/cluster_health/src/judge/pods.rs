@@ -129,7 +129,7 @@ impl<'s> World<'s> {
         }
     }
 
-    /// What is no trouble yet, nor waited for, and may become one.
+    /// What is not yet a problem, nor waited for, and may become one.
     fn first_signs(&self, pod: &Pod, owner: &Owner) -> Vec<Trouble> {
         if let Some(deleted) = pod.metadata.deletion_timestamp {
             let deleted = SystemTime::from(deleted);

@@ -67,7 +67,7 @@ fn missing(params: &Params, seen: &Seen) -> Vec<Finding> {
     .collect()
 }
 
-/// As it is in the middle of an upgrade; otherwise somebody has forgotten a node.
+/// Normal in the middle of an upgrade; otherwise somebody has forgotten a node.
 fn mixed(params: &Params, seen: &Seen) -> Option<Finding> {
     let nodes = seen.nodes.iter();
     let versions = differing(nodes.map(|node| (node.name.as_str(), or_none(&node.kubelet_version))))?;

@@ -10,7 +10,7 @@ fn deployments_have_the_replicas_that_they_want() {
     };
     let stuck = json!({"availableReplicas": 2, "conditions": [condition("Progressing", "False")]});
     let table: [(&str, Value, Value, &[&str]); 6] = [
-        ("whole", json!(2), json!({"availableReplicas": 2}), &[]),
+        ("complete", json!(2), json!({"availableReplicas": 2}), &[]),
         ("asks for none", json!(0), json!({}), &[]),
         (
             "asks for one",

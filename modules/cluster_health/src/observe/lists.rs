@@ -68,7 +68,7 @@ impl List {
         }
     }
 
-    /// Adds a page to what was seen; gives the token of the next one, which is empty after the last.
+    /// Adds a page to what was seen; returns the token of the next one, which is empty after the last.
     fn add(self, page: &Answer, restart_window: Duration, seen: &mut Seen) -> Result<String> {
         fn items<T: DeserializeOwned>(page: &Answer, add: impl FnOnce(Vec<T>)) -> Result<String> {
             let list: cluster::List<T> = page.parse()?;

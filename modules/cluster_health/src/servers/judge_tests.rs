@@ -4,7 +4,7 @@ use super::*;
 use crate::servers::samples::{apis, given, servers, with};
 use serde_json::{Value, json};
 
-/// Of three servers, with each laid over by what the function gives for its number.
+/// Of three servers, each overlaid with what the function returns for its number.
 fn reported(more: impl Fn(usize) -> Value, state: &Apis) -> Vec<String> {
     let servers: Vec<Value> = servers(3)
         .into_iter()

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 pub(crate) const REFUSED: &str =
     "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?";
 pub(crate) const NODES: &str = "/api/v1/nodes";
-/// What is no path, and is asked for by a command.
+/// Not a path: a command asks for it.
 pub(crate) const RELEASES: &str = "releases";
 pub(crate) const PODS: &str = "/api/v1/pods";
 pub(crate) const VERSION: &str = "v1.31.4+k3s1";

@@ -1,4 +1,4 @@
-//! Telling how certificates stand.
+//! Lists of certificates with their state.
 
 use crate::{call, encoded, subjects, table};
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! The module on a node whose certificates are real; its programs run as they are.
+//! The module on a node whose certificates are real; its programs run unchanged.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod listed;

@@ -1,6 +1,6 @@
 //! Whether etcd has what `SQLite` had, exactly and at any time afterwards.
 //!
-//! The two cannot be compared as they are now: the API server serves again, and controllers write and delete from its
+//! The present contents cannot be compared: the API server serves again, and controllers write and delete from its
 //! first moment on. But etcd keeps its history for the first ten minutes, and the migration writes each key once, one
 //! revision a key, before anything else runs. So there is a revision at which etcd held the migrated keys and nothing
 //! more, and it is found by counting.
@@ -131,7 +131,7 @@ async fn walk(copy: &Kine, etcd: &Client, revision: i64, compared: &mut Compared
     }
 }
 
-/// etcd's objects one after the other, as they were at a revision.
+/// etcd's objects one after the other, at a revision.
 struct Pages<'a> {
     etcd: &'a Client,
     revision: i64,

@@ -1,4 +1,4 @@
-//! What is planned, wherever an earlier run may have been cut off.
+//! What is planned, wherever an earlier run may have been interrupted.
 
 use super::*;
 use crate::fixtures::{Frame, GONE, WAL, acts, params, record, server, show};

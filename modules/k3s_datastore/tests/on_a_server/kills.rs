@@ -1,4 +1,4 @@
-//! Migrations that are cut off, at every point there is.
+//! Migrations that are interrupted, at every point there is.
 
 use crate::*;
 
@@ -11,11 +11,11 @@ fn ends_on_etcd(server: &Server, context: &str) {
     assert_eq!(again["changed"], false, "{context}: {again:#}");
 }
 
-/// Runs `cut_off` with one point after the other until there is none any more, each on a fresh server.
-fn at_every_point(least: u32, cut_off: impl Fn(u32, &Server) -> bool) {
+/// Runs `interrupted` with one point after the other until there is none any more, each on a fresh server.
+fn at_every_point(least: u32, interrupted: impl Fn(u32, &Server) -> bool) {
     for point in 1.. {
         let server = Server::new();
-        if !cut_off(point, &server) {
+        if !interrupted(point, &server) {
             assert!(point > least, "only {point} points");
             return;
         }

@@ -72,7 +72,7 @@ fn assert_on_etcd(server: &Server, context: &str) {
     }
 }
 
-/// Everything is as it was before, but for the copy and what was moved aside.
+/// Everything is as before, but for the copy and what was moved aside.
 fn assert_on_sqlite(server: &Server, context: &str) {
     assert_never_served_less(server, context);
     assert_eq!(

@@ -1,5 +1,5 @@
 # The programs of a server that the tests run against: each is the part after its `##` line. $SANDBOX is the server's
-# root folder; state/ holds what systemd knows, state/history what k3s has served, one line a start.
+# root folder; state/ holds systemd's state, state/history what k3s has served, one line a start.
 
 ## systemctl
 #!/bin/sh

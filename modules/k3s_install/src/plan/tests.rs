@@ -286,10 +286,10 @@ fn downloads_use_the_nodes_own_proxies() {
 
 #[test]
 fn an_interrupted_fresh_install_does_what_is_asked_now() {
-    let cut_off =
+    let interrupted =
         r#"{"format":1,"version":"v1","saved_at":1,"role":"server","args":["--old"],"enabled":true}"#;
     let params = params(json!({"role": "server", "args": ["--new"]}));
-    let state = state_for(&params, &[("systemd", "yes"), ("record", cut_off)]);
+    let state = state_for(&params, &[("systemd", "yes"), ("record", interrupted)]);
     let (acts, refusals) = decide(&params, &state);
     assert_eq!(refusals, []);
     let Some(Act::RunScript { setup, .. }) = acts.iter().find(|act| matches!(act, Act::RunScript { .. }))

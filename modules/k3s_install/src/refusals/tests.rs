@@ -345,7 +345,7 @@ fn a_fresh_agent_must_know_its_server() {
         fresh(json!({"role": "agent", "args": []}), &[]),
         ["agent_without_url"]
     );
-    let ways = [
+    let cases = [
         (
             json!({"role": "agent", "args": [], "environment": {"K3S_URL": "https://a:6443"}}),
             vec![],
@@ -359,7 +359,7 @@ fn a_fresh_agent_must_know_its_server() {
             vec![("config:/etc/rancher/k3s/config.yaml", "server: https://a:6443")],
         ),
     ];
-    for (more, changes) in ways {
+    for (more, changes) in cases {
         assert_eq!(fresh(more.clone(), &changes), [""; 0], "{more}");
     }
 }

@@ -164,7 +164,7 @@ fn a_script_that_fails_half_way_leaves_the_unit_unchanged() {
         &[
             "status 1",
             "no disk",
-            "were put back as they were",
+            "were restored",
             "not restarted",
         ],
     );
@@ -174,7 +174,7 @@ fn a_script_that_fails_half_way_leaves_the_unit_unchanged() {
 fn a_script_that_loses_arguments_is_caught() {
     let from = "for word in \"$@\"; do";
     let to = "for word in \"$1\"; do";
-    put_back(from, to, &["the arguments were", "put back as they were"]);
+    put_back(from, to, &["the arguments were", "were restored"]);
 }
 
 #[test]

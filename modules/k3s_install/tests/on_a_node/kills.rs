@@ -1,4 +1,4 @@
-//! Upgrades that are cut off, at every point there is.
+//! Upgrades that are interrupted, at every point there is.
 
 use crate::*;
 
@@ -9,7 +9,7 @@ fn killed_at(point: u32, node: &Node, unit: &'static str, arguments: &Value) -> 
     let answer = call(node, arguments, false);
     assert_eq!(answer["failed"], node.was_killed(), "{answer:#}");
     node.kill_at.set(0);
-    taken_up(
+    is_resumed(
         node,
         &before,
         arguments,
@@ -23,11 +23,11 @@ fn died_after(point: u32, node: &Node, unit: &'static str, arguments: &Value) ->
     node.die_after.set(point);
     call(node, arguments, false);
     node.die_after.set(0);
-    taken_up(node, &before, arguments, &format!("died after command {point}"))
+    is_resumed(node, &before, arguments, &format!("died after command {point}"))
 }
 
 /// The same command again; `false` where there was no such point any more.
-fn taken_up(node: &Node, before: &Kept, arguments: &Value, context: &str) -> bool {
+fn is_resumed(node: &Node, before: &Kept, arguments: &Value, context: &str) -> bool {
     if !node.was_killed() {
         return false;
     }

@@ -212,7 +212,7 @@ fn kernel(state: &State, names: &Names) -> Check {
     }
 }
 
-/// What the kernel loads by itself as soon as it is asked for, from a container too, unless its host forbids that: overlay at the first mount,
+/// What the kernel loads by itself on first use, from a container too, unless its host forbids that: overlay at the first mount,
 /// connection tracking at the first rule of kube-proxy.
 fn on_demand(state: &State, names: &Names) -> Option<Check> {
     let missing: Vec<&str> = ["overlay", "nf_conntrack"]

@@ -58,7 +58,7 @@ const ROWS: [Row; 9] = [
     },
     // Who comes by a token or as another person goes on doing so.
     Row {
-        file: "several-ways.yaml",
+        file: "several-methods.yaml",
         touched: [&["k3s-vip", "k3s-tunnel"], &[], &["admin"]],
         context: "admin",
         current: "viewer",

@@ -14,7 +14,7 @@ pub(crate) const SERVER: &str = "https://k3s-1:6443";
 pub(crate) const NAME: &str = "k3s-k3s-1";
 const PATH: &str = "/home/user/.kube/config";
 
-/// This cluster, as it is and as it was, and another.
+/// This cluster now and before, and another.
 pub(crate) struct World {
     new: Credentials,
     words: BTreeMap<&'static str, String>,

@@ -30,7 +30,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::MakeFolder(path) => write!(f, "make the folder {path}"),
-            Self::Backup(file) => write!(f, "keep the file as it was in {}", file.path),
+            Self::Backup(file) => write!(f, "keep the old file in {}", file.path),
             Self::Write { file, what, .. } => write!(f, "{what} {}", file.path),
             Self::RemoveBackup(path) => write!(f, "remove the old backup {path}"),
             Self::RemoveLeftover(path) => write!(f, "remove {path}, which a run that was killed has left"),

@@ -161,7 +161,7 @@ fn what_is_changed_is_kept_first_unless_that_is_not_wanted() {
     let stale = format!("# mine\n{}", desk.stale());
     let desk = desk.with_file(&stale, "-rw-------");
     let renew = format!("renew the entries of this cluster in {DEST}");
-    let backup = format!("keep the file as it was in {DEST}.backup-{STAMP}");
+    let backup = format!("keep the old file in {DEST}.backup-{STAMP}");
     assert_eq!(desk.steps(json!({})), [backup, renew.clone()]);
     assert_eq!(desk.steps(json!({"backup": false})), [renew]);
     let plan = desk.plan(json!({})).unwrap();
@@ -188,7 +188,7 @@ fn backups_are_bounded_and_never_overwritten() {
     let steps = desk.steps(json!({"backup_keep": 2}));
     assert_eq!(
         steps[0],
-        format!("keep the file as it was in {DEST}.backup-20260101T000001Z")
+        format!("keep the old file in {DEST}.backup-20260101T000001Z")
     );
     assert_eq!(
         steps[2..],

@@ -15,7 +15,7 @@ pub struct State {
     pub(crate) name: String,
     pub(crate) paths: Paths,
     pub(crate) facts: Facts,
-    /// The file as it is.
+    /// The present content of the file.
     pub(crate) before: Option<Vec<u8>>,
     pub(crate) view: View,
     /// The file that kubectl reads when it is not named another, if that is another one.

@@ -11,7 +11,7 @@ pub(crate) struct Document {
     pub config: Kubeconfig,
 }
 
-/// The file to write, as far as it is there, and those that are only looked at.
+/// The file to write, if it exists, and those that are only read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
     pub dest: Option<Document>,

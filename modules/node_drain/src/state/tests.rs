@@ -211,7 +211,7 @@ fn pods_of_a_newer_server_and_what_becomes_of_them() {
             format!("pulling: {moves}"),
             "static: a static pod: the kubelet runs it from a file".to_owned(),
             format!("waiting: {moves}"),
-            format!("whole: {moves}"),
+            format!("working: {moves}"),
         ]
     );
 }

@@ -45,7 +45,7 @@ fn msg(answer: &Value) -> &str {
     answer["msg"].as_str().unwrap()
 }
 
-/// Failed, and the node is as it was found: schedulable, with no mark of ours.
+/// Failed, and the node is as before: schedulable, with no mark of ours.
 fn assert_restored(cluster: &Cluster, answer: &Value) {
     assert_eq!(answer["failed"], true, "{answer:#}");
     assert!(

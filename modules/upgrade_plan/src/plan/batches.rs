@@ -59,7 +59,7 @@ fn group(turns: &[Turn], at_once: usize, obstacle: impl Fn(&[Turn]) -> Option<St
     batches
 }
 
-/// How many of these, from the first on, can be together, and why no more. More nodes are no easier to do without, so
+/// How many of these, from the first on, can be together, and why no more. More nodes are never easier to do without, so
 /// halving finds it: of hundreds of workers each one more would be checked otherwise.
 fn largest(turns: &[Turn], obstacle: impl Fn(&[Turn]) -> Option<String>) -> (usize, Option<String>) {
     let Some(mut why) = obstacle(turns).filter(|_| turns.len() > 1) else {
