@@ -17,7 +17,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick fuzz build install lint docs samples site bench collection lab lab-up lab-down real
+.PHONY: help demo test quick fuzz build install lint docs samples site bench collection lab lab-programs lab-up lab-down real
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,12 +91,14 @@ collection: install ## Build the tarball for ansible-galaxy, for x86-64 and ARM
 
 # --- the lab ------------------------------------------------------------------------------------------
 
-lab: ## Build the lab's programs, and install their Debian packages
+lab-programs:
 	@echo "== the lab's programs"
 	@$(PACKAGES)
 	cargo build --quiet --profile lab --workspace $(LAB_BINARIES:%=--bin %)
-	cargo xtask static lab-pod target/lab/static
 	@$(LAB) setup
+
+lab: lab-programs ## Build the lab's programs, and install their Debian packages
+	cargo xtask static lab-pod target/lab/static
 
 lab-up: lab ## Start a lab with one controller and two workers
 	$(LAB) up

@@ -7,7 +7,7 @@ mod common;
 #[path = "pct/verbs.rs"]
 mod verbs;
 
-use common::{Host, hold, said};
+use common::{Host, START, STOP, hold, said};
 use std::fs;
 use std::time::Instant;
 
@@ -299,15 +299,20 @@ fn start_writes_lxcs_configuration_anew() {
 
 #[test]
 fn under_ha_start_and_stop_only_ask() {
-    let faults = r#"{"ha": true, "start_delay_ms": 300}"#;
+    let faults = r#"{"ha": true, "start_delay_ms": 10}"#;
     let host = Host::new().stopped("101").faults("101", faults);
+    let waits = |name: &str| format!("until [ -e ROOT/{name} ] || [ ! -d ROOT ]; do sleep 0.01; done");
+    host.program("lxc-start", &START.replace("echo", &format!("{}\necho", waits("started"))));
+    host.program("lxc-stop", &STOP.replace("printf", &format!("{}\nprintf", waits("ended"))));
     host.pct(&["start", "101"])
         .is(0, "Requesting HA start for CT 101\n", "");
     host.pct(&["status", "101"]).is(0, "status: stopped\n", "");
+    host.write("started", "");
     becomes(&host, "status: running\n");
     host.pct(&["stop", "101"])
         .is(0, "Requesting HA stop for CT 101\n", "");
     host.pct(&["status", "101"]).is(0, "status: running\n", "");
+    host.write("ended", "");
     becomes(&host, "status: stopped\n");
 }
 

@@ -157,7 +157,10 @@ fn down_clears_up_after_a_killed_up() {
 #[test]
 fn of_two_labs_at_once_one_is_refused() {
     let mut first = up(&[]);
-    after(300);
+    // It makes that when it has the lock.
+    while !Path::new("/run/homelab-lab").exists() {
+        assert_eq!(first.try_wait().unwrap(), None, "the first lab did not come up");
+    }
     let (done, text) = run(&["up", "--no-cluster"]);
     assert!(!done);
     let reasons = ["another lab command is at work", "`lab down` removes it"];

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 # `make lab` builds it.
 LAB = Path(os.environ.get("LAB", ROOT / "target/lab/lab"))
 # A playbook that hangs must not hang the test run.
 PLAYBOOK_LIMIT = 600
 LEASE = "homelab-k3s-run"
+# Words for pgrep, on a Proxmox host: what runs beside on the machine, or in another lab, is none of ours.
+OUR_MODULES = "--ns $$ --nslist net,mnt -f '[/]homelab.k3s/'"
 # The message about `held`.
 HELD = (
     "the cluster is held by operator@elsewhere (process 7, a test, since 20",
@@ -69,6 +72,11 @@ class Lab:
         done = self.run(*arguments, stdin=stdin)
         assert done.returncode == 0, f"lab {arguments}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    @property
+    def held(self) -> Path:
+        """The file that `callback/hold.py` reads."""
+        return self.folder / "hold"
 
     # Asking the lab
 
@@ -206,9 +214,12 @@ class Lab:
     def begin(self, playbook: str, *arguments: str) -> subprocess.Popen[str]:
         """Starts a run that a test will interrupt; a session of its own, so that all of it can be killed."""
         log = (self.folder / "interrupted.log").open("w")
+        self.held.unlink(missing_ok=True)
+        holding = {"ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"), "K3S_HOLD": str(self.held)}
         run = subprocess.Popen(
             self.command(playbook, *arguments),
             cwd=ROOT,
+            env=os.environ | holding | {"ANSIBLE_CALLBACKS_ENABLED": "hold"},
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
@@ -221,14 +232,25 @@ class Lab:
         """Whether the started run has reached a task."""
         return lambda: f"TASK [{task}" in (self.folder / "interrupted.log").read_text()
 
-    def hold(self, run: subprocess.Popen[str], task: str, limit: float = 120) -> None:
-        """Stops the run in a task that takes a second or more: that task continues, the next one starts after `go_on`."""
+    def hold_in(self, task: str, limit: float = 300) -> None:
+        """Holds the run that has just been started in a task: that task continues, the next one starts after `go_on`."""
+        self.write_hold("in", task)
         self.wait_until(task, self.reached(task), limit)
-        os.kill(run.pid, signal.SIGSTOP)
+
+    def hold_before(self, task: str, limit: float = 300) -> None:
+        """Holds the run that has just been started where this task would start."""
+        self.write_hold("before", task)
+        self.wait_until(task, self.held.with_suffix(".held").exists, limit)
+
+    def write_hold(self, where: str, task: str) -> None:
+        self.held.with_suffix(".held").unlink(missing_ok=True)
+        new = self.held.with_suffix(".new")
+        new.write_text(f"{where} {task}")
+        new.rename(self.held)
 
     def go_on(self, run: subprocess.Popen[str]) -> Run:
-        """Resumes a held run, and waits for its end."""
-        os.kill(run.pid, signal.SIGCONT)
+        """Lets a held run go on, and waits for its end."""
+        self.held.unlink(missing_ok=True)
         status = run.wait(PLAYBOOK_LIMIT)
         return Run(status, (self.folder / "interrupted.log").read_text())
 
@@ -243,11 +265,17 @@ class Lab:
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
         if remote_too:
-            # Of this host: what runs beside on the machine, or in another lab, is none of ours.
-            ours = "--ns $$ --nslist net,mnt"
-            self("exec", "--", "sh", "-c", f"pkill -KILL {ours} -f '[/]homelab.k3s/' || true")
+            self("exec", "--", "sh", "-c", f"pkill -KILL {OUR_MODULES} || true")
 
-    def wait_until(self, what: str, probe: Callable[[], bool], limit: float = 120) -> None:
+    def is_module_at_work(self) -> bool:
+        return self("exec", "--", "sh", "-c", f"pgrep {OUR_MODULES} || true") != ""
+
+    def lookers_at_the_lock(self) -> int:
+        """The modules that have the lock of a container, or wait for it."""
+        look = f"for p in $(pgrep {OUR_MODULES}); do ls -l /proc/$p/fd; done 2>/dev/null | grep -c '[.]lock$'; true"
+        return int(self("exec", "--", "sh", "-c", look))
+
+    def wait_until(self, what: str, probe: Callable[[], bool], limit: float = 300) -> None:
         deadline = time.monotonic() + limit
         while not probe():
             if time.monotonic() > deadline:

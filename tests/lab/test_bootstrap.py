@@ -145,7 +145,7 @@ def test_waits_for_the_module_of_a_killed_run(sqlite: Lab) -> None:
     sqlite.inside(101, "pkill -STOP -f 'k3s serve[r]'")
     sqlite.kill(run, remote_too=False)
     again = sqlite.begin("bootstrap-k3s-ha")
-    sqlite.wait_until("the next run's turn", sqlite.reached("Migrate the datastore to embedded etcd"))
+    sqlite.wait_until("the next run's module waiting", lambda: sqlite.lookers_at_the_lock() == 2)
     sqlite.inside(101, "pkill -CONT -f 'k3s serve[r]'")
     ended = sqlite.go_on(again)
     ended.assert_unchanged()

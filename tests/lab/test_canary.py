@@ -225,7 +225,7 @@ def test_refuses_swapped_workers(lab: Lab) -> None:
 
 def test_a_failed_clean_up_reports_what_is_left_and_resumes(lab: Lab) -> None:
     run = lab.begin("canary-worker-cutover", *PAIR, *GIVEN_UP)
-    lab.hold(run, "Keep the old worker cordoned", 240)
+    lab.hold_in("Keep the old worker cordoned")
     lab("fault", "missing", "111")
     failed = lab.go_on(run)
     lab("fault", "clear")

@@ -114,10 +114,10 @@ def test_reports_a_pod_that_does_not_terminate(lab: Lab) -> None:
 
 
 def test_waits_for_a_pod_that_recovers(lab: Lab) -> None:
-    start(lab, {"lab/fails": "crash", "lab/recovers-seconds": "150"})
+    start(lab, {"lab/fails": "crash", "lab/recovers-seconds": "80"})
     waits_in(lab, "CrashLoopBackOff")
-    # Longer than the longest back-off before it recovers: else the moment between a restart and the next crash is healthy.
-    run = lab.play("postcheck-k3s-upgrade", "-e", "k3s_postcheck_wait=180", "-e", "k3s_health_restart_window=20")
+    # Longer than the longest back-off before it recovers, of 4 s: else the moment between a restart and the next crash is healthy.
+    run = lab.play("postcheck-k3s-upgrade", "-e", "k3s_postcheck_wait=180", "-e", "k3s_health_restart_window=12")
     assert run.status == 0, run.text
 
 
@@ -164,12 +164,13 @@ def seconds_unscheduled(lab: Lab) -> float:
 
 def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
     """The problem is too young for the plan, and old enough after the first node, however fast that one is."""
+    version = lab.offer_next()
+    limit = 30
+    run = lab.begin_upgrade("-e", f"k3s_health_pending_limit={limit}", "-e", "k3s_upgrade_health_wait=90")
+    lab.hold_before("Record the cluster's health as the baseline")
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
-    version = lab.offer_next()
-    limit = 60
-    run = lab.begin_upgrade("-e", f"k3s_health_pending_limit={limit}", "-e", "k3s_upgrade_health_wait=90")
-    lab.hold(run, "Download k3s before the drain")
+    lab.hold_in("Download k3s before the drain")
     lab.wait_until("a pod that is pending for too long", lambda: seconds_unscheduled(lab) > limit)
     done = lab.go_on(run)
     assert done.status == 0, done.text
@@ -185,12 +186,11 @@ def test_a_new_problem_stops_the_upgrade(lab: Lab) -> None:
     # On the controller, which is upgraded last, so that no drain moves it.
     start(lab, {}, nodeName="k3s-controller-1")
     lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
-    run = lab.begin("upgrade-k3s", "-e", "k3s_upgrade_health_wait=10")
-    log = lab.folder / "interrupted.log"
-    lab.wait_until("an installation", lambda: "Install k3s and wait for its node to be Ready" in log.read_text())
+    run = lab.begin_upgrade("-e", "k3s_upgrade_health_wait=10")
+    lab.hold_in("Install k3s and wait for its node to be Ready")
     lab.kubectl("annotate", "pod", "-l", "app=web", "lab/fails=crash")
-    assert run.wait(300) != 0
-    said = " ".join(log.read_text().split())
-    assert "found problems after 10 s of waiting: Pod default/Deployment/web: CrashLoopBackOff" in said, said
+    waits_in(lab, "CrashLoopBackOff")
+    done = lab.go_on(run)
+    done.assert_failed_with("found problems after 10 s of waiting: Pod default/Deployment/web: CrashLoopBackOff")
     upgraded = [name for name, version in lab.versions().items() if version != before[name]]
     assert len(upgraded) == 1 and not lab.cordoned(), upgraded

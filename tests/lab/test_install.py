@@ -124,7 +124,7 @@ def test_refuses_to_remove_nodes_by_mistake(lab: Lab) -> None:
 def killed(lab: Lab, name: str, task: str) -> None:
     """A removal that is killed between a task and the previous one."""
     run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}")
-    lab.hold(run, task)
+    lab.hold_in(task)
     lab.kill(run, remote_too=True)
 
 
@@ -137,7 +137,7 @@ def test_removes_a_controller_after_killed_runs(lab: Lab) -> None:
     assert lab.cordoned() == {name}
     run = lab.begin("uninstall-k3s", "-e", f"k3s_uninstall_hosts={name}", "-e", f"k3s_uninstall_confirm={name}", "-vvv", "--diff")
     # What a killed run has asked for may still happen while the next one is at work.
-    lab.hold(run, "Renew the cluster lock")
+    lab.hold_in("Renew the cluster lock")
     lab.kubectl("delete", "node", name)
     done = lab.go_on(run)
     assert done.status == 0, done.text[-4000:]

@@ -35,7 +35,8 @@ spec:
 """
 
 
-@pytest.fixture(autouse=True)
+# After each test, or after all of a class.
+@pytest.fixture(autouse=True, scope="class")
 def intact(lab: Lab):
     """Flags, environment and tokens are unchanged afterwards, on every node."""
     before = {vmid: lab.installation(vmid) for vmid in (101, 111, 112)}
@@ -98,11 +99,7 @@ def test_a_blocked_drain_stops_the_run_and_uncordons(lab: Lab, vault: None) -> N
     assert not lab.cordoned()
 
 
-def test_the_default_bypasses_the_same_budget(lab: Lab, vault: None) -> None:
-    assert_finishes(lab, lab.offer_next())
-
-
-def test_takes_a_snapshot_of_each_worker_on_request(lab: Lab) -> None:
+def test_bypasses_the_same_budget_by_default_and_takes_snapshots_on_request(lab: Lab, vault: None) -> None:
     old = "pre-upgrade-20200101T000000Z"
     lab("exec", "--", "pct", "snapshot", "111", old)
     assert_finishes(lab, lab.offer_next(), "-e", "k3s_upgrade_snapshot=true", "-e", "k3s_upgrade_snapshot_keep=1")
@@ -123,55 +120,76 @@ def test_keeps_an_operators_cordon(lab: Lab) -> None:
     lab.kubectl("uncordon", "k3s-worker-1")
 
 
-@pytest.mark.parametrize("remote_too", [True, False])
-def test_resumes_after_a_kill_in_the_drain(lab: Lab, vault: None, remote_too: bool) -> None:
-    version = lab.offer_next()
+def kill_in_the_drain(lab: Lab, worker: str, remote_too: bool) -> None:
+    """The budget of `vault` holds it there."""
     run = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=20")
-    lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
+    lab.wait_until(f"the drain of {worker}", lambda: lab.cordoned() == {worker} and lab.is_module_at_work())
     lab.kill(run, remote_too)
-    assert_finishes(lab, version)
 
 
-@pytest.mark.parametrize(
-    ("vmid", "step", "remote_too"), [(111, "after-delete", True), (112, "after-delete", False), (101, "after-env", True)]
-)
-def test_resumes_after_a_kill_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too: bool) -> None:
-    version = lab.offer_next()
+def kill_in_the_install_script(lab: Lab, vmid: int, step: str, remote_too: bool) -> None:
     pause_at(lab, vmid, step)
     run = lab.begin_upgrade()
-    lab.wait_until(f"the script's pause in {vmid}", lambda: is_paused(lab, vmid), 200)
+    lab.wait_until(f"the script's pause in {vmid}", lambda: is_paused(lab, vmid))
     lab.kill(run, remote_too)
     if remote_too:
         kill_script(lab, vmid)
     # Where the module was left at work, it goes on now, and the next run finds it there.
     resume(lab, vmid)
-    assert_finishes(lab, version)
 
 
-def test_resumes_after_a_kill_in_the_download_to_all_nodes(lab: Lab) -> None:
-    version = lab.offer_next()
-    lab("fault", "download", "slow")
-    run = lab.begin_upgrade()
-    lab.wait_until("the download", lab.reached("Download k3s to the nodes"))
-    lab.kill(run, remote_too=True)
-    assert not lab.cordoned() and version not in lab.versions().values()
-    lab("fault", "download", "none")
-    assert_finishes(lab, version)
+@pytest.fixture(scope="class")
+def version(lab: Lab) -> str:
+    return lab.offer_next()
 
 
-def test_resumes_after_a_kill_before_the_restart(lab: Lab) -> None:
-    version = lab.offer_next()
-    run = lab.begin_upgrade()
-    swapped = f"/usr/local/bin/k3s --version | grep -qF '{version}' && echo yes || true"
-    lab.wait_until("the new binary on worker 1", lambda: "yes" in lab.inside(111, swapped), 200)
-    lab.kill(run, remote_too=True)
-    assert_finishes(lab, version)
+class TestAKilledUpgradeIsResumed:
+    """One upgrade, killed at one stage after the other: each run goes on with what the previous one left, and comes to the next
+    node only when that one is finished."""
+
+    def test_in_the_download_to_all_nodes(self, lab: Lab, version: str) -> None:
+        lab("fault", "download", "slow")
+        run = lab.begin_upgrade()
+        lab.wait_until("the download", lab.reached("Download k3s to the nodes"))
+        lab.kill(run, remote_too=True)
+        assert not lab.cordoned() and version not in lab.versions().values()
+        lab("fault", "download", "none")
+
+    def test_in_the_drain_of_the_first_worker(self, lab: Lab, version: str, vault: None) -> None:
+        kill_in_the_drain(lab, "k3s-worker-1", remote_too=True)
+        assert version not in lab.versions().values()
+
+    def test_in_the_install_script_of_the_first_worker(self, lab: Lab, version: str) -> None:
+        kill_in_the_install_script(lab, 111, "after-delete", remote_too=True)
+
+    def test_in_the_drain_of_the_second_worker_whose_module_works_on(self, lab: Lab, version: str, vault: None) -> None:
+        kill_in_the_drain(lab, "k3s-worker-2", remote_too=False)
+        assert lab.versions()["k3s-worker-1"] == version
+
+    def test_in_the_install_script_of_the_second_worker_whose_module_works_on(self, lab: Lab, version: str) -> None:
+        kill_in_the_install_script(lab, 112, "after-delete", remote_too=False)
+
+    def test_in_the_install_script_of_the_controller(self, lab: Lab, version: str) -> None:
+        kill_in_the_install_script(lab, 101, "after-env", remote_too=True)
+
+    def test_to_its_end(self, lab: Lab, version: str) -> None:
+        assert_finishes(lab, version)
 
 
-def test_refuses_a_second_run(lab: Lab, vault: None) -> None:
-    version = lab.offer_next()
-    first = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=60")
-    lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
-    lab.upgrade().assert_failed_with("the cluster is held by")
-    lab.kill(first, remote_too=True)
-    assert_finishes(lab, version)
+class TestAnotherRun:
+    """One more upgrade, killed before a restart, then met by a second run."""
+
+    def test_resumes_after_a_kill_before_the_restart(self, lab: Lab, version: str) -> None:
+        run = lab.begin_upgrade()
+        swapped = f"/usr/local/bin/k3s --version | grep -qF '{version}' && echo yes || true"
+        lab.wait_until("the new binary on worker 1", lambda: "yes" in lab.inside(111, swapped))
+        lab.kill(run, remote_too=True)
+
+    def test_is_refused_while_the_first_one_is_at_work(self, lab: Lab, version: str, vault: None) -> None:
+        first = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=300")
+        # The first one has been finished.
+        lab.wait_until("the drain of the second worker", lambda: lab.cordoned() == {"k3s-worker-2"})
+        assert lab.versions()["k3s-worker-1"] == version
+        lab.upgrade().assert_failed_with("the cluster is held by")
+        lab.kill(first, remote_too=True)
+        assert_finishes(lab, version)

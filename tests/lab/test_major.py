@@ -134,6 +134,12 @@ def kill_at(lab: Lab, what: str, reached: Callable[[], bool], *arguments: str) -
     lab.kill(run, remote_too=True)
 
 
+def kill_before(lab: Lab, task: str, *arguments: str) -> None:
+    run = begin(lab, *arguments)
+    lab.hold_before(task)
+    lab.kill(run, remote_too=True)
+
+
 def is_running(lab: Lab, vmid: int) -> bool:
     return "running" in lab("exec", "--", "pct", "status", str(vmid))
 
@@ -244,7 +250,7 @@ def test_a_kill_in_the_install_script_joins_no_node(lab: Lab) -> None:
 def test_an_unready_new_node_stops_the_run(lab: Lab) -> None:
     with lab.without_downloads(lab.versions()["k3s-controller-1"]) as files:
         run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3", *files)
-        lab.hold(run, "Install k3s and wait")
+        lab.hold_in("Install k3s and wait")
         # The record of an installation goes when its proof is complete.
         proven = "test -f /var/lib/homelab-k3s/install-record.json && echo not yet; true"
         lab.wait_until("the proof", lambda: NEW in lab.nodes() and condition(lab, NEW, "Ready") == "True" and not lab.inside(113, proven))
@@ -260,7 +266,7 @@ def test_an_unready_new_node_stops_the_run(lab: Lab) -> None:
 
 
 def test_a_kill_between_join_and_cutover_moves_no_pod(lab: Lab) -> None:
-    kill_at(lab, "the cutover's turn", lab.reached("Cut over from the old worker"), *guide(lab))
+    kill_before(lab, "Cut over from the old worker", *guide(lab))
     assert NEW in lab.nodes() and not lab.cordoned() and on(lab, OLD)
 
 
@@ -298,7 +304,7 @@ def test_a_kill_in_the_drain_keeps_the_cordon(lab: Lab) -> None:
 
 def test_a_problem_after_the_cutover_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *guide(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Drain the old worker")
+    lab.hold_in("Drain the old worker")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 3, cutover", "MemoryPressure", "the node takes pods", "the other nodes are uncordoned as before"
@@ -317,14 +323,14 @@ def test_the_same_command_finishes_and_shows_no_secret(lab: Lab) -> None:
 
 def test_a_kill_before_the_deletion_keeps_the_node(lab: Lab) -> None:
     lab("fault", "os-release", "114", "rocky10")
-    kill_at(lab, "the node's end", lab.reached("Remove the old worker's Node"), *all_given_up(lab))
+    kill_before(lab, "Remove the old worker's Node", *all_given_up(lab))
     assert "inactive" in lab.inside(111, "systemctl is-active k3s-agent || true")
     assert OLD in lab.nodes()
 
 
 def test_a_problem_after_the_clean_up_stops_the_run(lab: Lab) -> None:
     run = begin(lab, *all_given_up(lab), "-e", "k3s_upgrade_health_wait=3")
-    lab.hold(run, "Remove the old worker's Node")
+    lab.hold_in("Remove the old worker's Node")
     report(lab, OTHER, "MemoryPressure", "True")
     lab.go_on(run).assert_failed_with(
         "has stopped in stage 4, clean-up", "MemoryPressure", f"{NEW} has taken over, and the Node of {OLD} is removed"

@@ -15,11 +15,18 @@ DEFINITION = "ingressroutes.traefik.io"
 OWNER = "meta.helm.sh/release-name"
 
 
+def create_routes(lab: Lab) -> None:
+    """The API serves a kind a moment after its definition."""
+    resources = (FILES / "resources.yaml").read_text()
+    apply = ("kubectl", "apply", "--validate=false", "-f", "-")
+    lab.wait_until("the routes", lambda: lab.run(*apply, stdin=resources).returncode == 0)
+
+
 @pytest.fixture(autouse=True)
 def routes(lab: Lab):
     """What must exist after each test."""
     lab.wait_until("the definitions", lambda: DEFINITION in lab.kubectl("get", "crd", "-o", "name"))
-    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=(FILES / "resources.yaml").read_text())
+    create_routes(lab)
     yield
     listed = lab.kubectl("get", "ingressroutes.traefik.io,middlewares.traefik.io", "-A", "-o", "name").split()
     assert len(listed) == 3, listed
@@ -146,4 +153,4 @@ def test_does_nothing_if_traefik_is_disabled(lab: Lab) -> None:
         lab.wait_until("the charts", lambda: "traefik-crd" in lab.inside(101, gone))
         # They went with their definitions.
         lab.wait_until("the definitions", lambda: DEFINITION in lab.inside(101, "/usr/local/bin/k3s kubectl get crd -o name || true"))
-        lab.kubectl("apply", "--validate=false", "-f", "-", stdin=(FILES / "resources.yaml").read_text())
+        create_routes(lab)

@@ -39,7 +39,7 @@ def test_reports_a_proxmox_host_lost_during_a_drain(two_hosts: Lab) -> None:
     lab.kubectl("wait", "--for=condition=Available", "deployment/pinned", "--timeout=60s")
     # Worker 2 is on pve2; a drain of it goes through the controllers of pve1.
     run = lab.begin_upgrade("-e", "k3s_drain_pdb=respect", "-e", "k3s_drain_timeout=40", "--limit", "k3s-worker-2,k3s_controllers")
-    lab.wait_until("a cordon", lambda: bool(lab.cordoned()), 200)
+    lab.wait_until("a cordon", lambda: bool(lab.cordoned()))
     lab("fault", "ssh-down", "pve2", "--how", "refuse")
     assert run.wait(300) != 0
     said = " ".join((lab.folder / "interrupted.log").read_text().split())

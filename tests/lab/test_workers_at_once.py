@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     yield from lab_with(tmp_path_factory.mktemp("lab"), "--controllers", "1", "--workers", "4", "--time-factor", "10")
 
 
-@pytest.fixture(autouse=True)
+# After each test, or after all of a class.
+@pytest.fixture(autouse=True, scope="class")
 def intact(lab: Lab) -> Iterator[None]:
     """Flags, environment and tokens are unchanged afterwards, on every node; no annotation and no lock is left."""
     before = {vmid: lab.installation(vmid) for vmid in (101, *WORKERS.values())}
@@ -90,13 +91,13 @@ def watched(lab: Lab, name: str) -> Iterator[tuple[list[frozenset[str]], list[in
 
     def look() -> None:
         while not over.wait(0.3):
-            done = lab.run("kubectl", "get", "nodes", "-o", "json")
+            done = lab.run("kubectl", "get", "nodes,deployments", "-n", "default", "-o", "json")
             if done.returncode == 0:
                 items = json.loads(done.stdout)["items"]
-                cordons.append(frozenset(node["metadata"]["name"] for node in items if node["spec"].get("unschedulable")))
-            done = lab.run("kubectl", "get", "deployment", name, "-n", "default", "-o", "json")
-            if done.returncode == 0:
-                counts.append(json.loads(done.stdout)["status"].get("readyReplicas", 0))
+                nodes = [one for one in items if one["kind"] == "Node"]
+                cordons.append(frozenset(node["metadata"]["name"] for node in nodes if node["spec"].get("unschedulable")))
+                watched = [one for one in items if (one["kind"], one["metadata"]["name"]) == ("Deployment", name)]
+                counts.extend(one["status"].get("readyReplicas", 0) for one in watched)
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -115,9 +116,10 @@ def shown(run: Run) -> str:
     return " ".join(run.text.split("TASK [Show the plan]")[1].split("TASK [")[0].split())
 
 
-def assert_upgraded(lab: Lab, run: Run, version: str) -> None:
+def assert_upgraded(lab: Lab, run: Run, version: str, nodes: Iterable[str] = (CONTROLLER, *WORKERS)) -> None:
     assert run.status == 0, run.text
-    assert set(lab.versions().values()) == {version}
+    versions = lab.versions()
+    assert {versions[node] for node in nodes} == {version}, versions
     assert not lab.cordoned()
 
 
@@ -168,34 +170,39 @@ def test_a_failed_worker_stops_the_next_batch_and_not_the_worker_beside_it(lab: 
     assert_upgraded(lab, again, version)
 
 
-def test_a_blocked_drain_beside_another_releases_its_node(lab: Lab) -> None:
-    before, version = lab.versions(), lab.offer_next()
-    create(lab, deployment("tied", 1, nodes=[ONE]), budget("tied", 0))
-    failed = lab.upgrade(*BOTH, "-e", "k3s_drain_timeout=15")
-    failed.assert_failed_with(f"The run has stopped at {ONE}.", "default/tied-", "the node takes pods")
-    assert lab.versions() == before | {TWO: version}, failed.text
-    assert not lab.cordoned() and not lab.marks() and lab.holder() == ""
-    lab.kubectl("delete", "pdb", "tied")
-    assert_upgraded(lab, lab.upgrade(*BOTH), version)
+@pytest.fixture(scope="class")
+def version(lab: Lab) -> str:
+    return lab.offer_next()
 
 
-def test_finishes_after_a_kill_with_two_workers_cordoned(lab: Lab, tmp_path: Path) -> None:
-    before, version = lab.versions(), lab.offer_next()
-    run = lab.begin_upgrade(*BOTH)
-    lab.wait_until("both being drained", lambda: lab.cordoned() == {ONE, TWO})
-    lab.kill(run, remote_too=True)
-    stop = tmp_path / "stop"
-    run = lab.begin_upgrade(*BOTH, "-e", f"k3s_stop_file={stop}")
-    lab.wait_until("the turns of the first batch", lab.reached("Download k3s before the drain"))
-    stop.touch()
-    stopped = lab.go_on(run)
-    assert stopped.status == 0, stopped.text
-    assert lab.versions() == before | {ONE: version, TWO: version}, stopped.text
-    assert f"Left for the next run: {THREE}, {FOUR}, {CONTROLLER}" in stopped.words, stopped.text
-    assert not lab.cordoned() and not lab.marks()
-    limited = lab.upgrade(*BOTH, "--limit", "k3s_workers")
-    assert limited.status == 0 and f"batch 1 of 1: {THREE}, {FOUR}" in shown(limited), limited.text
-    assert_upgraded(lab, lab.upgrade(*BOTH), version)
+class TestAnUpgradeIsResumed:
+    """One upgrade, stopped at each batch."""
+
+    def test_after_a_kill_with_two_workers_cordoned(self, lab: Lab, version: str, tmp_path: Path) -> None:
+        before = lab.versions()
+        run = lab.begin_upgrade(*BOTH)
+        lab.wait_until("both being drained", lambda: lab.cordoned() == {ONE, TWO})
+        lab.kill(run, remote_too=True)
+        stop = tmp_path / "stop"
+        run = lab.begin_upgrade(*BOTH, "-e", f"k3s_stop_file={stop}")
+        lab.wait_until("the turns of the first batch", lab.reached("Download k3s before the drain"))
+        stop.touch()
+        stopped = lab.go_on(run)
+        assert stopped.status == 0, stopped.text
+        assert lab.versions() == before | {ONE: version, TWO: version}, stopped.text
+        assert f"Left for the next run: {THREE}, {FOUR}, {CONTROLLER}" in stopped.words, stopped.text
+        assert not lab.cordoned() and not lab.marks()
+
+    def test_after_a_blocked_drain_beside_another_which_releases_its_node(self, lab: Lab, version: str) -> None:
+        before = lab.versions()
+        create(lab, deployment("tied", 1, nodes=[THREE]), budget("tied", 0))
+        failed = lab.upgrade(*BOTH, "-e", "k3s_drain_timeout=15", "--limit", "k3s_workers")
+        assert f"batch 1 of 1: {THREE}, {FOUR}" in shown(failed), failed.text
+        failed.assert_failed_with(f"The run has stopped at {THREE}.", "default/tied-", "the node takes pods")
+        assert lab.versions() == before | {FOUR: version}, failed.text
+        assert not lab.cordoned() and not lab.marks() and lab.holder() == ""
+        lab.kubectl("delete", "pdb", "tied")
+        assert_upgraded(lab, lab.upgrade(*BOTH), version)
 
 
 def test_a_batch_without_room_is_smaller(lab: Lab) -> None:
@@ -204,10 +211,10 @@ def test_a_batch_without_room_is_smaller(lab: Lab) -> None:
     create(lab, deployment("heavy", 4, nodes=[*WORKERS, CONTROLLER], cpu="1500m"))
     lab.wait_until("a pod on each worker", lambda: len(set(ready(lab, "heavy"))) == 4)
     with watched(lab, "heavy") as (cordons, _):
-        done = lab.upgrade(*BOTH)
+        done = lab.upgrade(*BOTH, "--limit", "k3s_workers")
     plan = shown(done)
     assert "is not in it: no other node has room for default/heavy-" in plan and "lacks 1500m of cpu, " in plan, plan
-    assert_upgraded(lab, done, version)
+    assert_upgraded(lab, done, version, WORKERS)
     assert max(len(cordoned) for cordoned in cordons) == 1, cordons
 
 
@@ -219,10 +226,10 @@ def test_a_batch_is_checked_again_when_it_begins(lab: Lab) -> None:
     lab.kubectl("uncordon", FOUR)
     assert sorted(ready(lab, "pair")) == [ONE, THREE]
     with watched(lab, "pair") as (cordons, counts):
-        done = lab.upgrade(*BOTH)
-    assert f"batch 2 of 3: {THREE}, {FOUR}" in shown(done), done.text
+        done = lab.upgrade(*BOTH, "--limit", "k3s_workers")
+    assert f"batch 2 of 2: {THREE}, {FOUR}" in shown(done), done.text
     said = done.text.split("TASK [Show why the other nodes of the batch have to wait]")[-1]
     assert f"{FOUR} is not in it: default/pair-" in said.split("TASK [")[0], done.text
-    assert_upgraded(lab, done, version)
+    assert_upgraded(lab, done, version, WORKERS)
     assert {cordoned for cordoned in cordons if len(cordoned) > 1} == {frozenset({ONE, TWO})}, cordons
     assert min(counts) >= 1, counts

@@ -60,7 +60,7 @@ def play(playbook: str, inventory: Path, *arguments: str) -> Run:
         env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_DISPLAY_FAILED_STDERR": "0"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return Run(done.returncode, done.stdout + done.stderr)
 

@@ -82,7 +82,7 @@ def run(folder: Path, batches: list[list[str]] | None = BATCHES, **hosts: list[s
     (folder / "play.yaml").write_text(yaml.safe_dump([add, play]))
     names = {"broken": [], "lost": [], "sick": [], "alone": [], "stopped_at": [], "batches": batches, **hosts}
     command = ["ansible-playbook", "-i", "localhost,", "-c", "local", "-e", json.dumps(names), "play.yaml"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     return done.returncode, events(done.stdout)
 
 

@@ -230,7 +230,7 @@ def chosen(folder: Path, inventory: str, play: dict, *arguments: str) -> dict:
     ]
     (folder / "play.yaml").write_text(yaml.safe_dump(plays))
     command = ["ansible-playbook", "-i", str(folder / "hosts.ini"), str(folder / "play.yaml"), *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     found = re.search(r"chosen=([\w+/=]+)", done.stdout)
     assert found, done.stdout + done.stderr
     return json.loads(base64.b64decode(found[1]))

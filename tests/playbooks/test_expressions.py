@@ -76,7 +76,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "roles": ["homelab.k3s.k3s"], "tasks": tasks}
     (folder / "play.yaml").write_text(yaml.safe_dump([play]))
     command = ["ansible-playbook", "-i", str(inventory), str(folder / "play.yaml")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     found = dict(re.findall(r"case-(\d+)=([\w+/=]+)", done.stdout))
     return [json.loads(base64.b64decode(found[str(number)])) for number in range(len(CASES))]

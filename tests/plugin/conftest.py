@@ -190,7 +190,7 @@ class Bench:
 
     def finish(self, started) -> Outcome:
         process, record = started
-        output, _none = process.communicate(timeout=90)
+        output, _none = process.communicate(timeout=300)
         records = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
         calls = len(self.calls.read_text().splitlines()) if self.calls.exists() else 0
         return Outcome(process.returncode, output, records, calls)
@@ -245,7 +245,7 @@ def start_sshd(folder: Path, port: int) -> subprocess.Popen:
     ]
     (folder / "sshd_config").write_text("\n".join(lines) + "\n")
     sshd = subprocess.Popen(["/usr/sbin/sshd", "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.DEVNULL)
-    for _attempt in range(100):
+    for _attempt in range(1200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return sshd

@@ -95,7 +95,7 @@ class Desk:
         }
         command = [str(BIN / "ansible-playbook"), "-i", "localhost,", "-c", "local", str(book), *arguments]
         with Watch(self.secrets) as watch:
-            ran = subprocess.run(command, env=settings, cwd=self.home, capture_output=True, text=True, timeout=90, check=False)
+            ran = subprocess.run(command, env=settings, cwd=self.home, capture_output=True, text=True, timeout=300, check=False)
         assert not watch.seen, watch.seen
         records = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
         return ran.returncode, ran.stdout + ran.stderr, records

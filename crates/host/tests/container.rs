@@ -7,7 +7,7 @@
 )]
 
 use host::{Command, Failure, FileToWrite, Host, InContainer, Kind, LocalHost, LockRequest};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -27,15 +27,15 @@ esac
 "#,
         folder.path().display()
     );
-    let path = folder.path().join("pct");
-    std::fs::write(&path, text).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    testbed::write_programs([(folder.path().join("pct"), text.as_str())]);
 }
 
 /// A host whose `pct` is the one in `folder`: what a PATH would do, without changing that of the test.
 struct Here {
     local: LocalHost,
     pct: String,
+    /// What a call of it may take at most.
+    limit: Duration,
     /// A folder of programs that come before all others.
     programs: Option<String>,
 }
@@ -45,6 +45,7 @@ impl Here {
         Self {
             local: LocalHost::new(),
             pct: folder.path().join("pct").display().to_string(),
+            limit: Duration::MAX,
             programs: None,
         }
     }
@@ -58,7 +59,7 @@ impl Host for Here {
         let mut command = command.clone();
         if command.program() == "pct" {
             command.argv[0].clone_from(&self.pct);
-            command.limit = command.limit.min(Duration::from_secs(1));
+            command.limit = command.limit.min(self.limit);
         }
         if let Some(programs) = &self.programs {
             command
@@ -192,7 +193,8 @@ fn a_container_that_stops_under_a_command_is_an_error() {
          until [ -e {begun} ]; do sleep 0.01; done; kill -KILL $!; exit 1"
     );
     let host = container(&folder, 101, &attach);
-    let command = format!("touch {begun}; exec sleep 2");
+    // It ends after the one that runs it.
+    let command = format!("touch {begun}; while kill -0 $PPID 2>/dev/null; do sleep 0.01; done");
     let error = host.run(&Command::new(["sh", "-c", &command])).unwrap_err();
     assert_eq!(kind(&error), Kind::AttachFailed);
     assert!(error.to_string().contains("was interrupted"), "{error}");
@@ -201,8 +203,12 @@ fn a_container_that_stops_under_a_command_is_an_error() {
 #[test]
 fn a_frozen_container_is_suspected_when_nothing_starts() {
     let folder = tempfile::tempdir().unwrap();
-    let host = container(&folder, 101, "exec sleep 30");
-    let error = host
+    pct(&folder, "exec sleep 30");
+    let hasty = Here {
+        limit: Duration::from_secs(1),
+        ..Here::new(&folder)
+    };
+    let error = InContainer::new(hasty, 101)
         .run(&Command::new(["true"]).within(Duration::from_secs(1)))
         .unwrap_err();
     assert_eq!(kind(&error), Kind::TimedOut);
@@ -268,18 +274,20 @@ fn the_hosts_environment_does_not_leak() {
 fn names_the_holder_of_a_lock() {
     let host = LocalHost::new();
     let name = format!("test-{}", std::process::id());
-    let request = |holder: &str| LockRequest {
+    let request = |holder: &str, limit: Duration| LockRequest {
         name: name.clone(),
         holder: holder.to_owned(),
-        limit: Duration::from_millis(50),
+        limit,
     };
-    let held = host.lock(&request("node_drain, process 7")).unwrap();
-    let Err(error) = host.lock(&request("k3s_install, process 8")) else {
+    // A child that another test starts just now has the lock too, for a moment.
+    let patient = Duration::from_mins(1);
+    let held = host.lock(&request("node_drain, process 7", patient)).unwrap();
+    let Err(error) = host.lock(&request("k3s_install, process 8", Duration::from_millis(50))) else {
         panic!("two hold it")
     };
     assert!(error.to_string().contains("node_drain, process 7"), "{error}");
     drop(held);
-    host.lock(&request("k3s_install, process 8")).unwrap();
+    host.lock(&request("k3s_install, process 8", patient)).unwrap();
 }
 
 #[test]
@@ -308,9 +316,8 @@ fn files_pass_in_and_out_of_a_container() {
 /// Whether a container counts as booted whose `systemctl` is this.
 fn booted(systemctl: &str) -> Result<(), String> {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("systemctl");
-    std::fs::write(&path, format!("#!/bin/sh\n{systemctl}")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = format!("#!/bin/sh\n{systemctl}");
+    testbed::write_programs([(folder.path().join("systemctl"), text.as_str())]);
     let inside = Here {
         programs: Some(folder.path().display().to_string()),
         ..Here::new(&folder)

@@ -7,6 +7,25 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Writes programs by a process of its own: a child that another test starts meanwhile would keep a file of this process open,
+/// and a program that is open for writing cannot be run.
+pub fn write_programs<'a>(programs: impl IntoIterator<Item = (PathBuf, &'a str)>) {
+    let programs: Vec<(PathBuf, &str)> = programs.into_iter().collect();
+    let mut writer = Command::new("/bin/sh");
+    writer.args([
+        "-c",
+        "while [ $# -gt 0 ]; do printf %s \"$2\" >\"$1\" || exit; shift 2; done",
+        "writer",
+    ]);
+    for (path, text) in &programs {
+        writer.arg(path).arg(text);
+    }
+    assert!(writer.status().unwrap().success());
+    for (path, _) in &programs {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 /// A folder of scripts, first on the PATH of the binary under test.
 pub struct Programs {
     folder: TempDir,
@@ -28,9 +47,7 @@ impl Programs {
     /// Adds a program with this text (with its `#!` line).
     #[must_use]
     pub fn with(self, name: &str, text: &str) -> Self {
-        let path = self.folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_programs([(self.folder.path().join(name), text)]);
         self
     }
 

@@ -2,12 +2,12 @@
 //! what they print moved back. Small programs stand for systemd and k3s. Any changing program can be the
 //! one before which everything is killed.
 
+use crate::programs::write_programs;
 use anyhow::{Result, anyhow};
 use host::{Command, FileToWrite, Held, Host, LockRequest, Output};
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -76,17 +76,21 @@ impl Sandbox {
         sandbox.put("state/common", COMMON);
         sandbox.put("state/clock", &format!("{START}\n"));
         sandbox.forget_counts();
-        for part in programs.split("\n## ").skip(1) {
+        sandbox.make_folder("bin");
+        let own = programs.split("\n## ").skip(1).map(|part| {
             let (name, text) = part.split_once('\n').unwrap();
-            sandbox.put_program(&format!("bin/{name}"), text);
-        }
-        for name in CHANGING {
-            let text = format!(
-                "#!/bin/sh\n. \"$SANDBOX/state/common\"\ncount\nexec {} \"$@\"\n",
-                real(name)
-            );
-            sandbox.put_program(&format!("bin/{name}"), &text);
-        }
+            (name, text.to_owned())
+        });
+        let changing = CHANGING.map(|name| {
+            let real = real(name);
+            let text = format!("#!/bin/sh\n. \"$SANDBOX/state/common\"\ncount\nexec {real} \"$@\"\n");
+            (name, text)
+        });
+        let all: Vec<(&str, String)> = own.chain(changing).collect();
+        write_programs(all.iter().map(|(name, text)| {
+            let path = sandbox.path(&format!("bin/{name}"));
+            (path, text.as_str())
+        }));
         sandbox
     }
 
@@ -98,12 +102,9 @@ impl Sandbox {
     }
 
     pub fn put_program(&self, path: &str, text: &str) {
-        self.put(path, text);
-        self.make_executable(path);
-    }
-
-    pub fn make_executable(&self, path: &str) {
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_programs([(path, text)]);
     }
 
     /// A program of this machine, under its name in the sandbox's own folder.

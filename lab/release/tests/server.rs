@@ -7,6 +7,7 @@ mod common;
 
 use std::io::ErrorKind;
 use std::process::Command;
+use std::time::Duration;
 
 use common::{NEW, OLD, Server, binary};
 use serde_json::json;
@@ -180,7 +181,7 @@ fn a_silent_server_says_nothing_until_the_client_times_out() {
     let server = Server::start();
     server.break_by(r#"{"channels": "timeout"}"#);
     let error = server
-        .ask("GET", STABLE, "")
+        .ask_within(Duration::from_millis(1500), "GET", STABLE, "")
         .map(|answer| answer.head)
         .unwrap_err();
     assert!(

@@ -26,8 +26,8 @@ if [ "$clear" ]; then
 fi
 exec env container=lxc TERM=linux "$@"
 "#;
-const START: &str = "#!/bin/sh\necho \"0: 2 0 10000 1 1 5 @/var/lib/lxc/$2/command\" >> ROOT/proc/net/unix\n";
-const STOP: &str =
+pub(crate) const START: &str = "#!/bin/sh\necho \"0: 2 0 10000 1 1 5 @/var/lib/lxc/$2/command\" >> ROOT/proc/net/unix\n";
+pub(crate) const STOP: &str =
     "#!/bin/sh\nprintf '%s\\n' \"$*\" >> ROOT/stops\nsed -i \"/lxc.$2.command/d\" ROOT/proc/net/unix\n";
 const INFO: &str = "#!/bin/sh\necho 4242\n";
 const NOTHING: &str = "#!/bin/sh\nexit 0\n";
@@ -169,8 +169,18 @@ impl Said {
     }
 }
 
-pub(crate) fn hold(path: &Path) -> fs::File {
+/// A lock file that is busy until this is dropped.
+pub(crate) struct Busy(fs::File);
+
+pub(crate) fn hold(path: &Path) -> Busy {
     let file = fs::File::options().create(true).append(true).open(path).unwrap();
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    file
+    Busy(file)
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        // To close it is not enough: a child that another test starts just now has the file open too, for a moment.
+        rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock).unwrap();
+    }
 }

@@ -79,10 +79,11 @@ fn end(mut pod: Child) {
     pod.wait().unwrap();
 }
 
-/// Puts the script that ends this pod there, and reaps it when it is ended.
+/// Puts the script that ends this pod there, and reaps it when it is ended. The script waits for that: the module's time is not
+/// the machine's.
 fn killall(node: &Sandbox, data_dir: &str, mut pod: Child) -> std::thread::JoinHandle<()> {
     let script = format!(
-        "#!/bin/sh\n[ \"$K3S_DATA_DIR\" = '{}' ] && kill -9 {}\n",
+        "#!/bin/sh\n[ \"$K3S_DATA_DIR\" = '{}' ] && kill -9 {1} && while kill -0 {1} 2>/dev/null; do :; done\n",
         node.moved(data_dir),
         pod.id()
     );

@@ -48,7 +48,7 @@ fn serve(reply: &'static str) -> String {
 }
 
 fn ask(url: &str, more: Value) -> Value {
-    let mut arguments = json!({"channel_url": url, "timeout": 1, "fail_on_refusal": false});
+    let mut arguments = json!({"channel_url": url, "timeout": 60, "fail_on_refusal": false});
     arguments
         .as_object_mut()
         .unwrap()
@@ -57,7 +57,11 @@ fn ask(url: &str, more: Value) -> Value {
 }
 
 fn refused(url: &str) -> String {
-    let answer = ask(url, json!({}));
+    refused_within(60, url)
+}
+
+fn refused_within(limit: u32, url: &str) -> String {
+    let answer = ask(url, json!({"timeout": limit}));
     assert_eq!(answer["failed"], true, "{answer}");
     answer["msg"].as_str().unwrap().to_owned()
 }
@@ -138,7 +142,7 @@ fn reports_a_truncated_answer() {
 #[test]
 fn a_server_that_says_nothing_is_not_waited_for_longer_than_the_limit() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let msg = refused(&format!("http://{}/channels", listener.local_addr().unwrap()));
+    let msg = refused_within(1, &format!("http://{}/channels", listener.local_addr().unwrap()));
     assert!(msg.contains("no answer within 1 s"), "{msg}");
 }
 
@@ -244,7 +248,7 @@ fn a_body_of_a_byte_at_a_time_does_not_outlast_the_limit() {
         }
     });
     let began = std::time::Instant::now();
-    let reported = refused(&format!("http://{address}/channels"));
+    let reported = refused_within(1, &format!("http://{address}/channels"));
     assert!(reported.contains("no answer within 1 s"), "{reported}");
     assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
 }

@@ -119,14 +119,14 @@ impl Node {
             late: RefCell::default(),
             fed: RefCell::default(),
         };
-        for part in PROGRAMS.split("\n## ").skip(1) {
-            let (name, text) = part.split_once('\n').unwrap();
-            let path = if name == "k3s" { "usr/local/bin" } else { "bin" };
-            let path = format!("{path}/{name}");
-            node.put(&path, text);
-            fs::set_permissions(node.path(&path), fs::Permissions::from_mode(0o755)).unwrap();
+        for folder in ["bin", "usr/local/bin", "run/systemd/system"] {
+            fs::create_dir_all(node.path(folder)).unwrap();
         }
-        fs::create_dir_all(node.path("run/systemd/system")).unwrap();
+        testbed::write_programs(PROGRAMS.split("\n## ").skip(1).map(|part| {
+            let (name, text) = part.split_once('\n').unwrap();
+            let folder = if name == "k3s" { "usr/local/bin" } else { "bin" };
+            (node.path(&format!("{folder}/{name}")), text)
+        }));
         let role = if unit == "k3s.service" { "server" } else { "agent" };
         let command = format!("[Service]\nExecStart=/usr/local/bin/k3s {role} --token s3cr3t\n");
         node.put(&format!("/etc/systemd/system/{unit}"), &node.moved(&command));

@@ -13,6 +13,8 @@ pub(crate) const VERSION: &str = "v1.35.5+k3s1";
 const PACE: &str = "20";
 /// For what must be seen between two delays, on a busy machine too.
 pub(crate) const SLOW: &str = "5";
+/// For what is seen by two calls of kubectl, each of which may take a second there: 4 s become 2.
+pub(crate) const SLOWER: &str = "2";
 const PATIENCE: Duration = Duration::from_mins(1);
 const READY: &str = "jsonpath={..status.conditions[?(@.type==\"Ready\")].status}";
 

@@ -56,8 +56,7 @@ impl Machine {
         let path = self.tools.join(name);
         // Never through a link: it would be the machine's own program that is overwritten.
         fs::remove_file(&path).unwrap_or_default();
-        fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        testbed::write_programs([(path, format!("#!/bin/sh\n{body}\n").as_str())]);
     }
 
     pub(crate) fn link(&self, name: &str) {
@@ -126,8 +125,7 @@ impl Machine {
 
     /// A binary put in place by hand, as the recorded runs had it.
     pub(crate) fn with_binary(self) -> Self {
-        fs::write(self.path("bin/k3s"), "#!/bin/sh\n").unwrap();
-        fs::set_permissions(self.path("bin/k3s"), fs::Permissions::from_mode(0o755)).unwrap();
+        testbed::write_programs([(self.path("bin/k3s"), "#!/bin/sh\n")]);
         self
     }
 

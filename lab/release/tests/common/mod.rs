@@ -98,8 +98,18 @@ impl Server {
 
     /// One request, read to the end of the connection.
     pub(crate) fn ask(&self, method: &str, path: &str, headers: &str) -> std::io::Result<Answer> {
+        self.ask_within(Duration::from_secs(30), method, path, headers)
+    }
+
+    pub(crate) fn ask_within(
+        &self,
+        limit: Duration,
+        method: &str,
+        path: &str,
+        headers: &str,
+    ) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_millis(1500)))?;
+        stream.set_read_timeout(Some(limit))?;
         write!(
             stream,
             "{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}\r\n",

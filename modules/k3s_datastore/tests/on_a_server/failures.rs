@@ -207,15 +207,14 @@ fn restores_the_original_when_the_copy_is_unusable() {
 fn where_the_copy_cannot_be_brought_the_original_serves() {
     let server = Server::new();
     server.put("state/migration", "dies\n");
-    let program = server.path("bin/cp");
-    let kept = std::fs::read_to_string(&program).unwrap();
+    let kept = std::fs::read_to_string(server.path("bin/cp")).unwrap();
     let full =
         "case \"$*\" in *state.db.part*) echo \"cp: No space left on device\" >&2; exit 1 ;; esac\nexec ";
-    std::fs::write(&program, kept.replace("exec ", full)).unwrap();
+    server.put_program("bin/cp", &kept.replace("exec ", full));
     let words = ["the database is the original, since the copy was not usable"];
     goes_back(&server, &json!({}), &words);
     assert!(!server.has(&format!("{DB}/state.db.part")));
-    std::fs::write(&program, kept).unwrap();
+    server.put_program("bin/cp", &kept);
     server.repair();
     and_succeeds_the_next_time(&server);
 }
@@ -233,13 +232,12 @@ fn where_the_way_back_fails_too_the_record_stays_and_the_next_run_heals() {
     server.put("state/migration", "dies\n");
     // k3s fails, and then nothing can be moved aside.
     let db = server.path(DB);
-    let programs = server.path("bin/mv");
-    let kept = std::fs::read_to_string(&programs).unwrap();
+    let kept = std::fs::read_to_string(server.path("bin/mv")).unwrap();
     let broken = kept.replace(
         "exec ",
         "case \"$*\" in *etcd-failed*) echo \"mv: No space left on device\" >&2; exit 1 ;; esac\nexec ",
     );
-    std::fs::write(&programs, broken).unwrap();
+    server.put_program("bin/mv", &broken);
     let answer = call(&server, &json!({}), false);
     let msg = answer["msg"].as_str().unwrap();
     assert!(
@@ -252,7 +250,7 @@ fn where_the_way_back_fails_too_the_record_stays_and_the_next_run_heals() {
     );
     assert!(server.has(RECORD));
     assert!(db.join("state.db").is_file());
-    std::fs::write(&programs, kept).unwrap();
+    server.put_program("bin/mv", &kept);
     server.repair();
     and_succeeds_the_next_time(&server);
 }

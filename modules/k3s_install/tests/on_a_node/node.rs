@@ -117,8 +117,7 @@ impl Node {
 
     /// Puts another binary in place, and restarts nothing.
     pub(crate) fn swap_by_hand(&self, version: &str) {
-        self.put("usr/local/bin/k3s", &self.binary(version));
-        self.make_executable("usr/local/bin/k3s");
+        self.put_program("usr/local/bin/k3s", &self.binary(version));
     }
 
     /// A PATH on which there is neither curl nor wget.
