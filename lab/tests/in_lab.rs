@@ -1,5 +1,5 @@
 //! What only a real container can show. Needs a lab that is up (`lab up`, with a cluster), and changes worker 1;
-//! so it is built only when asked for: `cargo test -p lab --features in-lab --test in_lab -- --test-threads 1`.
+//! so it is built only when asked for: `cargo test -p lab --test in_lab -- --test-threads 1`.
 
 // The lint exempts test functions, but not their helpers; a test makes its files itself.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]

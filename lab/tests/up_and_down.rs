@@ -1,5 +1,5 @@
 //! A lab leaves nothing behind, however it ends. Needs root, the packages and no lab that is up; so it is built only
-//! when asked for: `cargo test -p lab --features in-lab --test up_and_down -- --test-threads 1`.
+//! when asked for: `cargo test -p lab --test up_and_down -- --test-threads 1`.
 
 // The lint exempts test functions, but not their helpers; a test starts programs itself.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]

@@ -167,8 +167,12 @@ impl Desk {
 
     /// Asks an API server that is at this address.
     pub(crate) fn ask(&self, server: &str) -> Value {
+        self.ask_within(60, server)
+    }
+
+    pub(crate) fn ask_within(&self, limit: u32, server: &str) -> Value {
         let answer = self.write(json!({
-            "content": self.cluster.content(server), "verify": true, "verify_timeout": 1, "dest": "/dev/shm/never", "_ansible_check_mode": true,
+            "content": self.cluster.content(server), "verify": true, "verify_timeout": limit, "dest": "/dev/shm/never", "_ansible_check_mode": true,
         }));
         assert_eq!(answer["failed"], false, "{answer}");
         answer
