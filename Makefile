@@ -57,10 +57,11 @@ install: $(VENV)/.done build ## Install program and stubs into plugins/modules; 
 	@mkdir -p .dev/ansible_collections/homelab
 	@ln -sfn ../../.. .dev/ansible_collections/homelab/k3s
 
-lint: install ## Check formatting, clippy, documentation against types, Ansible's linters
+lint: install ## Check formatting, clippy, documentation against types, other people's crates, Ansible's linters
 	cargo fmt --all --check
 	cargo clippy --profile lab --workspace --all-targets --quiet -- --deny warnings
 	cargo xtask check
+	cargo deny --locked check --hide-inclusion-graph --deny unmatched-skip bans licenses sources
 	yamllint --strict .
 	ansible-lint --offline --strict
 
