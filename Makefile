@@ -17,7 +17,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick fuzz build install lint docs samples site bench collection lab lab-up lab-down real
+.PHONY: help demo test quick fuzz build install lint docs samples secrets site bench collection reproduce lab lab-up lab-down real
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ target/site-env/.done: docs/site/requirements.txt
 	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
 	@touch $@
 
+secrets: install lab ## Run every documented command in the lab, and search for secrets where none belongs; root, 20 minutes
+	SECRETS=all pytest --quiet tests/lab/test_secrets.py
+
 site: target/site-env/.done ## Build the site of the documentation into target/site, with its links checked
 	target/site-env/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
 
@@ -88,7 +91,10 @@ collection: install ## Build the tarball for ansible-galaxy, for x86-64 and ARM
 	@$(PACKAGES) cross
 	cargo xtask install $(PLATFORMS:%=--target %)
 	tests/arm
-	ansible-galaxy collection build --force
+	tests/tarball
+
+reproduce: install ## Build program and tarball a second time in another folder; they must be the same bytes
+	tests/reproduce
 
 # --- the lab ------------------------------------------------------------------------------------------
 
