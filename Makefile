@@ -17,7 +17,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick fuzz build install lint docs samples site bench collection lab lab-programs lab-up lab-down real
+.PHONY: help demo test quick fuzz build install lint docs samples secrets site bench collection reproduce lab lab-programs lab-up lab-down real
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,10 +57,11 @@ install: $(VENV)/.done build ## Install program and stubs into plugins/modules; 
 	@mkdir -p .dev/ansible_collections/homelab
 	@ln -sfn ../../.. .dev/ansible_collections/homelab/k3s
 
-lint: install ## Check formatting, clippy, documentation against types, Ansible's linters
+lint: install ## Check formatting, clippy, documentation against types, other people's crates, Ansible's linters
 	cargo fmt --all --check
 	cargo clippy --profile lab --workspace --all-targets --quiet -- --deny warnings
 	cargo xtask check
+	cargo deny --locked check --hide-inclusion-graph --deny unmatched-skip bans licenses sources
 	yamllint --strict .
 	ansible-lint --offline --strict
 
@@ -71,6 +72,9 @@ target/site-env/.done: docs/site/requirements.txt
 	python3 -m venv target/site-env
 	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
 	@touch $@
+
+secrets: install lab ## Run every documented command in the lab, and search for secrets where none belongs; root, 20 minutes
+	SECRETS=all pytest --quiet tests/lab/test_secrets.py
 
 site: target/site-env/.done ## Build the site of the documentation into target/site, with its links checked
 	target/site-env/bin/mkdocs build --strict --config-file docs/site/mkdocs.yml
@@ -87,7 +91,10 @@ collection: install ## Build the tarball for ansible-galaxy, for x86-64 and ARM
 	@$(PACKAGES) cross
 	cargo xtask install $(PLATFORMS:%=--target %)
 	tests/arm
-	ansible-galaxy collection build --force
+	tests/tarball
+
+reproduce: install ## Build program and tarball a second time in another folder; they must be the same bytes
+	tests/reproduce
 
 # --- the lab ------------------------------------------------------------------------------------------
 

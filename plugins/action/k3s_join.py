@@ -8,3 +8,4 @@ from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import B
 
 class ActionModule(BinaryActionModule):
     MODULE = "k3s_join"
+    SECRET_RESULTS = ("token", "agent_token")

@@ -12,17 +12,7 @@ from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import B
 
 class ActionModule(BinaryActionModule):
     MODULE = "kubeconfig_fetch"
-    ANSWERS_SECRETS = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        answer = super().run(tmp, task_vars)
-        if answer.get("failed"):
-            # Nobody registers a failure for its content, and its message has to be seen.
-            answer.pop("kubeconfig", None)
-        elif answer.get("kubeconfig"):
-            # Also where the task forgot to say so. Until 2.18 only the play's own word counts.
-            answer["_ansible_no_log"] = self._play_context.no_log = True
-        return answer
+    SECRET_RESULTS = ("kubeconfig",)
 
     def added_arguments(self) -> dict[str, Any]:
         """What `kubectl` would see where ansible-playbook was started; elsewhere that would be another one's."""

@@ -34,8 +34,8 @@ class BinaryActionModule(ActionBase):
     """Runs the module that MODULE names."""
 
     MODULE = ""
-    # Whether its answers may hold what nobody is to see.
-    ANSWERS_SECRETS = False
+    # The results that nobody is to see.
+    SECRET_RESULTS: tuple[str, ...] = ()
 
     _supports_check_mode = True
     _supports_async = True
@@ -45,7 +45,7 @@ class BinaryActionModule(ActionBase):
         task_vars = task_vars or {}
         self._place = self._task.delegate_to or task_vars.get("inventory_hostname", "the host")
         arguments = Arguments(self.MODULE, {**self._task.args, **self.added_arguments()})
-        if (arguments.has_secrets or self.ANSWERS_SECRETS) and display.verbosity > 2:
+        if (arguments.has_secrets or self.SECRET_RESULTS) and display.verbosity > 2:
             # From -vvv on a connection shows what a command wrote, before anything could censor it.
             self._connection._play_context.no_log = True
         try:
@@ -55,7 +55,17 @@ class BinaryActionModule(ActionBase):
         result.update(arguments.censor(answer))
         if arguments.warnings:
             result["warnings"] = [*result.get("warnings", []), *arguments.warnings]
+        self._hide_secrets(result)
         return result
+
+    def _hide_secrets(self, result: dict[str, Any]) -> None:
+        if self.SECRET_RESULTS and result.get("failed"):
+            # Nobody registers a failure for its content, and its message has to be seen.
+            for name in (*self.SECRET_RESULTS, "module_stdout"):
+                result.pop(name, None)
+        elif any(result.get(name) for name in self.SECRET_RESULTS):
+            # Also where the task forgot to say so. Until 2.18 only the play's own word counts.
+            result["_ansible_no_log"] = self._play_context.no_log = True
 
     def added_arguments(self) -> dict[str, Any]:
         """What the module needs of the control node; nothing, for most."""

@@ -177,12 +177,17 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Three containers for controllers and three for workers, all of them empty."""
     options = ("--controllers", "3", "--workers", "3", "--time-factor", "10", "--empty", "all")
     for lab in lab_with(tmp_path_factory.mktemp("lab"), *options):
-        programs = lab.folder / "bin"
-        programs.mkdir()
-        kubectl = programs / "kubectl"
-        kubectl.write_text(f'#!/bin/sh\nexec {shlex.quote(str(LAB))} kubectl "$@"\n')
-        kubectl.chmod(0o755)
+        add_kubectl(lab)
         yield lab
+
+
+def add_kubectl(lab: Lab) -> None:
+    """Makes the guide's `kubectl` that of the lab."""
+    programs = lab.folder / "bin"
+    programs.mkdir()
+    kubectl = programs / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\nexec {shlex.quote(str(LAB))} kubectl "$@"\n')
+    kubectl.chmod(0o755)
 
 
 def newest_backup(lab: Lab) -> str:
@@ -191,7 +196,8 @@ def newest_backup(lab: Lab) -> str:
     return Path(found[0]).name.removesuffix(".tar.gz")
 
 
-def run(lab: Lab, command: str) -> None:
+def run(lab: Lab, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a documented command, which must succeed."""
     line = command.replace("NAME", newest_backup(lab)) if "NAME" in command else command
     if "rocky10.yaml" in line and CGROUPS == 1:
         profile = yaml.safe_load((ROOT / "k3s/vars/major-upgrade/rocky10.yaml").read_text())
@@ -200,17 +206,24 @@ def run(lab: Lab, command: str) -> None:
     done = subprocess.run(
         ["sh", "-c", line],
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_INVENTORY": str(lab.inventory), "PATH": f"{lab.folder / 'bin'}:{os.environ['PATH']}"},
+        env=os.environ
+        | {"ANSIBLE_INVENTORY": str(lab.inventory), "PATH": f"{lab.folder / 'bin'}:{os.environ['PATH']}"}
+        | environment,
         capture_output=True,
         text=True,
         timeout=2 * PLAYBOOK_LIMIT,
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    keep(command, done.stdout)
+    return done
+
+
+def compare(command: str, printed: str) -> None:
+    """Compares what a command prints with its page."""
+    keep(command, printed)
     # Where a command is run again, it has nothing to do.
     if "SAMPLES" not in os.environ and "LAB_K3S" not in os.environ and command not in COMPARED:
         COMPARED.add(command)
-        gone = samples.missing(command, done.stdout)
+        gone = samples.missing(command, printed)
         assert not gone, f"{command} no longer prints {sorted(gone)}, which its page shows: run `make samples`"
 
 
@@ -243,5 +256,5 @@ def test_finds_a_sample_that_is_no_longer_printed() -> None:
 def test_every_documented_command_works(lab: Lab) -> None:
     for number, step in enumerate(WALK, 1):
         print(f"{number} of {len(WALK)}: {name_of(step)}", flush=True)
-        run(lab, step) if isinstance(step, str) else step(lab)
+        compare(step, run(lab, step).stdout) if isinstance(step, str) else step(lab)
     assert not lab.cordoned() and not lab.marks()

@@ -81,6 +81,15 @@ class ActionModule(BinaryActionModule):
         return {"table": controller()}
 """
 
+KEEPER = """
+from ansible_collections.homelab.k3s.plugins.plugin_utils.binary_action import BinaryActionModule
+
+
+class ActionModule(BinaryActionModule):
+    MODULE = "toy"
+    SECRET_RESULTS = ("received",)
+"""
+
 
 def run(*argv: str | Path, **options) -> subprocess.CompletedProcess:
     return subprocess.run([str(word) for word in argv], check=True, capture_output=True, text=True, **options)
@@ -214,6 +223,7 @@ def make_collection(folder: Path) -> None:
     shutil.copytree(ROOT / "plugins/plugin_utils", plugins / "plugin_utils")
     (plugins / "action").mkdir()
     (plugins / "action/holder.py").write_text(HOLDER)
+    (plugins / "action/keeper.py").write_text(KEEPER)
     for platform in ("x86_64", "aarch64"):
         (plugins / "modules/__bin__" / platform).mkdir(parents=True)
     for module in MODULES:

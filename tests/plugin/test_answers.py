@@ -119,6 +119,16 @@ def test_private_values_show_nowhere(bench):
     assert "********" in outcome.one("wrong")["msg"] or PLACEHOLDER in outcome.one("wrong")["msg"]
 
 
+def test_a_private_result_is_hidden_where_the_task_has_not_said_so(bench):
+    tasks = [
+        {"name": "private", "homelab.k3s.keeper": {"text": SECRET}, "register": "kept"},
+        {"name": "used", "ansible.builtin.debug": {"msg": "{{ kept.received | length > 0 }}"}},
+    ]
+    told = bench.play(tasks, arguments=["-vvvv"])
+    assert [line for line in told.output.splitlines() if SECRET in line] == [] and SECRET not in str(told.records)
+    assert told.one("used")["msg"] in (True, "True")
+
+
 def test_private_values_are_in_no_argv_and_no_environment_on_the_way(bench):
     # The wrapper around ssh sees every argv that leaves this machine, and its own environment.
     wrapper = bench.folder / "counting-ssh"

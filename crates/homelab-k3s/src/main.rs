@@ -11,6 +11,7 @@ use modules::MODULES;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    host::leave_no_core();
     match choice::of(std::env::args_os(), &MODULES) {
         Choice::Module { module, arguments } => {
             host::name_ourselves(module.name);

@@ -7,6 +7,7 @@
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use tempfile::TempDir;
 use testbed::Programs;
@@ -124,4 +125,21 @@ fn a_job_inside_belongs_to_the_module_that_is_named() {
     assert!(fault.contains("the archive /nowhere"), "{fault}");
     let fault = text(program().args(["node_drain", "--inside", "nonsense"]), 1);
     assert!(fault.contains("unexpected argument"), "{fault}");
+}
+
+/// What dies of a signal has its memory written to a file, where the limits of the shell that started it allow that.
+#[test]
+fn a_program_that_dies_leaves_no_core() {
+    let programs = Programs::new().with("pct", "#!/bin/sh\nulimit -c > limit\nkill -ABRT $PPID\n");
+    let status = std::process::Command::new("/bin/sh")
+        .args(["-c", "ulimit -c unlimited; exec \"$0\" pct_exec args.json"])
+        .arg(env!("CARGO_BIN_EXE_homelab-k3s"))
+        .current_dir(programs.arguments(&json!({"vmid": 101, "argv": ["true"]})).parent().unwrap())
+        .env("PATH", programs.path())
+        .status()
+        .unwrap();
+    assert_eq!(status.signal(), Some(6), "{status:?}");
+    assert!(!status.core_dumped(), "{status:?}");
+    let limit = std::fs::read_to_string(programs.folder().join("limit")).unwrap();
+    assert_eq!(limit, "0\n", "of what it starts");
 }

@@ -74,10 +74,12 @@ impl Target {
     fn environment(&self) -> Result<Vec<(String, String)>> {
         let mut environment = Vec::new();
         let name = self.triple.replace('-', "_");
+        let mut flags = vec![without_this_machine()?];
         if self.static_gnu {
-            let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
-            environment.push((flags, "-C target-feature=+crt-static".to_owned()));
+            flags.push("-C target-feature=+crt-static".to_owned());
         }
+        let flags_name = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
+        environment.push((flags_name, flags.join(" ")));
         let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         let compiler = format!("CC_{name}");
         if self.triple.ends_with("-musl")
@@ -96,6 +98,15 @@ impl Target {
         }
         Ok(environment)
     }
+}
+
+/// Where cargo keeps the sources of crates differs by user, and a panic's message has it. cargo's own `trim-paths` is not
+/// stable yet.
+fn without_this_machine() -> Result<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let home = home.context("neither CARGO_HOME nor HOME says where cargo keeps the sources of crates")?;
+    Ok(format!("--remap-path-prefix={}=/cargo", home.display()))
 }
 
 /// What compiles the C of SQLite and ring where musl's own compiler is not at hand; Rust links it with musl.
@@ -159,7 +170,7 @@ fn add_std(triple: &str) -> bool {
     added.is_ok_and(|status| status.success())
 }
 
-fn rustc(arguments: &[&str]) -> Result<String> {
+pub(crate) fn rustc(arguments: &[&str]) -> Result<String> {
     let output = Command::new("rustc")
         .args(arguments)
         .output()

@@ -2,6 +2,7 @@
 
 use crate::build::{Target, default_triples, native_platform, native_static};
 use crate::repo::Repo;
+use crate::sbom;
 use crate::sidecar::Sidecar;
 use crate::stub::{Spec, stub};
 use anyhow::{Context, Result, ensure};
@@ -21,8 +22,10 @@ pub(crate) fn install(repo: &Repo, triples: &[String]) -> Result<()> {
     } else {
         triples.to_vec()
     };
+    let mut built = Vec::new();
     for triple in &triples {
         let target = Target::available(triple)?;
+        built.push(target.triple.clone());
         let folder = repo.path(FOLDER).join("__bin__").join(target.platform());
         copy(&target.build(repo, PROGRAM, &[])?, &folder.join(PROGRAM))?;
         for module in &modules {
@@ -32,6 +35,7 @@ pub(crate) fn install(repo: &Repo, triples: &[String]) -> Result<()> {
     for module in &modules {
         write_stub(repo, module)?;
     }
+    sbom::write(repo, PROGRAM, &built)?;
     remove_others(repo, &modules)
 }
 

@@ -19,6 +19,7 @@ mod pages;
 mod playbook_pages;
 mod playbooks;
 mod repo;
+mod sbom;
 mod sidecar;
 mod stub;
 mod usage;
@@ -40,7 +41,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Build the program of all modules, and write it and stubs into plugins/modules
+    /// Build the program of all modules, write it and stubs into plugins/modules, and the list of what it is made of
     Install {
         /// The platforms to build for; without it x86-64 Linux (static) and the platform that this runs on
         #[arg(long = "target", value_name = "TRIPLE")]
