@@ -83,7 +83,7 @@ fn a_check_and_a_condition_fail_on_request() {
 }
 
 #[test]
-fn a_spoilt_kubeconfig_is_restored() {
+fn a_damaged_kubeconfig_is_restored() {
     let get = || lab(&["kubectl", "get", "nodes"]).code;
     for what in ["truncated-pem", "ca-mismatch", "no-client-certificate"] {
         fault(&["kubeconfig", "101", what]);
