@@ -90,7 +90,10 @@ const PAGES: [&str; 5] = [
 pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     let pages = PAGES.map(str::to_owned).into_iter();
     let mut faults = Vec::new();
-    for path in pages.chain(repo.files(&FOLDERS, &ENDINGS)).filter(|path| is_ours(path)) {
+    for path in pages
+        .chain(repo.files(&FOLDERS, &ENDINGS))
+        .filter(|path| is_ours(path))
+    {
         let text = repo.read(&path)?;
         let text = if path.ends_with(".rs") {
             without_names(&text).with_context(|| path.clone())?
@@ -103,9 +106,10 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
                 .iter()
                 .any(|(folder, word)| path.starts_with(folder) && found.words == *word)
         });
-        faults.extend(found.map(|Found { line, words, instead }| {
-            format!("{path}:{line}: \"{words}\": write {instead}")
-        }));
+        faults
+            .extend(found.map(|Found { line, words, instead }| {
+                format!("{path}:{line}: \"{words}\": write {instead}")
+            }));
     }
     Ok(faults)
 }
@@ -176,7 +180,9 @@ fn begins_with(words: &[Word], phrase: &str) -> bool {
 fn is_allowed(words: &[Word], at: usize) -> bool {
     ALLOWED.iter().any(|phrase| {
         let starts = (0..phrase.split(' ').count()).filter_map(|before| at.checked_sub(before));
-        starts.into_iter().any(|start| begins_with(&words[start..], phrase))
+        starts
+            .into_iter()
+            .any(|start| begins_with(&words[start..], phrase))
     })
 }
 
@@ -261,10 +267,19 @@ mod tests {
     #[test]
     fn checks_further_words_for_operators() {
         let found = |path: &str| found("- name: See what a place can give", is_for_operators(path)).len();
-        for path in ["playbooks/site.yaml", "modules/a/a.yml", "molecule/a/molecule.yml", "README.md"] {
+        for path in [
+            "playbooks/site.yaml",
+            "modules/a/a.yml",
+            "molecule/a/molecule.yml",
+            "README.md",
+        ] {
             assert_eq!(found(path), 3, "{path}");
         }
-        for path in ["modules/a/tests/cases.yml", "lab/README.md", "crates/a/src/lib.rs"] {
+        for path in [
+            "modules/a/tests/cases.yml",
+            "lab/README.md",
+            "crates/a/src/lib.rs",
+        ] {
             assert_eq!(found(path), 0, "{path}");
         }
     }

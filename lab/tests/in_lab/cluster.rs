@@ -9,7 +9,8 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
     let output = get();
     assert_eq!(output.code, 1);
     assert!(
-        output.stderr
+        output
+            .stderr
             .contains("x509: certificate has expired or is not yet valid"),
         "{}",
         output.stderr

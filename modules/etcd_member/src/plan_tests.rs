@@ -134,11 +134,7 @@ fn two_that_fit_are_both_left() {
         said,
         "container 101 on pve1: the node n3 fits 2 members of etcd: n3-00000003 (3: asking for its status at https://10.0.0.3:2379: Connection refused), n3-99999999 (9: it is healthy); say by id which one is to go"
     );
-    assert_eq!(
-        planned(json!({"id": "3"}), 3, rebuilt).len(),
-        1,
-        "three are left"
-    );
+    assert_eq!(planned(json!({"id": "3"}), 3, rebuilt).len(), 1, "three are left");
 }
 
 #[test]

@@ -108,11 +108,7 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     let answer = answers
         .get(0)
         .context("asking for the releases of Helm: no answer came")?;
-    anyhow::ensure!(
-        answer.ok(),
-        "asking for the releases of Helm: {}",
-        answer.said
-    );
+    anyhow::ensure!(answer.ok(), "asking for the releases of Helm: {}", answer.said);
     let revisions = revisions(&answer.text());
 
     let paths = ["/version", SERVERS, "/apis", DEFINITIONS];

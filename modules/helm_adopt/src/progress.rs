@@ -62,9 +62,7 @@ pub(crate) fn progress(
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
     let answer = answers.get(0).filter(cluster::Answer::ok);
-    let lines = answer
-        .map(|answer| revisions(&answer.text()))
-        .unwrap_or_default();
+    let lines = answer.map(|answer| revisions(&answer.text())).unwrap_or_default();
     let release = newest(&lines, &params.release)
         .map(|line| read_release(kubectl, line))
         .transpose()?;

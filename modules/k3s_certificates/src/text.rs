@@ -27,7 +27,10 @@ fn rows(certificates: &[CertificateReport], unreadable: usize, folder: &str) -> 
     }
     let header = ["NODE", "FILE", "SUBJECT", "KIND", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned);
     let mut cells = vec![header.to_vec()];
-    cells.extend(rows.iter().map(|certificate| row(certificate, certificates, folder)));
+    cells.extend(
+        rows.iter()
+            .map(|certificate| row(certificate, certificates, folder)),
+    );
     if rows.iter().all(|certificate| certificate.host.is_none()) {
         for row in &mut cells {
             row.remove(0);

@@ -391,10 +391,7 @@ fn what_is_not_the_node_that_is_meant_is_refused() {
         ("unit:edge.service", AGENT_UNIT),
     ];
     let refusal = refused(Role::Agent, json!({}), &further, "other_unit");
-    assert!(
-        refusal.contains("/etc/systemd/system/edge.service"),
-        "{refusal}"
-    );
+    assert!(refusal.contains("/etc/systemd/system/edge.service"), "{refusal}");
     let path = "config:/etc/rancher/k3s/config.yaml";
     refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
     let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");

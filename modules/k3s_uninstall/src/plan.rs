@@ -209,9 +209,7 @@ mod tests {
         };
         let names: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
         assert!(
-            names[0].contains("password")
-                && names[1].contains("backup")
-                && names[2].contains("/dev/kmsg")
+            names[0].contains("password") && names[1].contains("backup") && names[2].contains("/dev/kmsg")
         );
         assert!(names[3].contains("mounts of pods"));
         assert!(

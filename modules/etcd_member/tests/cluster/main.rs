@@ -51,10 +51,7 @@ fn reports_a_healthy_cluster_that_passes_every_gate() {
         assert_eq!(seen["peer_urls"], json!([lab.cluster().peer_url(number)]));
         assert_eq!(seen["node"], name[..2]);
         assert_eq!(seen["leader"], answer["leader"] == *name);
-        assert!(
-            seen["version"].as_str().unwrap().starts_with("3."),
-            "{seen}"
-        );
+        assert!(seen["version"].as_str().unwrap().starts_with("3."), "{seen}");
         assert!(
             seen["db_size"].as_u64() >= seen["db_size_in_use"].as_u64(),
             "{seen}"
