@@ -181,7 +181,11 @@ fn status() -> Result<String> {
     );
     for node in state.nodes() {
         let output = container::pct(&node, ["status", &node.vmid.to_string()]).output()?;
-        let word = if output.code == 0 { output.stdout } else { output.stderr };
+        let word = if output.code == 0 {
+            output.stdout
+        } else {
+            output.stderr
+        };
         let place = format!("{:<18} {:<12} {}", node.name, node.address, node.host.name);
         lines.push(format!("{}  {place}  {}", node.vmid, word.trim()));
     }

@@ -40,10 +40,10 @@ pub fn program(name: &str) -> Result<PathBuf> {
         .find(|path| path.is_file())
         .cloned()
         .with_context(|| {
-            let places: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
+            let paths: Vec<_> = tried.iter().map(|path| path.display().to_string()).collect();
             format!(
                 "looking for the program {name}: not at {}; build it first",
-                places.join(", ")
+                paths.join(", ")
             )
         })
 }

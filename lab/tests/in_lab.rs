@@ -89,9 +89,14 @@ fn death_by_a_signal_is_128_and_its_number() {
 fn what_cannot_be_run_is_127_or_126_with_a_line_of_lxcs() {
     let output = pct(&["exec", "111", "--", "no-such-program"]);
     assert_eq!(output.code, 127);
-    assert!(output.stderr.starts_with("lxc-attach: 111: "), "{}", output.stderr);
     assert!(
+        output.stderr.starts_with("lxc-attach: 111: "),
+        "{}",
         output.stderr
+    );
+    assert!(
+        output
+            .stderr
             .contains("No such file or directory - Failed to exec \"no-such-program\""),
         "{}",
         output.stderr
@@ -214,7 +219,11 @@ fn a_rollback_brings_the_disk_back() {
 fn a_full_disk_takes_nothing_more() {
     fault(&["full-disk", "111"]);
     let output = inside("head -c 1000000 /dev/zero > /root/big");
-    assert!(output.stderr.contains("No space left on device"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("No space left on device"),
+        "{}",
+        output.stderr
+    );
     fault(&["clear"]);
     assert_eq!(
         inside("rm /root/big; head -c 1000000 /dev/zero > /root/big").code,
@@ -316,5 +325,9 @@ fn the_api_can_be_down() {
 fn a_second_lab_is_refused() {
     let output = lab(&["up"]);
     assert_eq!(output.code, 1);
-    assert!(output.stderr.contains("`lab down` removes it"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("`lab down` removes it"),
+        "{}",
+        output.stderr
+    );
 }

@@ -227,7 +227,8 @@ fn lists_the_commands_for_an_unknown_one() {
     let output = Host::new().pct(&["foo"]);
     assert_eq!(output.code, 255);
     assert!(
-        output.stderr
+        output
+            .stderr
             .starts_with("ERROR: unknown command 'pct foo'\nUSAGE: pct <COMMAND> [ARGS] [OPTIONS]\n")
     );
     assert!(
@@ -559,7 +560,8 @@ fn an_attach_race_is_reported_by_lxc_and_passes() {
     let output = host.pct(&["exec", "101", "--", "echo", "out"]);
     assert_eq!((output.code, output.stdout.as_str()), (1, ""));
     assert!(
-        output.stderr
+        output
+            .stderr
             .contains("Connection refused - Failed to get init pid\n"),
         "{}",
         output.stderr

@@ -272,7 +272,7 @@ mod tests {
             + &frame("0:pem:/a.crt", &chain)
             + END;
         let all = All::read(text.as_bytes()).unwrap();
-        let reported: Vec<_> = all
+        let found: Vec<_> = all
             .found
             .iter()
             .map(|found| {
@@ -285,7 +285,7 @@ mod tests {
             .collect();
         let field = Some("client-certificate-data");
         assert_eq!(
-            reported,
+            found,
             [
                 ("/a.crt", None, "CN=x"),
                 ("/a.crt", None, "CN=ca"),
@@ -313,14 +313,14 @@ mod tests {
             + &frame("more:9:pem:/e", "")
             + &frame("large:9:pem:/e/f:g.crt", "")
             + END;
-        let reported: Vec<String> = All::read(text.as_bytes())
+        let faults: Vec<String> = All::read(text.as_bytes())
             .unwrap()
             .faults
             .iter()
             .map(|fault| format!("{} {}", fault.file, fault.error))
             .collect();
         assert_eq!(
-            reported,
+            faults,
             [
                 "/a.crt it is empty",
                 "/b.crt it holds a private key where a certificate is expected",
@@ -358,7 +358,7 @@ mod tests {
             data_dir: folder.path().display().to_string(),
             kubeconfig: "/no/such".to_owned(),
         };
-        let reported = |all: All| {
+        let files = |all: All| {
             let files = all.found.into_iter().map(|found| found.file);
             files
                 .map(|file| file.replace(&format!("{}/", paths.data_dir), ""))
@@ -367,7 +367,7 @@ mod tests {
         let host = host::LocalHost::new();
         let own = All::of_node(&host, Some(&paths), &[]).unwrap();
         assert_eq!(
-            reported(own),
+            files(own),
             [
                 "server/tls/etcd/peer-ca.crt",
                 "server/tls/kube-scheduler/kube-scheduler.crt",

@@ -191,7 +191,7 @@ mod tests {
         let encrypted = openssl(&["pkcs8", "-topk8", "-passout", "pass:x"], &leaf.key_pem);
         let odd = "-----BEGIN EC PRIVATE KEY-----\nMAMCAQE=\n-----END EC PRIVATE KEY-----\n";
         let large = openssl(&["ecparam", "-name", "secp521r1", "-genkey", "-noout"], "");
-        for (key, reported) in [
+        for (key, expected) in [
             ("", "x.key: it is empty"),
             (
                 leaf.pem.as_str(),
@@ -204,7 +204,7 @@ mod tests {
             ),
         ] {
             let error = refused(key);
-            assert!(error.starts_with(reported), "{error:?} is not {reported:?}");
+            assert!(error.starts_with(expected), "{error:?} is not {expected:?}");
             assert!(!error.contains("MI"), "{error}");
         }
         let own = openssl(&["req", "-x509", "-key", "/dev/stdin", "-subj", "/CN=x"], &large);

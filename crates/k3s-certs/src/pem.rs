@@ -175,9 +175,9 @@ mod tests {
                 "a.crt: block 1 does not end with the line -----END CERTIFICATE-----",
             ),
         ];
-        for (text, reported) in cases {
+        for (text, expected) in cases {
             let error = refused(&text);
-            assert!(error.starts_with(reported), "{error:?} is not {reported:?}");
+            assert!(error.starts_with(expected), "{error:?} is not {expected:?}");
             assert!(!error.contains("MII"), "{error} repeats what it read");
         }
         assert!(refused([0xff, 0xfe, b'\n']).contains("not PEM"));

@@ -198,11 +198,11 @@ fn reports_what_a_k3s_that_does_not_come_back_lacks() {
             "k3s.service has failed, and systemd does not start it again",
         ),
     ];
-    for (what, content, reported) in cases {
+    for (what, content, expected) in cases {
         let node = Node::server(-3);
         node.state(what, content);
         let error = renew(&node, true).unwrap_err();
-        assert!(error.contains(reported), "{error}");
+        assert!(error.contains(expected), "{error}");
         assert!(error.contains("journalctl -u k3s.service"), "{error}");
         assert!(error.contains("dynamic-cert.json"), "{error}");
         // The next run goes on from here.

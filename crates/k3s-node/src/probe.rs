@@ -472,10 +472,10 @@ mod tests {
             shown: "",
         };
         let facts = answers(&Probe::new().below("three", &below(3)).below("two", &below(2)));
-        let reported =
+        let names =
             |name: &str| -> Vec<String> { facts.below(name).into_iter().map(|(_, text)| text).collect() };
-        assert_eq!(reported("three:"), ["a.crt", "b.pem", "c.crt"]);
-        assert_eq!(reported("two:"), ["a.crt", "b.pem"]);
+        assert_eq!(names("three:"), ["a.crt", "b.pem", "c.crt"]);
+        assert_eq!(names("two:"), ["a.crt", "b.pem"]);
         assert!(facts.has(&format!("more:two:{root}")) && !facts.has(&format!("more:three:{root}")));
     }
 

@@ -389,7 +389,7 @@ mod tests {
 
     #[test]
     fn reads_a_switch_with_its_location() {
-        let reported = |args: &str, file: &str, variable: Option<&str>| {
+        let switch = |args: &str, file: &str, variable: Option<&str>| {
             let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
             let config = Config::read(std::iter::once(("/c.yaml", file)));
             let environment = variable
@@ -406,21 +406,21 @@ mod tests {
                 .map(|switch| (switch.on, switch.location))
         };
         let argument = "the argument --cluster-init".to_owned();
-        assert_eq!(reported("", "", None), None);
+        assert_eq!(switch("", "", None), None);
         for on in ["--cluster-init x", "--cluster-init false", "--cluster-init=true"] {
-            assert_eq!(reported(on, "", None), Some((true, argument.clone())), "{on}");
+            assert_eq!(switch(on, "", None), Some((true, argument.clone())), "{on}");
         }
         for off in ["--cluster-init=0", "--cluster-init=False"] {
-            assert_eq!(reported(off, "", None), Some((false, argument.clone())), "{off}");
+            assert_eq!(switch(off, "", None), Some((false, argument.clone())), "{off}");
         }
-        let overruled = reported("--cluster-init=false", "cluster-init: true", Some("true"));
+        let overruled = switch("--cluster-init=false", "cluster-init: true", Some("true"));
         assert_eq!(overruled, Some((false, argument)));
         for (file, on) in [("true", true), ("yes", true), ("false", false), ("\"1\"", true)] {
-            let reported = reported("", &format!("cluster-init: {file}"), Some("x"));
-            assert_eq!(reported, Some((on, "/c.yaml".to_owned())), "{file}");
+            let found = switch("", &format!("cluster-init: {file}"), Some("x"));
+            assert_eq!(found, Some((on, "/c.yaml".to_owned())), "{file}");
         }
         assert_eq!(
-            reported("", "", Some("true")),
+            switch("", "", Some("true")),
             Some((true, "the variable K3S_CLUSTER_INIT".to_owned()))
         );
     }

@@ -166,14 +166,14 @@ mod tests {
     #[test]
     fn reports_every_difference_without_values() {
         let server = Setup::of_unit(Role::Server, Role::Server.unit(), SERVER, Some(""), true).unwrap();
-        let reported = agent().differences(&server).join("; ");
+        let differences = agent().differences(&server).join("; ");
         for part in [
             "the role was agent and is server",
             "the arguments were",
             "K3S_TOKEN is gone",
             "K3S_URL is gone",
         ] {
-            assert!(reported.contains(part), "{reported}");
+            assert!(differences.contains(part), "{differences}");
         }
         let other = ENV.replace("labtoken", "other") + "A=1\n";
         let found = Setup {

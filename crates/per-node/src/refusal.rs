@@ -96,9 +96,9 @@ mod tests {
     #[test]
     fn a_rule_of_four_nodes_is_one_line() {
         let old = "the kernel is 4.19, and containerd 2 asks for 5.10 (release notes)";
-        let reported = lines(&["c1", "w1", "w2", "w3"].map(|host| refusal(host, old)));
+        let printed = lines(&["c1", "w1", "w2", "w3"].map(|host| refusal(host, old)));
         assert_eq!(
-            reported,
+            printed,
             [format!(
                 "c1, w1, w2, w3: kernel: {old}. Next: upgrade the kernel. To do it all the same: -e k3s_allow_known_bad=kernel"
             )]

@@ -6,8 +6,7 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct Task {
     /// Every task that Ansible came by has it. Its value says nothing: a check reports no change.
-    #[serde(rename = "changed")]
-    reported: Option<bool>,
+    changed: Option<bool>,
     pub skipped: bool,
     pub failed: bool,
     pub unreachable: bool,

@@ -155,8 +155,8 @@ fn platform(triple: &str) -> String {
 }
 
 fn native_triple() -> Result<String> {
-    let reported = rustc(&["-vV"])?;
-    let host = reported.lines().find_map(|line| line.strip_prefix("host: "));
+    let version = rustc(&["-vV"])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).context("rustc -vV names no host")
 }
 

@@ -3,7 +3,7 @@
 use crate::install::{expected_stub, stub_path};
 use crate::repo::{COLLECTION, Repo};
 use crate::sidecar::{self, Sidecar};
-use crate::{circles, docs, pages, usage, variables, words};
+use crate::{circles, docs, pages, prose, usage, variables, words};
 use anyhow::{Context, Result};
 use serde_yaml_ng::Value;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     faults.extend(uses(repo, &sidecars)?);
     faults.extend(circles::faults(repo)?);
     faults.extend(words::faults(repo)?);
+    faults.extend(prose::faults(repo)?);
     if docs::expected(repo)? != repo.read("README.md")? {
         faults.push("README.md: its tables are not those of `cargo xtask docs`".to_owned());
     }

@@ -18,6 +18,7 @@ mod module_pages;
 mod pages;
 mod playbook_pages;
 mod playbooks;
+mod prose;
 mod repo;
 mod sbom;
 mod sidecar;

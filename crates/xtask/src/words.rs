@@ -2,13 +2,13 @@
 
 use crate::repo::Repo;
 use anyhow::{Context, Result, anyhow};
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 /// Folders whose Rust sources are checked.
-const FOLDERS: [&str; 2] = ["crates", "modules"];
+const FOLDERS: [&str; 5] = ["crates", "modules", "lab", "fuzz", "tests"];
 
 /// The words, and what to write instead.
 const BANNED: [(&[&str], &str); 10] = [
@@ -36,6 +36,9 @@ const BANNED: [(&[&str], &str); 10] = [
 /// Names of public options and their values, which stay.
 const PUBLIC: [&str; 1] = ["NoPlace"];
 
+/// Where the files of a Proxmox host are: a folder on this machine or inside a lab's host.
+const OF_THE_LAB: [&str; 2] = ["place", "Place"];
+
 pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for path in repo.files(&FOLDERS, &["rs"]) {
@@ -43,6 +46,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
         let file = Path::new(&path).file_stem().unwrap_or_default().to_string_lossy();
         let mut names = names(&text).with_context(|| path.clone())?;
         names.insert(file.into_owned());
+        names.retain(|name| !path.starts_with("lab/") || !OF_THE_LAB.contains(&name.as_str()));
         let fault = |name: &String| Some(format!("{path}: the name {name}: write {}", instead_of(name)?));
         faults.extend(names.iter().filter_map(fault));
     }
@@ -51,13 +55,18 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
 
 /// Every name in a source: comments and strings have none.
 fn names(text: &str) -> Result<BTreeSet<String>> {
+    let names = identifiers(text)?.into_iter();
+    Ok(names.map(|name| name.to_string()).collect())
+}
+
+pub(crate) fn identifiers(text: &str) -> Result<Vec<Ident>> {
     let tokens: TokenStream = text.parse().map_err(|error| anyhow!("it is not Rust: {error}"))?;
-    let mut names = BTreeSet::new();
+    let mut names = Vec::new();
     let mut open = vec![tokens];
     while let Some(tokens) = open.pop() {
         for token in tokens {
             match token {
-                TokenTree::Ident(name) => _ = names.insert(name.to_string()),
+                TokenTree::Ident(name) => names.push(name),
                 TokenTree::Group(group) => open.push(group.stream()),
                 TokenTree::Punct(_) | TokenTree::Literal(_) => {}
             }

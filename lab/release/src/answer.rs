@@ -1,4 +1,4 @@
-//! Which answer belongs to which path, and which fault spoils it.
+//! Which answer belongs to which path, and which fault breaks it.
 
 use std::collections::BTreeMap;
 use std::io;

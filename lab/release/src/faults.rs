@@ -94,7 +94,7 @@ impl Fault {
         }
     }
 
-    /// The faults that spoil the way a right answer is handed over.
+    /// The faults that break the transfer of a right answer.
     pub(crate) fn manner(self) -> Manner {
         match self {
             Self::Truncated => Manner::Truncated,

@@ -160,7 +160,11 @@ fn nothing_changed_means_no_restart() {
         ],
     ] {
         machine.run(&changed, &["server"]);
-        assert_eq!(machine.systemctl_calls().last().unwrap(), "restart k3s", "{changed:?}");
+        assert_eq!(
+            machine.systemctl_calls().last().unwrap(),
+            "restart k3s",
+            "{changed:?}"
+        );
     }
     let force = ("INSTALL_K3S_FORCE_RESTART", "true");
     machine.run(&[given[0], given[1]], &["server"]);

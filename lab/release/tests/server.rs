@@ -148,7 +148,7 @@ fn channel_faults_come_and_go_without_a_restart() {
             let answer = server.get(path);
             assert_eq!((answer.status, answer.text()), (status, body), "{fault} {path}");
         }
-        // Other rooms are not concerned.
+        // Other paths are not affected.
         assert_eq!(server.get(BINARY).status, 200);
     }
     server.break_by("{}");

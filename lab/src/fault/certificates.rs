@@ -1,4 +1,4 @@
-//! Certificates whose time is over, and kubeconfigs that are spoilt. The work is done by a program inside the container,
+//! Certificates whose time is over, and kubeconfigs that are damaged. The work is done by a program inside the container,
 //! on k3s's own files.
 
 use crate::container::{exec, pct};

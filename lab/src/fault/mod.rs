@@ -140,7 +140,7 @@ pub enum Fault {
     NodeCondition(standin::Report),
     /// Certificates of a node are over, as after a year without a restart; the next start renews them
     CertExpired(certificates::Expiry),
-    /// `k3s.yaml` is spoilt: empty, no-client-certificate, truncated-pem, ca-mismatch; `none` restores it
+    /// `k3s.yaml` is damaged: empty, no-client-certificate, truncated-pem, ca-mismatch; `none` restores it
     Kubeconfig {
         container: String,
         what: String,

@@ -99,10 +99,7 @@ pub(super) fn condition(state: &State, report: &Report) -> Result<()> {
         name(report.status.to_possible_value()),
     );
     if condition.is_empty() || status.is_empty() {
-        bail!(
-            "setting a condition of {}: a value without a name",
-            node.name
-        );
+        bail!("setting a condition of {}: a value without a name", node.name);
     }
     change(&node, |faults| faults["conditions"][condition] = json!(status))
 }

@@ -200,12 +200,9 @@ mod tests {
     fn an_interrupted_download_leaves_no_version_and_the_next_one_starts_over() {
         let folder = tempfile::tempdir().unwrap();
         let complete = release("a binary", "a binary");
-        let cut = serve_until(
-            complete.clone(),
-            |path| {
-                if path.ends_with(BINARY) { 4 } else { usize::MAX }
-            },
-        );
+        let cut = serve_until(complete.clone(), |path| {
+            if path.ends_with(BINARY) { 4 } else { usize::MAX }
+        });
         let message = versions(&cut, &[VERSION.to_owned()], folder.path()).unwrap_err();
         assert!(format!("{message:#}").contains("exit status 18"), "{message:#}");
         // So does a kill; and a run that is about other versions must not stumble over it.

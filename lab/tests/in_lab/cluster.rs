@@ -9,7 +9,8 @@ fn expired_certificates_are_refused_and_a_restart_renews_them() {
     let output = get();
     assert_eq!(output.code, 1);
     assert!(
-        output.stderr
+        output
+            .stderr
             .contains("x509: certificate has expired or is not yet valid"),
         "{}",
         output.stderr
@@ -83,7 +84,7 @@ fn a_check_and_a_condition_fail_on_request() {
 }
 
 #[test]
-fn a_spoilt_kubeconfig_is_restored() {
+fn a_damaged_kubeconfig_is_restored() {
     let get = || lab(&["kubectl", "get", "nodes"]).code;
     for what in ["truncated-pem", "ca-mismatch", "no-client-certificate"] {
         fault(&["kubeconfig", "101", what]);

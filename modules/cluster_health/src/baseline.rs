@@ -219,8 +219,8 @@ mod tests {
 
     /// Whether each verdict is new, in their order.
     fn new(before: &[Finding], now: &[Finding]) -> Vec<bool> {
-        let reported = group(before.to_vec(), &Baseline::default());
-        let answer = json!({"changed": false, "verdicts": reported, "suspects": suspects(before)});
+        let verdicts = group(before.to_vec(), &Baseline::default());
+        let answer = json!({"changed": false, "verdicts": verdicts, "suspects": suspects(before)});
         let baseline: Baseline = serde_json::from_value(answer).unwrap();
         let verdicts = group(now.to_vec(), &baseline);
         verdicts.iter().map(Verdict::is_new).collect()
@@ -338,8 +338,8 @@ mod tests {
             assert_eq!(new(std::slice::from_ref(&before), &[lacks(1)]), [false]);
             assert_eq!(new(&[before], &[lacks(3)]), [true]);
         }
-        let reported = group(vec![lacks(3)], &Baseline::default())[0].to_string();
-        assert_eq!(reported, "Deployment demo/web: Unavailable (3 missing): it fails");
+        let verdict = group(vec![lacks(3)], &Baseline::default())[0].to_string();
+        assert_eq!(verdict, "Deployment demo/web: Unavailable (3 missing): it fails");
     }
 
     /// As a file has it that was written before there were suspects.
@@ -350,11 +350,11 @@ mod tests {
             serde_json::from_value(json!(group(before.to_vec(), &Baseline::default()))).unwrap();
         let now = [pod("a", Reason::NotReady), pod("b", Reason::OOMKilled)];
         let verdicts = group(now.to_vec(), &baseline);
-        let reported: Vec<(Reason, bool)> = verdicts
+        let judged: Vec<(Reason, bool)> = verdicts
             .iter()
             .map(|verdict| (verdict.identity.reason, verdict.is_new()))
             .collect();
-        assert_eq!(reported, [(Reason::NotReady, true), (Reason::OOMKilled, false)]);
+        assert_eq!(judged, [(Reason::NotReady, true), (Reason::OOMKilled, false)]);
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Counts {
             etcd_voters: members()
                 .filter(|node| {
                     node.condition("EtcdIsVoter")
-                        .is_some_and(|reported| votes(&reported.status))
+                        .is_some_and(|condition| votes(&condition.status))
                 })
                 .count(),
             pods: seen.pods.total(),

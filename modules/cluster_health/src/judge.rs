@@ -43,8 +43,8 @@ impl Health {
 
     /// What was so in the baseline. What is good to know only is nothing to report again.
     pub fn old(&self) -> impl Iterator<Item = &Verdict> {
-        let reported = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
-        self.verdicts.iter().filter(reported)
+        let is_new_problem = |verdict: &&Verdict| verdict.severity > Severity::Info && !verdict.is_new();
+        self.verdicts.iter().filter(is_new_problem)
     }
 
     /// Of those what had only begun there, so that it was not reported before.

@@ -28,16 +28,16 @@ pub(crate) fn lines(params: &Params, seen: &Seen, health: &Health, counts: &Coun
         lines.extend(servers::lines(given, apis));
     }
     // An old trouble and a passing one take no room from what is wrong now.
-    let mut reported: Vec<&Verdict> = health
+    let mut verdicts: Vec<&Verdict> = health
         .verdicts
         .iter()
         .filter(|verdict| !verdict.settling)
         .collect();
-    reported.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
-    let reported = folded(reported.into_iter());
+    verdicts.sort_by_key(|verdict| !(verdict.is_new() && verdict.severity > Severity::Info));
+    let verdicts = folded(verdicts.into_iter());
     lines.extend(certificates(seen, counts));
-    lines.extend(reported.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
-    if let Some(more) = reported.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
+    lines.extend(verdicts.iter().take(VERDICTS).map(|verdict| line(seen, verdict)));
+    if let Some(more) = verdicts.len().checked_sub(VERDICTS).filter(|more| *more > 0) {
         lines.push(format!("... and {more} more, in the answer's verdicts"));
     }
     if counts.settling > 0 {
@@ -55,17 +55,17 @@ fn headline(seen: &Seen, health: &Health, counts: &Counts) -> String {
     } else {
         "NOT HEALTHY"
     };
-    let mut reported = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
+    let mut parts = vec![plural(counts.errors, "error"), plural(counts.warnings, "warning")];
     let old = health.old().count();
     if old > 0 {
-        reported.push(format!("{old} of them as before"));
+        parts.push(format!("{old} of them as before"));
     }
     if health.ignored > 0 {
-        reported.push(format!("{} ignored", health.ignored));
+        parts.push(format!("{} ignored", health.ignored));
     }
     format!(
         "{is}: {}; {}, seen from {}",
-        reported.join(", "),
+        parts.join(", "),
         rfc3339(seen.now),
         seen.location
     )
@@ -138,15 +138,15 @@ fn service(seen: &Seen) -> Vec<String> {
     lines
 }
 
-fn line(seen: &Seen, reported: &Folded) -> String {
-    let verdict = reported.verdict;
+fn line(seen: &Seen, folded: &Folded) -> String {
+    let verdict = folded.verdict;
     let old = if verdict.is_new() { "" } else { ", was so before," };
-    let since = reported
+    let since = folded
         .since
         .and_then(|since| ago(since, seen.now))
         .map(|ago| format!(" for {ago}"))
         .unwrap_or_default();
-    cut(&format!("{}{old}{since}: {reported}", verdict.severity))
+    cut(&format!("{}{old}{since}: {folded}", verdict.severity))
 }
 
 fn ago(since: SystemTime, now: SystemTime) -> Option<String> {
@@ -233,13 +233,13 @@ mod tests {
             .node(with(node("n2"), json!({"spec": {"unschedulable": true}})))
             .pod(not_ready(pod("web-1"), 20));
         let lines = of(&seen, json!({"baseline": baseline}));
-        let reported: Vec<&str> = lines
+        let starts: Vec<&str> = lines
             .iter()
             .skip(5)
             .map(|line| line.split(':').next().unwrap())
             .collect();
         assert_eq!(
-            reported,
+            starts,
             ["warning", "warning for 20 s", "error, was so before, for 6 min"],
             "{lines:#?}"
         );

@@ -7,13 +7,13 @@ use std::net::IpAddr;
 
 /// Each difference as a sentence's piece.
 pub(crate) fn words(stale: &Stale) -> Vec<String> {
-    let reported = [
+    let differences = [
         (&stale.members_without_node, "has no Node"),
         (&stale.nodes_without_member, "is a Node without a member"),
         (&stale.unexpected_members, "is a member that is not expected"),
         (&stale.expected_without_member, "is expected and has no member"),
     ];
-    reported
+    differences
         .iter()
         .flat_map(|(names, what)| names.iter().flatten().map(move |name| format!("{name} {what}")))
         .collect()

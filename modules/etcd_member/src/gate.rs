@@ -214,11 +214,11 @@ fn shared_problems(cluster: &Cluster) -> Vec<String> {
 }
 
 fn unhealthy<'a>(cluster: &'a Cluster, members: impl Iterator<Item = &'a Member>) -> Vec<String> {
-    let reported = members.filter_map(|member| {
+    let problems = members.filter_map(|member| {
         let trouble = cluster.trouble(member)?;
         Some(format!("{} is not healthy: {trouble}", member.title()))
     });
-    reported.collect()
+    problems.collect()
 }
 
 fn learners(cluster: &Cluster) -> impl Iterator<Item = String> {

@@ -11,7 +11,7 @@ fn plan_for(options: Value, state: &State) -> Result<Plan<Step>> {
 }
 
 /// The steps and warnings for a cluster whose Nodes are all there.
-fn reported(options: Value, size: u64, change: impl FnOnce(&mut Cluster)) -> Vec<String> {
+fn planned(options: Value, size: u64, change: impl FnOnce(&mut Cluster)) -> Vec<String> {
     let mut seen = cluster(size);
     change(&mut seen);
     let plan = plan_for(options, &state(seen, nodes(size))).unwrap();
@@ -44,9 +44,9 @@ fn a_dead_member_is_found_by_whatever_names_it() {
         json!({"id": "3"}),
         json!({"id": "0x3"}),
     ] {
-        let reported = reported(options.clone(), 3, third_is_down);
+        let found = planned(options.clone(), 3, third_is_down);
         assert_eq!(
-            reported,
+            found,
             ["remove the member n3-00000003 (3) from etcd", TWO_LEFT],
             "{options}"
         );
@@ -56,7 +56,7 @@ fn a_dead_member_is_found_by_whatever_names_it() {
 #[test]
 fn an_id_is_read_in_both_spellings() {
     let with_id = |id: &str| {
-        reported(json!({"id": id}), 3, |seen| {
+        planned(json!({"id": id}), 3, |seen| {
             third_is_down(seen);
             seen.members[2].id = 0xc5f7_fb2c_c451_2cfc;
         })
@@ -82,7 +82,7 @@ fn a_member_that_is_gone_needs_no_change() {
         json!({"peer_url": "https://10.0.0.9:2380"}),
         json!({"id": "99"}),
     ] {
-        assert_eq!(reported(options.clone(), 3, |_| ()), [""; 0], "{options}");
+        assert_eq!(planned(options.clone(), 3, |_| ()), [""; 0], "{options}");
     }
 }
 
@@ -100,7 +100,7 @@ fn a_member_that_never_started_is_found_by_its_address() {
         json!({"node": "n3"}),
         json!({"id": "3"}),
     ] {
-        assert_eq!(reported(options, 3, third_never_came)[..1], gone);
+        assert_eq!(planned(options, 3, third_never_came)[..1], gone);
     }
     // Its Node is gone too: only the inventory has its host.
     let mut seen = cluster(3);
@@ -134,11 +134,7 @@ fn two_that_fit_are_both_left() {
         said,
         "container 101 on pve1: the node n3 fits 2 members of etcd: n3-00000003 (3: asking for its status at https://10.0.0.3:2379: Connection refused), n3-99999999 (9: it is healthy); say by id which one is to go"
     );
-    assert_eq!(
-        reported(json!({"id": "3"}), 3, rebuilt).len(),
-        1,
-        "three are left"
-    );
+    assert_eq!(planned(json!({"id": "3"}), 3, rebuilt).len(), 1, "three are left");
 }
 
 #[test]
@@ -148,7 +144,7 @@ fn a_healthy_voter_goes_only_by_force() {
         "container 101 on pve1: the member n3-00000003 (3: it is healthy) is not removed: it is a healthy voter (force=true removes it all the same)"
     );
     assert_eq!(
-        reported(json!({"node": "n3", "force": true}), 3, |_| ()),
+        planned(json!({"node": "n3", "force": true}), 3, |_| ()),
         ["remove the member n3-00000003 (3) from etcd", TWO_LEFT]
     );
 }
@@ -161,7 +157,7 @@ fn after_the_leader_a_new_one_is_awaited() {
         }
     };
     assert_eq!(
-        reported(json!({"node": "n3", "force": true}), 3, third_leads)[1],
+        planned(json!({"node": "n3", "force": true}), 3, third_leads)[1],
         "wait until another member leads, and 10 s in all before any server may be restarted"
     );
 }
@@ -194,7 +190,7 @@ fn the_quorum_is_never_given_up() {
         stop(&mut seen.members[3]);
         stop(&mut seen.members[4]);
     };
-    assert_eq!(reported(json!({"node": "n5"}), 5, two_dead).len(), 2);
+    assert_eq!(planned(json!({"node": "n5"}), 5, two_dead).len(), 2);
     let said = refusal(json!({"node": "n2", "force": true}), 5, two_dead);
     assert!(
         said.contains("4 voters would stay, of which 2 are healthy and 3 have to be"),
@@ -215,7 +211,7 @@ fn the_last_voter_stays_whatever_is_said() {
 #[test]
 fn the_second_of_two_goes_by_force_and_with_a_word() {
     assert_eq!(
-        reported(json!({"node": "n2", "force": true}), 2, |_| ()),
+        planned(json!({"node": "n2", "force": true}), 2, |_| ()),
         [
             "remove the member n2-00000002 (2) from etcd",
             "one voter is left: the cluster tolerates no failure until two more have joined"
@@ -246,7 +242,7 @@ fn a_join_under_way_is_not_disturbed() {
         "{said}"
     );
     assert_eq!(
-        reported(json!({"node": "n3", "force": true}), 3, fourth_joins).len(),
+        planned(json!({"node": "n3", "force": true}), 3, fourth_joins).len(),
         2
     );
     let said = refusal(json!({"node": "n4"}), 3, |seen| {

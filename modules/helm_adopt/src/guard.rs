@@ -109,8 +109,8 @@ pub(crate) fn follows(kubectl: &Kubectl, chart: &ReleaseId, limit: Duration, pol
             Ok(job) => job,
             Err(missing) => return Ok(Err(missing)),
         };
-        let reported = job.is_some_and(|job| job.policy() == policy);
-        Ok(if reported { Ok(()) } else { Err(String::new()) })
+        let is_set = job.is_some_and(|job| job.policy() == policy);
+        Ok(if is_set { Ok(()) } else { Err(String::new()) })
     })?;
     Ok(matches!(waited, host::Waited::Done(())))
 }

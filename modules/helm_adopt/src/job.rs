@@ -170,7 +170,7 @@ mod tests {
         let list = testbed::recorded("by-hand-k3s-v1.36-jobs.json");
         let jobs = serde_json::from_str::<cluster::List<Job>>(&list).unwrap().items;
         let jobs: Vec<HelmJob> = jobs.iter().map(helm).collect();
-        let reported: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
+        let found: Vec<_> = jobs.iter().map(|job| (job.word(), job.policy())).collect();
         let expected = [
             // A pod of it has failed before.
             ("complete", "retry"),
@@ -179,7 +179,7 @@ mod tests {
             // It begins suspended.
             ("running", "abort"),
         ];
-        assert_eq!(reported, expected);
+        assert_eq!(found, expected);
 
         let text = include_str!("../tests/recorded/by-hand-k3s-v1.36-pods-failing.json");
         let pods: cluster::List<Pod> = serde_json::from_str(text).unwrap();

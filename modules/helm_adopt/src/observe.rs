@@ -105,15 +105,11 @@ fn read_cluster(kubectl: &Kubectl) -> Result<Cluster> {
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
-    let reported = answers
+    let answer = answers
         .get(0)
         .context("asking for the releases of Helm: no answer came")?;
-    anyhow::ensure!(
-        reported.ok(),
-        "asking for the releases of Helm: {}",
-        reported.said
-    );
-    let revisions = revisions(&reported.text());
+    anyhow::ensure!(answer.ok(), "asking for the releases of Helm: {}", answer.said);
+    let revisions = revisions(&answer.text());
 
     let paths = ["/version", SERVERS, "/apis", DEFINITIONS];
     let mut read = kubectl.read(&paths.map(str::to_owned))?;

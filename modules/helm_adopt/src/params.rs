@@ -259,8 +259,8 @@ mod tests {
             (json!({"failure_policy": "reinstall"}), "unknown variant"),
         ];
         for (options, words) in cases {
-            let reported = refused(options.clone());
-            assert!(reported.contains(words), "{options}: {reported}");
+            let message = refused(options.clone());
+            assert!(message.contains(words), "{options}: {message}");
         }
     }
 }

@@ -147,14 +147,14 @@ fn each_step_has_its_sentence() {
         object: "/o".to_owned(),
         resources: Some("/r".to_owned()),
     }];
-    let reported: Vec<String> = plan(&params, &seen)
+    let printed: Vec<String> = plan(&params, &seen)
         .unwrap()
         .steps
         .iter()
         .map(ToString::to_string)
         .collect();
     assert_eq!(
-        reported,
+        printed,
         [
             "export 1 objects and all resources of 1 definitions to /srv/x",
             "set failurePolicy retry in the HelmChartConfig kube-system/traefik-crd",
@@ -253,9 +253,9 @@ fn refuses_objects_of_a_release_in_use_unless_allowed() {
     let mut seen = state(marks(Some("Helm"), Some("istio/gateway")), "failing", "deployed");
     seen.revisions.push(line("istio/gateway", 1, "superseded"));
     seen.revisions.push(line("istio/gateway", 2, "deployed"));
-    let reported = refused(&params(json!({})), &seen);
+    let refusal = refused(&params(json!({})), &seen);
     assert_eq!(
-        reported,
+        refusal,
         "CustomResourceDefinition ingressroutes.traefik.io belong to the release istio/gateway, which is in use (deployed) (foreign_release): let that release go of them, or allow it with take_from: [istio/gateway]"
     );
     let allowed = params(json!({"take_from": ["istio/gateway"]}));
@@ -300,10 +300,10 @@ fn servers_of_several_versions_are_waited_for() {
     let mut seen = state(marks(None, None), "failing", "deployed");
     seen.servers = vec!["v1.36.2+k3s1".to_owned(), "v1.37.0+k3s1".to_owned()];
     seen.unclear = vec!["gateways.gateway.networking.k8s.io".to_owned()];
-    let reported = refused(&params(json!({})), &seen);
+    let refusal = refused(&params(json!({})), &seen);
     assert!(
-        reported.contains("(v1.36.2+k3s1, v1.37.0+k3s1)") && reported.contains("upgrade all servers first"),
-        "{reported}"
+        refusal.contains("(v1.36.2+k3s1, v1.37.0+k3s1)") && refusal.contains("upgrade all servers first"),
+        "{refusal}"
     );
 }
 
@@ -369,7 +369,7 @@ fn a_chart_whose_releases_are_elsewhere_is_refused() {
 
 #[test]
 fn warns_of_a_policy_that_the_api_set_instead_of_the_charts() {
-    let reported = |charts: &str, annotations: Value, own: &str| {
+    let warnings_for = |charts: &str, annotations: Value, own: &str| {
         let mut seen = state(right(), "complete", "deployed");
         seen.chart = Some(chart(json!({"failurePolicy": charts})));
         seen.config = Some(config(
@@ -378,14 +378,14 @@ fn warns_of_a_policy_that_the_api_set_instead_of_the_charts() {
         ));
         plan(&params(json!({})), &seen).unwrap().warnings
     };
-    let warnings = reported("retry", json!({}), "reinstall");
+    let warnings = warnings_for("retry", json!({}), "reinstall");
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert!(
         warnings[0].starts_with("the HelmChartConfig kube-system/traefik-crd has failurePolicy reinstall"),
         "{warnings:?}"
     );
-    assert!(reported("", json!({}), "reinstall").is_empty());
-    assert!(reported("retry", json!({}), "retry").is_empty());
+    assert!(warnings_for("", json!({}), "reinstall").is_empty());
+    assert!(warnings_for("retry", json!({}), "retry").is_empty());
     let ours = json!({"homelab.k3s/helm-adopt": "{\"created\":true}"});
-    assert!(reported("retry", ours, "reinstall").is_empty());
+    assert!(warnings_for("retry", ours, "reinstall").is_empty());
 }

@@ -61,10 +61,8 @@ pub(crate) fn progress(
     let answers = Questions::new(kubectl)
         .command("the releases of Helm", REVISIONS)
         .ask("asking for the releases of Helm")?;
-    let reported = answers.get(0).filter(cluster::Answer::ok);
-    let lines = reported
-        .map(|reported| revisions(&reported.text()))
-        .unwrap_or_default();
+    let answer = answers.get(0).filter(cluster::Answer::ok);
+    let lines = answer.map(|answer| revisions(&answer.text())).unwrap_or_default();
     let release = newest(&lines, &params.release)
         .map(|line| read_release(kubectl, line))
         .transpose()?;

@@ -198,10 +198,10 @@ mod tests {
             (json!({"data": {"release": cut}}), "it cannot be unpacked"),
         ];
         for (secret, words) in cases {
-            let reported = format!("{:#}", parse(&secret).unwrap_err());
+            let message = format!("{:#}", parse(&secret).unwrap_err());
             assert!(
-                reported.contains(words) && !reported.contains("s3cr3t"),
-                "{reported}"
+                message.contains(words) && !message.contains("s3cr3t"),
+                "{message}"
             );
         }
     }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn refuses_a_release_that_unpacks_without_end() {
         let huge = json!({"info": {"status": "deployed"}, "manifest": "x".repeat(65 << 20)});
-        let reported = parse(&samples::secret(&huge)).unwrap_err().to_string();
-        assert!(reported.contains("it unpacks to more than"), "{reported}");
+        let message = parse(&samples::secret(&huge)).unwrap_err().to_string();
+        assert!(message.contains("it unpacks to more than"), "{message}");
     }
 }

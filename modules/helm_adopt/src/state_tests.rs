@@ -23,7 +23,7 @@ fn revisions_are_lines_and_the_newest_counts() {
 fn charts_of_other_versions() {
     let charts = |list: &str| -> Vec<String> {
         let charts: Vec<Chart> = serde_json::from_str::<cluster::List<Chart>>(list).unwrap().items;
-        let reported = |chart: &Chart| {
+        let described = |chart: &Chart| {
             let ChartSpec {
                 failure_policy,
                 take_ownership,
@@ -36,7 +36,7 @@ fn charts_of_other_versions() {
                 chart.job_name()
             )
         };
-        charts.iter().map(reported).collect()
+        charts.iter().map(described).collect()
     };
     assert_eq!(
         charts(&testbed::recorded("k3s-v1.36.3-helmcharts.json")),

@@ -146,7 +146,7 @@ fn leftovers_go_first_and_a_folder_is_made() {
 
 #[test]
 fn a_folder_that_others_use_is_refused() {
-    for (owner, mode, reported) in [
+    for (owner, mode, reason) in [
         (0, 0o755, "open to others (mode 755)"),
         (0, 0o701, "mode 701"),
         (7, 0o700, "user 7"),
@@ -157,7 +157,7 @@ fn a_folder_that_others_use_is_refused() {
             ..dest()
         });
         let refusal = refusal(json!({}), server);
-        assert!(refusal.contains(reported), "{refusal}");
+        assert!(refusal.contains(reason), "{refusal}");
     }
 }
 

@@ -229,7 +229,7 @@ fn old_ones_make_room_and_leftovers_of_killed_runs_go() {
 #[test]
 fn a_backup_that_fails_leaves_nothing_and_removes_nothing() {
     let damaged = "head -c 51232 /dev/zero >$snapshots/homelab-archive-n1-17";
-    for (save, reported) in [
+    for (save, reason) in [
         (damaged, "damaged"),
         ("true", "left no new file"),
         ("echo refused >&2; exit 1", "refused"),
@@ -242,7 +242,7 @@ fn a_backup_that_fails_leaves_nothing_and_removes_nothing() {
         let answer = server.take(&json!({"keep": 1}));
         let msg = answer["msg"].as_str().unwrap();
         assert!(
-            msg.contains(reported) && msg.contains("no older one was removed"),
+            msg.contains(reason) && msg.contains("no older one was removed"),
             "{msg}"
         );
         assert_eq!(server.files(), [old]);

@@ -80,8 +80,8 @@ fn days(days: i64) -> String {
 const NAMED: usize = 12;
 
 /// What needs somebody, as one text for a failed task; none: all is well.
-pub(crate) fn problem(reported: &[CertificateReport], faults: &[Fault]) -> Option<String> {
-    let mut lines = troubles(reported);
+pub(crate) fn problem(certificates: &[CertificateReport], faults: &[Fault]) -> Option<String> {
+    let mut lines = troubles(certificates);
     lines.extend(
         faults
             .iter()
@@ -96,21 +96,21 @@ pub(crate) fn problem(reported: &[CertificateReport], faults: &[Fault]) -> Optio
 }
 
 /// A line for each certificate that needs somebody, wherever it is found, the worst first.
-pub(crate) fn troubles(reported: &[CertificateReport]) -> Vec<String> {
+pub(crate) fn troubles(certificates: &[CertificateReport]) -> Vec<String> {
     let mut worst: Vec<&CertificateReport> = Vec::new();
-    for one in distinct(reported) {
+    for one in distinct(certificates) {
         let same =
             |other: &&CertificateReport| (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint);
         if one.problem_text().is_some() && !worst.iter().any(same) {
             worst.push(one);
         }
     }
-    worst.sort_by_key(|reported| reported.days_left);
+    worst.sort_by_key(|certificate| certificate.days_left);
     let line = |one: &&CertificateReport| {
         let same = |other: &&&CertificateReport| {
             (&other.host, &other.fingerprint) == (&one.host, &one.fingerprint) && other.counts()
         };
-        let distinct = distinct(reported);
+        let distinct = distinct(certificates);
         let locations: Vec<String> = distinct
             .iter()
             .filter(same)
@@ -132,9 +132,9 @@ pub(crate) fn troubles(reported: &[CertificateReport]) -> Vec<String> {
 }
 
 /// Each authority once a host: it stands behind most leaves too.
-pub(crate) fn distinct(reported: &[CertificateReport]) -> Vec<&CertificateReport> {
+pub(crate) fn distinct(certificates: &[CertificateReport]) -> Vec<&CertificateReport> {
     let mut distinct: Vec<&CertificateReport> = Vec::new();
-    for one in reported {
+    for one in certificates {
         let same = |other: &&CertificateReport| {
             one.kind == Kind::Ca
                 && (&other.host, &other.fingerprint, other.counts())
@@ -150,6 +150,6 @@ pub(crate) fn distinct(reported: &[CertificateReport]) -> Vec<&CertificateReport
     distinct
 }
 
-fn is_own(reported: &CertificateReport) -> bool {
-    reported.file.ends_with("-ca.crt")
+fn is_own(certificate: &CertificateReport) -> bool {
+    certificate.file.ends_with("-ca.crt")
 }

@@ -29,8 +29,8 @@ impl CertificateReport {
 }
 
 pub(crate) fn all(params: &Params, all: &All, now: SystemTime) -> Vec<CertificateReport> {
-    let reported = |found| CertificateReport::new(params, found, all, now);
-    all.found.iter().map(reported).collect()
+    let judged = |found| CertificateReport::new(params, found, all, now);
+    all.found.iter().map(judged).collect()
 }
 
 /// Why a file's certificates do not count: the user says so, or k3s has stopped using it.

@@ -111,7 +111,7 @@ impl Module for K3sCertificates {
         let of = |state: Standing| {
             let counted = certificate_report::distinct(&merged.certificates)
                 .into_iter()
-                .filter(|reported| reported.counts() && reported.state == state);
+                .filter(|certificate| certificate.counts() && certificate.state == state);
             counted.cloned().collect()
         };
         Returned {

@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_by_name() {
-        for (options, reported) in [
+        for (options, reason) in [
             (
                 json!({"data_dir": "x"}),
                 "data_dir: \"x\" is not an absolute path",
@@ -225,7 +225,7 @@ mod tests {
             (json!({"state": "renewed"}), "unknown variant"),
         ] {
             let error = refused(options.clone());
-            assert!(error.starts_with(reported), "{options}: {error}");
+            assert!(error.starts_with(reason), "{options}: {error}");
         }
     }
 

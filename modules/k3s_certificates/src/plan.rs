@@ -136,9 +136,9 @@ fn doubts(state: &State, renewable: &[&Found]) -> Vec<String> {
 }
 
 fn warnings(params: &Params, state: &State) -> Vec<String> {
-    let mut reported = state.certificates(params);
-    reported.retain(|reported| reported.kind == Kind::Ca);
-    let authorities = certificate_report::troubles(&reported);
+    let mut certificates = state.certificates(params);
+    certificates.retain(|certificate| certificate.kind == Kind::Ca);
+    let authorities = certificate_report::troubles(&certificates);
     if authorities.is_empty() {
         return Vec::new();
     }

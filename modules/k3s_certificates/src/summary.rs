@@ -21,7 +21,7 @@ pub(crate) fn merge(params: &Params) -> Merged {
         }
         merged
             .certificates
-            .extend(seen.certificates.iter().map(|reported| CertificateReport {
+            .extend(seen.certificates.iter().map(|certificate| CertificateReport {
                 host: Some(host.clone()),
                 ..reported.clone()
             }));

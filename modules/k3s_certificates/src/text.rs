@@ -21,14 +21,17 @@ fn rows(certificates: &[CertificateReport], unreadable: usize, folder: &str) -> 
     }
     if rows
         .iter()
-        .any(|reported| short(&reported.file, folder) != reported.file)
+        .any(|certificate| short(&certificate.file, folder) != certificate.file)
     {
         lines.push(format!("Files that begin with no / are in {folder}."));
     }
     let header = ["NODE", "FILE", "SUBJECT", "KIND", "NOT AFTER", "LEFT", "STATE"].map(str::to_owned);
     let mut cells = vec![header.to_vec()];
-    cells.extend(rows.iter().map(|reported| row(reported, certificates, folder)));
-    if rows.iter().all(|reported| reported.host.is_none()) {
+    cells.extend(
+        rows.iter()
+            .map(|certificate| row(certificate, certificates, folder)),
+    );
+    if rows.iter().all(|certificate| certificate.host.is_none()) {
         for row in &mut cells {
             row.remove(0);
         }
@@ -37,43 +40,43 @@ fn rows(certificates: &[CertificateReport], unreadable: usize, folder: &str) -> 
     lines
 }
 
-fn row(reported: &CertificateReport, all: &[CertificateReport], folder: &str) -> Vec<String> {
+fn row(certificate: &CertificateReport, all: &[CertificateReport], folder: &str) -> Vec<String> {
     let others = all
         .iter()
-        .filter(|other| (&other.host, &other.fingerprint) == (&reported.host, &reported.fingerprint));
+        .filter(|other| (&other.host, &other.fingerprint) == (&certificate.host, &certificate.fingerprint));
     let others = others.count() - 1;
-    let file = match &reported.entry {
-        Some(entry) => format!("{} {entry}", short(&reported.file, folder)),
-        None => short(&reported.file, folder).to_owned(),
+    let file = match &certificate.entry {
+        Some(entry) => format!("{} {entry}", short(&certificate.file, folder)),
+        None => short(&certificate.file, folder).to_owned(),
     };
-    let file = if reported.kind == Kind::Ca && others > 0 {
+    let file = if certificate.kind == Kind::Ca && others > 0 {
         format!("{file} (+{others})")
     } else {
         file
     };
     vec![
-        reported.host.clone().unwrap_or_default(),
+        certificate.host.clone().unwrap_or_default(),
         file,
-        reported.subject.clone(),
-        match reported.kind {
+        certificate.subject.clone(),
+        match certificate.kind {
             Kind::Ca => "ca",
             Kind::Leaf => "leaf",
         }
         .to_owned(),
-        reported.not_after.clone(),
-        format!("{} d", reported.days_left),
-        state(reported),
+        certificate.not_after.clone(),
+        format!("{} d", certificate.days_left),
+        state(certificate),
     ]
 }
 
-fn state(reported: &CertificateReport) -> String {
-    let state = match reported.state {
+fn state(certificate: &CertificateReport) -> String {
+    let state = match certificate.state {
         Standing::Valid => "valid",
         Standing::ExpiresSoon => "EXPIRES SOON",
         Standing::NotYetValid => "NOT YET VALID",
         Standing::Expired => "EXPIRED",
     };
-    match &reported.ignored {
+    match &certificate.ignored {
         Some(_) => format!("{} (ignored)", state.to_lowercase()),
         None => state.to_owned(),
     }
@@ -88,7 +91,7 @@ fn sum(rows: &[&CertificateReport], unreadable: usize) -> String {
     let count = |state: Standing| {
         let of = rows
             .iter()
-            .filter(|reported| reported.counts() && reported.state == state);
+            .filter(|certificate| certificate.counts() && certificate.state == state);
         of.count()
     };
     let parts = [
@@ -97,28 +100,28 @@ fn sum(rows: &[&CertificateReport], unreadable: usize) -> String {
         (count(Standing::NotYetValid), "not yet valid"),
         (unreadable, "unreadable"),
         (
-            rows.iter().filter(|reported| !reported.counts()).count(),
+            rows.iter().filter(|certificate| !certificate.counts()).count(),
             "ignored",
         ),
     ];
-    let mut reported: Vec<String> = parts
+    let mut words: Vec<String> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
-    if reported.is_empty() && !rows.is_empty() {
-        reported.push("all are well".to_owned());
+    if words.is_empty() && !rows.is_empty() {
+        words.push("all are well".to_owned());
     }
     let count = match rows.len() {
         0 => "no certificate was found".to_owned(),
         1 => "1 certificate".to_owned(),
         count => format!("{count} certificates"),
     };
-    let reported = reported.join(", ");
-    if reported.is_empty() {
+    let words = words.join(", ");
+    if words.is_empty() {
         count
     } else {
-        format!("{count}: {reported}")
+        format!("{count}: {words}")
     }
 }
 

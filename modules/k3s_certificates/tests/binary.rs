@@ -20,7 +20,7 @@ fn subjects(answer: &Value) -> Vec<&str> {
     let certificates = answer["certificates"].as_array().unwrap();
     certificates
         .iter()
-        .map(|reported| reported["subject"].as_str().unwrap())
+        .map(|certificate| certificate["subject"].as_str().unwrap())
         .collect()
 }
 
@@ -119,7 +119,7 @@ fn kubeconfigs_of_this_machine_are_read_as_tools_write_them() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|reported| &reported["entry"])
+        .map(|certificate| &certificate["entry"])
         .collect();
     assert_eq!(entries[1], "clusters[home].certificate-authority-data");
     assert_eq!(entries[2], "users[a].client-certificate-data");

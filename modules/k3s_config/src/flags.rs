@@ -72,10 +72,10 @@ mod tests {
             ),
             (None, "passes over it, and an agent does not start"),
         ] {
-            let reported = warned("node-lable", role, None);
+            let warning = warned("node-lable", role, None);
             assert!(
-                reported.contains("to have a flag node-lable") && reported.ends_with(end),
-                "{reported}"
+                warning.contains("to have a flag node-lable") && warning.ends_with(end),
+                "{warning}"
             );
         }
     }

@@ -315,9 +315,9 @@ mod tests {
             plan(&params(options), state).warnings.join(" | ")
         };
         let mut there = state(None, None);
-        let reported = warned(json!({"version": "v1.35.1+k3s1"}), &there);
+        let warnings = warned(json!({"version": "v1.35.1+k3s1"}), &there);
         assert_eq!(
-            reported,
+            warnings,
             "container 111 on pve1: the flag helm-controller-arg is known of k3s from v1.36.3 on, and this is v1.35.1+k3s1: a server passes over it"
         );
         assert_eq!(warned(json!({"version": "v1.37.0+k3s1"}), &there), "");

@@ -72,17 +72,17 @@ fn go_back(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journa
         Ok(original) => {
             journal.went_back = true;
             journal.back_at = Some(host.elapsed());
-            let mut reported = vec![
+            let mut parts = vec![
                 "SQLite is the datastore as before: k3s was started from it, and its API answers".to_owned(),
             ];
-            reported.extend(copy.map(|folder| format!("the copy and the token are in {folder}")));
+            parts.extend(copy.map(|folder| format!("the copy and the token are in {folder}")));
             if original {
-                reported.push("the database is the original, since the copy was not usable".to_owned());
+                parts.push("the database is the original, since the copy was not usable".to_owned());
             }
             if let Err(error) = steps::finish(params, host, paths) {
-                reported.push(format!("the record {} stays ({error:#})", record::path()));
+                parts.push(format!("the record {} stays ({error:#})", record::path()));
             }
-            reported.join("; ")
+            parts.join("; ")
         }
         Err(error) => format!(
             "going back to SQLite failed too ({error:#}): k3s may be stopped. Run the same again, which goes on from {}{}",

@@ -218,8 +218,8 @@ mod tests {
             ),
         ];
         for (look, missing) in cases {
-            let reported = look.migrated(SINCE).unwrap().unwrap_err();
-            assert!(reported.contains(missing), "{reported} has no {missing:?}");
+            let message = look.migrated(SINCE).unwrap().unwrap_err();
+            assert!(message.contains(missing), "{message} has no {missing:?}");
         }
     }
 
@@ -237,8 +237,8 @@ mod tests {
             (with(|look| look.database = true), "has not migrated"),
         ];
         for (look, why) in cases {
-            let reported = look.migrated(SINCE).unwrap_err().to_string();
-            assert!(reported.contains(why), "{reported} has no {why:?}");
+            let message = look.migrated(SINCE).unwrap_err().to_string();
+            assert!(message.contains(why), "{message} has no {why:?}");
         }
     }
 

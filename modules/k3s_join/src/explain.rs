@@ -163,9 +163,9 @@ mod tests {
         let one = "level=warning msg=\"critical configuration mismatched: ClusterIPRange\"";
         let two = "level=warning msg=\"critical configuration mismatched: FlannelBackend\"";
         let journal = [one, two, one, two].join("\n");
-        let reported = causes(&journal);
-        assert_eq!(reported.len(), 2, "{reported:?}");
-        assert!(reported[0].line.contains("ClusterIPRange") && reported[1].line.contains("FlannelBackend"));
+        let found = causes(&journal);
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].line.contains("ClusterIPRange") && found[1].line.contains("FlannelBackend"));
         assert_eq!(rules("not authorized\nx\nnot authorized"), ["token"]);
     }
 
@@ -176,7 +176,7 @@ mod tests {
             "line\n".repeat(40)
         );
         assert_eq!(shown(&journal).len(), SHOWN);
-        let reported = format!("{:?} {:?}", shown(&journal), causes(&journal));
-        assert!(!reported.contains("s3cr3t"), "{reported}");
+        let shown = format!("{:?} {:?}", shown(&journal), causes(&journal));
+        assert!(!shown.contains("s3cr3t"), "{shown}");
     }
 }

@@ -214,12 +214,12 @@ fn warnings(joining: &Joining, node: &Node) -> Vec<String> {
             .filter(|address| of_family(address))
             .collect();
         if addresses.len() > 1 {
-            let reported: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             warnings.push(format!(
                 "{} has {} addresses ({}): a node that starts picks one of them and does not try the next",
                 joining.server.url,
-                reported.len(),
-                reported.join(", ")
+                names.len(),
+                names.join(", ")
             ));
         }
     }

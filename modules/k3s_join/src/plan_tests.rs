@@ -155,8 +155,8 @@ fn a_server_is_named_by_its_address_of_ipv6_too() {
     }
     let url = json!({"server": {"url": "https://[fd00::1]:6443"}});
     let frames = [("ping", "curl 60"), ("open-ca", CA)];
-    let reported = refused(Role::Agent, url, &frames, "not_in_certificate");
-    assert!(reported.contains("tls-san: [\"fd00::1\"]"), "{reported}");
+    let refusal = refused(Role::Agent, url, &frames, "not_in_certificate");
+    assert!(refusal.contains("tls-san: [\"fd00::1\"]"), "{refusal}");
     let members =
         json!({"members": [{"id": "b2", "name": "n2-22222222", "peer_urls": ["https://[fd00::2]:2380"]}]});
     let inet6 = "fd000000000000000000000000000002 02 40 00 80 eth0\n";
@@ -390,11 +390,8 @@ fn what_is_not_the_node_that_is_meant_is_refused() {
         ("unit:k3s-agent.service", AGENT_UNIT),
         ("unit:edge.service", AGENT_UNIT),
     ];
-    let reported = refused(Role::Agent, json!({}), &further, "other_unit");
-    assert!(
-        reported.contains("/etc/systemd/system/edge.service"),
-        "{reported}"
-    );
+    let refusal = refused(Role::Agent, json!({}), &further, "other_unit");
+    assert!(refusal.contains("/etc/systemd/system/edge.service"), "{refusal}");
     let path = "config:/etc/rancher/k3s/config.yaml";
     refused(Role::Server, json!({}), &[(path, "- token: s3cr3t")], "config");
     let error = refused(Role::Server, json!({}), &[(path, "node-name: n7")], "node_name");

@@ -176,10 +176,10 @@ mod tests {
             "[Service]\nExecStart=/usr/local/bin/k3s agent\n",
         );
         assert_eq!(read(&[ours, unit], config.clone()).0, Some(true));
-        let reported = (
+        let newer = (
             "unit:k3s.service",
             "[Service]\nExecStart=/usr/local/bin/k3s server --kubelet-arg=fail-cgroupv1=false\n",
         );
-        assert_eq!(read(&[ours, reported], config).0, Some(false));
+        assert_eq!(read(&[ours, newer], config).0, Some(false));
     }
 }

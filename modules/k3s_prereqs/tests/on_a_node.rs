@@ -227,12 +227,12 @@ fn what_is_refused_is_refused_before_any_change() {
         "{msg}"
     );
     assert!(!node.has("state/calls") && !node.has("dev/kmsg"));
-    let reported = answer(&node, json!({"fail_on_refusal": false}));
+    let found = answer(&node, json!({"fail_on_refusal": false}));
     assert_eq!(
-        (&reported["failed"], &reported["changed"]),
+        (&found["failed"], &found["changed"]),
         (&json!(false), &json!(false))
     );
-    let rules: Vec<&str> = reported["refusals"]
+    let rules: Vec<&str> = found["refusals"]
         .as_array()
         .unwrap()
         .iter()

@@ -184,9 +184,9 @@ fn the_backup_has_to_be_beside_the_server_that_gets_it() {
 type Case<'a> = (usize, &'a [(&'a str, Value)], &'a str);
 
 fn assert_refused(cases: &[Case]) {
-    for (at, fields, reported) in cases {
+    for (at, fields, reason) in cases {
         let refusal = refusal(json!({}), |hosts| set(seen(&mut hosts[*at]), fields));
-        assert!(refusal.contains(reported), "{reported}: {refusal}");
+        assert!(refusal.contains(reason), "{reason}: {refusal}");
         assert!(
             refusal.starts_with("The restore is refused; nothing was touched."),
             "{refusal}"
@@ -329,8 +329,8 @@ fn where_nobody_answers_that_is_said() {
     });
     assert_eq!(text.1, None);
     let text = text.0.join("\n");
-    for reported in ["No API is ready", "agents have to be restarted"] {
-        assert!(text.contains(reported), "{text}");
+    for part in ["No API is ready", "agents have to be restarted"] {
+        assert!(text.contains(part), "{text}");
     }
     assert!(!text.contains("Objects then"), "{text}");
 }

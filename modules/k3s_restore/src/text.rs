@@ -89,7 +89,7 @@ fn compared(then: &Objects, now: &Objects) -> String {
         .filter(|(_, then, now)| then != now)
         .collect();
     kinds.sort_by_key(|(kind, then, now)| (std::cmp::Reverse(then.abs_diff(*now)), (*kind).clone()));
-    let reported: Vec<String> = kinds
+    let differences: Vec<String> = kinds
         .iter()
         .take(KINDS)
         .map(|(kind, then, now)| format!("{kind} {then} and {now}"))
@@ -100,10 +100,10 @@ fn compared(then: &Objects, now: &Objects) -> String {
     } else {
         String::new()
     };
-    let differ = if reported.is_empty() {
+    let differ = if differences.is_empty() {
         " (of each kind the same)".to_owned()
     } else {
-        format!(". {}{more}", reported.join("; "))
+        format!(". {}{more}", differences.join("; "))
     };
     format!("Objects then and now: {} and {}{differ}", total(then), total(now))
 }
@@ -162,14 +162,14 @@ mod tests {
 
     #[test]
     fn formats_ages_for_people() {
-        for (seconds, reported) in [
+        for (seconds, expected) in [
             (59, "0 min"),
             (3599, "59 min"),
             (7260, "2 h 1 min"),
             (90_000, "1 day 1 h"),
             (180_000, "2 days 2 h"),
         ] {
-            assert_eq!(age(seconds), reported);
+            assert_eq!(age(seconds), expected);
         }
     }
 }

@@ -207,17 +207,15 @@ mod tests {
             left: left.map(str::to_owned).into(),
             ..State::default()
         };
-        let reported: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
+        let names: Vec<_> = leftovers(&gone).into_iter().map(|left| left.what).collect();
         assert!(
-            reported[0].contains("password")
-                && reported[1].contains("backup")
-                && reported[2].contains("/dev/kmsg")
+            names[0].contains("password") && names[1].contains("backup") && names[2].contains("/dev/kmsg")
         );
-        assert!(reported[3].contains("mounts of pods"));
+        assert!(names[3].contains("mounts of pods"));
         assert!(
-            reported[4].contains("token")
-                && reported[5].contains("the datastore")
-                && reported[6].contains("data of pods")
+            names[4].contains("token")
+                && names[5].contains("the datastore")
+                && names[6].contains("data of pods")
         );
     }
 }

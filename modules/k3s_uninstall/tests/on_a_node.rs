@@ -67,12 +67,12 @@ fn reports_mounts_that_the_script_has_left() {
     let rootfs = "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/69b1da05/rootfs";
     let mounts = format!("tmpfs /run tmpfs rw 0 0\noverlay {rootfs} overlay rw 0 0\n");
     node.put("proc/self/mounts", &node.moved(&mounts));
-    let reported = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
+    let has_mounts = |answer: &Value| answer["leftovers"].to_string().contains("mounts of pods");
     let left = answer(&node, json!({"role": "server"}));
-    assert!(reported(&left), "{left}");
+    assert!(has_mounts(&left), "{left}");
     node.put("proc/self/mounts", "tmpfs /run tmpfs rw 0 0\n");
     let gone = answer(&node, json!({"role": "server"}));
-    assert!(!reported(&gone), "{gone}");
+    assert!(!has_mounts(&gone), "{gone}");
 }
 
 #[test]

@@ -248,7 +248,7 @@ fn a_body_of_a_byte_at_a_time_does_not_outlast_the_limit() {
         }
     });
     let began = std::time::Instant::now();
-    let reported = refused_within(1, &format!("http://{address}/channels"));
-    assert!(reported.contains("no answer within 1 s"), "{reported}");
+    let message = refused_within(1, &format!("http://{address}/channels"));
+    assert!(message.contains("no answer within 1 s"), "{message}");
     assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
 }

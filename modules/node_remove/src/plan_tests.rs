@@ -230,9 +230,9 @@ fn another_module_in_the_same_container_is_waited_for() {
 
 #[test]
 fn nodes_of_other_versions() {
-    let reported = |list: &str| -> Vec<String> {
+    let nodes_of = |list: &str| -> Vec<String> {
         let nodes: cluster::List<Node> = serde_json::from_str(&testbed::recorded(list)).unwrap();
-        let reported = |node: &Node| {
+        let described = |node: &Node| {
             let name = &node.name;
             let kind = if is_etcd_server(node) { "server" } else { "other" };
             format!(
@@ -241,10 +241,10 @@ fn nodes_of_other_versions() {
                 crate::state::ready(node).unwrap_or("-")
             )
         };
-        nodes.items.iter().map(reported).collect()
+        nodes.items.iter().map(described).collect()
     };
     assert_eq!(
-        reported("k3s-v1.36.3-nodes.json"),
+        nodes_of("k3s-v1.36.3-nodes.json"),
         [
             "k3s-controller-1: server k3s-controller-1-a010bcec True",
             "k3s-controller-2: server k3s-controller-2-2c679fcb True",
@@ -253,7 +253,7 @@ fn nodes_of_other_versions() {
         ]
     );
     assert_eq!(
-        reported("by-hand-k3s-v1.36-nodes.json"),
+        nodes_of("by-hand-k3s-v1.36-nodes.json"),
         [
             "n1: server n1-00000001 True",
             "n2: server n2-00000002 True",

@@ -196,7 +196,7 @@ mod tests {
     }
 
     fn outcomes(judged: &Judged) -> Vec<String> {
-        let reported = |staying: &Staying| {
+        let described = |staying: &Staying| {
             format!(
                 "{} {} {} {}",
                 staying.node,
@@ -205,7 +205,7 @@ mod tests {
                 staying.outcome.word()
             )
         };
-        judged.staying.iter().map(reported).collect()
+        judged.staying.iter().map(described).collect()
     }
 
     fn tolerant() -> Value {

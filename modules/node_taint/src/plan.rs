@@ -77,29 +77,29 @@ fn refusals(params: &Params, judged: &Judged) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let reported: Vec<String> = judged
+    let owners: Vec<String> = judged
         .unschedulable
         .iter()
         .map(|(owner, lost)| format!("{owner} (only on {})", lost.join(", ")))
         .collect();
-    if !reported.is_empty() {
-        refusals.push(format!("no other node takes the next pod of {}", few(&reported)));
+    if !owners.is_empty() {
+        refusals.push(format!("no other node takes the next pod of {}", few(&owners)));
     }
     refusals
 }
 
 fn last_here(judged: &Judged) -> Option<String> {
-    let reported = judged
+    let last = judged
         .staying
         .iter()
         .filter(|staying| staying.outcome == Outcome::LastHere);
-    let reported: Vec<String> = reported
+    let last: Vec<String> = last
         .map(|staying| format!("{} on {}", staying.owner, staying.node))
         .collect();
-    (!reported.is_empty()).then(|| {
+    (!last.is_empty()).then(|| {
         format!(
             "these do not tolerate the taint and are not started there again once they end: {}",
-            few(&reported)
+            few(&last)
         )
     })
 }

@@ -45,7 +45,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
         let taints = node.map_or(&[][..], |node| &node.taints);
         taints.iter().map(ToString::to_string).collect()
     };
-    let reported = |staying: Staying| StayingPods {
+    let staying_pods = |staying: Staying| StayingPods {
         node: staying.node,
         owner: staying.owner,
         pods: staying.pods,
@@ -63,7 +63,7 @@ pub(crate) fn report(params: &Params, before: &State, after: &State) -> Returned
             })
             .collect(),
         open: judged.open,
-        staying: judged.staying.into_iter().map(reported).collect(),
+        staying: judged.staying.into_iter().map(staying_pods).collect(),
         unschedulable: judged.unschedulable,
         text,
     }
@@ -93,7 +93,7 @@ fn text(params: &Params, state: &State, judged: &Judged) -> Vec<String> {
     } else {
         judged.open.join(", ")
     };
-    text.push(format!("pods that tolerate no taint find a place on {open}"));
+    text.push(format!("pods that tolerate no taint can run on {open}"));
     if params.state == Wanted::Present {
         text.extend(staying(judged));
     }
@@ -143,7 +143,7 @@ mod tests {
             [
                 &format!("{TAINT}:NoSchedule to be set on c1"),
                 &format!("{TAINT}:NoSchedule is on c2"),
-                "pods that tolerate no taint find a place on w1",
+                "pods that tolerate no taint can run on w1",
                 "nothing is evicted; on these nodes are:",
                 "c1: Deployment demo/web0 (1 pod) stays until it ends, then runs elsewhere",
                 "c1: Deployment demo/web1 (1 pod) stays until it ends, then runs elsewhere",
@@ -163,7 +163,7 @@ mod tests {
             [
                 &format!("{TAINT}:NoSchedule to be taken off c2"),
                 &format!("{TAINT}:NoSchedule is not on c1"),
-                "pods that tolerate no taint find a place on c1, c2, w1",
+                "pods that tolerate no taint can run on c1, c2, w1",
             ]
         );
     }

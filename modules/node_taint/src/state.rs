@@ -108,7 +108,7 @@ mod tests {
     fn nodes_and_pods_of_a_newer_server() {
         let nodes: cluster::List<Node> =
             serde_json::from_str(&testbed::recorded("by-hand-k3s-v1.36-nodes.json")).unwrap();
-        let reported: Vec<String> = nodes
+        let described: Vec<String> = nodes
             .items
             .iter()
             .map(|node| {
@@ -122,7 +122,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            reported,
+            described,
             [
                 "n1: - node-role.kubernetes.io/control-plane=true:NoSchedule",
                 "n2: - ",

@@ -112,9 +112,9 @@ mod tests {
             ),
             node("w3", json!({"changed": false, "skipped": true, "msg": "no"})),
         ]);
-        let reported = lines(&all(&params(nodes)));
+        let printed = lines(&all(&params(nodes)));
         assert_eq!(
-            reported,
+            printed,
             ["w1, w2: prereqs: container … on pve1 is stopped (w1: 111; w2: 112)"]
         );
         assert_eq!(

@@ -213,18 +213,18 @@ fn stopped(params: &Params) -> Option<String> {
 }
 
 fn drained(node: &Node) -> String {
-    let mut reported = Vec::new();
+    let mut parts = Vec::new();
     if let Some(seconds) = node.drained_for().filter(|_| node.drain.task.was_run()) {
-        reported.push(format!(
+        parts.push(format!(
             ", drained for {seconds} s, {} evicted",
             count(node.drain.evicted.len())
         ));
     }
     if !node.drain.bypassed.is_empty() {
         let bypassed: Vec<&PodId> = node.drain.bypassed.iter().map(|bypassed| &bypassed.pod).collect();
-        reported.push(format!(", budgets bypassed for {}", names(&bypassed)));
+        parts.push(format!(", budgets bypassed for {}", names(&bypassed)));
     }
-    reported.concat()
+    parts.concat()
 }
 
 fn count(pods: usize) -> String {

@@ -143,11 +143,11 @@ fn host_paths(params: &Params, moves: &[Move]) -> Option<String> {
 
 pub(crate) fn named(things: &[String]) -> String {
     let more = things.len().saturating_sub(NAMED);
-    let reported = things[..things.len().min(NAMED)].join(", ");
+    let first = things[..things.len().min(NAMED)].join(", ");
     if more == 0 {
-        reported
+        first
     } else {
-        format!("{reported} and {more} more")
+        format!("{first} and {more} more")
     }
 }
 

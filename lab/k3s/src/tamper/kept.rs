@@ -1,4 +1,4 @@
-//! What files held before they were spoilt, so that they can be put back: but only where nobody has written since.
+//! What files held before they were damaged, so that they can be put back: but only where nobody has written since.
 
 use crate::files;
 use crate::paths;

@@ -31,12 +31,12 @@ pub(super) fn carry(pair: &Pair) -> Result<PathBuf> {
     Ok(path)
 }
 
-pub(super) fn spoil(what: &str) -> Result<()> {
+pub(super) fn damage(what: &str) -> Result<()> {
     // What an earlier fault did to the file is undone first.
     let path = path()?;
     kept::restore(Some(&path))?;
     let text = files::read(&path)?;
-    let spoilt = match what {
+    let damaged = match what {
         "empty" => String::new(),
         "no-client-certificate" => without_client(&text),
         "truncated-pem" => cut(&text)?,
@@ -50,7 +50,7 @@ pub(super) fn spoil(what: &str) -> Result<()> {
             path.display()
         ),
     };
-    kept::write(&path, &spoilt)
+    kept::write(&path, &damaged)
 }
 
 /// Another value for a field, on the line where it stands.

@@ -34,7 +34,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             Ok(())
         }
         ["kubeconfig", "none"] => kept::restore(Some(&kubeconfig::path()?)),
-        ["kubeconfig", what] => kubeconfig::spoil(what),
+        ["kubeconfig", what] => kubeconfig::damage(what),
         ["restore"] => kept::restore(None),
         other => bail!("there is no {:?}", other.join(" ")),
     }

@@ -1,4 +1,4 @@
-//! Certificates that end, are looked at, rotated and renewed, and kubeconfigs that are spoilt.
+//! Certificates that end, are looked at, rotated and renewed, and kubeconfigs that are damaged.
 
 use crate::lab::{Lab, VERSION, read, text};
 use k3s_standin::pki::leaf::{Validity, first};
@@ -169,7 +169,7 @@ fn rotates_on_an_agent(lab: &Lab) {
 }
 
 #[test]
-fn a_kubeconfig_is_spoilt_and_restored() {
+fn a_kubeconfig_is_damaged_and_restored() {
     let lab = Lab::start(VERSION, 1);
     let config = lab.etc("n1").join("rancher/k3s/k3s.yaml");
     let before = read(&config);

@@ -29,11 +29,11 @@ pub(crate) fn lines(given: &Given, apis: &Apis, findings: &[Problem]) -> Vec<Str
     let errors = said(findings, Severity::Error);
     let warnings = said(findings, Severity::Warning);
     let errors = errors.iter().map(|error| format!("error: {error}"));
-    let reported: Vec<String> = errors
+    let found: Vec<String> = errors
         .chain(warnings.iter().map(|warning| format!("warning: {warning}")))
         .collect();
-    lines.extend(reported.iter().take(NAMED).cloned());
-    if let Some(more) = reported.len().checked_sub(NAMED + 1) {
+    lines.extend(found.iter().take(NAMED).cloned());
+    if let Some(more) = found.len().checked_sub(NAMED + 1) {
         lines.push(format!("... and {} more, in the answer's findings", more + 1));
     }
     lines
@@ -110,24 +110,24 @@ mod tests {
         let alone = given(json!({"servers": unanswered(20)}));
         let findings = judge(&alone, &Apis::default());
         assert_eq!(findings.len(), 40);
-        let reported = lines(&alone, &Apis::default(), &findings);
-        assert_eq!(reported[0], "NOT HEALTHY: 40 errors, 0 warnings");
+        let printed = lines(&alone, &Apis::default(), &findings);
+        assert_eq!(printed[0], "NOT HEALTHY: 40 errors, 0 warnings");
         // What is so of each of them is said once.
         assert!(
-            reported.last().unwrap().starts_with("error: c1, c2, c3,")
-                && reported
+            printed.last().unwrap().starts_with("error: c1, c2, c3,")
+                && printed
                     .last()
                     .unwrap()
                     .ends_with("c20: its API is not ready: it was not asked"),
-            "{reported:#?}"
+            "{printed:#?}"
         );
         let faults = unanswered(20).into_iter().enumerate();
         let faults = faults.map(|(at, server)| with(server, json!({"etcd": {"msg": format!("fault-{at}")}})));
         let each = given(json!({"servers": faults.collect::<Vec<_>>()}));
         let findings = judge(&each, &Apis::default());
-        let reported = lines(&each, &Apis::default(), &findings);
+        let printed = lines(&each, &Apis::default(), &findings);
         assert_eq!(
-            reported.last().unwrap(),
+            printed.last().unwrap(),
             "... and 9 more, in the answer's findings"
         );
         let fault = fault(&findings).unwrap();

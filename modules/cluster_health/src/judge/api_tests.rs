@@ -75,11 +75,11 @@ fn reports_controllers_that_did_not_answer() {
 
 #[test]
 fn members_of_etcd_vote() {
-    let with_etcd = |name: &str, reported: Value| {
+    let with_etcd = |name: &str, conditions_of_etcd: Value| {
         let labels =
             json!({"node-role.kubernetes.io/etcd": "true", "node-role.kubernetes.io/control-plane": "true"});
         with(
-            conditions(node(name), reported),
+            conditions(node(name), conditions_of_etcd),
             json!({"metadata": {"labels": labels}}),
         )
     };

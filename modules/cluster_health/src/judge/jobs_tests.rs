@@ -75,7 +75,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
             json!({"spec": spec}),
         )
     };
-    let reported = "the Job helm-install-app ended well, but ";
+    let ended = "the Job helm-install-app ended well, but ";
     // (hash of the Job, release, what is reported)
     let table = [
         ("", Some(release("deployed", "")), None),
@@ -109,7 +109,7 @@ fn a_chart_whose_job_ended_well_is_judged_by_its_release() {
         seen.releases.extend(release.clone().map(|release| (id, release)));
         let found = seen.judged(json!({})).verdicts;
         let messages: Vec<&str> = found.iter().map(|verdict| verdict.message.as_str()).collect();
-        let expected = expected.map(|what| format!("its chart is not installed: {reported}{what}"));
+        let expected = expected.map(|what| format!("its chart is not installed: {ended}{what}"));
         assert_eq!(
             messages,
             Vec::from_iter(expected.as_deref()),

@@ -18,11 +18,11 @@ fn sidecars_debuggers_gates_and_what_else_newer_pods_have() {
             .lease(lease)
             .pod(pods.iter().find(is).unwrap().clone())
             .judged(json!({}));
-        let reported = health
+        let verdicts = health
             .verdicts
             .iter()
             .map(|verdict| format!("{}: {}", verdict.identity, verdict.message));
-        reported.collect::<Vec<_>>().join("\n")
+        verdicts.collect::<Vec<_>>().join("\n")
     };
     let table = [
         ("meshed", "", ""),
@@ -58,11 +58,11 @@ fn sidecars_debuggers_gates_and_what_else_newer_pods_have() {
         ("working", "", ""),
     ];
     for (name, identity, words) in table {
-        let reported = judged(name);
-        assert_eq!(reported.is_empty(), identity.is_empty(), "{name}: {reported}");
+        let verdict = judged(name);
+        assert_eq!(verdict.is_empty(), identity.is_empty(), "{name}: {verdict}");
         assert!(
-            reported.starts_with(identity) && reported.contains(words),
-            "{name}: {reported}"
+            verdict.starts_with(identity) && verdict.contains(words),
+            "{name}: {verdict}"
         );
     }
 }

@@ -53,8 +53,8 @@ fn news(before: &Seen, mut later: Seen, minutes: u64) -> Vec<String> {
         "restart_window": 100_000,
     });
     let health = later.judged(options);
-    let reported = health.failing().map(|verdict| verdict.identity.to_string());
-    reported.collect()
+    let identities = health.failing().map(|verdict| verdict.identity.to_string());
+    identities.collect()
 }
 
 /// Nodes whose heartbeats are none of this test's business.
@@ -88,14 +88,14 @@ fn deployment(available: usize, conditions: Value) -> Value {
 
 /// Each of the later looks is trouble by itself, and none of it is news after the earlier one.
 fn assert_no_news(table: Vec<(&str, Seen, Seen)>) {
-    let reported = |news: Vec<String>| -> Vec<String> {
+    let without_api = |news: Vec<String>| -> Vec<String> {
         news.into_iter()
-            .filter(|reported| !reported.starts_with("Api"))
+            .filter(|problem| !problem.starts_with("Api"))
             .collect()
     };
     for (case, before, later) in table {
-        assert_eq!(reported(news(&alone(), later.clone(), 10)).len(), 1, "{case}");
-        assert_eq!(reported(news(&before, later, 10)), [""; 0], "{case}");
+        assert_eq!(without_api(news(&alone(), later.clone(), 10)).len(), 1, "{case}");
+        assert_eq!(without_api(news(&before, later, 10)), [""; 0], "{case}");
     }
 }
 
@@ -208,32 +208,32 @@ fn a_node_that_was_silent_already_is_an_old_problem() {
 
 #[test]
 fn worse_than_before_is_news() {
-    let reported = |news: Vec<String>| -> Vec<String> {
+    let without_api = |news: Vec<String>| -> Vec<String> {
         news.into_iter()
-            .filter(|reported| !reported.starts_with("Api"))
+            .filter(|problem| !problem.starts_with("Api"))
             .collect()
     };
     let young = |name: &str| not_ready(pod(name), 20);
     let before = alone().pod(young("web-1"));
     let more = alone().pod(young("web-1")).pod(young("web-2"));
     assert_eq!(
-        reported(news(&before, more, 10)),
+        without_api(news(&before, more, 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
     // A pod that was made anew has begun anew.
     assert_eq!(
-        reported(news(&before, alone().pod(young("web-9")), 10)),
+        without_api(news(&before, alone().pod(young("web-9")), 10)),
         ["Pod demo/Deployment/web: NotReady"]
     );
     let web = |available| alone().workload(WorkloadKind::Deployment, deployment(available, json!([])));
-    assert!(reported(news(&web(2), web(2), 10)).is_empty());
+    assert!(without_api(news(&web(2), web(2), 10)).is_empty());
     assert_eq!(
-        reported(news(&web(2), web(1), 10)),
+        without_api(news(&web(2), web(1), 10)),
         ["Deployment demo/web: Unavailable"]
     );
     let chart = |started| of_chart(alone().job(job(started, 0, None)));
     assert_eq!(
-        reported(news(&chart(200), chart(20), 10)),
+        without_api(news(&chart(200), chart(20), 10)),
         ["Addon demo/app: NotInstalled"],
         "nothing had failed, and this Job is another one"
     );

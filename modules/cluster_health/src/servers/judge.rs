@@ -161,10 +161,10 @@ fn without_etcd(datastore: Datastore) -> String {
 
 /// What the servers report of etcd, once each, and where they differ.
 fn views(given: &Given, found: &mut Problems) {
-    let mut reported: BTreeMap<Fault, Vec<&str>> = BTreeMap::new();
+    let mut by_fault: BTreeMap<Fault, Vec<&str>> = BTreeMap::new();
     for (host, view) in seeing(&given.servers) {
         for fault in faults(view) {
-            reported.entry(fault).or_default().push(host);
+            by_fault.entry(fault).or_default().push(host);
         }
         if let Some(why) = &view.nodes_unknown {
             let what = format!("the Nodes could not be read there: {}", short(why));
@@ -172,7 +172,7 @@ fn views(given: &Given, found: &mut Problems) {
         }
     }
     let all = seeing(&given.servers).count();
-    for (mut fault, hosts) in reported {
+    for (mut fault, hosts) in by_fault {
         if hosts.len() < all {
             fault.what = format!("{} (as {} sees it)", fault.what, hosts.join(", "));
         }

@@ -5,7 +5,7 @@ use crate::servers::samples::{apis, given, servers, with};
 use serde_json::{Value, json};
 
 /// Of three servers, each overlaid with what the function returns for its number.
-fn reported(more: impl Fn(usize) -> Value, state: &Apis) -> Vec<String> {
+fn problems(more: impl Fn(usize) -> Value, state: &Apis) -> Vec<String> {
     let servers: Vec<Value> = servers(3)
         .into_iter()
         .enumerate()
@@ -22,7 +22,7 @@ fn words(given: &Given, state: &Apis) -> Vec<String> {
 }
 
 fn everywhere(etcd: Value) -> Vec<String> {
-    reported(|_| json!({"etcd": etcd}), &apis(3))
+    problems(|_| json!({"etcd": etcd}), &apis(3))
 }
 
 /// The members of three servers, the second one laid over.
@@ -104,7 +104,7 @@ fn reports_a_shared_finding_once() {
 #[test]
 fn reports_servers_with_different_views() {
     let third = |etcd: Value| {
-        reported(
+        problems(
             move |number| {
                 if number == 3 {
                     json!({"etcd": etcd})
@@ -179,7 +179,7 @@ fn a_database_that_fills_up_is_a_warning() {
     for (size, warnings) in table {
         let mut state = apis(3);
         state.servers.get_mut("c2").unwrap().quota = Some(100);
-        let found = reported(
+        let found = problems(
             |_| json!({"etcd": {"members": second(json!({"db_size": size}))}}),
             &state,
         );
@@ -195,7 +195,7 @@ fn a_database_that_fills_up_is_a_warning() {
 #[test]
 fn each_api_has_to_be_ready_inside_and_at_its_address() {
     let second = |ready: Value| {
-        reported(
+        problems(
             move |number| {
                 if number == 2 {
                     json!({"ready": ready})
@@ -231,14 +231,14 @@ fn each_api_has_to_be_ready_inside_and_at_its_address() {
     state.servers.get_mut("c2").unwrap().not_ready =
         Some("x509: certificate is not valid for 10.0.0.2".to_owned());
     assert_eq!(
-        reported(|_| json!({}), &state),
+        problems(|_| json!({}), &state),
         [
             "error c2: its api does not answer at 10.0.0.2:6443, asked from container 101 on pve1: x509: certificate is not valid for 10.0.0.2"
         ]
     );
     state.servers.remove("c2");
     assert_eq!(
-        reported(|_| json!({}), &state),
+        problems(|_| json!({}), &state),
         ["error c2: the cluster has no node n2 with an address"]
     );
     let unknown = Apis {
@@ -247,7 +247,7 @@ fn each_api_has_to_be_ready_inside_and_at_its_address() {
         ..Apis::default()
     };
     assert_eq!(
-        reported(|_| json!({}), &unknown),
+        problems(|_| json!({}), &unknown),
         ["error the servers: the nodes could not be read, so no api was asked at its own address: refused"]
     );
 }
@@ -256,7 +256,7 @@ fn each_api_has_to_be_ready_inside_and_at_its_address() {
 fn one_version_is_enough() {
     let mut state = apis(3);
     state.servers.get_mut("c3").unwrap().version = Some("v1.31.5+k3s1".to_owned());
-    let found = reported(|_| json!({}), &state);
+    let found = problems(|_| json!({}), &state);
     assert_eq!(
         found,
         [
@@ -276,12 +276,12 @@ fn settings_that_all_servers_must_share_are_compared() {
         ];
         state.servers.get_mut(host).unwrap().settings = Some(settings.into());
     }
-    let found = reported(|_| json!({}), &state);
+    let found = problems(|_| json!({}), &state);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].starts_with("error the servers: they must have the same --disable, and have nothing on c1; traefik on c2, c3: "), "{found:?}");
     // One that does not report is not compared.
     state.servers.get_mut("c1").unwrap().settings = None;
-    assert_eq!(reported(|_| json!({}), &state), [""; 0]);
+    assert_eq!(problems(|_| json!({}), &state), [""; 0]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ kube-system   sh.helm.release.v1.traefik-crd.v1   helm.sh/release.v1   1   9d   
 demo          sh.helm.release.v1.traefik.v1       helm.sh/release.v1   1   9d   traefik       1    deployed
 demo          of-our-own                          Opaque               1   9d
 ";
-        let reported: Vec<String> = releases(table)
+        let found: Vec<String> = releases(table)
             .unwrap()
             .into_iter()
             .map(|((namespace, name), release)| {
@@ -76,7 +76,7 @@ demo          of-our-own                          Opaque               1   9d
             })
             .collect();
         assert_eq!(
-            reported,
+            found,
             [
                 r#"demo/traefik 1 deployed """#,
                 r#"kube-system/traefik 10 deployed "B2""#,

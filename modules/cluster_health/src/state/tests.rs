@@ -30,7 +30,7 @@ fn nodes(list: &str) -> Vec<String> {
     let nodes = serde_json::from_str::<List<Node>>(&testbed::recorded(list))
         .unwrap()
         .items;
-    let reported = |node: &Node| {
+    let described = |node: &Node| {
         let healthy = |kind: &str| {
             if matches!(kind, "Ready" | "EtcdIsVoter") {
                 "True"
@@ -56,7 +56,7 @@ fn nodes(list: &str) -> Vec<String> {
         let words: Vec<String> = words.chain(odd).collect();
         format!("{} {}: {}", node.name, node.kubelet_version, words.join(", "))
     };
-    nodes.iter().map(reported).collect()
+    nodes.iter().map(described).collect()
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn leases_and_their_times() {
 fn charts_and_their_jobs() {
     let charts = |list: &str| -> Vec<String> {
         let charts = serde_json::from_str::<List<Chart>>(list).unwrap().items;
-        let reported = |chart: &Chart| {
+        let described = |chart: &Chart| {
             let failed = chart
                 .status
                 .conditions
@@ -106,7 +106,7 @@ fn charts_and_their_jobs() {
                 if failed { " failed" } else { "" }
             )
         };
-        charts.iter().map(reported).collect()
+        charts.iter().map(described).collect()
     };
     assert_eq!(
         charts(&testbed::recorded("by-hand-k3s-v1.36-helmcharts.json")),

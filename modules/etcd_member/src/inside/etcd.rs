@@ -155,8 +155,8 @@ async fn ask(member: etcd_api::Member, tls: Tls, has_quorum: bool) -> Member {
     let (mut status, mut fault) = (None, None);
     for url in member.client_urls.iter().take(MOST_URLS) {
         match ask_at(url, &tls, has_quorum && !member.is_learner).await {
-            Ok(reported) => {
-                (status, fault) = (Some(reported.0), reported.1);
+            Ok(answer) => {
+                (status, fault) = (Some(answer.0), answer.1);
                 break;
             }
             Err(error) => fault = Some(format!("asking for its status at {url}: {error}")),

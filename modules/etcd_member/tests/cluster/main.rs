@@ -45,23 +45,20 @@ fn reports_a_healthy_cluster_that_passes_every_gate() {
         })
     );
     for (number, name) in NAMES.iter().enumerate() {
-        let reported = member(&answer, name);
+        let seen = member(&answer, name);
         let endpoint = lab.cluster().endpoint(number).to_owned();
-        assert_eq!(reported["client_urls"], json!([endpoint]));
-        assert_eq!(reported["peer_urls"], json!([lab.cluster().peer_url(number)]));
-        assert_eq!(reported["node"], name[..2]);
-        assert_eq!(reported["leader"], answer["leader"] == *name);
+        assert_eq!(seen["client_urls"], json!([endpoint]));
+        assert_eq!(seen["peer_urls"], json!([lab.cluster().peer_url(number)]));
+        assert_eq!(seen["node"], name[..2]);
+        assert_eq!(seen["leader"], answer["leader"] == *name);
+        assert!(seen["version"].as_str().unwrap().starts_with("3."), "{seen}");
         assert!(
-            reported["version"].as_str().unwrap().starts_with("3."),
-            "{reported}"
+            seen["db_size"].as_u64() >= seen["db_size_in_use"].as_u64(),
+            "{seen}"
         );
-        assert!(
-            reported["db_size"].as_u64() >= reported["db_size_in_use"].as_u64(),
-            "{reported}"
-        );
-        assert!(reported["raft_lag"].as_u64().unwrap() < 100, "{reported}");
-        let id = u64::from_str_radix(reported["id"].as_str().unwrap(), 16).unwrap();
-        assert_eq!(reported["id_decimal"], id.to_string());
+        assert!(seen["raft_lag"].as_u64().unwrap() < 100, "{seen}");
+        let id = u64::from_str_radix(seen["id"].as_str().unwrap(), 16).unwrap();
+        assert_eq!(seen["id_decimal"], id.to_string());
     }
     assert_eq!(answer["oldest_version"], member(&answer, NAMES[0])["version"]);
 }

@@ -47,10 +47,10 @@ server/tls/dynamic-cert.json tls.crt               CN=k3s                       
         (&answer["changed"], &answer["problem"], &answer["failed"]),
         (&json!(false), &Value::Null, &json!(false))
     );
-    let reported = answer["certificates"].as_array().unwrap();
-    let listener = reported
+    let certificates = answer["certificates"].as_array().unwrap();
+    let listener = certificates
         .iter()
-        .find(|reported| reported["subject"] == "CN=k3s")
+        .find(|certificate| certificate["subject"] == "CN=k3s")
         .unwrap();
     assert_eq!(listener["names"], json!(["n1", "10.43.0.1"]));
     // Neither the answer nor anything that was printed inside holds a key.
@@ -157,7 +157,7 @@ fn what_cannot_be_read_is_a_trouble() {
         &node,
         json!({"paths": ["/etc/rancher/none.crt", "/etc/rancher/large.crt", "/dev/zero"]}),
     );
-    let reported: Vec<String> = answer["unreadable"]
+    let faults: Vec<String> = answer["unreadable"]
         .as_array()
         .unwrap()
         .iter()
@@ -170,7 +170,7 @@ fn what_cannot_be_read_is_a_trouble() {
         })
         .collect();
     assert_eq!(
-        reported,
+        faults,
         [
             "/var/lib/rancher/k3s/server/tls/client-controller.crt it is empty",
             "/etc/rancher/none.crt there is no such file",

@@ -20,11 +20,11 @@ fn call(node: &Node, arguments: Value) -> Value {
 fn subjects(answer: &Value, key: &str) -> Vec<String> {
     let list = answer[key].as_array().unwrap();
     list.iter()
-        .map(|reported| {
+        .map(|certificate| {
             format!(
                 "{} {}",
-                reported["file"].as_str().unwrap(),
-                reported["subject"].as_str().unwrap()
+                certificate["file"].as_str().unwrap(),
+                certificate["subject"].as_str().unwrap()
             )
         })
         .collect()

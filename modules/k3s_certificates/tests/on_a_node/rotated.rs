@@ -108,7 +108,7 @@ fn doubts_are_refused_and_renewed_by_force() {
     let early = Leaf::new("system:kube-scheduler").days(2, 365);
     let early = Authority::new("k3s-client-ca@1").sign(&early).pem;
     let cut = early[..200].to_owned();
-    for (content, reported) in [
+    for (content, reason) in [
         (
             early,
             "is not valid before 2026-01-03T00:00:00Z, and it is 2026-01-01T00:00:0",
@@ -119,7 +119,7 @@ fn doubts_are_refused_and_renewed_by_force() {
         node.put(&format!("{DATA}/server/tls/client-controller.crt"), &content);
         let answer = rotated(&node);
         let msg = answer["msg"].as_str().unwrap();
-        assert!(msg.contains(reported) && msg.contains("force: true"), "{msg}");
+        assert!(msg.contains(reason) && msg.contains("force: true"), "{msg}");
         assert!(node.calls().is_empty());
         let forced = call(&node, json!({"state": "rotated", "force": true}));
         assert_eq!(

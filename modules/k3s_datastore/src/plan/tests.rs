@@ -32,14 +32,14 @@ fn a_server_on_sqlite_is_moved_with_the_copy_before_and_the_comparison_after() {
 #[test]
 fn a_server_that_has_etcd_is_left_alone() {
     // Whatever else is configured: k3s does not look at it any more.
-    let reported = (
+    let config = (
         "config:/etc/rancher/k3s/config.yaml",
         "cluster-init: true\ndatastore-endpoint: mysql://x\n",
     );
     let stopped = show("inactive");
     for changes in [
         &[WAL, ("database", GONE)][..],
-        &[WAL, ("database", GONE), reported],
+        &[WAL, ("database", GONE), config],
         &[WAL, ("database", GONE), ("show", &stopped)],
     ] {
         assert_eq!(acts(&server(changes)), []);

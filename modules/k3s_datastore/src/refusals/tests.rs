@@ -82,8 +82,8 @@ fn reports_an_external_datastore_without_its_password() {
         for database in ["1000", GONE] {
             let state = server(&[case, ("database", database)]);
             assert_eq!(rules(json!({}), &state), ["external"]);
-            let reported = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
-            assert!(!reported.contains("s3cr3t"), "{reported}");
+            let debug = format!("{:?}", of_migration(&crate::fixtures::params(json!({})), &state));
+            assert!(!debug.contains("s3cr3t"), "{debug}");
         }
     }
 }
@@ -92,13 +92,13 @@ fn reports_an_external_datastore_without_its_password() {
 fn reports_a_failed_migration_with_both_remedies() {
     let state = server(&[WAL]);
     assert_eq!(rules(json!({}), &state), ["failed_migration"]);
-    let reported = failed_migration(&state).to_string();
+    let message = failed_migration(&state).to_string();
     for word in [
         "/var/lib/rancher/k3s/server/db has etcd/member/wal",
         "If it is SQLite",
         "If it is etcd",
     ] {
-        assert!(reported.contains(word), "{reported}");
+        assert!(message.contains(word), "{message}");
     }
 }
 
@@ -240,9 +240,9 @@ fn room_is_wanted_for_the_copy_for_the_way_back_and_for_etcd() {
 
 #[test]
 fn reports_all_refusals_together() {
-    let reported = refused(&[
+    let rules = refused(&[
         ("show", &show("failed")),
         (CONFIG, "server: https://h:6443\ndisable-etcd: true\n"),
     ]);
-    assert_eq!(reported, ["joined", "api_not_ready", "no_etcd"]);
+    assert_eq!(rules, ["joined", "api_not_ready", "no_etcd"]);
 }

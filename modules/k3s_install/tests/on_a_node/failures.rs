@@ -161,12 +161,7 @@ fn a_script_that_fails_half_way_leaves_the_unit_unchanged() {
     put_back(
         from,
         to,
-        &[
-            "status 1",
-            "no disk",
-            "were restored",
-            "not restarted",
-        ],
+        &["status 1", "no disk", "were restored", "not restarted"],
     );
 }
 

@@ -163,10 +163,10 @@ fn each_value_that_the_kubelet_sets_has_to_be_exactly_that() {
     ] {
         let mut state = container();
         shut(&mut state, name, Access::ReadOnly, value);
-        let reported = advice(&state, "proc_sys");
+        let advice = advice(&state, "proc_sys");
         assert!(
-            reported.contains(&format!("{} is {value} and {wanted}", name.replace('/', "."))),
-            "{reported}"
+            advice.contains(&format!("{} is {value} and {wanted}", name.replace('/', "."))),
+            "{advice}"
         );
     }
 }

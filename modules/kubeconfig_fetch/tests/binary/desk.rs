@@ -157,11 +157,11 @@ impl Desk {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    pub(crate) fn assert_keyless(&self, reported: &str) {
+    pub(crate) fn assert_keyless(&self, text: &str) {
         let pem = &self.cluster.admin.key_pem;
         let line = pem.lines().nth(1).unwrap();
         for secret in [line, &STANDARD.encode(pem)[..40]] {
-            assert!(!reported.contains(secret), "{reported}");
+            assert!(!text.contains(secret), "{text}");
         }
     }
 

@@ -227,8 +227,8 @@ fn a_link_to_a_path_with_control_characters_is_refused() {
     let file = desk.path("config");
     symlink("other\nfile -rw------- 1 1234 1234 x", &file).unwrap();
     let answer = desk.write(json!({"dest": file}));
-    let reported = answer["msg"].as_str().unwrap();
-    assert!(reported.contains("control characters"), "{reported}");
+    let message = answer["msg"].as_str().unwrap();
+    assert!(message.contains("control characters"), "{message}");
     assert!(fs::symlink_metadata(&file).unwrap().is_symlink());
 }
 

@@ -189,7 +189,7 @@ fn pods_of_a_newer_server_and_what_becomes_of_them() {
     let mut state = crate::samples::state(crate::samples::node(false, None), &[]);
     state.pods = list_of("by-hand-k3s-v1.36-pods.json");
     let params = crate::samples::params(serde_json::json!({"force": true}));
-    let reported: Vec<String> = judge_all(&params.rules, &state)
+    let verdicts: Vec<String> = judge_all(&params.rules, &state)
         .iter()
         .map(|(pod, verdict)| {
             format!(
@@ -200,7 +200,7 @@ fn pods_of_a_newer_server_and_what_becomes_of_them() {
         .collect();
     let moves = "its controller starts another one elsewhere";
     assert_eq!(
-        reported,
+        verdicts,
         [
             format!("debugged: {moves}"),
             "done: it has finished".to_owned(),

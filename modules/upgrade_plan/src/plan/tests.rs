@@ -409,13 +409,13 @@ fn a_wrong_mapping_is_refused_by_name() {
         with(agent("w3", OLD, PATCH), &json!({"role": ""})),
     ];
     let planned = planned(PATCH, &nodes, &json!({"pve_hosts": ["pve1", "pve2"]}));
-    let reported: Vec<&str> = planned
+    let reasons: Vec<&str> = planned
         .refusals
         .iter()
         .map(|refusal| refusal.evidence.as_str())
         .collect();
     assert_eq!(
-        reported,
+        reasons,
         [
             "its pve_host pve9 is not in the group pve (pve1, pve2)",
             "it is neither in k3s_controllers nor in k3s_workers",
@@ -498,7 +498,7 @@ fn an_outage_of_the_api_is_announced() {
 #[test]
 fn upgrades_an_unhealthy_cluster_with_a_warning() {
     let verdict = |number: usize, severity: &str| json!({"severity": severity, "kind": "Node", "namespace": "", "object": format!("n{number}"), "reason": "NotReady", "count": 1});
-    let reported = |verdicts: &[Value], nodes: &[Value]| {
+    let notices = |verdicts: &[Value], nodes: &[Value]| {
         let planned = planned(
             PATCH,
             nodes,
@@ -511,12 +511,12 @@ fn upgrades_an_unhealthy_cluster_with_a_warning() {
     let outdated = cluster(OLD, PATCH);
     let expected = "the cluster already has problems, and only new ones stop the run: Node n1: NotReady; Pod demo/Deployment/web: CrashLoopBackOff";
     assert_eq!(
-        reported(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
+        notices(&[verdict(1, "error"), pod, verdict(2, "warning")], &outdated),
         [expected]
     );
     let many: Vec<Value> = (0..7).map(|number| verdict(number, "error")).collect();
-    assert!(reported(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
-    assert!(reported(&many, &cluster(PATCH, PATCH)).is_empty());
+    assert!(notices(&many, &outdated)[0].ends_with("Node n4: NotReady; and 2 more"));
+    assert!(notices(&many, &cluster(PATCH, PATCH)).is_empty());
     assert!(
         planned(
             PATCH,
