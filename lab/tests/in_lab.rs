@@ -241,7 +241,8 @@ fn a_container_can_go_missing_and_come_back() {
 
 #[test]
 fn a_held_lock_file_is_waited_for() {
-    fault(&["hold-lock", "111", "1"]);
+    // Longer than it takes to see that it is held, and less than `pct` waits.
+    fault(&["hold-lock", "111", "5"]);
     wait_for("the lock is held", || {
         lab(&[
             "exec",

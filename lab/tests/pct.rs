@@ -303,8 +303,14 @@ fn under_ha_start_and_stop_only_ask() {
     let faults = r#"{"ha": true, "start_delay_ms": 10}"#;
     let host = Host::new().stopped("101").faults("101", faults);
     let waits = |name: &str| format!("until [ -e ROOT/{name} ] || [ ! -d ROOT ]; do sleep 0.01; done");
-    host.program("lxc-start", &START.replace("echo", &format!("{}\necho", waits("started"))));
-    host.program("lxc-stop", &STOP.replace("printf", &format!("{}\nprintf", waits("ended"))));
+    host.program(
+        "lxc-start",
+        &START.replace("echo", &format!("{}\necho", waits("started"))),
+    );
+    host.program(
+        "lxc-stop",
+        &STOP.replace("printf", &format!("{}\nprintf", waits("ended"))),
+    );
     host.pct(&["start", "101"])
         .is(0, "Requesting HA start for CT 101\n", "");
     host.pct(&["status", "101"]).is(0, "status: stopped\n", "");

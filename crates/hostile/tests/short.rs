@@ -7,19 +7,22 @@
     reason = "tests, which measure the time"
 )]
 
+mod common;
+
+use common::used;
 use hostile::{Mutator, TARGETS, Target};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// An input is a few KB; a machine under load needs a moment, a step for each pair of bytes needs longer.
+/// An input is a few KB; a step for each pair of bytes needs longer.
 const SLOWEST: Duration = Duration::from_secs(5);
 
 fn run(target: &Target, what: &str, input: &[u8]) {
-    let started = Instant::now();
+    let before = used();
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let shown = String::from_utf8_lossy(&input[..input.len().min(2000)]).into_owned();
     assert!(ended.is_ok(), "{}: {what} panics: {shown:?}", target.name);
-    let took = started.elapsed();
+    let took = used() - before;
     assert!(
         took < SLOWEST,
         "{}: {what} takes {took:?}: {shown:?}",

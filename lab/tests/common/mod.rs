@@ -26,7 +26,8 @@ if [ "$clear" ]; then
 fi
 exec env container=lxc TERM=linux "$@"
 "#;
-pub(crate) const START: &str = "#!/bin/sh\necho \"0: 2 0 10000 1 1 5 @/var/lib/lxc/$2/command\" >> ROOT/proc/net/unix\n";
+pub(crate) const START: &str =
+    "#!/bin/sh\necho \"0: 2 0 10000 1 1 5 @/var/lib/lxc/$2/command\" >> ROOT/proc/net/unix\n";
 pub(crate) const STOP: &str =
     "#!/bin/sh\nprintf '%s\\n' \"$*\" >> ROOT/stops\nsed -i \"/lxc.$2.command/d\" ROOT/proc/net/unix\n";
 const INFO: &str = "#!/bin/sh\necho 4242\n";

@@ -9,7 +9,6 @@ use host::{Command, Failure, FileToWrite, Held, Host, Kind, LockRequest, Output}
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
