@@ -24,8 +24,8 @@ CLASSIFY_EVERY = 50
 LAB = os.environ.get("LAB_NAME", "homelab-lab")
 IN_LAB = re.compile(rf":/{re.escape(LAB)}/([^/\n]+)")
 # Where modules put files; a folder's own mode counts too.
-IN_CONTAINER = ("var/lib/homelab-k3s", "etc/rancher", "tmp", "var/tmp", "run/homelab-k3s")
-ON_HOST = ("root/.ansible", "root/backups", "root/exports", "var/lib/homelab-k3s")
+IN_CONTAINER = ("var/lib/homelab-k3s", "etc/rancher", "tmp", "var/tmp")
+ON_HOST = ("root/.ansible", "root/guide-backups")
 
 
 def read(path: str) -> bytes:

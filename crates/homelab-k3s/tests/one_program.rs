@@ -134,7 +134,12 @@ fn a_program_that_dies_leaves_no_core() {
     let status = std::process::Command::new("/bin/sh")
         .args(["-c", "ulimit -c unlimited; exec \"$0\" pct_exec args.json"])
         .arg(env!("CARGO_BIN_EXE_homelab-k3s"))
-        .current_dir(programs.arguments(&json!({"vmid": 101, "argv": ["true"]})).parent().unwrap())
+        .current_dir(
+            programs
+                .arguments(&json!({"vmid": 101, "argv": ["true"]}))
+                .parent()
+                .unwrap(),
+        )
         .env("PATH", programs.path())
         .status()
         .unwrap();

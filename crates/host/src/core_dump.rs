@@ -1,8 +1,6 @@
 //! What the kernel would write of a process that dies: its memory, with the tokens and keys in it.
 
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// Keeps the memory of this process out of core dumps, and that of the programs that it starts out of files. A program that
 /// collects dumps is not bound by the limit, so this process is not dumpable at all. Users who are not root can then neither

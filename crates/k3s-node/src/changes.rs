@@ -55,7 +55,8 @@ impl Changes {
     #[must_use]
     pub fn own_folder(self) -> Self {
         let folder = crate::FOLDER;
-        let command = format!("mkdir -p {folder} && chmod 700 {folder}");
+        // By its mode from the beginning, also where it is made; one that was made otherwise gets it.
+        let command = format!("mkdir -p -m 700 {folder} && chmod 700 {folder}");
         self.or_die(&command, &format!("making {folder} failed"))
     }
 
