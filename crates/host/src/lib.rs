@@ -12,6 +12,8 @@ mod capture;
 mod carry;
 mod command;
 mod container;
+#[cfg(any(test, feature = "crash"))]
+mod crash;
 mod failure;
 mod files;
 mod local;
@@ -27,6 +29,8 @@ mod wrapper;
 pub use carry::{ask_ourselves, asked_inside, carried, name_ourselves, ourselves, run_ourselves};
 pub use command::{Command, Output};
 pub use container::InContainer;
+#[cfg(any(test, feature = "crash"))]
+pub use crash::Crashing;
 pub use failure::{Failure, Kind};
 pub use files::FileToWrite;
 pub use local::LocalHost;
