@@ -21,8 +21,8 @@ VOLATILE = re.compile(
     r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
     r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
 )
-# Settings are compared by their content. What is larger is a program or a database.
-SETTINGS = re.compile(r"/(etc|root)/|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
+# Settings are compared by their content, apart from what each machine makes for itself. What is larger is a program or a database.
+SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
 RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|\d+")
@@ -35,9 +35,9 @@ def of(lab: Lab, *versions: str) -> dict[str, object]:
     for name, root, folders in [(HOST, host_root(lab), OF_THE_HOST), *((str(vmid), root, OF_A_CONTAINER) for vmid, root in roots.items())]:
         for path, entry in files(root, folders, versions):
             found[f"{name}:{path}"] = entry
-    for vmid in roots:
-        found[f"{vmid}: processes"] = processes(lab.inside(vmid, "ps -eo args"))
-    found[f"{HOST}: processes"] = processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a ."))
+    # Together: pods may be on other nodes afterwards.
+    found["processes in containers"] = processes("".join(lab.inside(vmid, "ps -eo args") for vmid in roots))
+    found[f"processes on {HOST}"] = processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a ."))
     for name, node in lab.nodes().items():
         found[f"node {name}"] = in_words(of_node(node), versions)
     return found
@@ -108,12 +108,10 @@ def processes(listed: str) -> list[str]:
     return sorted({RANDOM.sub("#", line.strip()) for line in listed.splitlines() if not asked.search(line)})
 
 
-def differences(before: dict[str, object], after: dict[str, object]) -> list[str]:
-    found = []
-    for key in sorted(before.keys() | after.keys()):
-        if before.get(key) != after.get(key):
-            found.append(f"{key}: {before.get(key, 'missing')} became {after.get(key, 'missing')}")
-    return found
+def differences(before: dict[str, object], after: dict[str, object]) -> dict[str, str]:
+    """What differs, each with the two values."""
+    keys = (key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key))
+    return {key: f"{before.get(key, 'missing')} became {after.get(key, 'missing')}" for key in keys}
 
 
 def secrets_in_wide_files(lab: Lab, since: float) -> list[str]:
