@@ -11,13 +11,17 @@ export PATH := $(VENV)/bin:$(PATH)
 # built once for both.
 LAB_BINARIES := lab pct k3s-standin lab-certificates release-server
 
+# The tests' programs have the mode that crashes them: so it costs no build of its own. What is shipped is built without it.
+CRASH := --features homelab-k3s/crash
+
 # What is missing on this machine is installed first.
 PACKAGES := tests/packages
 
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick fuzz build install lint docs samples secrets site bench collection reproduce lab lab-programs lab-up lab-down real
+.PHONY: help demo test quick fuzz build install lint docs samples secrets site bench collection reproduce lab lab-programs lab-up lab-down real \
+	crash-program crash crash-all
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,8 +39,8 @@ test: ## Run every test; the same as .ci/run
 # The lab's profile, so that what the lab and the tests share is built once. No documentation has a test in it, and rustdoc
 # would look through every crate for one.
 quick: ## Run only the cargo tests
-	cargo build --profile lab --workspace --examples --quiet
-	cargo test --profile lab --workspace --tests --quiet --no-fail-fast
+	cargo build --profile lab --workspace $(CRASH) --examples --quiet
+	cargo test --profile lab --workspace $(CRASH) --tests --quiet --no-fail-fast
 
 SECONDS ?= 60
 fuzz: ## Run one fuzz target (TARGET=kubeconfig SECONDS=600); their names are in fuzz/fuzz_targets
@@ -101,11 +105,21 @@ reproduce: install ## Build program and tarball a second time in another folder;
 lab-programs:
 	@echo "== the lab's programs"
 	@$(PACKAGES)
-	cargo build --quiet --profile lab --workspace $(LAB_BINARIES:%=--bin %)
+	cargo build --quiet --profile lab --workspace $(CRASH) $(LAB_BINARIES:%=--bin %)
 	@$(LAB) setup
 
 lab: lab-programs ## Build the lab's programs, and install their Debian packages
 	cargo xtask static lab-pod target/lab/static
+
+crash-program: install lab ## Build the program that tests crash
+	cargo build --quiet --profile lab --workspace $(CRASH) --bin homelab-k3s
+	install -D target/lab/homelab-k3s target/crash/homelab-k3s
+
+crash: crash-program ## Crash a playbook in the lab and run it again (SEED=…, PLAYBOOK=upgrade, CASE='k3s_install 3 during')
+	lab/apart crash tests/lab/crash/run $(if $(SEED),--seed '$(SEED)') $(PLAYBOOK:%=--scenario %) $(if $(CASE),--case '$(CASE)')
+
+crash-all: crash-program ## Crash every playbook at every point, and write docs/crashes.md; root, hours (PLAYBOOK=upgrade)
+	lab/apart crash tests/lab/crash/run --all $(PLAYBOOK:%=--scenario %)
 
 lab-up: lab ## Start a lab with one controller and two workers
 	$(LAB) up

@@ -18,11 +18,21 @@ pub(crate) fn on_this_machine<M: Module>(json: &[u8]) -> Answer {
         Ok(read) => read,
         Err(error) => return Answer::failure(format!("{error:#}")),
     };
-    let host = LocalHost::new();
+    let host = this_machine(M::NAME);
     match M::target(&params).vmid {
         Some(vmid) => run::<M>(&params, &call, &InContainer::new(host, vmid)),
         None => run::<M>(&params, &call, &host),
     }
+}
+
+#[cfg(not(feature = "crash"))]
+fn this_machine(_module: &'static str) -> impl Host {
+    LocalHost::new()
+}
+
+#[cfg(feature = "crash")]
+fn this_machine(module: &'static str) -> impl Host {
+    host::Crashing::new(LocalHost::new(), module)
 }
 
 /// The typed options of a call.

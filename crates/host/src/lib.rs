@@ -13,6 +13,8 @@ mod carry;
 mod command;
 mod container;
 mod core_dump;
+#[cfg(any(test, feature = "crash"))]
+mod crash;
 mod failure;
 mod files;
 mod local;
@@ -29,6 +31,8 @@ pub use carry::{ask_ourselves, asked_inside, carried, name_ourselves, ourselves,
 pub use command::{Command, Output};
 pub use container::InContainer;
 pub use core_dump::leave_no_core;
+#[cfg(any(test, feature = "crash"))]
+pub use crash::Crashing;
 pub use failure::{Failure, Kind};
 pub use files::FileToWrite;
 pub use local::LocalHost;

@@ -1,0 +1,138 @@
+"""What a run has left: files, processes and nodes, in a form that does not differ between two undisturbed runs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from conftest import Lab
+
+HOST = "pve1"
+# Everything below these is compared, as far as it is not someone's who works all the time.
+OF_THE_HOST = ("/root", "/run", "/etc/pve")
+OF_A_CONTAINER = ("/",)
+# Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes. The rest of the host's tree is the machine's.
+VOLATILE = re.compile(
+    r"/(proc|sys|dev)$"
+    r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
+    r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
+)
+# Settings are compared by their content, apart from what each machine makes for itself. What is larger is a program or a database.
+SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
+LARGEST = 256 * 1024
+# Times, random words and process ids; hashes in names.
+RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|\d+")
+
+
+def of(lab: Lab, *versions: str) -> dict[str, object]:
+    """The state after a run. Of the versions that were there before and are there now only the order counts."""
+    roots = {vmid: container_root(lab, vmid) for vmid in lab.containers()}
+    found: dict[str, object] = {}
+    for name, root, folders in [(HOST, host_root(lab), OF_THE_HOST), *((str(vmid), root, OF_A_CONTAINER) for vmid, root in roots.items())]:
+        for path, entry in files(root, folders, versions):
+            found[f"{name}:{path}"] = entry
+    # Together: pods may be on other nodes afterwards.
+    found["processes in containers"] = processes("".join(lab.inside(vmid, "ps -eo args") for vmid in roots))
+    found[f"processes on {HOST}"] = processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a ."))
+    for name, node in lab.nodes().items():
+        found[f"node {name}"] = in_words(of_node(node), versions)
+    return found
+
+
+def of_node(node: dict) -> str:
+    ours = {key: value for key, value in node["metadata"].get("annotations", {}).items() if "homelab" in key}
+    conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
+    spec = {key: node["spec"].get(key) for key in ("unschedulable", "taints")}
+    return f"{node['status']['nodeInfo']['kubeletVersion']} {spec} {ours} {sorted(conditions.items())} {sorted(node['metadata']['labels'].items())}"
+
+
+def container_root(lab: Lab, vmid: int) -> Path:
+    return Path(f"/proc/{lab('exec', '--', 'lxc-info', '-n', str(vmid), '-pH').strip()}/root")
+
+
+def host_root(lab: Lab) -> Path:
+    sshd = lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt --oldest sshd").strip()
+    return Path(f"/proc/{sshd}/root")
+
+
+def files(root: Path, folders: tuple[str, ...], versions: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    for path, status in walk(root, folders):
+        kind = stat.S_IFMT(status.st_mode)
+        entry: tuple[object, ...] = (oct(status.st_mode), status.st_uid, status.st_gid)
+        if SETTINGS.search(path) and kind == stat.S_IFREG and status.st_size < LARGEST:
+            entry += (hashlib.sha256(in_words(read(root, path), versions).encode()).hexdigest(),)
+        yield RANDOM.sub("#", path), entry
+
+
+def walk(root: Path, folders: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+    left = [folder.rstrip("/") for folder in folders]
+    while left:
+        folder = left.pop()
+        try:
+            entries = list(os.scandir(f"{root}{folder}/"))
+        except OSError:
+            continue
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if VOLATILE.search(path):
+                continue
+            yield path, status
+            if stat.S_ISDIR(status.st_mode):
+                left.append(path)
+
+
+def read(root: Path, path: str) -> str:
+    try:
+        return Path(f"{root}{path}").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def in_words(text: str, versions: tuple[str, ...]) -> str:
+    for number, version in enumerate(versions):
+        text = text.replace(version, f"<version {number}>")
+    return text
+
+
+def processes(listed: str) -> list[str]:
+    """Kinds of processes, without those that asked."""
+    asked = re.compile(r"ps -eo args|pgrep |COMMAND|sshd: |/bin/sh -c|lxc-attach|sftp-server|\[.*\]$|pct exec")
+    return sorted({RANDOM.sub("#", line.strip()) for line in listed.splitlines() if not asked.search(line)})
+
+
+def differences(before: dict[str, object], after: dict[str, object]) -> dict[str, str]:
+    """What differs, each with the two values."""
+    keys = (key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key))
+    return {key: f"{before.get(key, 'missing')} became {after.get(key, 'missing')}" for key in keys}
+
+
+def secrets_in_wide_files(lab: Lab, since: float) -> list[str]:
+    """Files changed since then that others can read, and that have a part of a token or of a private key."""
+    roots = {str(vmid): container_root(lab, vmid) for vmid in lab.containers()}
+    words = {word for root in roots.values() for word in secrets(root)}
+    assert words
+    found = []
+    for name, root, folders in [(HOST, host_root(lab), OF_THE_HOST), *((name, root, OF_A_CONTAINER) for name, root in roots.items())]:
+        for path, status in walk(root, folders):
+            is_wide = stat.S_ISREG(status.st_mode) and status.st_mode & 0o077 and status.st_size < LARGEST
+            if is_wide and status.st_ctime >= since:
+                text = read(root, path)
+                if any(word in text for word in words):
+                    found.append(f"{name}:{path} ({stat.filemode(status.st_mode)})")
+    return found
+
+
+def secrets(root: Path) -> Iterator[str]:
+    server = Path(f"{root}/var/lib/rancher/k3s/server")
+    for token in server.glob("*token"):
+        yield token.read_text().strip().rsplit(":", 1)[-1]
+    for key in server.glob("tls/**/*.key"):
+        yield from (line for line in key.read_text().splitlines() if len(line) == 64)

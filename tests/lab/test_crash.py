@@ -1,0 +1,66 @@
+"""A sample of the crashes that `make crash-all` tries: a run is crashed, and the next one finishes its work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import replace
+
+from conftest import ROOT, Lab
+from crash.cases import KINDS, TASK, Undisturbed, in_order_of, read_points, read_took
+from crash.crasher import Crasher
+from crash.scenarios import SCENARIOS
+
+# One case at least; the next begins only where it can still end in time.
+SAMPLE_SECONDS = 20
+
+SEEN = Undisturbed(
+    read_points("node_drain 1 pct exec 101\nk3s_install 1 write /a b\nnode_drain 2 pct exec 101\n"),
+    read_took("node_drain 2 500\n"),
+    ["Drain the node"],
+)
+
+
+def seed() -> str:
+    """Another sample with each commit."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return os.environ.get("SEED") or head.stdout.strip() or "none"
+
+
+def test_every_point_and_every_task_is_a_case() -> None:
+    assert SEEN.counts() == {"k3s_install": 1, "node_drain": 2, TASK: 1}
+    cases = SEEN.cases()
+    assert len(cases) == 3 * len(KINDS) + 1
+    assert [str(case) for case in cases if case.number == 2] == [f"node_drain 2 {kind} (pct exec 101)" for kind in KINDS]
+    assert str(cases[-1]) == "task 1 before (Drain the node)"
+
+
+def test_a_crash_in_the_middle_is_after_half_the_time() -> None:
+    orders = {case.order for case in SEEN.cases() if (case.module, case.number) == ("node_drain", 2)}
+    assert orders == {"node_drain 2 before\n", "node_drain 2 during 250\n", "node_drain 2 during-all 250\n", "node_drain 2 after\n"}
+
+
+def test_a_seed_chooses_the_same_cases_where_a_run_has_a_point_more() -> None:
+    cases = SEEN.cases()
+    chosen = in_order_of("a", cases)
+    assert chosen != in_order_of("b", cases) and chosen == in_order_of("a", cases[::-1])
+    more = [*cases, *(replace(case, number=3) for case in cases if case.number == 2)]
+    assert [case for case in in_order_of("a", more) if case.module != "node_drain"] == [
+        case for case in chosen if case.module != "node_drain"
+    ]
+    assert {case.module for case in chosen[:3]} == {"node_drain", "k3s_install", TASK}
+
+
+def test_a_crashed_upgrade_is_finished_by_the_next_run(lab: Lab) -> None:
+    print(f"SEED={seed()}")
+    crasher = Crasher(lab, SCENARIOS["upgrade"])
+    cases = in_order_of(seed(), crasher.undisturbed().cases())
+    assert {case.module for case in cases} >= {"node_drain", "k3s_install", "cluster_lock", TASK}
+    started, wrong = time.monotonic(), {}
+    for case in cases:
+        wrong[case] = crasher.crash(case)
+        if time.monotonic() - started > SAMPLE_SECONDS:
+            break
+    assert not any(wrong.values()), wrong
+    assert any(found is not None for found in wrong.values()), f"no point was reached: {[*map(str, wrong)]}"
