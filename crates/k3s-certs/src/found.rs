@@ -367,7 +367,7 @@ mod tests {
         let host = host::LocalHost::new();
         let own = All::of_node(&host, Some(&paths), &[]).unwrap();
         assert_eq!(
-            files(own),
+            found(own),
             [
                 "server/tls/etcd/peer-ca.crt",
                 "server/tls/kube-scheduler/kube-scheduler.crt",

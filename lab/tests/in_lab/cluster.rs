@@ -49,10 +49,10 @@ fn a_servers_ups_and_downs_are_recorded() {
     pct(&["exec", "101", "--", "systemctl", "kill", "-s", "KILL", "k3s"]);
     let new = || events()[before.len()..].join(", ");
     wait_for("the new start is recorded", || new().matches("up 1").count() == 2);
-    let events = new();
+    let recorded = new();
     assert!(
-        events.starts_with("stopping 0, down 0, starting 0, up 1, failed 0"),
-        "{events}"
+        recorded.starts_with("stopping 0, down 0, starting 0, up 1, failed 0"),
+        "{recorded}"
     );
     pct(&["stop", "101"]);
     fault(&["start", "101"]);
