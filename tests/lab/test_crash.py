@@ -6,8 +6,11 @@ import os
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from conftest import ROOT, Lab
+from crash import page, state
 from crash.cases import KINDS, TASK, Undisturbed, in_order_of, read_points, read_took
 from crash.crasher import Crasher
 from crash.scenarios import SCENARIOS
@@ -50,6 +53,35 @@ def test_a_seed_chooses_the_same_cases_where_a_run_has_a_point_more() -> None:
         case for case in chosen if case.module != "node_drain"
     ]
     assert {case.module for case in chosen[:3]} == {"node_drain", "k3s_install", TASK}
+
+
+def test_the_page_counts_the_cases_of_each_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "KEPT", tmp_path / "kept")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "crashes.md")
+    results = page.Results("upgrade", SEEN)
+    for case, verdict in zip(SEEN.cases(), ("passed", "FAILED", "not reached"), strict=False):
+        results.add(case, verdict)
+    results.keep()
+    page.write()
+    rows = [line for line in page.PAGE.read_text().partition("## upgrade")[2].splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| module | cases | run | passed | failed | not reached |",
+        "| k3s_install | 4 | 0 | 0 | 0 | 0 |",
+        "| node_drain | 8 | 3 | 1 | 1 | 1 |",
+        "| tasks | 1 | 0 | 0 | 0 | 0 |",
+        "| **all** | 13 | 3 | 1 | 1 | 1 |",
+    ]
+    assert "Failed: node_drain 1 during (pct exec 101)" in page.PAGE.read_text()
+
+
+def test_what_a_state_leaves_out_differs_between_any_two_runs() -> None:
+    listed = "COMMAND\n/usr/local/bin/k3s agent\nsleep 7\nps -eo args\nsleep 8\n"
+    assert state.processes(listed) == ["/usr/local/bin/k3s agent", "sleep #"]
+    before, after = ({"a": frozenset("x"), "b": frozenset(file)} for file in ("x", "y"))
+    assert state.differences(before, after) == {"b": "gone: ['x'], new: ['y']"}
+    left_out = ("/var/log", "/run/systemd", "/proc", "/run/ansible-cp")
+    kept = ("/var/lib/homelab-k3s", "/run/lock/homelab-k3s", "/root/.ansible/homelab.k3s", "/tmp", "/var/lib/.homelab-k3s-carried.a1b2c3")
+    assert all(state.VOLATILE.search(path) for path in left_out) and not any(state.VOLATILE.search(path) for path in kept)
 
 
 def test_a_crashed_upgrade_is_finished_by_the_next_run(lab: Lab) -> None:

@@ -25,21 +25,22 @@ VOLATILE = re.compile(
 SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
-RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|\d+")
+RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|(?<![a-z])\d+")
 
 
-def of(lab: Lab, *versions: str) -> dict[str, object]:
+def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
     """The state after a run. Of the versions that were there before and are there now only the order counts."""
     roots = {vmid: container_root(lab, vmid) for vmid in lab.containers()}
-    found: dict[str, object] = {}
+    found: dict[str, frozenset] = {}
     for name, root, folders in [(HOST, host_root(lab), OF_THE_HOST), *((str(vmid), root, OF_A_CONTAINER) for vmid, root in roots.items())]:
         for path, entry in files(root, folders, versions):
-            found[f"{name}:{path}"] = entry
+            # Of files whose names differ in numbers alone: of each kind any number, as of backups.
+            found[f"{name}:{path}"] = found.get(f"{name}:{path}", frozenset()) | {entry}
     # Together: pods may be on other nodes afterwards.
-    found["processes in containers"] = processes("".join(lab.inside(vmid, "ps -eo args") for vmid in roots))
-    found[f"processes on {HOST}"] = processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a ."))
+    found["processes in containers"] = frozenset(processes("".join(lab.inside(vmid, "ps -eo args") for vmid in roots)))
+    found[f"processes on {HOST}"] = frozenset(processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a .")))
     for name, node in lab.nodes().items():
-        found[f"node {name}"] = in_words(of_node(node), versions)
+        found[f"node {name}"] = frozenset([in_words(of_node(node), versions)])
     return found
 
 
@@ -108,10 +109,14 @@ def processes(listed: str) -> list[str]:
     return sorted({RANDOM.sub("#", line.strip()) for line in listed.splitlines() if not asked.search(line)})
 
 
-def differences(before: dict[str, object], after: dict[str, object]) -> dict[str, str]:
-    """What differs, each with the two values."""
-    keys = (key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key))
-    return {key: f"{before.get(key, 'missing')} became {after.get(key, 'missing')}" for key in keys}
+def differences(before: dict[str, frozenset], after: dict[str, frozenset]) -> dict[str, str]:
+    """What differs, each with what is gone and what is new."""
+    found = {}
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key, frozenset()), after.get(key, frozenset())
+        if old != new:
+            found[key] = f"gone: {sorted(old - new)}, new: {sorted(new - old)}"
+    return found
 
 
 def secrets_in_wide_files(lab: Lab, since: float) -> list[str]:
