@@ -88,9 +88,11 @@ impl<'a> Kubectl<'a> {
         const DOING: &str = "reading from the API server";
         let reads: Vec<String> = paths.iter().map(|path| format!("g {}", quote(path))).collect();
         let mut script = self.prelude();
+        // A kubectl that cannot even print its own version will not answer later either, whatever its status: 1 is also that of
+        // an API server that is away.
         let _ = writeln!(
             script,
-            r#"g() {{ k get --raw "$1" </dev/null || printf '\{FAILED:03o}%s\n' "$?"; }}"#
+            r#"g() {{ k get --raw "$1" </dev/null || {{ s=$?; k version --client </dev/null >/dev/null 2>&1 || s=126; printf '\{FAILED:03o}%s\n' "$s"; }}; }}"#
         );
         script.push_str(&abreast::lines(&reads));
         let limit = self.limit(paths.len());

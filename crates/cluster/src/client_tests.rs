@@ -5,7 +5,7 @@ use crate::samples::{with_kubectl, with_program};
 use serde_json::Value;
 
 const PROGRAM: &str = r#"#!/bin/sh
-case "$1 $2 $3" in "--request-timeout=3s get --raw") ;; *) echo "unexpected: $*" >&2; exit 2;; esac
+case "$1 $2 $3" in "--request-timeout=3s get --raw") ;; "--request-timeout=3s version --client") exit 0;; *) echo "unexpected: $*" >&2; exit 2;; esac
 case "$4" in
 *away*) echo "The connection to the server 127.0.0.1:6443 was refused" >&2; exit 1;;
 */pods?limit=1) printf '{"metadata": {"continue": "a b"}, "items": [{"metadata": {"name": "one"}}]}';;
@@ -53,6 +53,15 @@ fn fails_the_reading_when_one_path_fails() {
             "{error}"
         );
         assert!(passing(&error));
+    });
+}
+
+#[test]
+fn does_not_retry_a_kubectl_that_fails_whatever_it_is_asked() {
+    with_program("#!/bin/sh\necho 'cannot load libc' >&2\nexit 1\n", |kubectl| {
+        let error = kubectl.read(&["/a".to_owned()]).err().unwrap();
+        assert!(!passing(&error), "{error}");
+        assert!(error.to_string().contains("cannot be run: cannot load libc"), "{error}");
     });
 }
 
