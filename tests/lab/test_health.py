@@ -169,7 +169,7 @@ def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
     version = lab.offer_next()
     limit = 60
     run = lab.begin_upgrade("-e", f"k3s_health_pending_limit={limit}", "-e", "k3s_upgrade_health_wait=90")
-    lab.hold(run, "Download k3s before the drain")
+    lab.hold(run, "Renew the cluster lock")
     lab.wait_until("a pod that is pending for too long", lambda: seconds_unscheduled(lab) > limit)
     done = lab.go_on(run)
     assert done.status == 0, done.text

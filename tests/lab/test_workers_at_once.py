@@ -186,7 +186,7 @@ def test_finishes_after_a_kill_with_two_workers_cordoned(lab: Lab, tmp_path: Pat
     lab.kill(run, remote_too=True)
     stop = tmp_path / "stop"
     run = lab.begin_upgrade(*BOTH, "-e", f"k3s_stop_file={stop}")
-    lab.wait_until("the turns of the first batch", lab.reached("Download k3s before the drain"))
+    lab.wait_until("the turns of the first batch", lab.reached("Renew the cluster lock"))
     stop.touch()
     stopped = lab.go_on(run)
     assert stopped.status == 0, stopped.text
