@@ -170,7 +170,7 @@ def test_a_problem_that_predates_the_upgrade_does_not_stop_it(lab: Lab) -> None:
     lab.hold_before("Record the cluster's health as the baseline")
     start(lab, {}, nodeSelector={"disk": "none-such"})
     lab.wait_until("a verdict of the scheduler", lambda: "conditions" in pod(lab)["status"])
-    lab.hold_in("Download k3s before the drain")
+    lab.hold_in("Renew the cluster lock")
     lab.wait_until("a pod that is pending for too long", lambda: seconds_unscheduled(lab) > limit)
     done = lab.go_on(run)
     assert done.status == 0, done.text

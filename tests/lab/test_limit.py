@@ -103,7 +103,7 @@ def test_a_stop_file_stops_the_run_after_the_current_node(lab: Lab, tmp_path: Pa
     stop = tmp_path / "stop"
     asked = ("-e", f"k3s_stop_file={stop}")
     run = lab.begin_upgrade(*asked)
-    lab.wait_until("the first node's turn", lab.reached("Download k3s before the drain"))
+    lab.wait_until("the first node's turn", lab.reached("Renew the cluster lock"))
     stop.touch()
     done = lab.go_on(run)
     assert done.status == 0, done.text

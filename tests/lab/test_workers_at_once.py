@@ -185,7 +185,7 @@ class TestAnUpgradeIsResumed:
         lab.kill(run, remote_too=True)
         stop = tmp_path / "stop"
         run = lab.begin_upgrade(*BOTH, "-e", f"k3s_stop_file={stop}")
-        lab.wait_until("the turns of the first batch", lab.reached("Download k3s before the drain"))
+        lab.wait_until("the turns of the first batch", lab.reached("Renew the cluster lock"))
         stop.touch()
         stopped = lab.go_on(run)
         assert stopped.status == 0, stopped.text

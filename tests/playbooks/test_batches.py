@@ -17,7 +17,6 @@ BUILTIN = "ansible.builtin."
 PLAYBOOKS = ROOT / "playbooks"
 BATCHES = [["c1"], ["w1", "w2"], ["w3", "w4", "w5"], ["w6"]]
 FAKES = {
-    "check-stop-request.yaml": [{"name": "Look", BUILTIN + "set_fact": {"k3s_is_stopped": "{{ inventory_hostname in stopped_at }}"}}],
     "ask-controllers.yaml": [{"name": "Ask", BUILTIN + "set_fact": {"k3s_ready_controllers": ["c1"]}}],
     # The batches that are possible now: all at once, unless a node must not be with others.
     "plan-batches.yaml": [
@@ -72,6 +71,7 @@ def run(folder: Path, batches: list[list[str]] | None = BATCHES, **hosts: list[s
                     "ansible_connection": "local",
                     "ansible_python_interpreter": "{{ ansible_playbook_python }}",
                     "k3s_batches": "{{ batches }}",
+                    "k3s_is_stopped": "{{ item in stopped_at }}",
                     "k3s_turn": {"via": ["c1"]},
                     "k3s_health_before": {"verdicts": []},
                 },

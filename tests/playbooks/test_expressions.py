@@ -29,6 +29,12 @@ CASES = [
     ("{{ k3s_controllers_others_first }}", {"inventory_hostname": "c1"}, ["c2", "c1"]),
     ("{{ k3s_via }}", {"k3s_ready_controllers": ["c2"]}, "c2"),
     ("{{ k3s_via }}", {"k3s_ready_controllers": []}, "c1"),
+    ("{{ k3s_is_stopped }}", {"k3s_stop_file": ""}, False),
+    ("{{ k3s_is_stopped }}", {"k3s_stop_file": __file__}, True),
+    ("{{ k3s_is_stopped }}", {"k3s_stop_file": __file__ + ".gone"}, False),
+    # Of five minutes, in seconds since 1970.
+    ("{{ k3s_download_is_old }}", {"k3s_turns_set_at": "{{ '%s' | ansible.builtin.strftime }}"}, False),
+    ("{{ k3s_download_is_old }}", {"k3s_turns_set_at": "{{ '%s' | ansible.builtin.strftime | int - 302 }}"}, True),
 ]
 
 

@@ -219,10 +219,11 @@ def test_a_failure_under_the_lock_releases_it(playbook: str, play: dict) -> None
 
 def test_the_lock_is_released_once_when_no_node_of_a_batch_is_at_work() -> None:
     [play] = [play for playbook, play in PLAYS if play["name"] == BATCHES]
-    *_, turns, release, report = play["tasks"]
+    *_, turns, end = play["tasks"]
+    *release, report = TASKS["end-failed-batch.yaml"]
     assert turns[BUILTIN + "include_tasks"] == "tasks/upgrade-round.yaml" and turns["loop"] == "{{ k3s_batch }}"
-    assert release[BUILTIN + "include_tasks"] == "tasks/end-failed-batch.yaml" and release["when"] == "k3s_batch_failed | length > 0"
-    assert all(task["run_once"] is True for task in TASKS["end-failed-batch.yaml"])
+    assert end[BUILTIN + "include_tasks"] == "tasks/end-failed-batch.yaml" and end["when"] == "k3s_batch_failed | length > 0"
+    assert release and all(task["run_once"] is True for task in release)
     assert BUILTIN + "fail" in report and report["when"] == "k3s_failure is defined or k3s_batch_lost | length > 0"
     assert [step.files[-1] for step in steps_of(play) if step.releases] == ["release-lock.yaml"]
 
@@ -360,11 +361,9 @@ ORDERS = {
         "Acquire the cluster lock",
     ],
     f"upgrade-k3s: {BATCHES}": [
-        "tasks/check-stop-request.yaml",
         "End the play when the stop file exists",
         "tasks/upgrade-round.yaml",
         "tasks/end-failed-batch.yaml",
-        "Report the failure and the next steps",
     ],
     "upgrade-round.yaml": ["Choose the nodes that are left", "check-round.yaml", "upgrade-node.yaml"],
     "check-round.yaml": ["ask-controllers.yaml", "plan-batches.yaml", "Choose the nodes that can be out of service at once"],
@@ -380,10 +379,11 @@ ORDERS = {
         "Download k3s before the drain",
         "Drain the node",
         "Install k3s and wait for its node to be Ready",
-        "gate-server.yaml",
+        "gate-voters.yaml",
         "Uncordon the node and wait for its workloads",
         "gate-health.yaml",
     ],
+    "gate-server.yaml": ["Wait until this controller's API is ready", "gate-voters.yaml"],
     "rotate-node.yaml": ["ask-controllers.yaml", "gate-other-voters.yaml", "Renew the certificates", "gate-server.yaml", "Wait for the restarted worker"],
     "uninstall-node.yaml": ["Renew the cluster lock", "Drain the node", "Remove its etcd member", "Run k3s' uninstall script"],
     "join-server.yaml": [
@@ -417,7 +417,10 @@ CONDITIONS = {
     ("join-server.yaml", "Wait until every etcd member is a healthy voter"): ("not k3s_joining.node.joined",),
     ("gate-health.yaml", "Fail if the cluster is below its baseline"): ("k3s_health.msg is defined",),
     ("upgrade-node.yaml", "gate-other-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
-    ("upgrade-node.yaml", "gate-server.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
+    ("upgrade-node.yaml", "gate-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
+    ("upgrade-node.yaml", "Download k3s before the drain"): ("k3s_turn.install", "k3s_download_is_old"),
+    ("upgrade-k3s: Plan the upgrade", "Refuse to start while the stop file exists"): ("k3s_is_stopped",),
+    (f"upgrade-k3s: {BATCHES}", "End the play when the stop file exists"): ("k3s_is_stopped",),
     ("upgrade-node.yaml", "gate-health.yaml"): (
         "k3s_health_before.verdicts is defined",
         "k3s_batch_failed | length == 0",
