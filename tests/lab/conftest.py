@@ -235,12 +235,15 @@ class Lab:
     def hold_in(self, task: str, limit: float = 300) -> None:
         """Holds the run that has just been started in a task: that task continues, the next one starts after `go_on`."""
         self.write_hold("in", task)
-        self.wait_until(task, self.reached(task), limit)
+        self.wait_until(task, lambda: self.reached(task)() or self.started[-1].poll() is not None, limit)
+        assert self.started[-1].poll() is None, (self.folder / "interrupted.log").read_text()
 
     def hold_before(self, task: str, limit: float = 300) -> None:
         """Holds the run that has just been started where this task would start."""
         self.write_hold("before", task)
-        self.wait_until(task, self.held.with_suffix(".held").exists, limit)
+        is_held = self.held.with_suffix(".held").exists
+        self.wait_until(f"a turn of {task}", lambda: is_held() or self.started[-1].poll() is not None, limit)
+        assert self.started[-1].poll() is None, (self.folder / "interrupted.log").read_text()
 
     def write_hold(self, where: str, task: str) -> None:
         self.held.with_suffix(".held").unlink(missing_ok=True)

@@ -193,8 +193,10 @@ fn a_container_that_stops_under_a_command_is_an_error() {
          until [ -e {begun} ]; do sleep 0.01; done; kill -KILL $!; exit 1"
     );
     let host = container(&folder, 101, &attach);
-    // It ends after the one that runs it.
-    let command = format!("touch {begun}; while kill -0 $PPID 2>/dev/null; do sleep 0.01; done");
+    // It ends after the one that runs it, and by itself where nobody reaps that.
+    let command = format!(
+        "touch {begun}; i=0; while kill -0 $PPID 2>/dev/null && [ $i -lt 1000 ]; do sleep 0.01; i=$((i+1)); done"
+    );
     let error = host.run(&Command::new(["sh", "-c", &command])).unwrap_err();
     assert_eq!(kind(&error), Kind::AttachFailed);
     assert!(error.to_string().contains("was interrupted"), "{error}");

@@ -83,7 +83,7 @@ fn end(mut pod: Child) {
 /// the machine's.
 fn killall(node: &Sandbox, data_dir: &str, mut pod: Child) -> std::thread::JoinHandle<()> {
     let script = format!(
-        "#!/bin/sh\n[ \"$K3S_DATA_DIR\" = '{}' ] && kill -9 {1} && while kill -0 {1} 2>/dev/null; do :; done\n",
+        "#!/bin/sh\n[ \"$K3S_DATA_DIR\" = '{}' ] && kill -9 {1} && while kill -0 {1} 2>/dev/null; do sleep 0.01; done\n",
         node.moved(data_dir),
         pod.id()
     );

@@ -26,7 +26,8 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.file = Path(os.environ["K3S_HOLD"])
-        self.has_begun = False
+        # The order whose task has begun.
+        self.begun = ""
 
     def order(self):
         try:
@@ -38,10 +39,9 @@ class CallbackModule(CallbackBase):
         while order := self.order():
             where, name = order.split(" ", 1)
             is_named = task.get_name().startswith(name)
-            if not self.has_begun and not (is_named and where == "before"):
-                self.has_begun = is_named
+            if self.begun != order and not (is_named and where == "before"):
+                self.begun = order if is_named else ""
                 return
             self.file.with_suffix(".held").touch()
             while self.order() == order:
                 time.sleep(0.05)
-            self.has_begun = False
