@@ -4,6 +4,7 @@
 use crate::repo::Repo;
 use crate::words;
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 
 /// `|` separates words of which one is meant; `*` stands for any word, and `.` for a punctuation mark.
 struct Rule {
@@ -149,10 +150,17 @@ struct Found {
 fn found(text: &str, for_operators: bool) -> Vec<Found> {
     let words = words_of(text);
     let further = FOR_OPERATORS.iter().filter(|_| for_operators);
-    let rules: Vec<&Rule> = BANNED.iter().chain(further).collect();
+    let mut by_first_word: BTreeMap<&str, Vec<&Rule>> = BTreeMap::new();
+    for rule in BANNED.iter().chain(further) {
+        let first = rule.phrase.split(' ').next().unwrap_or_default();
+        for word in first.split('|') {
+            by_first_word.entry(word).or_default().push(rule);
+        }
+    }
     let mut found = Vec::new();
     for at in 0..words.len() {
-        for Rule { phrase, instead } in &rules {
+        let rules = by_first_word.get(words[at].text.as_str());
+        for Rule { phrase, instead } in rules.into_iter().flatten() {
             if begins_with(&words[at..], phrase) && !is_allowed(&words, at) {
                 let length = phrase.split(' ').count();
                 let phrase = words[at..at + length].iter().map(|word| word.text.as_str());

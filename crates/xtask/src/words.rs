@@ -33,8 +33,8 @@ const BANNED: [(&[&str], &str); 10] = [
     ),
 ];
 
-/// Names of public options and their values, which stay.
-const PUBLIC: [&str; 1] = ["NoPlace"];
+/// A value of a public option, and methods of the crate `time`.
+const PUBLIC: [&str; 3] = ["NoPlace", "whole_days", "whole_seconds"];
 
 /// Where the files of a Proxmox host are: a folder on this machine or inside a lab's host.
 const OF_THE_LAB: [&str; 2] = ["place", "Place"];

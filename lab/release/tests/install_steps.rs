@@ -89,7 +89,7 @@ fn a_broken_channel_server_makes_the_channel_name_the_version() {
 }
 
 #[test]
-fn a_bad_download_leaves_binary_and_unit_as_they_were() {
+fn a_bad_download_leaves_binary_and_unit_unchanged() {
     let bad_sum = "Download sha256 does not match";
     for (faults, said) in [
         (r#"{"downloads": "truncated"}"#, "Download failed"),

@@ -35,7 +35,7 @@ pub(crate) fn judge(planning: &Planning) -> Verdict<'_> {
         return verdict;
     };
     if let Some(record) = verdict.begun {
-        verdict.take_up(planning, first, record);
+        verdict.resume(planning, first, record);
         return verdict;
     }
     verdict.refuse_first(planning, first);
@@ -137,7 +137,7 @@ impl<'a> Verdict<'a> {
     }
 
     /// What was checked before the first run is not checked again: some of it is not so any more.
-    fn take_up(&mut self, planning: &Planning, first: &'a Host, record: &Record) {
+    fn resume(&mut self, planning: &Planning, first: &'a Host, record: &Record) {
         if record.stage < Stage::Replaced && self.archive.is_none() {
             self.refuse_missing(planning, first);
         }

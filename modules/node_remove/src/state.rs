@@ -28,7 +28,7 @@ pub(crate) fn ready(node: &Node) -> Option<&str> {
 }
 
 /// Whether a pod goes with its node, or has ended.
-fn is_no_loss(pod: &Pod) -> bool {
+fn is_disposable(pod: &Pod) -> bool {
     pod.is_controlled_by("DaemonSet") || pod.is_mirror() || pod.is_finished()
 }
 
@@ -50,7 +50,7 @@ impl State {
 
     /// The pods that would be forgotten, as `namespace/name`.
     pub fn own_pods(&self) -> Vec<String> {
-        let own = self.pods.iter().filter(|pod| !is_no_loss(pod));
+        let own = self.pods.iter().filter(|pod| !is_disposable(pod));
         own.map(|pod| format!("{}/{}", pod.metadata.namespace, pod.metadata.name))
             .collect()
     }

@@ -68,7 +68,7 @@ fn versions_are_one_and_not_too_far_apart() {
 
 /// Asked through a server that is not upgraded yet, the kubelet of one that is must not seem too new.
 #[test]
-fn controllers_in_the_midst_of_an_upgrade_are_no_trouble() {
+fn passes_controllers_in_the_midst_of_an_upgrade() {
     let mixed = "warning Cluster versions: MixedVersions";
     let seen = bare()
         .node(runs(controller("n1"), "v1.32.1+k3s1"))

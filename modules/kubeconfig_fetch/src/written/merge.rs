@@ -207,8 +207,9 @@ impl Merge<'_> {
             .filter_map(|(context, _, whose)| (*whose == User::Ours).then_some(*context))
             .collect();
         if users.is_empty() {
-            let is_useless =
-                |name: &str| self.judge(name, &foreign) == User::Ours && self.is_no_other_clusters(name);
+            let is_useless = |name: &str| {
+                self.judge(name, &foreign) == User::Ours && self.belongs_to_no_other_cluster(name)
+            };
             users.push(self.free_name(Kind::User, is_useless));
         }
         for user in &users {
@@ -273,7 +274,7 @@ impl Merge<'_> {
     }
 
     /// A user whom no context names may still be wanted, with the key of another cluster.
-    fn is_no_other_clusters(&self, name: &str) -> bool {
+    fn belongs_to_no_other_cluster(&self, name: &str) -> bool {
         let found = self.sources.view.find(Kind::User, name);
         let chain = found.and_then(|found| self.sources.view.certificates(found, "client-certificate"));
         let leaf = chain.as_ref().and_then(|chain| chain.first());
