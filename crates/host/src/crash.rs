@@ -77,8 +77,9 @@ impl<H: Host> Host for Crashing<H> {
     }
 
     fn run(&self, command: &Command) -> Result<Output> {
-        // Of `pct exec 101 … a loader` these words say all.
-        let what = command.argv.iter().take(3).map(String::as_str);
+        // Of `pct exec 101 … a loader` these words say all, of a shell those before its script.
+        let words = command.argv.iter().map(String::as_str).take(3);
+        let what = words.take_while(|word| !word.contains(char::is_whitespace));
         self.at_point(&what.collect::<Vec<_>>().join(" "), || self.inner.run(command))
     }
 

@@ -137,7 +137,8 @@ def secrets_in_wide_files(lab: Lab, since: float) -> list[str]:
 
 def secrets(root: Path) -> Iterator[str]:
     server = Path(f"{root}/var/lib/rancher/k3s/server")
-    for token in server.glob("*token"):
+    # A link leads to a path of the container, which would be this machine's here.
+    for token in (token for token in server.glob("*token") if not token.is_symlink()):
         yield token.read_text().strip().rsplit(":", 1)[-1]
     for key in server.glob("tls/**/*.key"):
         yield from (line for line in key.read_text().splitlines() if len(line) == 64)
