@@ -24,6 +24,10 @@ const READING: &str = "reading the Lease of the cluster's lock";
 
 pub struct ClusterLock;
 
+/// Who has the lock since the last step: the Lease that was written, or nobody. `None`: no step was taken.
+#[derive(Default)]
+pub struct Journal(Option<Option<Lease>>);
+
 #[derive(Serialize)]
 pub struct Returned {
     run_id: String,
@@ -37,7 +41,7 @@ impl Module for ClusterLock {
     type Params = Params;
     type State = State;
     type Step = Step;
-    type Journal = ();
+    type Journal = Journal;
     type Returned = Returned;
 
     /// The API server decides who was first; no lock of ours is needed for that.
@@ -70,18 +74,24 @@ impl Module for ClusterLock {
         plan::plan(params, state)
     }
 
-    fn apply(params: &Params, host: &dyn Host, step: &Step, (): &mut ()) -> Result<()> {
-        match step {
-            Step::Create(lease) => write(params, host, "create", lease),
-            Step::Replace { lease, .. } => write(params, host, "replace", lease),
-            Step::Delete { resource_version } => delete(params, host, resource_version),
-        }
+    fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
+        let written = match step {
+            Step::Create(lease) => write(params, host, "create", lease)?,
+            Step::Replace { lease, .. } => write(params, host, "replace", lease)?,
+            Step::Delete { resource_version } => delete(params, host, resource_version)?,
+        };
+        journal.0 = Some(written);
+        Ok(())
     }
 
-    fn report(params: &Params, _: &State, after: &State, (): &()) -> Returned {
+    /// The API server has accepted the Lease or its end, guarded by its version: a further request would show the same.
+    const OBSERVE_AGAIN: bool = false;
+
+    fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
+        let lease = journal.0.as_ref().unwrap_or(&before.lease);
         Returned {
             run_id: params.run_id.clone(),
-            held_by: after.lease.as_ref().map(Lease::holder),
+            held_by: lease.as_ref().map(Lease::holder),
         }
     }
 }
@@ -129,7 +139,7 @@ fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
     })
 }
 
-fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<()> {
+fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<Option<Lease>> {
     // Validation on this side would fetch the API's complete description; the server checks what it is given.
     let command = command(&kubectl(params, host), &[verb, "--validate=false", "-f", "-"]);
     // Nodes that are upgraded at the same time renew it at the same time: whichever was first has renewed it for all.
@@ -146,11 +156,12 @@ fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<
         "writing the Lease of the cluster's lock",
         &lease.metadata.resource_version,
         is_done,
-    )
+    )?;
+    Ok(Some(lease.clone()))
 }
 
 /// The delete is guarded as the writes are: between our look and now somebody may have taken over.
-fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<()> {
+fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<Option<Lease>> {
     let path = format!(
         "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
         params.namespace, params.name
@@ -166,7 +177,8 @@ fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<()
         "deleting the Lease of the cluster's lock",
         resource_version,
         |found| found.is_none(),
-    )
+    )?;
+    Ok(None)
 }
 
 /// Does something to the Lease of this version. A request that has failed may have been heard all the same, so the Lease
