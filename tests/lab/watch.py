@@ -25,6 +25,7 @@ YOUNG = 100
 OLD_EVERY = 20
 LAB = os.environ.get("LAB_NAME", "homelab-lab")
 IN_LAB = re.compile(rf":/{re.escape(LAB)}/([^/\n]+)")
+INIT = re.compile(rb"^NSpid:.*\t1$", re.MULTILINE)
 # Where modules put files; a folder's own mode counts too.
 IN_CONTAINER = ("var/lib/homelab-k3s", "etc/rancher", "tmp", "var/tmp")
 ON_HOST = ("root/.ansible", "root/guide-backups")
@@ -93,7 +94,9 @@ class Watch:
         self.processes.add((pid, command))
         for text in (command, environment):
             self.seen.setdefault(text, place or "control node")
-        if command.startswith(b"/sbin/init") or (place.endswith("-sshd") and place not in self.doors):
+        # What init starts is called as init is, for a moment.
+        is_init = command.startswith(b"/sbin/init") and INIT.search(read(f"/proc/{pid}/status"))
+        if is_init or (place.endswith("-sshd") and place not in self.doors):
             self.doors[place] = pid
 
     def look_at_files(self) -> None:
