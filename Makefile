@@ -77,7 +77,7 @@ target/site-env/.done: docs/site/requirements.txt
 	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
 	@touch $@
 
-secrets: install lab ## Run every documented command in the lab, and search for secrets where none belongs; root, 20 minutes
+secrets: install lab ## Run every documented command in the lab, and search for secrets where none belongs; root
 	SECRETS=all pytest --quiet tests/lab/test_secrets.py
 
 site: target/site-env/.done ## Build the site of the documentation into target/site, with its links checked

@@ -153,7 +153,7 @@ def another_cluster(control: Path, secrets: Secrets) -> Path:
     """A kubeconfig that the operator has already, with a key and a token of another cluster."""
     made = control.parent / "made"
     made.mkdir()
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -keyout key -out crt"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -subj /CN=other -keyout key -out crt"
     subprocess.run(command.split(), cwd=made, check=True, capture_output=True)
     certificate, key = (base64.b64encode((made / name).read_bytes()).decode() for name in ("crt", "key"))
     secrets.add("key in a kubeconfig", key)

@@ -14,15 +14,18 @@ import signal
 import stat
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 PERIOD = 0.01
 FILES_EVERY = 5
 # A process of others may become the lab's: it is moved into the cgroup after it has begun.
 CLASSIFY_EVERY = 50
+# A process becomes another program soon after it has begun, or hardly ever.
+YOUNG = 100
+OLD_EVERY = 20
 LAB = os.environ.get("LAB_NAME", "homelab-lab")
 IN_LAB = re.compile(rf":/{re.escape(LAB)}/([^/\n]+)")
+INIT = re.compile(rb"^NSpid:.*\t1$", re.MULTILINE)
 # Where modules put files; a folder's own mode counts too.
 IN_CONTAINER = ("var/lib/homelab-k3s", "etc/rancher", "tmp", "var/tmp")
 ON_HOST = ("root/.ansible", "root/guide-backups")
@@ -41,8 +44,9 @@ class Watch:
     def __init__(self, folder: Path, mark: str) -> None:
         self.folder = folder
         self.mark = f"{mark}=".encode()
-        # Of each process of ours the command line that was seen last.
+        # Of each process of ours the command line that was seen last, and since when it is there.
         self.ours: dict[str, bytes] = {}
+        self.since: dict[str, int] = {}
         self.others: set[str] = set()
         # What was seen, with where the process was.
         self.seen: dict[bytes, str] = {}
@@ -52,7 +56,6 @@ class Watch:
         self.files: set[tuple[str, str, int, int, int]] = set()
         self.looks = 0
         self.gaps: list[float] = []
-        self.roots = [Path(os.environ["HOME"]), folder]
 
     def look(self) -> None:
         self.looks += 1
@@ -61,7 +64,7 @@ class Watch:
         listed = {name for name in os.listdir("/proc") if name.isdigit()}
         self.others &= listed
         for gone in self.ours.keys() - listed:
-            del self.ours[gone]
+            del self.ours[gone], self.since[gone]
         for pid in listed - self.others:
             self.look_at(pid)
         if self.looks % FILES_EVERY == 0:
@@ -69,6 +72,8 @@ class Watch:
 
     def look_at(self, pid: str) -> None:
         if pid in self.ours:
+            if self.looks - self.since[pid] > YOUNG and (self.looks + int(pid)) % OLD_EVERY:
+                return
             command = read(f"/proc/{pid}/cmdline")
             if command and command != self.ours[pid]:
                 self.keep(pid, command, read(f"/proc/{pid}/environ"), self.place(pid))
@@ -85,21 +90,20 @@ class Watch:
 
     def keep(self, pid: str, command: bytes, environment: bytes, place: str) -> None:
         self.ours[pid] = command
+        self.since.setdefault(pid, self.looks)
         self.processes.add((pid, command))
         for text in (command, environment):
             self.seen.setdefault(text, place or "control node")
-        if command.startswith(b"/sbin/init") or (place.endswith("-sshd") and place not in self.doors):
+        # What init starts is called as init is, for a moment.
+        is_init = command.startswith(b"/sbin/init") and INIT.search(read(f"/proc/{pid}/status"))
+        if is_init or (place.endswith("-sshd") and place not in self.doors):
             self.doors[place] = pid
 
     def look_at_files(self) -> None:
         for place, pid in list(self.doors.items()):
             for folder in ON_HOST if place.endswith("-sshd") else IN_CONTAINER:
                 self.walk(place, f"/proc/{pid}/root", folder)
-        for folder in self.watched_here():
-            self.walk("control node", "", str(folder))
-
-    def watched_here(self) -> Iterator[Path]:
-        yield self.folder / "control"
+        self.walk("control node", "", str(self.folder / "control"))
 
     def walk(self, place: str, root: str, path: str) -> None:
         try:
