@@ -61,7 +61,10 @@ fn does_not_retry_a_kubectl_that_fails_whatever_it_is_asked() {
     with_program("#!/bin/sh\necho 'cannot load libc' >&2\nexit 1\n", |kubectl| {
         let error = kubectl.read(&["/a".to_owned()]).err().unwrap();
         assert!(!passing(&error), "{error}");
-        assert!(error.to_string().contains("cannot be run: cannot load libc"), "{error}");
+        assert!(
+            error.to_string().contains("cannot be run: cannot load libc"),
+            "{error}"
+        );
     });
 }
 

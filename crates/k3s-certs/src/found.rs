@@ -358,7 +358,7 @@ mod tests {
             data_dir: folder.path().display().to_string(),
             kubeconfig: "/no/such".to_owned(),
         };
-        let files = |all: All| {
+        let found = |all: All| {
             let files = all.found.into_iter().map(|found| found.file);
             files
                 .map(|file| file.replace(&format!("{}/", paths.data_dir), ""))

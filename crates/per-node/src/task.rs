@@ -22,7 +22,7 @@ impl Task {
     }
 
     pub fn was_run(&self) -> bool {
-        self.reported.is_some() && !self.skipped
+        self.changed.is_some() && !self.skipped
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn faults(repo: &Repo) -> Result<Vec<String>> {
         .filter(|path| is_ours(path))
     {
         let text = repo.read(&path)?;
-        let text = if path.ends_with(".rs") {
+        let text = if ending(&path) == "rs" {
             without_names(&text).with_context(|| path.clone())?
         } else {
             text
@@ -123,8 +123,12 @@ fn is_ours(path: &str) -> bool {
 
 fn is_for_operators(path: &str) -> bool {
     let of_developers = ["lab/", "crates/"].iter().any(|folder| path.starts_with(folder));
-    let is_yaml = path.ends_with(".yml") || path.ends_with(".yaml");
-    !of_developers && (path.ends_with(".md") || is_yaml && !path.contains("/tests/"))
+    let is_yaml = matches!(ending(path), "yml" | "yaml");
+    !of_developers && (ending(path) == "md" || is_yaml && !path.contains("/tests/"))
+}
+
+fn ending(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, ending)| ending)
 }
 
 /// A Rust source of which only comments and strings are left.

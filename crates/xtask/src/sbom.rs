@@ -1,4 +1,4 @@
-//! What the program is made of, for those who must ask about a vulnerability: a bill of materials in CycloneDX's JSON.
+//! What the program is made of, for those who must ask about a vulnerability: a bill of materials in the JSON of `CycloneDX`.
 //! It has no time and no serial number, so that it is the same for the same Cargo.lock.
 
 use crate::build::rustc;

@@ -24,9 +24,14 @@ const READING: &str = "reading the Lease of the cluster's lock";
 
 pub struct ClusterLock;
 
-/// Who has the lock since the last step: the Lease that was written, or nobody. `None`: no step was taken.
+/// What the last step has done to the Lease.
 #[derive(Default)]
-pub struct Journal(Option<Option<Lease>>);
+pub enum Journal {
+    #[default]
+    Nothing,
+    Written(Box<Lease>),
+    Deleted,
+}
 
 #[derive(Serialize)]
 pub struct Returned {
@@ -75,12 +80,11 @@ impl Module for ClusterLock {
     }
 
     fn apply(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
-        let written = match step {
+        *journal = match step {
             Step::Create(lease) => write(params, host, "create", lease)?,
             Step::Replace { lease, .. } => write(params, host, "replace", lease)?,
             Step::Delete { resource_version } => delete(params, host, resource_version)?,
         };
-        journal.0 = Some(written);
         Ok(())
     }
 
@@ -88,10 +92,14 @@ impl Module for ClusterLock {
     const OBSERVE_AGAIN: bool = false;
 
     fn report(params: &Params, before: &State, _: &State, journal: &Journal) -> Returned {
-        let lease = journal.0.as_ref().unwrap_or(&before.lease);
+        let lease = match journal {
+            Journal::Nothing => before.lease.as_ref(),
+            Journal::Written(lease) => Some(lease.as_ref()),
+            Journal::Deleted => None,
+        };
         Returned {
             run_id: params.run_id.clone(),
-            held_by: lease.as_ref().map(Lease::holder),
+            held_by: lease.map(Lease::holder),
         }
     }
 }
@@ -139,7 +147,7 @@ fn look_once(params: &Params, host: &dyn Host) -> Result<State> {
     })
 }
 
-fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<Option<Lease>> {
+fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<Journal> {
     // Validation on this side would fetch the API's complete description; the server checks what it is given.
     let command = command(&kubectl(params, host), &[verb, "--validate=false", "-f", "-"]);
     // Nodes that are upgraded at the same time renew it at the same time: whichever was first has renewed it for all.
@@ -157,11 +165,11 @@ fn write(params: &Params, host: &dyn Host, verb: &str, lease: &Lease) -> Result<
         &lease.metadata.resource_version,
         is_done,
     )?;
-    Ok(Some(lease.clone()))
+    Ok(Journal::Written(Box::new(lease.clone())))
 }
 
 /// The delete is guarded as the writes are: between our look and now somebody may have taken over.
-fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<Option<Lease>> {
+fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<Journal> {
     let path = format!(
         "/apis/coordination.k8s.io/v1/namespaces/{}/leases/{}",
         params.namespace, params.name
@@ -178,7 +186,7 @@ fn delete(params: &Params, host: &dyn Host, resource_version: &str) -> Result<Op
         resource_version,
         |found| found.is_none(),
     )?;
-    Ok(None)
+    Ok(Journal::Deleted)
 }
 
 /// Does something to the Lease of this version. A request that has failed may have been heard all the same, so the Lease

@@ -23,7 +23,7 @@ pub(crate) fn merge(params: &Params) -> Merged {
             .certificates
             .extend(seen.certificates.iter().map(|certificate| CertificateReport {
                 host: Some(host.clone()),
-                ..reported.clone()
+                ..certificate.clone()
             }));
         for Fault { file, error } in &seen.unreadable {
             merged.fault(&format!("{host}: {file}"), error);
