@@ -72,7 +72,7 @@ class Secrets:
 
 
 def forms(secret: bytes) -> Iterator[bytes]:
-    """The secret itself, and how it is in the Base64 of a text that has it: by the place at which it begins, in three ways."""
+    """The secret itself, and how it is in the Base64 of a text that has it: three forms, by the position at which it begins."""
     yield secret
     for before in range(3):
         encoded = base64.b64encode(bytes(before) + secret)

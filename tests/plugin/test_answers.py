@@ -124,9 +124,9 @@ def test_a_private_result_is_hidden_where_the_task_has_not_said_so(bench):
         {"name": "private", "homelab.k3s.keeper": {"text": SECRET}, "register": "kept"},
         {"name": "used", "ansible.builtin.debug": {"msg": "{{ kept.received | length > 0 }}"}},
     ]
-    told = bench.play(tasks, arguments=["-vvvv"])
-    assert [line for line in told.output.splitlines() if SECRET in line] == [] and SECRET not in str(told.records)
-    assert told.one("used")["msg"] in (True, "True")
+    outcome = bench.play(tasks, arguments=["-vvvv"])
+    assert [line for line in outcome.output.splitlines() if SECRET in line] == [] and SECRET not in str(outcome.records)
+    assert outcome.one("used")["msg"] in (True, "True")
 
 
 def test_private_values_are_in_no_argv_and_no_environment_on_the_way(bench):

@@ -195,7 +195,7 @@ impl Points {
     }
 }
 
-/// All that a process has started and their children, also in containers. They are stopped as they are found, so that none can
+/// All that a process has started and their children, also in containers. Each is stopped when it is found, so that none can
 /// start another one, nor end and leave its children to a stranger.
 fn stopped_children(of: Pid) -> HashSet<Pid> {
     let mut family = HashSet::from([of]);

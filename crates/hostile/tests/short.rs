@@ -22,7 +22,7 @@ fn run(target: &Target, what: &str, input: &[u8]) {
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let shown = String::from_utf8_lossy(&input[..input.len().min(2000)]).into_owned();
     assert!(ended.is_ok(), "{}: {what} panics: {shown:?}", target.name);
-    let took = used() - before;
+    let took = used().saturating_sub(before);
     assert!(
         took < SLOWEST,
         "{}: {what} takes {took:?}: {shown:?}",

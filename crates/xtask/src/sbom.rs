@@ -97,7 +97,7 @@ fn checksums(lock: &str) -> BTreeMap<Reference, String> {
     packages.filter_map(sum).collect()
 }
 
-/// What is linked and is no crate: Rust's library, with the C library that comes with it, and SQLite, which a crate carries.
+/// What is linked besides crates: Rust's library, with the C library that comes with it, and SQLite, which a crate carries.
 fn beside(repo: &Repo) -> Result<Vec<Value>> {
     let said = rustc(&["--version"])?;
     let rust = said

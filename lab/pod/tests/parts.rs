@@ -19,7 +19,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A port that nobody has. Below the range that the kernel gives to clients: one of those that ask here could get it.
+/// A port that nobody has. Below the range of clients' ports: one of those that ask here could get it.
 fn port() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -16,7 +16,7 @@ class Scenario:
     name: str
     playbook: str
     lab: tuple[str, ...]
-    # Gives the playbook something to do, in the state that the last case has left. Returns its arguments.
+    # Leaves the playbook something to do, in the state that the last case has left. Returns its arguments.
     begin: Callable[[Lab], list[str]]
     # Whether a run after a complete one has nothing to do.
     settles: bool = True

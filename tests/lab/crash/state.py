@@ -12,7 +12,7 @@ from pathlib import Path
 from conftest import Lab
 
 HOST = "pve1"
-# Everything below these is compared, as far as it is not someone's who works all the time.
+# Everything below these is compared, except what changes all the time.
 OF_THE_HOST = ("/root", "/run", "/etc/pve")
 OF_A_CONTAINER = ("/",)
 # Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes. The rest of the host's tree is the machine's.
