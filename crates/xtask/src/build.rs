@@ -2,6 +2,7 @@
 
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail, ensure};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -57,6 +58,9 @@ impl Target {
             .args(["--package", package])
             .args(beside.iter().flat_map(|other| ["--package", other]))
             .stdout(Stdio::piped());
+        for name in set_by_cargo_run(std::env::vars_os().map(|(name, _)| name)) {
+            cargo.env_remove(name);
+        }
         for (name, value) in self.environment()? {
             cargo.env(name, value);
         }
@@ -98,6 +102,16 @@ impl Target {
         }
         Ok(environment)
     }
+}
+
+/// What `cargo run` says of xtask to this process. A crate's build script that asks for such a name of its own would run
+/// again, and the crate be built again, whenever xtask is started by itself or by cargo in turn.
+fn set_by_cargo_run(names: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let is_of_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    names.filter(is_of_package).collect()
 }
 
 /// Where cargo keeps the sources of crates differs by user, and a panic's message has it. cargo's own `trim-paths` is not
@@ -208,6 +222,19 @@ mod tests {
         assert_eq!(platform("aarch64-unknown-linux-gnu"), "aarch64");
         assert_eq!(platform("aarch64-apple-darwin"), "darwin_aarch64");
         assert_eq!(platform("x86_64-unknown-freebsd"), "freebsd_x86_64");
+    }
+
+    #[test]
+    fn only_what_cargo_run_says_of_a_package_is_removed() {
+        let names = [
+            "CARGO",
+            "CARGO_HOME",
+            "CARGO_MANIFEST_DIR",
+            "CARGO_PKG_NAME",
+            "PATH",
+        ];
+        let removed = set_by_cargo_run(names.map(OsString::from).into_iter());
+        assert_eq!(removed, ["CARGO_MANIFEST_DIR", "CARGO_PKG_NAME"]);
     }
 
     #[test]
