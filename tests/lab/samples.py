@@ -54,8 +54,8 @@ def sample(output: str) -> str:
 
 
 def kind(line: str) -> str:
-    """The words of a line before its first figure or name: they say which line it is."""
-    return re.split(r"[\d:/=\"]|\bk3s-", line.strip(), maxsplit=1)[0].strip()
+    """The words of a line before its first figure or name: they say which line it is. A table's columns are as wide as the longest path."""
+    return " ".join(re.split(r"[\d:/=\"]|\bk3s-", line.strip(), maxsplit=1)[0].split())
 
 
 def kinds(text: str) -> set[str]:
