@@ -88,7 +88,9 @@ def assert_moved(lab: Lab) -> None:
     # The kubelet says so, and it comes after the API.
     role = "node-role.kubernetes.io/etcd"
     lab.wait_until("the node's role", lambda: role in lab.nodes()["k3s-controller-1"]["metadata"]["labels"])
+    lab.leave_lock()
     lab.play("bootstrap-k3s-ha").assert_unchanged()
+    assert lab.holder() == ""
 
 
 def test_check_mode_shows_the_plan_and_changes_nothing(sqlite: Lab) -> None:

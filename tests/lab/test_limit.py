@@ -39,7 +39,7 @@ def test_a_limit_selects_the_nodes_of_the_upgrade(lab: Lab) -> None:
     new = lab.channel("stable")
     assert lab.versions() == {"k3s-controller-1": started, "k3s-worker-1": started, "k3s-worker-2": new}
     assert f"k3s-worker-1: skipped: --limit leaves it out ({started} runs)" in done.words
-    assert "Drain the node" in tasks(done.text) and "Check the cluster's health" in tasks(done.text)
+    assert "Drain the node" in tasks(done.text) and "Wait for the cluster to return to its baseline" in tasks(done.text)
     assert not lab.cordoned() and not lab.marks()
     # Nothing is left to do there, and the same command without the limit does the rest.
     lab.upgrade(*LIMITED).assert_unchanged()

@@ -62,6 +62,19 @@ def test_a_run_without_work_releases_the_lock(lab: Lab, playbook: str) -> None:
     assert lab.holder() == ""
 
 
+# The last two acquire the lock only if there is something to do.
+@pytest.mark.parametrize("playbook", ["ensure-worker-prereqs", "upgrade-k3s", "enforce-k3s-controller-noschedule-taint"])
+def test_a_run_without_work_releases_the_lock_of_a_dead_run(lab: Lab, playbook: str) -> None:
+    lab.leave_lock()
+    taint = "present" if any(node["spec"].get("taints") for node in lab.nodes().values()) else "absent"
+    nothing_to_do = (f"k3s_target_version={lab.starts()}", f"k3s_controller_taint_state={taint}")
+    planned = lab.play(playbook, *arguments([*nothing_to_do]), "--check")
+    assert planned.status == 0 and lab.holder(), planned.text
+    done = lab.play(playbook, *arguments([*nothing_to_do]))
+    done.assert_unchanged()
+    assert lab.holder() == ""
+
+
 def test_a_failed_run_releases_the_lock(lab: Lab) -> None:
     lab("fault", "os-release", "112", "alpine")
     lab.play("ensure-worker-prereqs").assert_failed_with("the distribution is alpine")

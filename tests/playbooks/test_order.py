@@ -356,6 +356,7 @@ ORDERS = {
         "Show the plan",
         "Refuse an unsafe upgrade",
         "End the play in check mode",
+        "Release the cluster lock of a run that has died",
         "End the play when there is nothing to do",
         "Set the order of the nodes",
         "Acquire the cluster lock",
@@ -405,6 +406,10 @@ ORDERS = {
 # When a gate, a refusal or a release may be left out.
 CONDITIONS = {
     ("upgrade-k3s: Plan the upgrade", "Refuse an unsafe upgrade"): ("k3s_plan.refused is not none",),
+    ("upgrade-k3s: Plan the upgrade", "Release the cluster lock of a run that has died"): (
+        "k3s_plan.turns | length == 0",
+        "k3s_lock_seen.held_by | default(none) is not none",
+    ),
     # There, nothing would release the lock.
     ("upgrade-k3s: Plan the upgrade", "End the play when there is nothing to do"): ("k3s_plan.turns | length == 0",),
     ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_begun.gone.named) | length > 0",),

@@ -125,19 +125,25 @@ fn minutes_left(lease: &Lease, now: SystemTime) -> u64 {
         .div_ceil(60)
 }
 
+/// Also the lock that a dead run has left: where nothing is to be done, no run takes it over.
 fn release(state: &State, holder: &Holder) -> Plan<Step> {
-    match (&state.lease, holder) {
-        (Some(lease), Holder::Us) => Plan::of(vec![Step::Delete {
+    let Some(lease) = &state.lease else {
+        return Plan::default();
+    };
+    let delete = |warnings| Plan {
+        warnings,
+        ..Plan::of(vec![Step::Delete {
             resource_version: lease.metadata.resource_version.clone(),
-        }]),
-        (Some(lease), Holder::Other | Holder::Gone(_)) => {
-            let warning = format!("the lock is not ours any more; {} has it", lease.holder());
-            Plan {
-                warnings: vec![warning],
-                ..Plan::default()
-            }
-        }
-        _ => Plan::default(),
+        }])
+    };
+    let whose = lease.holder();
+    match holder {
+        Holder::Nobody | Holder::Us => delete(Vec::new()),
+        Holder::Gone(how) => delete(vec![format!("released the lock of {whose}: {how}")]),
+        Holder::Other => Plan {
+            warnings: vec![format!("the lock was left alone: {whose} holds it")],
+            ..Plan::default()
+        },
     }
 }
 
@@ -287,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_a_living_holders_lock_only_with_break_lock() {
+    fn takes_a_living_holders_lock_only_with_break_lock() {
         let plan = plan(
             &params(json!({"break_lock": true})),
             &held_by("other", "b2", "9:90", 1),
@@ -316,16 +322,36 @@ mod tests {
 
     #[test]
     fn warns_of_a_release_after_another_run_took_the_lock() {
-        for (boot_id, ago) in [("b2", 1), ("b1", 1), ("b2", 7200)] {
-            let state = held_by("other", boot_id, "9:90", ago);
+        let plan = |more, state: &State| plan(&params(more), state).unwrap();
+        let other = held_by("other", "b2", "9:90", 1);
+        assert_eq!(
+            plan(json!({"state": "released"}), &other).warnings,
+            [format!(
+                "the lock was left alone: {} holds it",
+                other.lease.as_ref().unwrap().holder()
+            )]
+        );
+        assert!(
+            plan(json!({"state": "released"}), &free())
+                .warnings
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn releases_the_lock_of_a_run_that_has_died() {
+        let cases = [
+            (held_by("other", "b1", "9:90", 1), "is gone"),
+            (held_by("other", "b2", "9:90", 7200), "it was not renewed in time"),
+        ];
+        for (state, how) in cases {
             let plan = plan(&params(json!({"state": "released"})), &state).unwrap();
+            assert_eq!(plan.steps[0].to_string(), "release the lock of the cluster");
+            let warning = &plan.warnings[0];
             assert!(
-                plan.warnings[0].starts_with("the lock is not ours any more; operator@laptop"),
-                "{:?}",
-                plan.warnings
+                warning.starts_with("released the lock of operator@laptop") && warning.ends_with(how),
+                "{warning}"
             );
         }
-        let params = params(json!({"state": "released"}));
-        assert!(plan(&params, &free()).unwrap().warnings.is_empty());
     }
 }
