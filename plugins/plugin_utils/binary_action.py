@@ -110,7 +110,7 @@ class BinaryActionModule(ActionBase):
     # Kept on the host
 
     def _run_kept(self, binaries: list[Binary], values: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        verify = setting("verify", task_vars, self._templar) == "always"
+        verify = setting("verify", task_vars, self._templar)
         script = remote.run_kept(binaries, self.MODULE, self._compute_environment_string(), verify)
         arguments = self._as_module_reads(values, task_vars)
         for is_last in (False, True):
@@ -124,7 +124,7 @@ class BinaryActionModule(ActionBase):
                 raise CannotKeep(answer.detail or f"no shell script runs there: {self._last_words}")
             if is_last:
                 break
-            if answer.was_started and not answer.could_not_start and (verify or self._is_intact(binaries)):
+            if answer.was_started and not answer.could_not_start and (verify == "always" or self._is_intact(binaries)):
                 # It was our program, and it may have been at work: doing it twice is for the user to decide.
                 return self._died(answer)
             self._store(binary_for(binaries, self._ask_kind(), self._place))

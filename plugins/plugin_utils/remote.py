@@ -42,6 +42,7 @@ esac
 [ -d "$home" ] || refuse "odd: the home folder $home of $user does not exist"
 folder=$home/.ansible/homelab.k3s
 file=$folder/PROGRAM-$sum
+checked=$folder/.checked-$sum
 """.replace("PROGRAM", PROGRAM)
 
 # Answers `absent` or `present`; whatever makes the folder unfit is said and ends the script.
@@ -80,8 +81,23 @@ LISTING
 """
 
 VERIFY = r"""
-[ "$(sha "$file")" = "$sum" ] || { rm -f "$file"; refuse missing; }
+verify() { [ "$(sha "$file")" = "$sum" ] || { rm -f "$file" "$checked"; refuse missing; }; }
 """
+
+# A hash of the program takes longer than most modules do. What `stat` says of the file, its last change by whatever way among it, is
+# written down beside it once it was verified, where only those can write who can write the program itself.
+VERIFY_CHANGED = r"""
+now=$(stat -c '%i %s %y %z' "$file" 2>/dev/null)
+before=
+[ ! -f "$checked" ] || read -r before <"$checked"
+if [ -z "$now" ] || [ "$now" != "$before" ]; then
+  verify
+  [ -z "$now" ] || (umask 077 && printf '%s\n' "$now" >"$checked") 2>/dev/null
+fi
+"""
+
+# By the setting `verify`.
+VERIFICATIONS = {"changed": VERIFY_CHANGED, "always": "verify", "never": ""}
 
 STORE = r"""
 umask 077
@@ -110,15 +126,15 @@ say "stored $folder"
 """.replace("PROGRAM", PROGRAM)
 
 
-def run_kept(binaries: Sequence[Binary], module: str, environment: str, verify: bool) -> str:
+def run_kept(binaries: Sequence[Binary], module: str, environment: str, verify: str) -> str:
     """Runs a module of the program kept for this kind of host; stdin is its arguments."""
-    checks = [TALK, _choose(binaries), PLACE, INSPECT, "inspect", "[ $found = present ] || refuse missing"]
-    return _script(*checks, VERIFY if verify else "", _run(environment, '"$file"', module))
+    checks = [TALK, _choose(binaries), PLACE, INSPECT, "inspect", "[ $found = present ] || refuse missing", VERIFY]
+    return _script(*checks, VERIFICATIONS[verify], _run(environment, '"$file"', module))
 
 
 def check_kept(binary: Binary) -> str:
     """Says whether the kept program is still what it was when it came."""
-    return _script(TALK, _known(binary), PLACE, INSPECT, "inspect", "[ $found = present ] || refuse missing", VERIFY, "refuse intact")
+    return _script(TALK, _known(binary), PLACE, INSPECT, "inspect", "[ $found = present ] || refuse missing", VERIFY, "verify", "refuse intact")
 
 
 def store(binary: Binary) -> str:

@@ -135,7 +135,7 @@ class Bench:
 
     def kept(self, home: Path | None = None) -> list[Path]:
         folder = (home or self.home) / KEPT
-        return sorted(folder.iterdir()) if folder.is_dir() else []
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".checked-")) if folder.is_dir() else []
 
     def wipe(self) -> None:
         shutil.rmtree(self.home / ".ansible", ignore_errors=True)

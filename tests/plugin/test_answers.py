@@ -84,7 +84,7 @@ def test_large_arguments_and_large_answers(bench):
 
 def test_a_program_that_died_at_work_is_not_started_again(bench):
     trace = bench.home / "trace"
-    for mode, verify in (("crash", "always"), ("silent", "always"), ("crash", "never")):
+    for mode, verify in (("crash", "always"), ("silent", "always"), ("crash", "changed"), ("crash", "never")):
         trace.unlink(missing_ok=True)
         task = toy("died", mode=mode, trace=str(trace), _vars={"homelab_k3s_verify": verify})
         outcome = bench.play([task])

@@ -97,6 +97,35 @@ def test_a_program_with_changed_bytes_is_never_run(bench, tmp_path):
     assert kept.read_bytes() == bench.program.read_bytes()
 
 
+def test_a_program_is_verified_again_only_where_its_file_has_changed(bench):
+    kept = bench.keep()
+    text = "#!/bin/sh\necho '{\"changed\": true, \"argv\": [\"other\"]}'\n"
+
+    def replace() -> None:
+        before = kept.stat()
+        kept.chmod(0o700)
+        kept.write_text(text + "#" * (before.st_size - len(text)))
+        kept.chmod(0o500)
+        os.utime(kept, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    bench.play([toy("first")])
+    [checked] = kept.parent.glob(".checked-*")
+    assert checked.stat().st_mode & 0o7777 == 0o600
+    # Of the same size and time, in the same inode.
+    replace()
+    assert way(bench.play([toy("again")]).one("again")) == "kept"
+    assert kept.read_bytes() == bench.program.read_bytes()
+    # Who can write the note beside it can write the program too.
+    replace()
+    checked.write_text(run("stat", "-c", "%i %s %y %z", kept).stdout)
+    assert bench.play([toy("noted")]).one("noted")["argv"] == ["other"]
+    always = bench.play([toy("always")], variables={"homelab_k3s_verify": "always"})
+    assert way(always.one("always")) == "kept"
+    # A note that was not written to its end counts for nothing.
+    checked.write_text("")
+    assert way(bench.play([toy("empty")]).one("empty")) == "kept"
+
+
 def test_without_verification_a_broken_program_is_sent_again(bench):
     kept = bench.keep()
     for broken in (b"", b"\x7fELF", b"#!/bin/sh\nexit 0\n"):
