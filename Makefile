@@ -20,7 +20,7 @@ PACKAGES := tests/packages
 # Those that the tarball has a program for. Everything else needs this machine's only.
 PLATFORMS := x86_64-unknown-linux-musl aarch64-unknown-linux-musl
 
-.PHONY: help demo test quick fuzz build install lint docs samples secrets site bench collection reproduce lab lab-programs lab-up lab-down real \
+.PHONY: help demo test quick fuzz build install lint docs samples faults secrets site bench collection reproduce lab lab-programs lab-up lab-down real \
 	crash-program crash crash-all
 
 help: ## List the targets
@@ -76,6 +76,10 @@ target/site-env/.done: docs/site/requirements.txt
 	python3 -m venv target/site-env
 	target/site-env/bin/pip install --quiet --disable-pip-version-check --requirement docs/site/requirements.txt
 	@touch $@
+
+faults: install lab ## Make every fault of tests/lab/faults.yaml in the lab, and write docs/faults.md; root
+	python3 tests/lab/matrix.py
+	FAULTS=all pytest --quiet tests/lab/test_faults.py
 
 secrets: install lab ## Run every documented command in the lab, and search for secrets where none belongs; root
 	SECRETS=all pytest --quiet tests/lab/test_secrets.py

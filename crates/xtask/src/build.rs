@@ -9,6 +9,22 @@ use std::process::{Command, Stdio};
 /// Proxmox VE runs on x86-64 only. musl: runs on every distribution and in an empty chroot.
 pub(crate) const PROXMOX: &str = "x86_64-unknown-linux-musl";
 
+/// A panic ends the program at once, and nothing unwinds the C below it.
+const C_WITHOUT_UNWINDING: &str = "-fno-asynchronous-unwind-tables -fno-unwind-tables";
+
+/// What SQLite has for others: we copy and compare tables.
+const WITHOUT_EXTENSIONS: &[&str] = &[
+    "-USQLITE_ENABLE_DBSTAT_VTAB",
+    "-USQLITE_ENABLE_FTS3",
+    "-USQLITE_ENABLE_FTS3_PARENTHESIS",
+    "-USQLITE_ENABLE_FTS5",
+    "-USQLITE_ENABLE_LOAD_EXTENSION",
+    "-DSQLITE_OMIT_LOAD_EXTENSION",
+    "-USQLITE_ENABLE_RTREE",
+    "-USQLITE_ENABLE_STAT4",
+    "-USQLITE_SOUNDEX",
+];
+
 /// A platform to build for.
 pub(crate) struct Target {
     pub triple: String,
@@ -84,6 +100,8 @@ impl Target {
         }
         let flags_name = format!("CARGO_TARGET_{}_RUSTFLAGS", name.to_uppercase());
         environment.push((flags_name, flags.join(" ")));
+        environment.push((format!("CFLAGS_{name}"), C_WITHOUT_UNWINDING.to_owned()));
+        let mut sqlite = WITHOUT_EXTENSIONS.to_vec();
         let is_foreign = self.triple.ends_with("-linux-musl") && platform(&self.triple) != native_platform()?;
         let compiler = format!("CC_{name}");
         if self.triple.ends_with("-musl")
@@ -93,8 +111,9 @@ impl Target {
             environment.push((compiler, program));
             // By glibc's headers SQLite would call `open64` and the like, which musl does not have. On 64 bits they
             // are other names of `open` and the like, and nothing else.
-            environment.push(("LIBSQLITE3_FLAGS".to_owned(), "-DSQLITE_DISABLE_LFS".to_owned()));
+            sqlite.push("-DSQLITE_DISABLE_LFS");
         }
+        environment.push(("LIBSQLITE3_FLAGS".to_owned(), sqlite.join(" ")));
         let linker = format!("CARGO_TARGET_{}_LINKER", name.to_uppercase());
         if is_foreign && std::env::var_os(&linker).is_none() {
             // This machine's linker supports this machine only; Rust's own one supports all.

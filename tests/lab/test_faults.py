@@ -1,0 +1,108 @@
+"""The fault matrix: what breaks (`faults.yaml`), in which run, and what is promised then. `FAULTS=all` runs every row, `SEED` chooses others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import matrix
+import pytest
+from conftest import Lab, Run
+from matrix import Fault
+
+FAULTS = matrix.read()
+SEED = os.environ.get("SEED") or matrix.commit()
+CHOSEN = FAULTS if os.environ.get("FAULTS") == "all" else matrix.sample(SEED, FAULTS, refused=3, others=2)
+NODES = {"k3s-controller-1": 101, "k3s-worker-1": 111, "k3s-worker-2": 112}
+
+
+def test_the_page_is_made_of_the_matrix() -> None:
+    assert len(FAULTS) >= 40 and len({fault.what for fault in FAULTS}) == len(FAULTS)
+    assert matrix.PAGE.read_text() == matrix.page(FAULTS), "python3 tests/lab/matrix.py writes it"
+
+
+def test_a_sample_has_both_kinds_and_differs_by_seed() -> None:
+    samples = [matrix.sample(seed, FAULTS, refused=3, others=2) for seed in "ab"]
+    assert samples[0] != samples[1]
+    always = [fault for fault in FAULTS if fault.always]
+    for chosen in samples:
+        by_seed = [fault.outcome == "refused" for fault in chosen if not fault.always]
+        assert sorted(by_seed) == [False] * 2 + [True] * 3 and not any(fault.slow for fault in chosen)
+        assert [fault for fault in chosen if fault.always] == always
+
+
+@pytest.fixture
+def state(lab: Lab) -> Iterator[tuple]:
+    yield state_of(lab)
+    lab("fault", "clear")
+
+
+def state_of(lab: Lab) -> tuple:
+    return lab.versions(), lab.cordoned(), [lab.installation(vmid) for vmid in NODES.values()]
+
+
+def act(lab: Lab, commands: list[list[str]]) -> None:
+    for command in commands:
+        if command[0] == "kubectl":
+            lab.kubectl(*command[1:])
+        else:
+            lab("fault", *command)
+
+
+def repair(lab: Lab, fault: Fault) -> None:
+    lab("fault", "clear")
+    act(lab, fault.undo)
+    lab.wait_until("the nodes being Ready", lambda: lab.ready_nodes() == len(NODES))
+
+
+def arguments(lab: Lab, fault: Fault) -> list[str]:
+    kubeconfig = {"refresh-k3s-kubeconfig": [f"k3s_kubeconfig_dest={lab.folder / 'fetched'}"]}
+    return [word for value in [*fault.arguments, *kubeconfig.get(fault.playbook, [])] for word in ("-e", value)]
+
+
+def meet(lab: Lab, fault: Fault) -> Run:
+    """Runs the playbook into the fault."""
+    if not fault.before:
+        act(lab, fault.fault)
+        return lab.play(fault.playbook, *arguments(lab, fault))
+    run = lab.begin(fault.playbook, *arguments(lab, fault))
+    lab.hold_before(fault.before)
+    act(lab, fault.fault)
+    if fault.suspend:
+        os.killpg(run.pid, signal.SIGSTOP)
+        time.sleep(fault.suspend)
+        os.killpg(run.pid, signal.SIGCONT)
+    return lab.go_on(run)
+
+
+@pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.what)
+def test_a_fault_ends_as_promised(lab: Lab, state: tuple, fault: Fault) -> None:
+    versions, _, _ = state
+    target = lab.channel("stable")
+    if fault.outcome != "refused" and set(versions.values()) == {target}:
+        target = lab.offer_next()
+    try:
+        run = meet(lab, fault)
+        print(run.text)
+        if fault.outcome == "finished":
+            assert run.status == 0, run.text
+        else:
+            run.assert_failed_with()
+        for words in fault.says:
+            assert words in run.words, f"{words!r} is not in:\n{run.text}"
+    finally:
+        if fault.outcome != "finished":
+            repair(lab, fault)
+    if fault.outcome == "refused":
+        assert state_of(lab) == state
+    else:
+        assert lab.cordoned() == set(fault.left)
+        if fault.outcome == "stopped":
+            again = lab.play(fault.playbook, *arguments(lab, fault))
+            assert again.status == 0, again.text
+        assert set(lab.versions().values()) == {target}
+    if fault.outcome == "finished":
+        repair(lab, fault)
+    assert not lab.cordoned() and not lab.marks() and not lab.holder()
