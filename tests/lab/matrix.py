@@ -59,6 +59,12 @@ def sample(seed: str, faults: list[Fault], refused: int, others: int) -> list[Fa
     return [fault for fault in faults if fault.always or fault in early + late]
 
 
+def named(word: str, faults: list[Fault]) -> list[Fault]:
+    chosen = [fault for fault in faults if word == "all" or word in f"{fault.title}: {fault.what}"]
+    assert chosen, f"no fault has {word} in its name"
+    return chosen
+
+
 def digest(seed: str, text: str) -> str:
     return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
 

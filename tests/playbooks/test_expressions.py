@@ -17,6 +17,11 @@ WELL = "{{ k3s_is_well | bool }}"
 CASES = [
     (UNTOUCHED, {"k3s_seen_install": {"record": None}}, True),
     (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True}}, False),
+    # It was refused, it failed in a step, it died.
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True, "changed": False, "actions": []}}, True),
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True, "changed": True, "actions": []}}, False),
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True, "changed": False, "actions": ["stop"]}}, False),
+    (UNTOUCHED, {"k3s_seen_install": {"record": None}, "k3s_installed": {"failed": True, "changed": False, "rc": 137}}, False),
     (UNTOUCHED, {"k3s_seen_install": {"record": {"version": "v1.36.3+k3s1"}}}, False),
     # The installation could not be read.
     (UNTOUCHED, {"k3s_seen_install": {"failed": True}}, False),
