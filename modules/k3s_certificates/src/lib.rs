@@ -17,7 +17,7 @@ use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
 use certificate_report::CertificateReport;
 use host::{Host, Waited, wait_until};
-use k3s_certs::rotation::{self, Done, Paths, Way};
+use k3s_certs::rotation::{self, Done, Paths, Role, Way};
 use k3s_certs::{All, Fault, Standing};
 use k3s_node::NodeSettings;
 use serde::Serialize;
@@ -45,7 +45,8 @@ pub struct Returned {
 #[derive(Serialize)]
 struct Rotation {
     unit: String,
-    restarts: bool,
+    gate_before: bool,
+    gate_after: Option<Role>,
     rotated: bool,
     way: Option<Way>,
     seconds: Option<u64>,
@@ -122,7 +123,8 @@ impl Module for K3sCertificates {
             problem: certificate_report::problem(&merged.certificates, &merged.faults),
             rotation: before.service.as_ref().map(|service| Rotation {
                 unit: service.unit.clone(),
-                restarts: plan::restarts(params, before, service),
+                gate_before: plan::gate_before(params, before, service),
+                gate_after: plan::gate_after(params, service, done),
                 rotated: done.way.is_some(),
                 way: done.way,
                 seconds: done.seconds,

@@ -20,7 +20,6 @@ pub struct Returned {
     refusals: Vec<Refusal>,
     text: Vec<String>,
     refused: Option<String>,
-    installed: Vec<String>,
 }
 
 impl Module for Preflight {
@@ -58,7 +57,6 @@ impl Module for Preflight {
         Returned {
             text: per_node::lines(&refusals),
             refused: refusals::refused(params),
-            installed: params.installed(),
             refusals,
         }
     }

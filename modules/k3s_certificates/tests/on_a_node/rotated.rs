@@ -25,7 +25,10 @@ fn an_expired_server_is_renewed_once() {
             "see that every certificate that was due is new"
         ])
     );
-    assert_eq!(check["restarts"], true);
+    assert_eq!(
+        (&check["gate_before"], &check["gate_after"]),
+        (&json!(true), &Value::Null)
+    );
     assert!(node.calls().is_empty() && !node.is_marked());
     let answer = rotated(&node);
     assert_eq!(answer["failed"], false, "{answer}");
@@ -45,9 +48,15 @@ fn an_expired_server_is_renewed_once() {
     );
     assert_eq!(answer["problem"], Value::Null);
     assert!(answer["seconds"].is_u64());
-    assert_eq!(answer["restarts"], true);
+    assert_eq!(
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(true), &json!("server"))
+    );
     let again = rotated(&node);
-    assert_eq!(again["restarts"], false);
+    assert_eq!(
+        (&again["gate_before"], &again["gate_after"]),
+        (&json!(false), &Value::Null)
+    );
     assert_eq!(
         (&again["changed"], &again["rotated"], &again["way"]),
         (&json!(false), &json!(false), &Value::Null)
@@ -78,6 +87,10 @@ fn an_agent_is_restarted_and_old_files_of_a_server_do_not_count() {
     assert_eq!(
         (&answer["way"], &answer["unit"]),
         (&json!("restart"), &json!("k3s-agent.service"))
+    );
+    assert_eq!(
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(false), &json!("agent"))
     );
     assert_eq!(rotated(&node)["changed"], false);
 }
@@ -178,7 +191,10 @@ fn a_stopped_k3s_is_started_even_where_nothing_is_due() {
             &json!("start k3s.service, which is enabled but does not run")
         )
     );
-    assert_eq!(answer["restarts"], false);
+    assert_eq!(
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(false), &json!("server"))
+    );
     // A list never starts anything.
     node.state("k3s.service.active", "inactive");
     call(&node, json!({}));
