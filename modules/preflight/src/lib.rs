@@ -18,7 +18,6 @@ pub struct Preflight;
 #[derive(Serialize)]
 pub struct Returned {
     refusals: Vec<Refusal>,
-    text: Vec<String>,
     refused: Option<String>,
 }
 
@@ -55,7 +54,6 @@ impl Module for Preflight {
     fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
         let refusals = refusals::all(params);
         Returned {
-            text: per_node::lines(&refusals),
             refused: refusals::refused(params),
             refusals,
         }
