@@ -12,6 +12,7 @@ use host::{Failure, Host, Kind, quote, wait_until};
 use k3s_certs::All;
 use k3s_certs::rotation::Paths;
 use lists::{List, read};
+use std::time::Duration;
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
 /// range of Services is of IPv6, so is the loopback: the kernel's table shows who listens there (094D is 2381, 0A is listening).
