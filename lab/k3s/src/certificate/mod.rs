@@ -5,11 +5,12 @@ mod rotate;
 use crate::log;
 use crate::paths;
 use crate::pki::services::{SERVICES, Service};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use std::path::PathBuf;
 
 struct Options {
     data_dir: PathBuf,
+    services: Vec<String>,
 }
 
 pub fn run(arguments: &[String]) -> u8 {
@@ -29,7 +30,10 @@ pub fn run(arguments: &[String]) -> u8 {
 impl Options {
     fn parse(arguments: &[String]) -> Result<Self> {
         let data_dir = std::env::var_os("K3S_DATA_DIR").map_or_else(|| paths::DATA_DIR.into(), PathBuf::from);
-        let mut options = Self { data_dir };
+        let mut options = Self {
+            data_dir,
+            services: Vec::new(),
+        };
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let (name, inline) = match word.split_once('=') {
@@ -44,11 +48,16 @@ impl Options {
             };
             match name {
                 "--data-dir" | "-d" => options.data_dir = value().into(),
+                "--service" | "-s" => options.services.extend(value().split(',').map(str::to_owned)),
                 other => bail!(
                     "flag provided but not defined: -{}",
                     other.trim_start_matches('-')
                 ),
             }
+        }
+        for service in &options.services {
+            let known = SERVICES.iter().any(|known| known.name == service);
+            ensure!(known, "service {service} is not recognized");
         }
         Ok(options)
     }
@@ -58,10 +67,15 @@ impl Options {
         self.data_dir.join("server").exists()
     }
 
-    /// All of this kind of node.
-    fn services(&self) -> Vec<&'static Service> {
+    /// Those that were named, else all of this kind of node.
+    fn chosen(&self) -> Vec<&'static Service> {
         let server = self.is_server();
-        let services = SERVICES.iter();
-        services.filter(|service| server || service.on_agents).collect()
+        SERVICES
+            .iter()
+            .filter(|service| match self.services.as_slice() {
+                [] => server || service.on_agents,
+                named => named.iter().any(|name| name == service.name),
+            })
+            .collect()
     }
 }

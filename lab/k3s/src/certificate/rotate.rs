@@ -14,12 +14,14 @@ use std::time::Duration;
 
 pub(super) fn run(options: &Options) -> Result<()> {
     let server_tls = options.data_dir.join("server/tls");
-    log::info(if options.is_server() {
-        "Server detected, rotating agent and server certificates"
-    } else {
-        "Agent detected, rotating agent certificates"
-    });
-    let services = options.services();
+    if options.services.is_empty() {
+        log::info(if options.is_server() {
+            "Server detected, rotating agent and server certificates"
+        } else {
+            "Agent detected, rotating agent certificates"
+        });
+    }
+    let services = options.chosen();
     let backup = back_up(options, &services)?;
     wait_while_paused();
     if services.iter().any(|service| service.name == LISTENER) {

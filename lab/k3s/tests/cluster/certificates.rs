@@ -120,6 +120,9 @@ fn rotating_takes_the_files_away_and_the_start_makes_new_ones() {
     let admin = read(&server.join("tls/client-admin.crt"));
     let listener = read(&server.join("tls/dynamic-cert.json"));
     let ca = read(&server.join("tls/client-ca.crt"));
+    let unknown = lab.certificate(VERSION, "n1", &["rotate", "--service", "admin,foo"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(text(&unknown.stderr).ends_with("level=fatal msg=\"service foo is not recognized\"\n"));
     lab.kill("n1");
     let done = lab.certificate(VERSION, "n1", &["rotate"]);
     assert_eq!(done.status.code(), Some(0));
@@ -157,9 +160,9 @@ fn rotating_takes_the_files_away_and_the_start_makes_new_ones() {
 fn rotates_on_an_agent(lab: &Lab) {
     let agent = lab.data("n2").join("agent");
     lab.kill("n2");
-    let done = lab.certificate(VERSION, "n2", &["rotate"]);
+    let done = lab.certificate(VERSION, "n2", &["rotate", "-s", "kubelet"]);
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
-    assert!(!agent.join("client-kubelet.crt").exists() && !agent.join("client-kube-proxy.crt").exists());
+    assert!(!agent.join("client-kubelet.crt").exists() && agent.join("client-kube-proxy.crt").exists());
     assert!(names(&agent).iter().any(|name| name.starts_with("tls-")));
     lab.start_agent(VERSION, "n2");
     lab.wait_for("new certificates", || agent.join("client-kubelet.crt").exists());
