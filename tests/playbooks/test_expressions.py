@@ -58,6 +58,33 @@ CASES += [
     (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"actions": []}, "k3s_rotate_all": True}, True),
     (RESTARTS, {**OTHERS_FIRST, "k3s_kubeconfig_due": {"failed": True}}, False),
 ]
+GATED = variable_of("refresh-k3s-kubeconfig", "Fetch the kubeconfig", "k3s_gate_restarts")
+UNASKED = {"k3s_asked": {"results": [{"item": "c1", "rc": 1}, {"item": "c2", "msg": "c2 cannot be reached"}]}}
+CASES += [
+    (GATED, OTHERS_FIRST, True),
+    (GATED, {**OTHERS_FIRST, "k3s_certificates_gate": "false"}, False),
+    # A restart cannot make it worse.
+    (GATED, UNASKED, False),
+    ("{{ k3s_ready_controllers }}", UNASKED, []),
+    ("{{ k3s_ready_controllers }}", {"k3s_asked": {"results": [{"item": "c2", "rc": None}, {"item": "c1", "rc": 0}]}}, ["c1"]),
+    ("{{ k3s_fault }}", {"ansible_failed_result": {"failed": True, "msg": "it is full"}}, "it is full"),
+    (
+        "{{ k3s_fault }}",
+        {"ansible_failed_result": {"results": [{"failed": True, "msg": "a"}, {"failed": False, "msg": "b"}, {"item": 3}, {"failed": True}]}},
+        "a; no reason given",
+    ),
+]
+
+# What is registered of some nodes and missing of the others.
+REGISTERED = """c1 pct_id=101 k3s_node="{'node_name': 'n1'}" k3s_downloaded="{'msg': 'no such version'}"
+c2 pct_id=102"""
+CASES += [
+    ("{{ k3s_expected_nodes }}", {}, ["n1"]),
+    ("{{ k3s_download_faults }}", {"k3s_plan": {"turns": [{"host": host, "install": True} for host in ("c2", "c1")]}}, ["no such version"]),
+]
+for file in ("plan", "plan-batches"):
+    [task] = yaml.safe_load((ROOT / f"playbooks/tasks/{file}.yaml").read_text())
+    CASES.append((task["homelab.k3s.upgrade_plan"]["nodes"], {}, [{"node_name": "n1"}]))
 
 # Drains beside each other share the budgets: each may take as long as all of them.
 [DRAIN] = [
@@ -75,7 +102,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     """What each expression is, in one run."""
     folder = tmp_path_factory.mktemp("expressions")
     inventory = folder / "hosts.ini"
-    inventory.write_text(SOUND.replace("c1 pct_id=101", "c1 pct_id=101\nc2 pct_id=102"))
+    inventory.write_text(SOUND.replace("c1 pct_id=101", REGISTERED))
     tasks = [
         {
             "name": f"Case {number}",

@@ -436,7 +436,14 @@ CONDITIONS = {
     ("upgrade-round.yaml", "upgrade-node.yaml"): ("inventory_hostname in k3s_round",),
     ("upgrade-k3s: Plan the upgrade", "tasks/plan-batches.yaml"): ("k3s_plan.workers_at_once > 1", "k3s_plan.refused is none"),
     ("upgrade-k3s: Plan the upgrade", "Refuse batches that cannot be planned"): ("k3s_grouped.msg is defined",),
-    ("rotate-node.yaml", "gate-other-voters.yaml"): ("k3s_role == 'server'", "k3s_rotation_due.restarts", "k3s_certificates_gate | bool"),
+    ("rotate-node.yaml", "gate-other-voters.yaml"): ("k3s_rotation_due.gate_before",),
+    ("rotate-node.yaml", "gate-server.yaml"): ("k3s_rotated.gate_after == 'server'",),
+    ("rotate-node.yaml", "Wait for the restarted worker"): ("k3s_rotated.gate_after == 'agent'",),
+    ("refresh-k3s-kubeconfig: Fetch the kubeconfig", "tasks/gate-other-voters.yaml"): (
+        "k3s_kubeconfig_due.actions | default([]) | length > 0",
+        "k3s_gate_restarts | bool",
+    ),
+    ("uninstall-k3s: Plan the removal", "Check that etcd can lose this server"): ("inventory_hostname in k3s_begun.nodes.leaving_servers",),
     ("canary-move.yaml", "gate-health.yaml"): (),
 }
 

@@ -1,7 +1,7 @@
 //! `/etc/pve/lxc/<vmid>.conf`: Proxmox's grammar, kept line by line so that what is not ours survives a rewrite.
 
 use super::failure::{Failure, Outcome};
-use super::place::Place;
+use super::host::Host;
 use std::fs;
 
 /// The first section is the configuration itself; the others are snapshots and `pve:pending`.
@@ -142,10 +142,10 @@ impl Conf {
 }
 
 /// Reads the configuration, with the complaints that Proxmox makes about it.
-pub(crate) fn load(place: &Place, vmid: &str) -> Outcome<Conf> {
-    let Ok(text) = fs::read_to_string(place.conf(vmid)) else {
+pub(crate) fn load(host: &Host, vmid: &str) -> Outcome<Conf> {
+    let Ok(text) = fs::read_to_string(host.conf(vmid)) else {
         // errno is ENOENT at that moment, and Perl makes it the exit code.
-        let path = format!("nodes/{}/lxc/{vmid}.conf", place.node);
+        let path = format!("nodes/{}/lxc/{vmid}.conf", host.node);
         return Err(Failure::new(
             2,
             format!("Configuration file '{path}' does not exist"),
@@ -158,7 +158,7 @@ pub(crate) fn load(place: &Place, vmid: &str) -> Outcome<Conf> {
         .iter()
         .map(|(key, _)| key.as_str())
         .find(|key| key.starts_with("lxc.cgroup."));
-    let asked = place
+    let asked = host
         .faults_of(vmid)
         .config_warning
         .then_some("lxc.cgroup.devices.allow");
@@ -168,8 +168,8 @@ pub(crate) fn load(place: &Place, vmid: &str) -> Outcome<Conf> {
     Ok(conf)
 }
 
-pub(crate) fn store(place: &Place, vmid: &str, conf: &Conf) -> Outcome<()> {
-    let path = place.conf(vmid);
+pub(crate) fn store(host: &Host, vmid: &str, conf: &Conf) -> Outcome<()> {
+    let path = host.conf(vmid);
     let temporary = path.with_extension("conf.tmp");
     let write = fs::write(&temporary, conf.render()).and_then(|()| fs::rename(&temporary, &path));
     write.map_err(|error| Failure::plain(format!("unable to write '{}' - {error}", path.display())))

@@ -4,47 +4,47 @@ use super::args::Call;
 use super::conf;
 use super::failure::{Failure, Outcome};
 use super::faults::Faults;
-use super::place::{Place, refuse_tainted};
+use super::host::{Host, refuse_tainted};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-pub(crate) fn exec(place: &Place, call: &Call) -> Outcome {
-    let faults = attachable(place, call)?;
+pub(crate) fn exec(host: &Host, call: &Call) -> Outcome {
+    let faults = attachable(host, call)?;
     if call.extra.is_empty() {
         return Err(Failure::at_line("missing command", 246));
     }
-    let mut command = attach(place, call, &faults, 253)?;
+    let mut command = attach(host, call, &faults, 253)?;
     command.arg("--").args(&call.extra);
     replace(command, &faults)
 }
 
-pub(crate) fn enter(place: &Place, call: &Call) -> Outcome {
-    let faults = attachable(place, call)?;
-    replace(attach(place, call, &faults, 210)?, &faults)
+pub(crate) fn enter(host: &Host, call: &Call) -> Outcome {
+    let faults = attachable(host, call)?;
+    replace(attach(host, call, &faults, 210)?, &faults)
 }
 
-fn attachable(place: &Place, call: &Call) -> Outcome<Faults> {
+fn attachable(host: &Host, call: &Call) -> Outcome<Faults> {
     let vmid = call.vmid();
-    let faults = place.faults_of(vmid);
+    let faults = host.faults_of(vmid);
     if faults.no_keep_env && call.option("keep-env").is_some() {
         let usage = super::args::EXEC.usage();
         return Err(Failure::plain(format!(
             "Unknown option: keep-env\n400 unable to parse option\n{usage}"
         )));
     }
-    conf::load(place, vmid)?;
-    if !place.is_running(vmid) {
+    conf::load(host, vmid)?;
+    if !host.is_running(vmid) {
         return Err(Failure::plain(format!("container '{vmid}' not running!")));
     }
     Ok(faults)
 }
 
-fn attach(place: &Place, call: &Call, faults: &Faults, line: u32) -> Outcome<Command> {
+fn attach(host: &Host, call: &Call, faults: &Faults, line: u32) -> Outcome<Command> {
     refuse_tainted(line)?;
     let vmid = call.vmid();
     std::thread::sleep(Duration::from_millis(faults.slow_ms));
-    if place.take_attach_race(vmid) {
+    if host.take_attach_race(vmid) {
         let source = format!("lxc-attach: {vmid}: ../src/lxc/attach.c:");
         return Err(Failure::new(
             1,
@@ -54,7 +54,7 @@ fn attach(place: &Place, call: &Call, faults: &Faults, line: u32) -> Outcome<Com
             ),
         ));
     }
-    let mut command = place.lxc("lxc-attach");
+    let mut command = host.lxc("lxc-attach");
     command.args(["-n", vmid]);
     if !faults.no_keep_env {
         command.arg(if call.flag("keep-env", true) {

@@ -1,6 +1,6 @@
 //! What `lab fault` has asked of the stand-in, one file a container.
 
-use super::place::Place;
+use super::host::Host;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
@@ -28,7 +28,7 @@ pub struct Faults {
     pub lock_wait_ms: Option<u64>,
 }
 
-impl Place {
+impl Host {
     pub(crate) fn faults_of(&self, vmid: &str) -> Faults {
         let text = std::fs::read_to_string(self.faults(vmid)).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()

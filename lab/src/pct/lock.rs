@@ -1,7 +1,7 @@
 //! Proxmox's lock file per container, waited for as Proxmox waits: ten seconds, with its words.
 
 use super::failure::{Failure, Outcome};
-use super::place::Place;
+use super::host::Host;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::time::{Duration, Instant};
@@ -13,16 +13,16 @@ pub(crate) enum Caller {
     Direct,
 }
 
-pub(crate) fn take(place: &Place, vmid: &str, caller: Caller) -> Outcome<File> {
+pub(crate) fn take(host: &Host, vmid: &str, caller: Caller) -> Outcome<File> {
     let shown = format!("/run/lock/lxc/pve-config-{vmid}.lock");
-    let path = place.path(&shown);
+    let path = host.path(&shown);
     let open = File::options().create(true).append(true).open(&path);
     let file = open.map_err(|error| Failure::plain(format!("can't open file '{shown}' - {error}")))?;
     if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() {
         return Ok(file);
     }
     print(caller, "trying to acquire lock...");
-    let limit = Duration::from_millis(place.faults_of(vmid).lock_wait_ms.unwrap_or(10_000));
+    let limit = Duration::from_millis(host.faults_of(vmid).lock_wait_ms.unwrap_or(10_000));
     let begun = Instant::now();
     while begun.elapsed() < limit {
         std::thread::sleep(Duration::from_millis(20));

@@ -1,10 +1,10 @@
 //! LXC's configuration, made anew from Proxmox's at every start.
 
 use super::conf::Conf;
-use super::place::Place;
+use super::host::Host;
 
 /// `lab.conf` in the container's folder says where the root is, which a Proxmox host has from its storage.
-pub(crate) fn render(place: &Place, vmid: &str, conf: &Conf) -> String {
+pub(crate) fn render(host: &Host, vmid: &str, conf: &Conf) -> String {
     let hostname = conf
         .main
         .get("hostname")
@@ -21,7 +21,7 @@ pub(crate) fn render(place: &Place, vmid: &str, conf: &Conf) -> String {
     for (key, value) in &conf.main.raw {
         text.push_str(&format!("{key} = {}\n", value.trim_matches('"')));
     }
-    text.push_str(&std::fs::read_to_string(place.container(vmid).join("lab.conf")).unwrap_or_default());
+    text.push_str(&std::fs::read_to_string(host.container(vmid).join("lab.conf")).unwrap_or_default());
     text
 }
 

@@ -6,10 +6,10 @@ mod conf;
 mod exec;
 mod failure;
 pub mod faults;
+mod host;
 mod locale;
 mod lock;
 mod lxc_conf;
-mod place;
 mod power;
 mod set;
 mod show;
@@ -17,7 +17,7 @@ mod snapshot;
 mod transfer;
 
 use failure::{Failure, Outcome};
-use place::Place;
+use host::Host;
 use std::process::ExitCode;
 
 /// The first thing Proxmox's handler does: what every child sees, hence no /usr/local.
@@ -47,17 +47,17 @@ fn run() -> Outcome {
             format!("ERROR: unknown command 'pct {verb}'\n{}", overview()),
         ));
     };
-    let place = Place::find();
-    if !rustix::process::geteuid().is_root() && place.is_real() {
+    let host = Host::find();
+    if !rustix::process::geteuid().is_root() && host.is_real() {
         return Err(Failure::new(255, "please run as root"));
     }
     let call = args::parse(&verb.spec, rest)?;
-    (verb.run)(&place, &call)
+    (verb.run)(&host, &call)
 }
 
 struct Verb {
     spec: args::Spec,
-    run: fn(&Place, &args::Call) -> Outcome,
+    run: fn(&Host, &args::Call) -> Outcome,
 }
 
 fn overview() -> String {

@@ -3,34 +3,34 @@
 use super::args::Call;
 use super::conf::{self, refuse_locked};
 use super::failure::{Failure, Outcome};
+use super::host::{self, Host, refuse_tainted};
 use super::lock::{self, Caller};
-use super::place::{self, Place, refuse_tainted};
 use super::{lxc_conf, set};
 use crate::cgroup;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-pub(crate) fn start(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn start(host: &Host, call: &Call) -> Outcome {
     let vmid = call.vmid();
-    if place.is_running(vmid) {
+    if host.is_running(vmid) {
         return Err(Failure::plain(format!("CT {vmid} already running")));
     }
-    let faults = place.faults_of(vmid);
+    let faults = host.faults_of(vmid);
     if faults.ha {
         println!("Requesting HA start for CT {vmid}");
-        return later(place, "start", vmid, faults.start_delay_ms);
+        return later(host, "start", vmid, faults.start_delay_ms);
     }
     std::thread::sleep(Duration::from_millis(faults.start_delay_ms));
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
-        start_locked(place, vmid, call.flag("skiplock", false))
+        let _lock = lock::take(host, vmid, Caller::Task)?;
+        start_locked(host, vmid, call.flag("skiplock", false))
     })
 }
 
 /// Under the lock file; also the second half of a reboot and of a rollback.
-pub(crate) fn start_locked(place: &Place, vmid: &str, skiplock: bool) -> Outcome {
-    let mut conf = conf::load(place, vmid)?;
+pub(crate) fn start_locked(host: &Host, vmid: &str, skiplock: bool) -> Outcome {
+    let mut conf = conf::load(host, vmid)?;
     if !skiplock {
         refuse_locked(&conf, &["mounted"])?;
     }
@@ -39,41 +39,41 @@ pub(crate) fn start_locked(place: &Place, vmid: &str, skiplock: bool) -> Outcome
     }
     if conf.section(conf::PENDING).is_some() {
         conf.apply_pending();
-        conf::store(place, vmid, &conf)?;
+        conf::store(host, vmid, &conf)?;
     }
     refuse_tainted(3097)?;
-    let folder = place.container(vmid);
+    let folder = host.container(vmid);
     fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(folder.join("config"), lxc_conf::render(place, vmid, &conf)))
+        .and_then(|()| fs::write(folder.join("config"), lxc_conf::render(host, vmid, &conf)))
         .map_err(|error| Failure::plain(format!("unable to write the LXC configuration - {error}")))?;
-    if place.is_real() {
+    if host.is_real() {
         // A start that failed leaves cgroups behind, and LXC refuses to use them again.
         cgroup::remove_stale(&[vmid.to_owned(), format!("monitor-{vmid}")]);
     }
-    if replay(place.lxc("lxc-start").args(["-n", vmid, "-d"])) {
+    if replay(host.lxc("lxc-start").args(["-n", vmid, "-d"])) {
         return Ok(0);
     }
     Err(Failure::plain(format!("startup for container '{vmid}' failed")))
 }
 
-pub(crate) fn stop(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn stop(host: &Host, call: &Call) -> Outcome {
     let tolerated: &[&str] = if call.flag("skiplock", false) {
         &set::EVERY_LOCK
     } else {
         &["mounted"]
     };
-    ask_to_stop(place, call, tolerated, |vmid| {
-        let mut command = place.lxc("lxc-stop");
+    ask_to_stop(host, call, tolerated, |vmid| {
+        let mut command = host.lxc("lxc-stop");
         command.args(["-n", vmid, "--kill"]);
         command
     })
 }
 
-pub(crate) fn shutdown(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn shutdown(host: &Host, call: &Call) -> Outcome {
     let timeout = call.option("timeout").unwrap_or("60").to_owned();
     let force = call.flag("forceStop", false);
-    ask_to_stop(place, call, &[], |vmid| {
-        let mut command = place.lxc("lxc-stop");
+    ask_to_stop(host, call, &[], |vmid| {
+        let mut command = host.lxc("lxc-stop");
         command.args(["-n", vmid, "--timeout", &timeout]);
         if !force {
             command.arg("--nokill");
@@ -82,22 +82,22 @@ pub(crate) fn shutdown(place: &Place, call: &Call) -> Outcome {
     })
 }
 
-fn ask_to_stop(place: &Place, call: &Call, tolerated: &[&str], how: impl Fn(&str) -> Command) -> Outcome {
+fn ask_to_stop(host: &Host, call: &Call, tolerated: &[&str], how: impl Fn(&str) -> Command) -> Outcome {
     let vmid = call.vmid();
-    if !place.is_running(vmid) {
+    if !host.is_running(vmid) {
         return Err(Failure::plain(format!("CT {vmid} not running")));
     }
-    let faults = place.faults_of(vmid);
+    let faults = host.faults_of(vmid);
     if faults.ha {
         println!("Requesting HA stop for CT {vmid}");
-        return later(place, "stop", vmid, faults.start_delay_ms);
+        return later(host, "stop", vmid, faults.start_delay_ms);
     }
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
-        refuse_locked(&conf::load(place, vmid)?, tolerated)?;
+        let _lock = lock::take(host, vmid, Caller::Task)?;
+        refuse_locked(&conf::load(host, vmid)?, tolerated)?;
         refuse_tainted(3219)?;
         replay(&mut how(vmid));
-        if wait_stopped(place, vmid) {
+        if wait_stopped(host, vmid) {
             Ok(0)
         } else {
             Err(Failure::plain("container did not stop"))
@@ -106,9 +106,9 @@ fn ask_to_stop(place: &Place, call: &Call, tolerated: &[&str], how: impl Fn(&str
 }
 
 /// LXC answers before the command socket has gone.
-pub(crate) fn wait_stopped(place: &Place, vmid: &str) -> bool {
+pub(crate) fn wait_stopped(host: &Host, vmid: &str) -> bool {
     for _ in 0..250 {
-        if !place.is_running(vmid) {
+        if !host.is_running(vmid) {
             return true;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -116,24 +116,23 @@ pub(crate) fn wait_stopped(place: &Place, vmid: &str) -> bool {
     false
 }
 
-pub(crate) fn reboot(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn reboot(host: &Host, call: &Call) -> Outcome {
     let vmid = call.vmid();
-    if !place.is_running(vmid) {
+    if !host.is_running(vmid) {
         return Err(Failure::plain(format!("VM {vmid} not running")));
     }
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
+        let _lock = lock::take(host, vmid, Caller::Task)?;
         refuse_tainted(3281)?;
         replay(
-            place
-                .lxc("lxc-stop")
+            host.lxc("lxc-stop")
                 .args(["-n", vmid, "--timeout", call.option("timeout").unwrap_or("60")]),
         );
-        if !wait_stopped(place, vmid) {
+        if !wait_stopped(host, vmid) {
             return Err(Failure::plain("container did not stop"));
         }
         // The lock property is looked at only now: a locked container ends up stopped.
-        start_locked(place, vmid, false)
+        start_locked(host, vmid, false)
     })
 }
 
@@ -156,24 +155,24 @@ pub(crate) fn replay(command: &mut Command) -> bool {
 }
 
 /// The HA stack's part: the same command, done by somebody else, some time after we have returned.
-fn later(place: &Place, verb: &str, vmid: &str, delay_ms: u64) -> Outcome {
+fn later(host: &Host, verb: &str, vmid: &str, delay_ms: u64) -> Outcome {
     let (program, option) = if verb == "start" {
         ("lxc-start", "-d")
     } else {
         ("lxc-stop", "--kill")
     };
     let seconds = format!("{}.{:03}", delay_ms / 1000, delay_ms % 1000);
-    let mut command = place::program("setsid");
+    let mut command = host::program("setsid");
     let script = "sleep \"$1\"; exec \"$2\" -n \"$3\" \"$4\"";
     command
         .args(["sh", "-c", script, "ha", &seconds])
-        .arg(place.lxc(program).get_program())
+        .arg(host.lxc(program).get_program())
         .args([vmid, option]);
     if verb == "start" {
-        let conf = conf::load(place, vmid)?;
-        let folder = place.container(vmid);
+        let conf = conf::load(host, vmid)?;
+        let folder = host.container(vmid);
         let written = fs::create_dir_all(&folder)
-            .and_then(|()| fs::write(folder.join("config"), lxc_conf::render(place, vmid, &conf)));
+            .and_then(|()| fs::write(folder.join("config"), lxc_conf::render(host, vmid, &conf)));
         written
             .map_err(|error| Failure::plain(format!("unable to write the LXC configuration - {error}")))?;
     }

@@ -3,8 +3,8 @@
 use super::args::Call;
 use super::conf::{self, Conf, refuse_locked};
 use super::failure::{Failure, Outcome};
+use super::host::Host;
 use super::lock::{self, Caller};
-use super::place::Place;
 
 pub(crate) const EVERY_LOCK: [&str; 10] = [
     "backup",
@@ -36,7 +36,7 @@ const LIVE: [&str; 13] = [
     "swap",
 ];
 
-pub(crate) fn set(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn set(host: &Host, call: &Call) -> Outcome {
     let vmid = call.vmid();
     let changes: Vec<_> = call
         .options()
@@ -47,15 +47,15 @@ pub(crate) fn set(place: &Place, call: &Call) -> Outcome {
         return Err(Failure::plain("no options specified"));
     }
     // Loaded before the lock too: a missing container is reported at once.
-    conf::load(place, vmid)?;
-    let _lock = lock::take(place, vmid, Caller::Direct)?;
-    let mut conf = conf::load(place, vmid)?;
+    conf::load(host, vmid)?;
+    let _lock = lock::take(host, vmid, Caller::Direct)?;
+    let mut conf = conf::load(host, vmid)?;
     refuse_locked(&conf, &[])?;
-    let running = place.is_running(vmid);
+    let running = host.is_running(vmid);
     for (key, value) in changes {
         apply(&mut conf, key, value, running)?;
     }
-    conf::store(place, vmid, &conf)?;
+    conf::store(host, vmid, &conf)?;
     Ok(0)
 }
 
@@ -121,14 +121,14 @@ fn delete(conf: &mut Conf, key: &str, running: bool) -> Outcome<()> {
     Ok(())
 }
 
-pub(crate) fn unlock(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn unlock(host: &Host, call: &Call) -> Outcome {
     let vmid = call.vmid();
-    conf::load(place, vmid)?;
-    let _lock = lock::take(place, vmid, Caller::Direct)?;
-    let mut conf = conf::load(place, vmid)?;
+    conf::load(host, vmid)?;
+    let _lock = lock::take(host, vmid, Caller::Direct)?;
+    let mut conf = conf::load(host, vmid)?;
     if !conf.main.remove("lock") {
         return Err(Failure::plain("no lock found trying to remove any lock"));
     }
-    conf::store(place, vmid, &conf)?;
+    conf::store(host, vmid, &conf)?;
     Ok(0)
 }

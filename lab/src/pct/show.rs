@@ -3,13 +3,13 @@
 use super::args::Call;
 use super::conf::{self, PENDING, Section};
 use super::failure::{Failure, Outcome};
-use super::place::Place;
+use super::host::Host;
 use std::collections::BTreeMap;
 use std::fs;
 
-pub(crate) fn list(place: &Place, _call: &Call) -> Outcome {
+pub(crate) fn list(host: &Host, _call: &Call) -> Outcome {
     let mut vmids: Vec<u32> = Vec::new();
-    if let Ok(entries) = fs::read_dir(place.path("/etc/pve/nodes").join(&place.node).join("lxc")) {
+    if let Ok(entries) = fs::read_dir(host.path("/etc/pve/nodes").join(&host.node).join("lxc")) {
         let names = entries
             .flatten()
             .map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -20,7 +20,7 @@ pub(crate) fn list(place: &Place, _call: &Call) -> Outcome {
         println!("{}", row("VMID", "Status", "Lock", "Name"));
     }
     for vmid in vmids.iter().map(u32::to_string) {
-        let conf = conf::load(place, &vmid)?;
+        let conf = conf::load(host, &vmid)?;
         let name = conf
             .main
             .get("hostname")
@@ -29,7 +29,7 @@ pub(crate) fn list(place: &Place, _call: &Call) -> Outcome {
             "{}",
             row(
                 &vmid,
-                word(place, &vmid),
+                word(host, &vmid),
                 conf.main.get("lock").unwrap_or_default(),
                 &name
             )
@@ -42,30 +42,30 @@ fn row(vmid: &str, status: &str, lock: &str, name: &str) -> String {
     format!("{vmid:<10} {status:<10} {lock:<12} {name:<20}")
 }
 
-fn word(place: &Place, vmid: &str) -> &'static str {
-    if place.is_running(vmid) {
+fn word(host: &Host, vmid: &str) -> &'static str {
+    if host.is_running(vmid) {
         "running"
     } else {
         "stopped"
     }
 }
 
-pub(crate) fn status(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn status(host: &Host, call: &Call) -> Outcome {
     let vmid = call.vmid();
-    let conf = conf::load(place, vmid)?;
-    let status = word(place, vmid);
+    let conf = conf::load(host, vmid)?;
+    let status = word(host, vmid);
     if !call.flag("verbose", false) {
         println!("status: {status}");
         return Ok(0);
     }
-    for (key, value) in verbose(place, vmid, &conf.main, status) {
+    for (key, value) in verbose(host, vmid, &conf.main, status) {
         println!("{key}: {value}");
     }
     Ok(0)
 }
 
 /// The counters are constants: nobody may rely on them in the lab.
-fn verbose(place: &Place, vmid: &str, main: &Section, status: &str) -> BTreeMap<&'static str, String> {
+fn verbose(host: &Host, vmid: &str, main: &Section, status: &str) -> BTreeMap<&'static str, String> {
     let name = main
         .get("hostname")
         .map_or_else(|| format!("CT{vmid}"), str::to_owned);
@@ -98,15 +98,15 @@ fn verbose(place: &Place, vmid: &str, main: &Section, status: &str) -> BTreeMap<
     }
     if status == "running" {
         fields.insert("uptime", "1".to_owned());
-        if let Some(pid) = init_pid(place, vmid) {
+        if let Some(pid) = init_pid(host, vmid) {
             fields.insert("pid", pid);
         }
     }
     fields
 }
 
-pub(crate) fn init_pid(place: &Place, vmid: &str) -> Option<String> {
-    let output = place
+pub(crate) fn init_pid(host: &Host, vmid: &str) -> Option<String> {
+    let output = host
         .lxc("lxc-info")
         .args(["-n", vmid, "-p", "-H"])
         .output()
@@ -119,8 +119,8 @@ fn megabytes(text: &str) -> String {
     (text.parse::<u64>().unwrap_or_default() * 1024 * 1024).to_string()
 }
 
-pub(crate) fn config(place: &Place, call: &Call) -> Outcome {
-    let mut conf = conf::load(place, call.vmid())?;
+pub(crate) fn config(host: &Host, call: &Call) -> Outcome {
+    let mut conf = conf::load(host, call.vmid())?;
     let shown = if let Some(name) = call.option("snapshot") {
         let found = conf.section(name).cloned();
         found.ok_or_else(|| Failure::plain(format!("snapshot '{name}' does not exist")))?
@@ -155,8 +155,8 @@ fn encode(text: &str) -> String {
         .collect()
 }
 
-pub(crate) fn pending(place: &Place, call: &Call) -> Outcome {
-    let conf = conf::load(place, call.vmid())?;
+pub(crate) fn pending(host: &Host, call: &Call) -> Outcome {
+    let conf = conf::load(host, call.vmid())?;
     let pending = conf.section(PENDING).cloned().unwrap_or_default();
     let deleted: Vec<&str> = pending
         .get("delete")

@@ -3,8 +3,8 @@
 use super::args::Call;
 use super::conf::{self, Conf, Section, refuse_locked};
 use super::failure::{Failure, Outcome};
+use super::host::{Host, program};
 use super::lock::{self, Caller};
-use super::place::{Place, program};
 use super::power::{replay, start_locked, task, wait_stopped};
 use std::fs;
 use std::path::PathBuf;
@@ -13,15 +13,15 @@ use std::time::SystemTime;
 /// What a container's volume consists of in the lab.
 const PARTS: [&str; 3] = ["upper", "rancher", "kubelet"];
 
-fn folder(place: &Place, vmid: &str, name: &str) -> PathBuf {
-    place.container(vmid).join("snapshots").join(name)
+fn folder(host: &Host, vmid: &str, name: &str) -> PathBuf {
+    host.container(vmid).join("snapshots").join(name)
 }
 
 fn missing(name: &str) -> Failure {
     Failure::plain(format!("snapshot '{name}' does not exist"))
 }
 
-pub(crate) fn take(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn take(host: &Host, call: &Call) -> Outcome {
     let (vmid, name) = (call.vmid(), call.positional(1));
     if ["current", "vzdump"].contains(&name) {
         return Err(Failure::plain(format!(
@@ -29,8 +29,8 @@ pub(crate) fn take(place: &Place, call: &Call) -> Outcome {
         )));
     }
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
-        let mut conf = conf::load(place, vmid)?;
+        let _lock = lock::take(host, vmid, Caller::Task)?;
+        let mut conf = conf::load(host, vmid)?;
         refuse_locked(&conf, &[])?;
         if conf.main.get("template") == Some("1") {
             return Err(Failure::plain("you can't take a snapshot if it's a template"));
@@ -49,14 +49,14 @@ pub(crate) fn take(place: &Place, call: &Call) -> Outcome {
             .flat_map(str::lines)
             .map(str::to_owned)
             .collect();
-        set_lock(place, vmid, &mut conf, Some("snapshot"))?;
-        let copied = copy_out(place, vmid, name);
+        set_lock(host, vmid, &mut conf, Some("snapshot"))?;
+        let copied = copy_out(host, vmid, name);
         conf.main.remove("lock");
         if copied {
             conf.main.put("parent", name);
             conf.sections.push(section);
         }
-        conf::store(place, vmid, &conf)?;
+        conf::store(host, vmid, &conf)?;
         if copied {
             Ok(0)
         } else {
@@ -65,53 +65,53 @@ pub(crate) fn take(place: &Place, call: &Call) -> Outcome {
     })
 }
 
-fn set_lock(place: &Place, vmid: &str, conf: &mut Conf, lock: Option<&str>) -> Outcome<()> {
+fn set_lock(host: &Host, vmid: &str, conf: &mut Conf, lock: Option<&str>) -> Outcome<()> {
     match lock {
         Some(lock) => conf.main.put("lock", lock),
         None => {
             conf.main.remove("lock");
         }
     }
-    conf::store(place, vmid, conf)
+    conf::store(host, vmid, conf)
 }
 
 /// A running container is frozen meanwhile, as Proxmox freezes it.
-fn copy_out(place: &Place, vmid: &str, name: &str) -> bool {
-    let target = folder(place, vmid, name);
+fn copy_out(host: &Host, vmid: &str, name: &str) -> bool {
+    let target = folder(host, vmid, name);
     if fs::create_dir_all(&target).is_err() {
         return false;
     }
-    let frozen = place.is_running(vmid) && replay(place.lxc("lxc-freeze").args(["-n", vmid]));
-    let disk = place.container(vmid).join("disk");
+    let frozen = host.is_running(vmid) && replay(host.lxc("lxc-freeze").args(["-n", vmid]));
+    let disk = host.container(vmid).join("disk");
     let copied = PARTS
         .iter()
         .all(|part| replay(program("cp").arg("-a").arg(disk.join(part)).arg(&target)));
     if frozen {
-        replay(place.lxc("lxc-unfreeze").args(["-n", vmid]));
+        replay(host.lxc("lxc-unfreeze").args(["-n", vmid]));
     }
     copied
 }
 
-pub(crate) fn rollback(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn rollback(host: &Host, call: &Call) -> Outcome {
     let (vmid, name) = (call.vmid(), call.positional(1));
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
-        let mut conf = conf::load(place, vmid)?;
+        let _lock = lock::take(host, vmid, Caller::Task)?;
+        let mut conf = conf::load(host, vmid)?;
         let mut wanted = conf.section(name).cloned().ok_or_else(|| missing(name))?;
         refuse_locked(&conf, &[])?;
-        set_lock(place, vmid, &mut conf, Some("rollback"))?;
-        if place.is_running(vmid) {
-            replay(place.lxc("lxc-stop").args(["-n", vmid, "--kill"]));
-            wait_stopped(place, vmid);
+        set_lock(host, vmid, &mut conf, Some("rollback"))?;
+        if host.is_running(vmid) {
+            replay(host.lxc("lxc-stop").args(["-n", vmid, "--kill"]));
+            wait_stopped(host, vmid);
         }
-        let disk = place.container(vmid).join("disk");
+        let disk = host.container(vmid).join("disk");
         let restored = PARTS.iter().all(|part| {
             // The folders themselves are mounted into the container at its next start, so they may be replaced.
             fs::remove_dir_all(disk.join(part)).is_ok()
                 && replay(
                     program("cp")
                         .arg("-a")
-                        .arg(folder(place, vmid, name).join(part))
+                        .arg(folder(host, vmid, name).join(part))
                         .arg(&disk),
                 )
         });
@@ -124,20 +124,20 @@ pub(crate) fn rollback(place: &Place, call: &Call) -> Outcome {
         wanted.remove("snaptime");
         wanted.put("parent", name);
         conf.main = wanted;
-        conf::store(place, vmid, &conf)?;
+        conf::store(host, vmid, &conf)?;
         if call.flag("start", false) {
-            start_locked(place, vmid, false)
+            start_locked(host, vmid, false)
         } else {
             Ok(0)
         }
     })
 }
 
-pub(crate) fn delete(place: &Place, call: &Call) -> Outcome {
+pub(crate) fn delete(host: &Host, call: &Call) -> Outcome {
     let (vmid, name) = (call.vmid(), call.positional(1));
     task(|| {
-        let _lock = lock::take(place, vmid, Caller::Task)?;
-        let mut conf = conf::load(place, vmid)?;
+        let _lock = lock::take(host, vmid, Caller::Task)?;
+        let mut conf = conf::load(host, vmid)?;
         let gone = conf.section(name).cloned().ok_or_else(|| missing(name))?;
         refuse_locked(&conf, &[])?;
         conf.sections.retain(|section| section.name != name);
@@ -150,14 +150,14 @@ pub(crate) fn delete(place: &Place, call: &Call) -> Outcome {
             }
         }
         // A folder that is not there is what was asked for.
-        let _ = fs::remove_dir_all(folder(place, vmid, name));
-        conf::store(place, vmid, &conf)?;
+        let _ = fs::remove_dir_all(folder(host, vmid, name));
+        conf::store(host, vmid, &conf)?;
         Ok(0)
     })
 }
 
-pub(crate) fn list(place: &Place, call: &Call) -> Outcome {
-    let conf = conf::load(place, call.vmid())?;
+pub(crate) fn list(host: &Host, call: &Call) -> Outcome {
+    let conf = conf::load(host, call.vmid())?;
     let time = |section: &Section| section.get("snaptime").and_then(|time| time.parse::<i64>().ok());
     // A chain: a tree with branches needs clones, which the lab has not.
     let mut chain: Vec<&Section> = conf.snapshots().collect();

@@ -2,8 +2,8 @@
 
 use super::args::Call;
 use super::failure::{Failure, Outcome};
+use super::host::Host;
 use super::lock::{self, Caller};
-use super::place::Place;
 use super::show;
 use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, openat2};
 use std::fs::File;
@@ -11,11 +11,11 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-pub(crate) fn push(place: &Place, call: &Call) -> Outcome {
-    if !place.is_running(call.vmid()) {
+pub(crate) fn push(host: &Host, call: &Call) -> Outcome {
+    if !host.is_running(call.vmid()) {
         return Err(Failure::plain("can only push files to a running CT"));
     }
-    worker(place, call, |root| {
+    worker(host, call, |root| {
         let (source, target) = (call.positional(1), call.positional(2));
         let mut from = File::open(source).map_err(|_| format!("failed to open {source} for reading"))?;
         if from.metadata().is_ok_and(|found| found.is_dir()) {
@@ -34,11 +34,11 @@ pub(crate) fn push(place: &Place, call: &Call) -> Outcome {
     })
 }
 
-pub(crate) fn pull(place: &Place, call: &Call) -> Outcome {
-    if !place.is_running(call.vmid()) {
+pub(crate) fn pull(host: &Host, call: &Call) -> Outcome {
+    if !host.is_running(call.vmid()) {
         return Err(Failure::at_line("can only pull files from a running VM", 664));
     }
-    worker(place, call, |root| {
+    worker(host, call, |root| {
         let (source, target) = (call.positional(1), call.positional(2));
         // Made before the source is looked for: a failed pull leaves an empty file.
         let mut to = File::create(target)
@@ -52,10 +52,10 @@ pub(crate) fn pull(place: &Place, call: &Call) -> Outcome {
     })
 }
 
-fn worker(place: &Place, call: &Call, work: impl FnOnce(&File) -> Result<(), String>) -> Outcome {
+fn worker(host: &Host, call: &Call, work: impl FnOnce(&File) -> Result<(), String>) -> Outcome {
     let vmid = call.vmid();
-    let _lock = lock::take(place, vmid, Caller::Direct)?;
-    let root = container_root(place, vmid)
+    let _lock = lock::take(host, vmid, Caller::Direct)?;
+    let root = container_root(host, vmid)
         .ok_or_else(|| Failure::plain(format!("unable to get PID for CT {vmid} (not running?)")))?;
     if let Err(text) = work(&root) {
         eprintln!("{text}");
@@ -64,12 +64,12 @@ fn worker(place: &Place, call: &Call, work: impl FnOnce(&File) -> Result<(), Str
 }
 
 /// The container's root as its init sees it, mounts included.
-fn container_root(place: &Place, vmid: &str) -> Option<File> {
-    let pid = show::init_pid(place, vmid)?;
-    let path = if place.is_real() {
+fn container_root(host: &Host, vmid: &str) -> Option<File> {
+    let pid = show::init_pid(host, vmid)?;
+    let path = if host.is_real() {
         PathBuf::from(format!("/proc/{pid}/root"))
     } else {
-        place.path(&format!("/proc/{pid}/root"))
+        host.path(&format!("/proc/{pid}/root"))
     };
     File::open(path).ok()
 }

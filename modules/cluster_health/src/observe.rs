@@ -12,6 +12,7 @@ use host::{Failure, Host, Kind, quote, wait_until};
 use k3s_certs::All;
 use k3s_certs::rotation::Paths;
 use lists::{List, read};
+use std::time::Duration;
 
 /// etcd's own port for metrics is on the loopback, without TLS. Where its folder is not, there is no etcd. Where the cluster's first
 /// range of Services is of IPv6, so is the loopback: the kernel's table shows who listens there (094D is 2381, 0A is listening).
@@ -19,6 +20,8 @@ const ETCD: &str = r#"at=127.0.0.1; ! grep -qs '^ *[0-9]*: 000000000000000000000
 e() { [ -d "$data/server/db/etcd/member/wal" ] || return 44; k --kubeconfig /dev/null --server "http://$at:2381" get --raw "$1"; }
 learner() { e /metrics | grep '^etcd_server_is_learner '; }
 "#;
+/// A look takes a second or two.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The status for "no etcd here"; kubectl ends with 0 or 1.
 const NO_ETCD: i32 = 44;
 
@@ -26,7 +29,7 @@ const NO_ETCD: i32 = 44;
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
     let started = host.elapsed();
     let mut last = None;
-    wait_until(host, params.wait, params.interval, || {
+    wait_until(host, params.wait, LOOK_EVERY, || {
         let seen = last.insert(look(params, host));
         let health = judge::judge(params, seen);
         let wrong = health.failing().next().is_some() || health.settling() > 0;

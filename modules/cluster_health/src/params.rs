@@ -25,7 +25,6 @@ pub struct Params {
     pub ignore: Ignore,
     pub fail_on: FailOn,
     pub wait: Duration,
-    pub interval: Duration,
     pub limits: Limits,
     pub expect: Expected,
     pub scope: Scope,
@@ -105,8 +104,6 @@ struct Options {
     fail_on: FailOn,
     #[serde(default)]
     wait: u32,
-    #[serde(default = "number::<5, _>")]
-    interval: u32,
     #[serde(default = "number::<300, _>")]
     pending_limit: u32,
     #[serde(default = "number::<300, _>")]
@@ -160,7 +157,6 @@ impl TryFrom<Options> for Params {
             ignore: Ignore::of(options.ignore)?,
             fail_on: options.fail_on,
             wait: seconds(options.wait),
-            interval: seconds(options.interval),
             limits: Limits {
                 pending: seconds(options.pending_limit),
                 terminating: seconds(options.terminating_limit),
@@ -200,10 +196,7 @@ fn check(options: &Options) -> Result<(), String> {
         ));
     }
     check_servers(options)?;
-    let limits = [
-        ("interval", options.interval),
-        ("request_timeout", options.request_timeout),
-    ];
+    let limits = [("request_timeout", options.request_timeout)];
     if let Some((name, _)) = limits.iter().find(|(_, seconds)| *seconds == 0) {
         return Err(format!("{name}: must be at least 1 second"));
     }
@@ -252,7 +245,6 @@ mod tests {
             (json!({"kubectl": []}), "kubectl: "),
             (json!({"service": "-x"}), "service: "),
             (json!({"service": "k3s agent"}), "service: "),
-            (json!({"interval": 0}), "interval: "),
             (json!({"data_dir": "k3s"}), "data_dir: "),
             (json!({"expect_version": "1.31"}), "\"1.31\""),
             (json!({"request_timeout": 0}), "request_timeout: "),

@@ -17,8 +17,8 @@ use ansible_module::{Module, Plan, Target};
 use anyhow::{Result, bail};
 use certificate_report::CertificateReport;
 use host::{Host, Waited, wait_until};
-use k3s_certs::rotation::{self, Done, Paths, Way};
-use k3s_certs::{All, Fault, Standing};
+use k3s_certs::rotation::{self, Done, Paths, Role, Way};
+use k3s_certs::{All, Fault};
 use k3s_node::NodeSettings;
 use serde::Serialize;
 use std::time::Duration;
@@ -31,9 +31,6 @@ const PROVE_EVERY: Duration = Duration::from_secs(5);
 #[derive(Serialize)]
 pub struct Returned {
     certificates: Vec<CertificateReport>,
-    expired: Vec<CertificateReport>,
-    expiring: Vec<CertificateReport>,
-    not_yet_valid: Vec<CertificateReport>,
     unreadable: Vec<Fault>,
     notes: Vec<String>,
     table: String,
@@ -45,8 +42,8 @@ pub struct Returned {
 #[derive(Serialize)]
 struct Rotation {
     unit: String,
-    restarts: bool,
-    rotated: bool,
+    gate_before: bool,
+    gate_after: Option<Role>,
     way: Option<Way>,
     seconds: Option<u64>,
 }
@@ -108,22 +105,13 @@ impl Module for K3sCertificates {
 
     fn report(params: &Params, before: &State, after: &State, done: &Done) -> Returned {
         let merged = after.merged(params);
-        let of = |state: Standing| {
-            let counted = certificate_report::distinct(&merged.certificates)
-                .into_iter()
-                .filter(|certificate| certificate.counts() && certificate.state == state);
-            counted.cloned().collect()
-        };
         Returned {
-            expired: of(Standing::Expired),
-            expiring: of(Standing::ExpiresSoon),
-            not_yet_valid: of(Standing::NotYetValid),
             table: text::table(&merged, &after.paths.data_dir),
             problem: certificate_report::problem(&merged.certificates, &merged.faults),
             rotation: before.service.as_ref().map(|service| Rotation {
                 unit: service.unit.clone(),
-                restarts: plan::restarts(params, before, service),
-                rotated: done.way.is_some(),
+                gate_before: plan::gate_before(params, before, service),
+                gate_after: plan::gate_after(params, service, done),
                 way: done.way,
                 seconds: done.seconds,
             }),

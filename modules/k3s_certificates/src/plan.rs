@@ -6,7 +6,7 @@ use crate::params::{Params, Wanted};
 use crate::state::State;
 use ansible_module::Plan;
 use anyhow::{Result, bail};
-use k3s_certs::rotation::{self, Paths, Role, Service};
+use k3s_certs::rotation::{self, Done, Paths, Role, Service};
 use k3s_certs::{Found, Standing};
 use std::fmt;
 use std::time::Duration;
@@ -67,9 +67,16 @@ fn rotated(params: &Params, state: &State, service: &Service) -> Result<Plan<Ste
     Ok(plan)
 }
 
-/// Whether a k3s that runs is restarted: what a playbook has to see etcd ready for.
-pub(crate) fn restarts(params: &Params, state: &State, service: &Service) -> bool {
-    service.alive && (params.force || !due(params, state, service).is_empty())
+/// Whether etcd has to be able to lose this node first: of a server that runs, and only where a working k3s counts.
+pub(crate) fn gate_before(params: &Params, state: &State, service: &Service) -> bool {
+    let restarts = service.alive && (params.force || !due(params, state, service).is_empty());
+    params.wait && restarts && service.role == Role::Server
+}
+
+/// The k3s that was started, for the cluster to see it return.
+pub(crate) fn gate_after(params: &Params, service: &Service, done: &Done) -> Option<Role> {
+    let was_started = done.way.is_some() || done.seconds.is_some();
+    (params.wait && was_started).then_some(service.role)
 }
 
 /// The leaves that are to be renewed now.

@@ -21,7 +21,7 @@ mod script;
 mod state;
 mod steps;
 
-pub use params::{Params, Wanted};
+pub use params::Params;
 pub use plan::Step;
 pub use report::{Journal, Returned};
 pub use state::{Datastore, State};

@@ -9,7 +9,6 @@ use serde::Deserialize;
 #[serde(try_from = "Options")]
 pub struct Params {
     pub vmid: Option<u32>,
-    pub state: Wanted,
     pub dest: String,
     pub allow_known_bad: Vec<String>,
     pub min_free_mb: u64,
@@ -20,20 +19,11 @@ pub struct Params {
     pub run_id: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Wanted {
-    #[default]
-    Etcd,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
-    #[serde(default)]
-    state: Wanted,
     #[serde(default = "own_folder")]
     dest: String,
     #[serde(default)]
@@ -76,7 +66,6 @@ impl TryFrom<Options> for Params {
         known_bad::check_names(&options.allow_known_bad)?;
         Ok(Self {
             vmid: options.vmid,
-            state: options.state,
             dest: options.dest.trim_end_matches('/').to_owned(),
             allow_known_bad: options.allow_known_bad,
             min_free_mb: options.min_free_mb,

@@ -51,12 +51,10 @@ impl Module for K3sService {
         }
     }
 
-    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+    fn observe(_: &Params, host: &dyn Host) -> Result<State> {
         let node = NodeSettings::look(host)?;
-        let own = || node.settings().data_dir();
-        let data_dir = params.data_dir.clone().unwrap_or_else(own);
         let facts = look(host, &node.binary)?;
-        Ok(State::read(&node, &facts, &data_dir))
+        Ok(State::read(&node, &facts, &node.settings().data_dir()))
     }
 
     fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
@@ -128,7 +126,7 @@ fn end_pods(params: &Params, host: &dyn Host, script: &str, data_dir: &str) -> R
     .or_fail(host, "the pods to end")
     .with_context(|| {
         format!(
-            "{script} ended with status {}; it ends the pods below {data_dir} (data_dir)",
+            "{script} ended with status {}; it ends the pods below {data_dir}",
             said.status
         )
     })

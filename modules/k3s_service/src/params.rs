@@ -13,8 +13,6 @@ pub struct Params {
     pub unit: Option<Unit>,
     pub disabled: bool,
     pub pods: Pods,
-    /// None: the one that k3s has there.
-    pub data_dir: Option<String>,
     pub timeout: Duration,
     pub lock_timeout: u64,
 }
@@ -68,7 +66,6 @@ struct Options {
     disabled: bool,
     #[serde(default)]
     pods: Pods,
-    data_dir: Option<String>,
     #[serde(default = "number::<120, _>")]
     timeout: u32,
     #[serde(default = "number::<600, _>")]
@@ -79,7 +76,6 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let data_dir = options.data_dir.as_deref().map(folder).transpose()?;
         if options.timeout == 0 {
             return Err("timeout: must be at least 1 second: nothing here waits for ever".to_owned());
         }
@@ -88,20 +84,9 @@ impl TryFrom<Options> for Params {
             unit: options.unit,
             disabled: options.disabled,
             pods: options.pods,
-            data_dir,
             timeout: Duration::from_secs(options.timeout.into()),
             lock_timeout: options.lock_timeout.into(),
         })
-    }
-}
-
-/// The script removes what is mounted below it.
-fn folder(given: &str) -> Result<String, String> {
-    let folder = given.trim_end_matches('/');
-    if folder.starts_with('/') {
-        Ok(folder.to_owned())
-    } else {
-        Err(format!("data_dir: {given} is not the absolute path of a folder"))
     }
 }
 
@@ -116,15 +101,10 @@ mod tests {
 
     #[test]
     fn nothing_has_to_be_said() {
-        let params = read(json!({"data_dir": "/srv/k3s/"})).unwrap();
+        let params = read(json!({})).unwrap();
         assert_eq!(
-            (
-                params.unit,
-                params.disabled,
-                params.pods,
-                params.data_dir.as_deref()
-            ),
-            (None, true, Pods::Ended, Some("/srv/k3s"))
+            (params.unit, params.disabled, params.pods),
+            (None, true, Pods::Ended)
         );
     }
 
@@ -132,14 +112,6 @@ mod tests {
     fn options_that_make_no_sense_are_refused() {
         for (options, start) in [
             (json!({"unit": "kubelet"}), "unknown variant `kubelet`"),
-            (
-                json!({"data_dir": "k3s"}),
-                "data_dir: k3s is not the absolute path of a folder",
-            ),
-            (
-                json!({"data_dir": "/"}),
-                "data_dir: / is not the absolute path of a folder",
-            ),
             (json!({"timeout": 0}), "timeout: "),
         ] {
             let error = read(options.clone()).unwrap_err();

@@ -134,17 +134,12 @@ fn a_worker_in_a_unit_of_another_name_is_taken_out_of_service_too() {
 }
 
 #[test]
-fn the_data_folder_is_the_one_that_k3s_has_or_that_is_given() {
+fn the_data_folder_is_the_one_that_k3s_has() {
     let elsewhere = "/var/lib/rancher/a b";
-    let with_config = || {
-        let node = node("k3s-agent.service");
-        let config = node.moved(&format!("data-dir: {elsewhere}\n"));
-        node.put("etc/rancher/k3s/config.yaml", &config);
-        node
-    };
-    taken_out(&with_config(), elsewhere, &json!({}), "k3s-agent");
-    let given = "/var/lib/rancher/given";
-    taken_out(&with_config(), given, &json!({"data_dir": given}), "k3s-agent");
+    let node = node("k3s-agent.service");
+    let config = node.moved(&format!("data-dir: {elsewhere}\n"));
+    node.put("etc/rancher/k3s/config.yaml", &config);
+    taken_out(&node, elsewhere, &json!({}), "k3s-agent");
 }
 
 #[test]

@@ -47,8 +47,8 @@ fn an_expired_certificate_is_renewed_once() {
     assert!(node.calls().is_empty());
     let answer = read(&node, json!({}));
     assert_eq!(
-        (&answer["failed"], &answer["rotated"], &answer["way"]),
-        (&json!(false), &json!(true), &json!("command")),
+        (&answer["failed"], &answer["way"]),
+        (&json!(false), &json!("command")),
         "{answer}"
     );
     assert_eq!(answer["kubeconfig"], handed_out(&node, "fresh"));
@@ -72,7 +72,7 @@ fn one_that_lasts_is_only_read() {
         assert_eq!(answer["changed"], false, "{answer}");
         assert_eq!(answer["kubeconfig"], handed_out(&node, "old"));
     }
-    assert_eq!(read(&node, json!({"renew_before": 21}))["rotated"], true);
+    assert_eq!(read(&node, json!({"renew_before": 21}))["way"], "command");
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn what_a_killed_run_has_left_stopped_is_healed_by_the_next() {
     node.revive();
     let answer = read(&node, json!({}));
     assert_eq!(
-        (&answer["failed"], &answer["rotated"]),
-        (&json!(false), &json!(true)),
+        (&answer["failed"], &answer["way"]),
+        (&json!(false), &json!("restart")),
         "{answer}"
     );
     assert_eq!(node.text("state/k3s.service.active"), "active\n");

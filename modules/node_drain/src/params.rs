@@ -1,6 +1,6 @@
 //! What the user asks for.
 
-use ansible_module::defaults::{number, yes};
+use ansible_module::defaults::number;
 use cluster::{Kubectl, Labels, Owner, Pdb, Purpose, Selector, check_program, k3s_kubectl};
 use host::Host;
 use serde::Deserialize;
@@ -63,9 +63,7 @@ impl Params {
 pub struct Rules {
     pub delete_emptydir_data: bool,
     pub force: bool,
-    pub ignore_daemonsets: bool,
     pub local_volumes: LocalVolumes,
-    pub pod_selector: Option<Selector>,
     /// A pod that has been Terminating for longer than this is not waited for; zero: always waited for.
     pub skip_wait_for_delete_timeout: Duration,
 }
@@ -120,11 +118,8 @@ struct Options {
     delete_emptydir_data: bool,
     #[serde(default)]
     force: bool,
-    #[serde(default = "yes")]
-    ignore_daemonsets: bool,
     #[serde(default)]
     local_volumes: LocalVolumes,
-    pod_selector: Option<String>,
     #[serde(default)]
     skip_wait_for_delete_timeout: u32,
     grace_period: Option<u32>,
@@ -157,9 +152,7 @@ impl TryFrom<Options> for Params {
             rules: Rules {
                 delete_emptydir_data: options.delete_emptydir_data,
                 force: options.force,
-                ignore_daemonsets: options.ignore_daemonsets,
                 local_volumes: options.local_volumes,
-                pod_selector: selector("pod_selector", options.pod_selector)?,
                 skip_wait_for_delete_timeout: seconds(options.skip_wait_for_delete_timeout),
             },
             vmid: options.vmid,
@@ -241,7 +234,7 @@ mod tests {
             (params.state, params.pdb, params.on_failure),
             (Wanted::Drained, Pdb::Respect, OnFailure::Restore)
         );
-        assert!(params.rules.ignore_daemonsets && !params.rules.force && !params.rules.delete_emptydir_data);
+        assert!(!params.rules.force && !params.rules.delete_emptydir_data);
     }
 
     #[test]
@@ -279,7 +272,7 @@ mod tests {
                 "owners: ",
             ),
             (json!({"state": "cordoned", "wait_for": true}), "wait_for: "),
-            (json!({"pod_selector": "a b"}), "pod_selector: "),
+            (json!({"bypass_selector": "a b"}), "bypass_selector: "),
             (json!({"bypass_selector": "=x"}), "bypass_selector: "),
         ];
         for (options, start) in table {

@@ -27,7 +27,6 @@ pub enum Consequence {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Leave {
-    NotSelected,
     Mirror,
     Finished,
     DaemonSet,
@@ -39,7 +38,6 @@ pub enum Leave {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    DaemonSet,
     NoController,
     EmptyDir,
     LocalVolume(String),
@@ -79,7 +77,6 @@ impl fmt::Display for Consequence {
 impl fmt::Display for Leave {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotSelected => "pod_selector does not select it",
             Self::Mirror => "a static pod: the kubelet runs it from a file",
             Self::Finished => "it has finished",
             Self::DaemonSet => "its DaemonSet would start it here again",
@@ -92,7 +89,6 @@ impl fmt::Display for Leave {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::DaemonSet => f.write_str("a DaemonSet's pod (ignore_daemonsets: true leaves it)"),
             Self::NoController => {
                 f.write_str("no controller would start it again (force: true deletes it for good)")
             }
@@ -110,20 +106,12 @@ impl fmt::Display for Refusal {
 /// What becomes of one pod.
 pub fn judge(rules: &Rules, state: &State, pod: &Pod) -> Verdict {
     match leave(rules, state, pod) {
-        Some(Leave::DaemonSet) if !rules.ignore_daemonsets => Verdict::Refuse(vec![Refusal::DaemonSet]),
         Some(leave) => Verdict::Leave(leave),
         None => go(rules, state, pod),
     }
 }
 
 fn leave(rules: &Rules, state: &State, pod: &Pod) -> Option<Leave> {
-    if rules
-        .pod_selector
-        .as_ref()
-        .is_some_and(|selector| !selector.selects(&pod.metadata.labels))
-    {
-        return Some(Leave::NotSelected);
-    }
     if pod.is_mirror() {
         return Some(Leave::Mirror);
     }

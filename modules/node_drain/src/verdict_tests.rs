@@ -69,11 +69,6 @@ fn what_is_left() {
             deleted("2026-01-01T00:00:30Z"),
             Leave::Terminating,
         ),
-        (
-            json!({"pod_selector": "app=db"}),
-            pod("web", None),
-            Leave::NotSelected,
-        ),
     ];
     for (options, pod, expected) in table {
         assert_eq!(
@@ -116,10 +111,6 @@ fn what_the_options_do_not_allow_is_refused_and_what_they_allow_goes() {
         assert_eq!(verdict(json!({}), pod.clone()), Verdict::Refuse(vec![refusal]));
         assert_eq!(verdict(allowing, pod), Verdict::Evict(vec![consequence]));
     }
-    assert_eq!(
-        verdict(json!({"ignore_daemonsets": false}), pod("ds", Some("DaemonSet"))),
-        Verdict::Refuse(vec![Refusal::DaemonSet])
-    );
 }
 
 #[test]
@@ -184,7 +175,7 @@ fn budgets_select_by_namespace_and_labels() {
 #[test]
 fn compares_complete_selectors() {
     assert_eq!(
-        params(json!({"pod_selector": "a=b"})).rules.pod_selector,
+        params(json!({"bypass_selector": "a=b"})).bypass_selector,
         Some(Selector::parse("a=b").unwrap())
     );
 }

@@ -28,8 +28,6 @@ pub struct NodeRemove;
 
 #[derive(Serialize)]
 pub struct Returned {
-    node: String,
-    uid: Option<String>,
     ready: Option<String>,
     pods: Vec<String>,
     password: bool,
@@ -77,11 +75,9 @@ impl Module for NodeRemove {
     }
 
     /// What there was before, which the steps have removed.
-    fn report(params: &Params, before: &State, _: &State, (): &()) -> Returned {
+    fn report(_: &Params, before: &State, _: &State, (): &()) -> Returned {
         let node = before.node.as_ref();
         Returned {
-            node: params.node.clone(),
-            uid: node.map(|node| node.uid.clone()),
             ready: node.and_then(state::ready).map(str::to_owned),
             pods: before.own_pods(),
             password: before.password,

@@ -19,7 +19,6 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Params {
     pub vmid: Option<u32>,
     pub node: String,
-    pub uid: Option<String>,
     pub members: Option<Vec<Member>>,
     pub with_pods: bool,
     pub wait: Duration,
@@ -44,7 +43,6 @@ struct Options {
     #[serde(alias = "pct_id")]
     vmid: Option<u32>,
     node: String,
-    uid: Option<String>,
     members: Option<Vec<Value>>,
     #[serde(default)]
     with_pods: bool,
@@ -75,7 +73,6 @@ impl TryFrom<Options> for Params {
         Ok(Self {
             vmid: options.vmid,
             node: options.node,
-            uid: options.uid.filter(|uid| !uid.is_empty()),
             members: options
                 .members
                 .map(|given| given::list("members", given))

@@ -30,12 +30,7 @@ const NAMED: usize = 10;
 pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
     let mut steps = Vec::new();
     if let Some(node) = &state.node {
-        let checks = [
-            another(params, node),
-            alive(params, state),
-            member(params, node),
-            pods(params, state),
-        ];
+        let checks = [alive(params, state), member(params, node), pods(params, state)];
         let refusals: Vec<Refusal> = checks.into_iter().flatten().collect();
         if !refusals.is_empty() {
             bail!("nothing was deleted. {}", Refusal::list(&refusals));
@@ -52,15 +47,6 @@ pub(crate) fn plan(params: &Params, state: &State) -> Result<Plan<Step>> {
         });
     }
     Ok(Plan::of(steps))
-}
-
-fn another(params: &Params, node: &Node) -> Option<Refusal> {
-    let (wanted, is) = (params.uid.as_ref()?, &node.uid);
-    (wanted != is).then(|| {
-        let evidence = format!("the node {} has the uid {is}, not {wanted}", params.node);
-        let advice = "it was registered again: check it before it is deleted";
-        Refusal::new("another_node", evidence, advice)
-    })
 }
 
 fn alive(params: &Params, state: &State) -> Option<Refusal> {

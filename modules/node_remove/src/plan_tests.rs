@@ -118,16 +118,6 @@ fn a_living_kubelet_is_never_deleted() {
 }
 
 #[test]
-fn one_that_was_registered_anew_stays() {
-    let error = refused(&params(json!({"uid": "u1"})), &gone());
-    assert!(
-        error.contains("(another_node)") && error.contains("u2, not u1"),
-        "{error}"
-    );
-    assert_eq!(steps(&params(json!({"uid": "u2"})), &gone()), [DELETE, FORGET]);
-}
-
-#[test]
 fn a_member_of_etcd_is_removed_first() {
     let server = state(
         node("Unknown", Some("n2-267291fd")),

@@ -18,9 +18,7 @@ pub struct Preflight;
 #[derive(Serialize)]
 pub struct Returned {
     refusals: Vec<Refusal>,
-    text: Vec<String>,
     refused: Option<String>,
-    installed: Vec<String>,
 }
 
 impl Module for Preflight {
@@ -56,9 +54,7 @@ impl Module for Preflight {
     fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
         let refusals = refusals::all(params);
         Returned {
-            text: per_node::lines(&refusals),
             refused: refusals::refused(params),
-            installed: params.installed(),
             refusals,
         }
     }

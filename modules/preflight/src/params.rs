@@ -16,6 +16,8 @@ pub struct Params {
     pub variables: String,
     #[serde(default = "yes")]
     pub fail_on_refusal: bool,
+    /// The node that would begin a cluster; none where there is one.
+    pub first_server: Option<String>,
 }
 
 fn usual_prefix() -> String {
@@ -25,11 +27,7 @@ fn usual_prefix() -> String {
 impl Params {
     /// The nodes on which a check has found k3s.
     pub(crate) fn installed(&self) -> Vec<String> {
-        let is_installed = |node: &&Node| {
-            let mut answers = node.answers.values();
-            answers.any(|answer| answer.installed == Value::Bool(true))
-        };
-        let nodes = self.nodes.iter().filter(is_installed);
+        let nodes = self.nodes.iter().filter(|node| node.has_k3s());
         nodes.map(|node| node.host.clone()).collect()
     }
 }
@@ -40,6 +38,13 @@ pub struct Node {
     pub host: String,
     /// Registered answers, by what was looked at.
     pub answers: BTreeMap<String, Answer>,
+}
+
+impl Node {
+    fn has_k3s(&self) -> bool {
+        let mut answers = self.answers.values();
+        answers.any(|answer| answer.installed == Value::Bool(true))
+    }
 }
 
 /// Answers have many more keys; only what stops a run is read.

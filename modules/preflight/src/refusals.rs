@@ -3,6 +3,8 @@
 use crate::params::{Answer, Node, Params, Refused};
 use per_node::{Refusal, lines};
 
+const SECOND_CLUSTER: &str = "start k3s on the installed controllers; or name the controller of the existing cluster with -e k3s_primary_controller_host=...; or, to discard that cluster, remove k3s from these nodes with k3s/playbook-uninstall-k3s.yaml";
+
 pub(crate) fn all(params: &Params) -> Vec<Refusal> {
     let of_node = |node: &Node| -> Vec<Refusal> {
         let answers = node.answers.iter();
@@ -10,7 +12,26 @@ pub(crate) fn all(params: &Params) -> Vec<Refusal> {
             .flat_map(|(what, answer)| of_answer(params, &node.host, what, answer))
             .collect()
     };
-    params.nodes.iter().flat_map(of_node).collect()
+    let of_nodes = params.nodes.iter().flat_map(of_node);
+    of_nodes.chain(second_cluster(params)).collect()
+}
+
+/// A cluster is begun only where no other node has k3s: its servers may be stopped.
+fn second_cluster(params: &Params) -> Option<Refusal> {
+    let first = params.first_server.as_deref()?;
+    let installed = params.installed();
+    let is_second = !installed.is_empty() && installed.iter().all(|host| host != first);
+    is_second.then(|| Refusal {
+        next: Some(SECOND_CLUSTER.to_owned()),
+        ..Refusal::new(
+            first,
+            "second_cluster",
+            format!(
+                "no controller's API is ready. k3s is installed on {}, but not on {first}, which would become the first server of another cluster",
+                installed.join(", ")
+            ),
+        )
+    })
 }
 
 /// What a module refuses it also fails with, in other words.
@@ -121,6 +142,31 @@ mod tests {
             refused(&params(json!([node("w1", json!({"changed": false}))]))),
             None
         );
+    }
+
+    #[test]
+    fn refuses_to_begin_a_cluster_while_another_node_has_k3s() {
+        let with = |first: Value, installed: [bool; 2]| {
+            let node = |host: &str, installed: bool| json!({"host": host, "answers": {"configuration": {"changed": false, "installed": installed}}});
+            let nodes = [node("c1", installed[0]), node("c2", installed[1])];
+            let all = json!({"run": "The installation", "nodes": nodes, "first_server": first});
+            lines(&self::all(&serde_json::from_value(all).unwrap()))
+        };
+        let refused = with(json!("c1"), [false, true]);
+        assert!(
+            refused[0].starts_with(
+                "c1: second_cluster: no controller's API is ready. k3s is installed on c2, but not on c1,"
+            ) && refused[0].contains("Next: start k3s on the installed controllers; or name"),
+            "{refused:?}"
+        );
+        // A new cluster; its first server, of an interrupted run; and a node that joins a cluster.
+        for (first, installed) in [
+            (json!("c1"), [false, false]),
+            (json!("c1"), [true, true]),
+            (Value::Null, [false, true]),
+        ] {
+            assert_eq!(with(first, installed), [""; 0]);
+        }
     }
 
     #[test]

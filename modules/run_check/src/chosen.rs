@@ -19,6 +19,7 @@ pub struct Nodes {
     others: Vec<String>,
     other_controllers: Vec<String>,
     has_all_controllers: bool,
+    leaving_servers: Vec<String>,
 }
 
 /// Nodes that are gone for good, and those among them that the inventory still has.
@@ -57,7 +58,14 @@ pub(crate) fn nodes(params: &Params) -> Option<Nodes> {
         .cloned()
         .partition(|host| inventory.group(CONTROLLERS).contains(host));
     let other_controllers = all_but(CONTROLLERS);
+    // Without another server there is no etcd to leave.
+    let leaving_servers = if other_controllers.is_empty() {
+        Vec::new()
+    } else {
+        controllers.clone()
+    };
     Some(Nodes {
+        leaving_servers,
         workers_first: [workers, controllers].concat(),
         limited: both(&named, &inventory.limited_to),
         unknown: parts
@@ -292,6 +300,9 @@ mod tests {
         );
         let servers = nodes_of("k3s_controllers");
         assert!(servers.has_all_controllers);
+        assert_eq!(some.leaving_servers, ["c1"]);
+        assert_eq!(servers.leaving_servers, [""; 0]);
+        assert_eq!(nodes_of("k3s_workers").leaving_servers, [""; 0]);
         assert_eq!(servers.others, ["w1", "w2"]);
         assert_eq!(nodes_of("all").others, [""; 0]);
     }

@@ -15,8 +15,8 @@ const TOGETHER: Duration = Duration::from_mins(1);
 /// Why the pods must not move between these two.
 pub(crate) fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
     let (old, new) = (state.node(&params.old), state.node(&params.new));
-    let mut refusals = Vec::new();
-    if old.is_none() && !params.may_be_gone {
+    let mut refusals = Vec::from_iter(registers_again(params));
+    if old.is_none() && !params.retirement.may_be_done() {
         refusals.push(unknown(state, "old", &params.old));
     }
     if new.is_none() {
@@ -30,6 +30,23 @@ pub(crate) fn refusals(params: &Params, state: &State) -> Vec<Refusal> {
         refusals.extend(swapped(params, old, new));
     }
     refusals
+}
+
+/// A Node that is deleted under a running agent comes back.
+fn registers_again(params: &Params) -> Option<Refusal> {
+    let wanted = &params.retirement;
+    let actions = wanted.agent_actions();
+    (wanted.delete_node && !wanted.stop_agent && !actions.is_empty()).then(|| {
+        Refusal::new(
+            "agent_runs",
+            format!(
+                "the Node {0} is to be deleted, and the agent of {0} is not stopped ({1}): it would register again",
+                params.old,
+                actions.join(", ")
+            ),
+            "have it stopped too: stop_agent: true (the playbook: -e k3s_canary_stop_old_agent=true)",
+        )
+    })
 }
 
 fn unknown(state: &State, which: &str, name: &str) -> Refusal {

@@ -16,7 +16,6 @@ pub struct Params {
     pub state: Wanted,
     pub steer: bool,
     pub accept: Vec<Accepted>,
-    pub may_be_gone: bool,
     pub retirement: Retirement,
     pub workloads: Vec<Owner>,
     pub wait: Duration,
@@ -44,8 +43,8 @@ impl Params {
 pub struct Retirement {
     pub stop_agent: bool,
     pub delete_node: bool,
-    /// What `k3s_service` would do to its agent.
-    pub agent_actions: Vec<String>,
+    /// What `k3s_service` would do to its agent; none: it was not asked.
+    pub agent_actions: Option<Vec<String>>,
 }
 
 impl Retirement {
@@ -53,8 +52,13 @@ impl Retirement {
         self.stop_agent || self.delete_node
     }
 
-    pub(crate) fn has_agent_actions(&self) -> bool {
-        !self.agent_actions.is_empty()
+    pub(crate) fn agent_actions(&self) -> &[String] {
+        self.agent_actions.as_deref().unwrap_or_default()
+    }
+
+    /// A Node that is to be deleted may be so already, but only while no agent can register it again.
+    pub(crate) fn may_be_done(&self) -> bool {
+        self.delete_node && self.agent_actions.as_ref().is_some_and(Vec::is_empty)
     }
 }
 
@@ -105,13 +109,10 @@ struct Options {
     #[serde(default)]
     accept: Vec<Accepted>,
     #[serde(default)]
-    may_be_gone: bool,
-    #[serde(default)]
     stop_agent: bool,
     #[serde(default)]
     delete_node: bool,
-    #[serde(default)]
-    agent_actions: Vec<String>,
+    agent_actions: Option<Vec<String>>,
     #[serde(default)]
     workloads: Vec<Owner>,
     #[serde(default = "number::<300, _>")]
@@ -135,7 +136,6 @@ impl TryFrom<Options> for Params {
             state: options.state,
             steer: options.steer,
             accept: options.accept,
-            may_be_gone: options.may_be_gone,
             retirement: Retirement {
                 stop_agent: options.stop_agent,
                 delete_node: options.delete_node,
@@ -188,7 +188,7 @@ mod tests {
     fn two_nodes_are_enough() {
         let params = read(json!({})).unwrap();
         assert_eq!((params.state, params.steer), (Wanted::Planned, true));
-        assert!(!params.lets_pods_wait() && !params.may_be_gone);
+        assert!(!params.lets_pods_wait() && !params.retirement.may_be_done());
     }
 
     #[test]

@@ -136,11 +136,19 @@ fn a_node_that_was_not_heard_of_is_not_trusted() {
 }
 
 #[test]
-fn a_node_that_is_gone_is_accepted_where_it_may_be() {
+fn a_node_that_is_gone_is_accepted_if_it_is_to_be_deleted_and_its_agent_is_stopped() {
     let state = state(vec![server("c1"), node("w3")], Vec::new());
-    assert_eq!(rules(json!({}), &state), ["unknown_node"]);
-    assert_eq!(rules(json!({"may_be_gone": true}), &state), [] as [&str; 0]);
-    let report_of = report_of(json!({"may_be_gone": true}), &state);
+    for missed in [
+        json!({}),
+        json!({"stop_agent": true, "agent_actions": []}),
+        json!({"delete_node": true}),
+        json!({"delete_node": true, "stop_agent": true, "agent_actions": ["stop k3s-agent"]}),
+    ] {
+        assert_eq!(rules(missed, &state), ["unknown_node"]);
+    }
+    let done = json!({"delete_node": true, "agent_actions": []});
+    assert_eq!(rules(done.clone(), &state), [] as [&str; 0]);
+    let report_of = report_of(done, &state);
     assert_eq!(
         (&report_of["gone"], &report_of["done"]),
         (&json!(true), &json!(true))
@@ -149,6 +157,26 @@ fn a_node_that_is_gone_is_accepted_where_it_may_be() {
         report_of["text"],
         json!(["nothing: the cluster has no node w1 any more"])
     );
+}
+
+#[test]
+fn refuses_to_delete_the_node_of_an_agent_that_keeps_running() {
+    let state = cluster(Vec::new());
+    let actions = json!(["disable k3s-agent", "stop k3s-agent"]);
+    let wanted = |stop: bool, actions: &Value| json!({"delete_node": true, "stop_agent": stop, "agent_actions": actions});
+    let said = refused(wanted(false, &actions), &state);
+    assert!(
+        said.contains("the agent of w1 is not stopped (disable k3s-agent, stop k3s-agent): it would register again (agent_runs): have it stopped too")
+            && said.contains("k3s_canary_stop_old_agent=true"),
+        "{said}"
+    );
+    for passes in [
+        wanted(true, &actions),
+        wanted(false, &json!([])),
+        json!({"agent_actions": actions}),
+    ] {
+        assert_eq!(rules(passes, &state), [] as [&str; 0]);
+    }
 }
 
 #[test]

@@ -13,8 +13,6 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 pub struct Returned {
-    old: String,
-    new: String,
     gone: bool,
     done: bool,
     refusals: Vec<Refusal>,
@@ -45,8 +43,6 @@ pub(crate) fn report(params: &Params, state: &State) -> Returned {
     };
     let gates = Gates::of(params, state, &moves);
     Returned {
-        old: params.old.clone(),
-        new: params.new.clone(),
         gone: state.node(&params.old).is_none(),
         done: is_done(params, state),
         refusals: match params.state {

@@ -20,7 +20,7 @@ pub(crate) fn rest(params: &Params, state: &State) -> Option<Rest> {
         // The deletion is always checked: a run may have been interrupted before it.
         complete: is_done(params, state)
             && !wanted.delete_node
-            && !(wanted.stop_agent && wanted.has_agent_actions()),
+            && !(wanted.stop_agent && !wanted.agent_actions().is_empty()),
         clean_up: clean_up(params, state),
         outcome: outcome(params),
     })
@@ -29,8 +29,8 @@ pub(crate) fn rest(params: &Params, state: &State) -> Option<Rest> {
 /// What follows the move, as lines of the plan.
 fn clean_up(params: &Params, state: &State) -> Vec<String> {
     let (wanted, old) = (&params.retirement, &params.old);
-    let agent = (wanted.retires() && wanted.has_agent_actions())
-        .then(|| format!("{old}: {}", wanted.agent_actions.join(", ")));
+    let actions = wanted.agent_actions().join(", ");
+    let agent = (wanted.retires() && !actions.is_empty()).then(|| format!("{old}: {actions}"));
     let node = (wanted.delete_node && state.node(old).is_some()).then(|| format!("remove the Node {old}"));
     agent.into_iter().chain(node).collect()
 }
@@ -109,7 +109,7 @@ mod tests {
         );
         assert_eq!(lines, ["w1: stop k3s-agent", "remove the Node w1"]);
         let gone = state(vec![node("w3")], vec![]);
-        let (rest, lines) = of(json!({"delete_node": true, "may_be_gone": true}), &gone);
+        let (rest, lines) = of(json!({"delete_node": true, "agent_actions": []}), &gone);
         assert_eq!((rest.retires, rest.complete, lines), (true, false, vec![]));
     }
 

@@ -25,8 +25,7 @@ fn it_works_in_a_container_and_on_the_host_itself() {
     for vmid in [json!("101"), Value::Null] {
         let programs = Programs::new().with_pct().with("kubectl", KUBECTL);
         let kubectl = programs.folder().join("kubectl");
-        let arguments =
-            json!({"vmid": vmid, "old": "w1", "new": "w3", "may_be_gone": "yes", "kubectl": [kubectl]});
+        let arguments = json!({"vmid": vmid, "old": "w1", "new": "w3", "delete_node": "yes", "agent_actions": [], "kubectl": [kubectl]});
         let answer = answer(&programs, &arguments);
         assert!(answer["done"] == true && answer["gone"] == true, "{answer}");
         assert_eq!(answer["changed"], false);

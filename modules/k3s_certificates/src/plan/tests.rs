@@ -112,6 +112,45 @@ fn the_window_is_the_users() {
 }
 
 #[test]
+fn asks_for_etcd_before_a_server_that_runs_is_restarted() {
+    let expired = [(EVERYWHERE[0].0, -1), (EVERYWHERE[5].0, -1)];
+    let gate = |options: Value, files: &[(&str, i64)], service: &Service| {
+        gate_before(&params(options), &state(files, service), service)
+    };
+    let (server, agent) = (service(Role::Server), service(Role::Agent));
+    let stopped = Service {
+        alive: false,
+        ..server.clone()
+    };
+    assert!(gate(json!({}), &expired, &server));
+    assert!(gate(json!({"force": true}), &[], &server));
+    assert!(!gate(json!({}), &[], &server));
+    assert!(!gate(json!({"wait": false}), &expired, &server));
+    assert!(!gate(json!({}), &expired, &agent));
+    assert!(!gate(json!({}), &expired, &stopped));
+}
+
+#[test]
+fn names_the_k3s_to_wait_for_after_a_start() {
+    let renewed = Done {
+        way: Some(rotation::Way::Command),
+        seconds: None,
+    };
+    let started = Done {
+        way: None,
+        seconds: Some(3),
+    };
+    for role in Role::ALL {
+        let gate = |options: Value, done: &Done| gate_after(&params(options), &service(role), done);
+        assert_eq!(gate(json!({}), &renewed), Some(role));
+        assert_eq!(gate(json!({}), &started), Some(role));
+        // Nothing was due, or check mode.
+        assert_eq!(gate(json!({}), &Done::default()), None);
+        assert_eq!(gate(json!({"wait": false}), &renewed), None);
+    }
+}
+
+#[test]
 fn authorities_and_what_is_ignored_are_never_due() {
     let server = service(Role::Server);
     let mut state = state(&[(EVERYWHERE[0].0, -1)], &server);

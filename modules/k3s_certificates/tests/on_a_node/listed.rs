@@ -90,7 +90,6 @@ fn fails_for_expiring_certificates_only_on_request() {
     let node = Node::server(20);
     let answer = call(&node, json!({}));
     assert_eq!(answer["failed"], false);
-    assert_eq!(answer["expiring"].as_array().unwrap().len(), 5);
     assert!(
         table(&answer).starts_with("8 certificates: 5 expiring soon\n"),
         "{}",
@@ -126,7 +125,12 @@ fn files_that_are_ignored_are_listed_and_do_not_count() {
         &format!("{DATA}/server/tls/client-cloud-controller.crt"),
         &old.pem,
     );
-    assert_eq!(call(&node, json!({}))["expired"].as_array().unwrap().len(), 1);
+    let listed = call(&node, json!({}));
+    assert!(
+        table(&listed).starts_with("9 certificates: 1 expired\n"),
+        "{}",
+        table(&listed)
+    );
     let given = call(&node, json!({"ignore": ["tls/client-cloud-controller.crt"]}));
     assert_eq!(given["problem"], Value::Null);
     assert!(table(&given).contains("expired (ignored)"), "{}", table(&given));

@@ -13,10 +13,7 @@ fn an_expired_server_is_renewed_once() {
     let node = Node::server(-3);
     node.state("old-is-expired", "");
     let check = call(&node, json!({"state": "rotated", "_ansible_check_mode": true}));
-    assert_eq!(
-        (&check["changed"], &check["rotated"]),
-        (&json!(true), &json!(false))
-    );
+    assert_eq!((&check["changed"], &check["way"]), (&json!(true), &Value::Null));
     assert_eq!(
         check["actions"],
         json!([
@@ -25,38 +22,34 @@ fn an_expired_server_is_renewed_once() {
             "see that every certificate that was due is new"
         ])
     );
-    assert_eq!(check["restarts"], true);
+    assert_eq!(
+        (&check["gate_before"], &check["gate_after"]),
+        (&json!(true), &Value::Null)
+    );
     assert!(node.calls().is_empty() && !node.is_marked());
     let answer = rotated(&node);
     assert_eq!(answer["failed"], false, "{answer}");
     assert_eq!(
-        (
-            &answer["changed"],
-            &answer["rotated"],
-            &answer["way"],
-            &answer["unit"]
-        ),
-        (
-            &json!(true),
-            &json!(true),
-            &json!("command"),
-            &json!("k3s.service")
-        )
+        (&answer["changed"], &answer["way"], &answer["unit"]),
+        (&json!(true), &json!("command"), &json!("k3s.service"))
     );
     assert_eq!(answer["problem"], Value::Null);
     assert!(answer["seconds"].is_u64());
-    assert_eq!(answer["restarts"], true);
-    let again = rotated(&node);
-    assert_eq!(again["restarts"], false);
     assert_eq!(
-        (&again["changed"], &again["rotated"], &again["way"]),
-        (&json!(false), &json!(false), &Value::Null)
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(true), &json!("server"))
     );
+    let again = rotated(&node);
+    assert_eq!(
+        (&again["gate_before"], &again["gate_after"]),
+        (&json!(false), &Value::Null)
+    );
+    assert_eq!((&again["changed"], &again["way"]), (&json!(false), &Value::Null));
     // Unless that is asked for.
     let forced = call(&node, json!({"state": "rotated", "force": true}));
     assert_eq!(
-        (&forced["changed"], &forced["rotated"]),
-        (&json!(true), &json!(true))
+        (&forced["changed"], &forced["way"]),
+        (&json!(true), &json!("command"))
     );
 }
 
@@ -78,6 +71,10 @@ fn an_agent_is_restarted_and_old_files_of_a_server_do_not_count() {
     assert_eq!(
         (&answer["way"], &answer["unit"]),
         (&json!("restart"), &json!("k3s-agent.service"))
+    );
+    assert_eq!(
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(false), &json!("agent"))
     );
     assert_eq!(rotated(&node)["changed"], false);
 }
@@ -171,14 +168,17 @@ fn a_stopped_k3s_is_started_even_where_nothing_is_due() {
     node.state("k3s.service.active", "inactive");
     let answer = rotated(&node);
     assert_eq!(
-        (&answer["changed"], &answer["rotated"], &answer["actions"][0]),
+        (&answer["changed"], &answer["way"], &answer["actions"][0]),
         (
             &json!(true),
-            &json!(false),
+            &Value::Null,
             &json!("start k3s.service, which is enabled but does not run")
         )
     );
-    assert_eq!(answer["restarts"], false);
+    assert_eq!(
+        (&answer["gate_before"], &answer["gate_after"]),
+        (&json!(false), &json!("server"))
+    );
     // A list never starts anything.
     node.state("k3s.service.active", "inactive");
     call(&node, json!({}));
@@ -204,8 +204,8 @@ fn the_wait_can_be_left_to_the_next_run() {
     node.state("becomes", "activating");
     let answer = call(&node, json!({"state": "rotated", "wait": false}));
     assert_eq!(
-        (&answer["failed"], &answer["rotated"]),
-        (&json!(false), &json!(true)),
+        (&answer["failed"], &answer["way"]),
+        (&json!(false), &json!("command")),
         "{answer}"
     );
     assert_eq!(answer["actions"].as_array().unwrap().len(), 1);

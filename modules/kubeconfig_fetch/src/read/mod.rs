@@ -28,7 +28,6 @@ pub struct Returned {
     expiry: Option<String>,
     days_left: Option<i64>,
     fingerprints: Option<Fingerprints>,
-    rotated: bool,
     way: Option<Way>,
 }
 
@@ -82,7 +81,6 @@ pub(crate) fn report(state: &State, journal: &Journal) -> Returned {
         expiry: leaf.map(Certificate::not_after_rfc3339),
         days_left: leaf.map(|leaf| leaf.days_left(state.now)),
         fingerprints: found.map(|found| Fingerprints::of(&found.credentials)),
-        rotated: journal.rotated,
         // The start that an interrupted renewal still needed is a restart.
         way: journal.renewal.way.or(journal.rotated.then_some(Way::Restart)),
     }

@@ -12,13 +12,13 @@ pub(crate) const ROOT: &str = "LAB_PCT_ROOT";
 pub(crate) const PROGRAMS: &str = "LAB_PCT_PROGRAMS";
 
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Host {
     root: Option<PathBuf>,
     programs: PathBuf,
     pub(crate) node: String,
 }
 
-impl Place {
+impl Host {
     pub(crate) fn find() -> Self {
         let root = env::var_os(ROOT).map(PathBuf::from);
         let programs = env::var_os(PROGRAMS).map_or_else(|| PathBuf::from("/usr/bin"), PathBuf::from);
