@@ -20,7 +20,7 @@ pub(crate) fn rest(params: &Params, state: &State) -> Option<Rest> {
         // The deletion is always checked: a run may have been interrupted before it.
         complete: is_done(params, state)
             && !wanted.delete_node
-            && !(wanted.stop_agent && !wanted.agent_actions().is_empty()),
+            && (!wanted.stop_agent || wanted.agent_actions().is_empty()),
         clean_up: clean_up(params, state),
         outcome: outcome(params),
     })
