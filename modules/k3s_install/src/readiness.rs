@@ -83,7 +83,7 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    /// The Node as it was seen last.
+    /// The Node of the last look.
     pub(crate) fn node(&self) -> Option<&Node> {
         self.node.as_ref()
     }
