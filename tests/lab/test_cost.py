@@ -8,8 +8,16 @@ from pathlib import Path
 from conftest import Lab
 
 # Of one controller and two workers. A lower number is written here, a higher one needs its reason.
-TASKS = 106
+TASKS = 98
 CALLS_OF_SSH = 44
+# Of kubectl, each one call of the API, while the upgrade of three nodes is planned. A later upgrade asks as often as it has to wait.
+CALLS_OF_THE_API = 32
+
+KUBECTL = "/usr/local/lib/lab/kubectl"
+COUNTING = f"""#!/bin/sh
+echo "$*" >>/run/calls
+exec {KUBECTL}.real "$@"
+"""
 
 
 def test_an_upgrade_has_as_many_tasks_and_calls_of_ssh_as_written_here(lab: Lab, tmp_path: Path) -> None:
@@ -27,3 +35,14 @@ def test_an_upgrade_has_as_many_tasks_and_calls_of_ssh_as_written_here(lab: Lab,
     looked = sum("\nok: " in turn for turn in again)
     found = (done.text.count("TASK ["), len(calls.read_text().splitlines()) - looked)
     assert found == (TASKS, CALLS_OF_SSH)
+
+
+def test_a_plan_has_as_many_calls_of_the_api_as_written_here(lab: Lab) -> None:
+    for vmid in (101, 111, 112):
+        lab.inside(vmid, f"mv {KUBECTL} {KUBECTL}.real; cat >{KUBECTL} <<'END'\n{COUNTING}END\nchmod 755 {KUBECTL}")
+    # With something to do on each node.
+    lab.offer_next()
+    planned = lab.upgrade("--check")
+    assert planned.status == 0 and "3 of 3 nodes to work on" in planned.text, planned.text
+    calls = "".join(lab.inside(vmid, "cat /run/calls 2>/dev/null; true") for vmid in (101, 111, 112))
+    assert len(calls.splitlines()) == CALLS_OF_THE_API, calls

@@ -43,7 +43,7 @@ FAKES = {
 }
 TURN = [
     {"name": "Drain", BUILTIN + "assert": {"that": "inventory_hostname not in broken"}},
-    {"name": "Uncordon", BUILTIN + "set_fact": {"k3s_returned_at": "1"}},
+    {"name": "Uncordon", BUILTIN + "debug": {}, "register": "k3s_returned"},
 ]
 
 

@@ -38,9 +38,6 @@ CASES = [
     ("{{ k3s_is_stopped }}", {"k3s_stop_file": __file__}, True),
     ("{{ k3s_is_stopped }}", {"k3s_stop_file": __file__ + ".gone"}, False),
     ("{{ k3s_is_stopped }}", {"k3s_stop_file": "$PWD/."}, True),
-    # Of five minutes, in seconds since 1970.
-    ("{{ k3s_download_is_old }}", {"k3s_turns_set_at": "{{ '%s' | ansible.builtin.strftime }}"}, False),
-    ("{{ k3s_download_is_old }}", {"k3s_turns_set_at": "{{ '%s' | ansible.builtin.strftime | int - 302 }}"}, True),
 ]
 
 

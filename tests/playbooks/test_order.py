@@ -423,7 +423,7 @@ CONDITIONS = {
     ("gate-health.yaml", "Fail if the cluster is below its baseline"): ("k3s_health.msg is defined",),
     ("upgrade-node.yaml", "gate-other-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
     ("upgrade-node.yaml", "gate-voters.yaml"): ("k3s_turn.role == 'server'", "k3s_turn.install"),
-    ("upgrade-node.yaml", "Download k3s before the drain"): ("k3s_turn.install", "k3s_download_is_old"),
+    ("upgrade-node.yaml", "Download k3s before the drain"): ("k3s_turn.install", "k3s_plan.download_again"),
     ("upgrade-k3s: Plan the upgrade", "Refuse to start while the stop file exists"): ("k3s_is_stopped",),
     (f"upgrade-k3s: {BATCHES}", "End the play when the stop file exists"): ("k3s_is_stopped",),
     ("upgrade-node.yaml", "gate-health.yaml"): (

@@ -112,9 +112,19 @@ pub trait Module {
         journal: &Self::Journal,
     ) -> Self::Returned;
 
-    /// Whether the world is looked at once more after the steps. Only a module without a state to compare
-    /// (a command that was run) says no.
+    /// Whether the world is looked at once more after the steps. A module without a state to compare (a command that was run)
+    /// says no, and one whose last step has shown it.
     const OBSERVE_AGAIN: bool = true;
+
+    /// That look. It may leave out what the steps have shown or cannot have changed.
+    fn look_again(
+        params: &Self::Params,
+        host: &dyn Host,
+        _before: &Self::State,
+        _journal: &Self::Journal,
+    ) -> Result<Self::State> {
+        Self::observe(params, host)
+    }
 
     /// Whether taking the steps would count as a change: what check mode reports.
     fn would_change(_params: &Self::Params) -> bool {

@@ -103,7 +103,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
     let done = apply::<M>(params, host, &steps, &mut journal, &mut answer.actions);
     // A step that failed half-way may have changed something: only the module can know that it did not.
     answer.changed = M::changed(params, &journal);
-    match done.and_then(|()| look_again::<M>(params, host)) {
+    match done.and_then(|()| look_again::<M>(params, host, &before, &journal)) {
         Ok(after) => {
             answer.returned = report::<M>(params, &before, after.as_ref().unwrap_or(&before), &journal);
             Ok(())
@@ -149,11 +149,16 @@ fn apply<M: Module>(
     Ok(())
 }
 
-fn look_again<M: Module>(params: &M::Params, host: &dyn Host) -> Result<Option<M::State>> {
+fn look_again<M: Module>(
+    params: &M::Params,
+    host: &dyn Host,
+    before: &M::State,
+    journal: &M::Journal,
+) -> Result<Option<M::State>> {
     if !M::OBSERVE_AGAIN {
         return Ok(None);
     }
-    M::observe(params, host)
+    M::look_again(params, host, before, journal)
         .context("looking again after the last step")
         .map(Some)
 }

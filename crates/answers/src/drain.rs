@@ -13,6 +13,11 @@ pub struct Drain {
     pub blocked: Vec<Budgeted>,
     pub waiting: Vec<PodId>,
     pub terminating: Vec<PodId>,
+    /// How often a pod was asked to go again.
+    pub retries: usize,
+    /// When the first step began and the last one ended, in seconds since 1970; none without steps.
+    pub began_at: Option<u64>,
+    pub ended_at: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

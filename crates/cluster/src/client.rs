@@ -9,7 +9,7 @@
 use crate::abreast;
 use crate::object::List;
 use anyhow::{Context, Result, ensure};
-use host::{Command, Failure, Host, Kind, Output, Waited, quote, wait_until};
+use host::{BRIEF_GO, Command, Failure, Host, Kind, Output, Waited, quote, wait_until};
 use serde::de::DeserializeOwned;
 use serde_json::{Deserializer, Value};
 use std::fmt::Write as _;
@@ -163,7 +163,7 @@ impl<'a> Kubectl<'a> {
     pub fn prelude(&self) -> String {
         let words: Vec<String> = self.program.iter().map(|word| quote(word)).collect();
         format!(
-            "k() {{ {} {} \"$@\"; }}\n",
+            "k() {{ {BRIEF_GO} {} {} \"$@\"; }}\n",
             words.join(" "),
             self.timeout_argument()
         )

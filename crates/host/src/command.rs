@@ -20,6 +20,11 @@ pub struct Command {
     pub save: Option<Save>,
 }
 
+/// Variables for a Go program that lives for a second, such as kubectl, as a shell has them before a command. Most of its time is its
+/// start, and a quarter of that the collection of garbage (v1.36.3: 0.131 s of a core with it, 0.099 s without). From this size on
+/// garbage is collected all the same.
+pub const BRIEF_GO: &str = "GOGC=off GOMEMLIMIT=128MiB";
+
 impl Command {
     /// Long enough for any query on a loaded machine; what may take longer says so with [`Command::within`].
     pub const USUAL_LIMIT: Duration = Duration::from_mins(1);

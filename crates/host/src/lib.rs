@@ -28,7 +28,7 @@ mod wait;
 mod wrapper;
 
 pub use carry::{ask_ourselves, asked_inside, carried, name_ourselves, ourselves, run_ourselves};
-pub use command::{Command, Output};
+pub use command::{BRIEF_GO, Command, Output};
 pub use container::InContainer;
 pub use core_dump::leave_no_core;
 #[cfg(any(test, feature = "crash"))]

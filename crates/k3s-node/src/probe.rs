@@ -4,7 +4,7 @@
 //! A visit costs a third of a second on a Proxmox host, so that whatever can be asked at once is.
 
 use crate::program::Program;
-use host::{Command, quote};
+use host::{BRIEF_GO, Command, quote};
 use k3s_types::Role;
 use std::fmt::Write as _;
 
@@ -278,7 +278,7 @@ impl Probe {
 
     /// What answers, and what is asked.
     pub(crate) fn parts(&self) -> (&'static str, String) {
-        (ANSWERS, format!("{}put end ''\n", self.text()))
+        (ANSWERS, format!("export {BRIEF_GO}\n{}put end ''\n", self.text()))
     }
 
     fn text(&self) -> String {

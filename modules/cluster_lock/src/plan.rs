@@ -331,11 +331,7 @@ mod tests {
                 other.lease.as_ref().unwrap().holder()
             )]
         );
-        assert!(
-            plan(json!({"state": "released"}), &free())
-                .warnings
-                .is_empty()
-        );
+        assert!(plan(json!({"state": "released"}), &free()).warnings.is_empty());
     }
 
     #[test]

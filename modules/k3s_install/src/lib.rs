@@ -35,6 +35,7 @@ use ansible_module::{Module, Plan, Target};
 use anyhow::Result;
 use host::{Host, pct};
 use plan::Act;
+use readiness::Ready;
 use report::Phase;
 use state::Paths;
 
@@ -100,6 +101,23 @@ impl Module for K3sInstall {
             Act::Wait(wanted) => steps::wait(params, host, wanted, journal),
             Act::DropRecord { binary } => steps::drop_record(params, host, binary, journal),
         }
+    }
+
+    /// Without the API: what the node reports is known from the wait, and a download does not change it. A k3s that was not
+    /// there before may have its files elsewhere.
+    fn look_again(params: &Params, host: &dyn Host, before: &State, journal: &Journal) -> Result<State> {
+        let setup = before.before().ok().flatten();
+        if !before.paths.has_agent || setup.is_none_or(|setup| setup.unit.is_none()) {
+            return Self::observe(params, host);
+        }
+        let mut state = steps::gather(params, host, &before.paths, false)?;
+        let reported = journal
+            .ready
+            .as_ref()
+            .and_then(Ready::node)
+            .or(before.node.as_ref());
+        state.node = reported.cloned();
+        Ok(state)
     }
 
     fn report(params: &Params, before: &State, after: &State, journal: &Journal) -> Returned {

@@ -78,6 +78,15 @@ pub(crate) struct Ready {
     /// What k3s itself still waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
+    #[serde(skip)]
+    node: Option<Node>,
+}
+
+impl Ready {
+    /// The Node of the last look.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.as_ref()
+    }
 }
 
 /// Since when nothing has been missing, and in which process.
@@ -202,6 +211,7 @@ impl Look {
             became_ready_after: ready.as_secs(),
             seconds: total.as_secs(),
             notice: (!self.is_active()).then(|| still_activating(wanted, ready)),
+            node: self.node.clone(),
         }
     }
 }

@@ -12,13 +12,14 @@ use crate::{Journal, wait_workloads};
 use anyhow::{Context, Result, bail};
 use cluster::{Kubectl, Node, Pdb, unless_passing};
 use host::{Host, Waited, wait_until};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Pods end within seconds, and a look costs the controller two processes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut Journal) -> Result<()> {
     let started = *journal.started.get_or_insert_with(|| host.elapsed());
+    journal.began_at = journal.began_at.or_else(|| now(host));
     let done = match step {
         Step::SetCordon { desired, node, .. } => set_cordon(params, host, desired, Some(node), journal),
         Step::Evict { .. } => evict(params, host, journal),
@@ -28,7 +29,13 @@ pub(crate) fn step(params: &Params, host: &dyn Host, step: &Step, journal: &mut 
         } => wait_workloads::wait(params, host, owners, *excuse_pinned),
     };
     journal.took = host.elapsed().saturating_sub(started);
+    journal.ended_at = now(host);
     done
+}
+
+fn now(host: &dyn Host) -> Option<u64> {
+    let since = host.now().duration_since(SystemTime::UNIX_EPOCH);
+    since.ok().map(|since| since.as_secs())
 }
 
 /// Decides and patches; and looks again where the patch did not go through: somebody else may have written to the node (its

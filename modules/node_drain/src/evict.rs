@@ -38,6 +38,8 @@ pub struct Target {
     pub budgets: Vec<Budget>,
     /// Since when it is asked in the present way, and when last.
     asked: Option<(Duration, Duration)>,
+    /// How often it was asked again.
+    retries: usize,
     pub stage: Stage,
     /// What kubectl said when it was refused; for people.
     pub said: String,
@@ -80,6 +82,7 @@ impl Drain {
                 may_bypass: params.may_bypass(labels),
                 budgets: budgets(state, pod).into_iter().cloned().collect(),
                 asked: None,
+                retries: 0,
                 stage: if how.is_some() {
                     Stage::Here
                 } else {
@@ -141,6 +144,7 @@ impl Drain {
             {
                 (*how, since) = (How::Delete, at);
             }
+            target.retries += usize::from(target.asked.is_some());
             target.asked = Some((since, at));
             target.said.clear();
             due.push(Request {
@@ -175,6 +179,11 @@ impl Drain {
     pub fn bypassed(&self) -> impl Iterator<Item = &Target> {
         self.went()
             .filter(|target| target.how == Some(How::Delete) && !target.budgets.is_empty())
+    }
+
+    /// How often a pod was asked again.
+    pub fn retries(&self) -> usize {
+        self.targets.iter().map(|target| target.retries).sum()
     }
 
     pub fn done(&self) -> bool {

@@ -81,6 +81,7 @@ fn each_pod_is_asked_every_five_seconds_until_it_goes() {
     drain.note(&state(&[], vec![]));
     assert!(drain.done() && methods(&mut drain, 10).is_empty());
     assert_eq!(drain.went().count(), 2);
+    assert_eq!(drain.retries(), 1);
 }
 
 #[test]

@@ -44,6 +44,9 @@ pub struct Journal {
     drain: Option<Drain>,
     started: Option<Duration>,
     took: Duration,
+    /// Both in seconds since 1970.
+    began_at: Option<u64>,
+    ended_at: Option<u64>,
 }
 
 impl Module for NodeDrain {

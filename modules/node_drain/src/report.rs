@@ -71,6 +71,9 @@ pub(crate) fn report(params: &Params, before: &State, journal: &Journal) -> Retu
                     .collect()
             })
             .unwrap_or_default(),
+        retries: drain.map(Drain::retries).unwrap_or_default(),
+        began_at: journal.began_at,
+        ended_at: journal.ended_at,
     };
     Returned {
         node: params.node.clone(),

@@ -19,6 +19,7 @@ use host::Host;
 use params::Mode;
 use serde::Serialize;
 use std::convert::Infallible;
+use std::time::SystemTime;
 
 pub struct UpgradePlan;
 
@@ -28,6 +29,17 @@ pub struct Returned {
     refused: Option<String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     planned: Option<Planned>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    planned_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    download_again: Option<bool>,
+}
+
+pub struct State {
+    /// What is on the nodes, where workers are to go in batches: all else is in the arguments.
+    survey: Option<Survey>,
+    /// In seconds since 1970.
+    now: u64,
 }
 
 impl Module for UpgradePlan {
@@ -35,8 +47,7 @@ impl Module for UpgradePlan {
     const DOC: &'static str = include_str!("../upgrade_plan.yml");
 
     type Params = Params;
-    /// What is on the nodes, where workers are to go in batches: all else is in the arguments.
-    type State = Option<Survey>;
+    type State = State;
     type Step = Infallible;
     type Journal = ();
     type Returned = Returned;
@@ -48,16 +59,20 @@ impl Module for UpgradePlan {
         }
     }
 
-    fn observe(params: &Params, host: &dyn Host) -> Result<Option<Survey>> {
-        match params.mode {
-            Mode::Batches => survey::read(&params.kubectl, host).map(Some),
-            Mode::Plan | Mode::Summary => Ok(None),
-        }
+    fn observe(params: &Params, host: &dyn Host) -> Result<State> {
+        let now = host.now().duration_since(SystemTime::UNIX_EPOCH);
+        Ok(State {
+            survey: match params.mode {
+                Mode::Batches => Some(survey::read(&params.kubectl, host)?),
+                Mode::Plan | Mode::Summary => None,
+            },
+            now: now.unwrap_or_default().as_secs(),
+        })
     }
 
-    fn plan(params: &Params, survey: &Option<Survey>) -> Result<Plan<Infallible>> {
+    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
         if params.mode != Mode::Summary && params.fail_on_refusal {
-            let refusals = plan::plan(params, survey.as_ref()).refusals;
+            let refusals = plan::plan(params, state.survey.as_ref()).refusals;
             return text::refused(params, &refusals)
                 .map_or_else(|| Ok(Plan::default()), |refused| Err(anyhow!(refused)));
         }
@@ -68,19 +83,23 @@ impl Module for UpgradePlan {
         match *step {}
     }
 
-    fn report(params: &Params, survey: &Option<Survey>, _: &Option<Survey>, (): &()) -> Returned {
+    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
         match params.mode {
             Mode::Summary => Returned {
                 text: text::summary(params),
                 refused: None,
                 planned: None,
+                planned_at: None,
+                download_again: None,
             },
             Mode::Plan | Mode::Batches => {
-                let planned = plan::plan(params, survey.as_ref());
+                let planned = plan::plan(params, state.survey.as_ref());
                 Returned {
                     text: text::plan(params, &planned),
                     refused: text::refused(params, &planned.refusals),
                     planned: Some(planned),
+                    planned_at: Some(state.now),
+                    download_again: Some(plan::is_to_download_again(params, state.now)),
                 }
             }
         }

@@ -31,11 +31,9 @@ pub struct Node {
     /// The answer of `node_drain`.
     #[serde(default, deserialize_with = "null_is_none")]
     pub drain: Answered<Drain>,
-    /// When the drain began and when the node was given back, in seconds of one clock.
-    #[serde(default)]
-    pub drained_at: Option<Value>,
-    #[serde(default)]
-    pub returned_at: Option<Value>,
+    /// The answer of the `node_drain` that ended the drain. Both went through the same host, and have its clock.
+    #[serde(default, deserialize_with = "null_is_none")]
+    pub uncordon: Answered<Drain>,
     /// What `k3s_version` answers after the upgrade.
     #[serde(default, deserialize_with = "null_is_none")]
     pub after: Answered<Version>,
@@ -60,9 +58,8 @@ impl Node {
     }
 
     /// How long the node was out of service.
-    pub fn drained_for(&self) -> Option<i64> {
-        let seconds = |value: &Option<Value>| text(value.as_ref()?).parse::<i64>().ok();
-        Some(seconds(&self.returned_at)? - seconds(&self.drained_at)?)
+    pub fn drained_for(&self) -> Option<u64> {
+        self.uncordon.ended_at?.checked_sub(self.drain.began_at?)
     }
 
     /// Newer than what its channel stands at: it is nobody's to touch.

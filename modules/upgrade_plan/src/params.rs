@@ -19,6 +19,8 @@ pub struct Params {
     pub mode: Mode,
     pub target: K3sVersion,
     pub nodes: Vec<Node>,
+    /// When the run's first plan was made, in seconds since 1970.
+    pub planned_at: Option<u64>,
     pub pve_hosts: Option<Vec<String>>,
     /// The hosts that may have a turn; none: all.
     pub limited_to: Option<Vec<String>>,
@@ -77,6 +79,9 @@ struct Options {
     mode: Mode,
     target: K3sVersion,
     nodes: Vec<Value>,
+    #[serde(default)]
+    versions: BTreeMap<String, Value>,
+    planned_at: Option<u64>,
     pve_hosts: Option<Vec<String>>,
     limited_to: Option<Vec<String>>,
     #[serde(default)]
@@ -112,15 +117,22 @@ impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        let nodes: Vec<Node> = given::list("nodes", options.nodes)?;
+        let mut nodes: Vec<Node> = given::list("nodes", options.nodes)?;
         if nodes.is_empty() {
             return Err("nodes: there is none".to_owned());
+        }
+        for (host, version) in options.versions {
+            let node = nodes.iter_mut().find(|node| node.host == host);
+            let node = node.ok_or_else(|| format!("versions: {host} is not in nodes"))?;
+            node.version =
+                serde_json::from_value(version).map_err(|error| format!("versions: {host}: {error}"))?;
         }
         check_program(&options.kubectl)?;
         Ok(Self {
             mode: options.mode,
             target: options.target,
             nodes,
+            planned_at: options.planned_at,
             pve_hosts: options.pve_hosts,
             limited_to: options.limited_to,
             skip: with_reasons(options.skip)?,

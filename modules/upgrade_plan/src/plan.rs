@@ -71,6 +71,17 @@ impl Planned {
     }
 }
 
+/// What an installation refuses, such as a full disk, can come up after as many seconds. It is to be found before the drain.
+const DOWNLOAD_IS_FRESH: u64 = 300;
+
+/// Whether the download to all nodes, which followed the run's first plan, was too long ago. A clock that was set back says nothing.
+pub(crate) fn is_to_download_again(params: &Params, now: u64) -> bool {
+    params.planned_at.is_some_and(|at| {
+        now.checked_sub(at)
+            .is_none_or(|seconds| seconds > DOWNLOAD_IS_FRESH)
+    })
+}
+
 pub(crate) fn plan(params: &Params, survey: Option<&Survey>) -> Planned {
     let Chosen {
         order,

@@ -216,15 +216,29 @@ fn drained(node: &Node) -> String {
     let mut parts = Vec::new();
     if let Some(seconds) = node.drained_for().filter(|_| node.drain.task.was_run()) {
         parts.push(format!(
-            ", drained for {seconds} s, {} evicted",
+            ", drained for {}, {} evicted",
+            length(seconds),
             count(node.drain.evicted.len())
         ));
+        match node.drain.retries {
+            0 => {}
+            1 => parts.push(", 1 eviction retried".to_owned()),
+            retries => parts.push(format!(", {retries} evictions retried")),
+        }
     }
     if !node.drain.bypassed.is_empty() {
         let bypassed: Vec<&PodId> = node.drain.bypassed.iter().map(|bypassed| &bypassed.pod).collect();
         parts.push(format!(", budgets bypassed for {}", names(&bypassed)));
     }
     parts.concat()
+}
+
+fn length(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0 | 1, _) => format!("{seconds} s"),
+        (minutes, 0) => format!("{minutes} min"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
 }
 
 fn count(pods: usize) -> String {

@@ -601,18 +601,64 @@ fn warns_of_a_pod_with_several_budgets_though_each_has_room() {
 fn summarizes_the_steps_of_each_node() {
     let done = json!({
         "after": {"changed": false, "running": PATCH, "installed": PATCH},
-        "drained_at": "1767225600", "returned_at": 1_767_225_630,
-        "drain": {"evicted": [{"namespace": "demo", "name": "web-1"}], "bypassed": [{"namespace": "demo", "name": "vault-0"}]},
+        "drain": {
+            "changed": true, "began_at": 1_767_225_600, "ended_at": 1_767_225_610,
+            "evicted": [{"namespace": "demo", "name": "web-1"}], "bypassed": [{"namespace": "demo", "name": "vault-0"}],
+        },
+        "uncordon": {"changed": true, "began_at": 1_767_225_625, "ended_at": 1_767_225_630},
     });
-    let nodes = [with(agent("w1", OLD, PATCH), &done), agent("w2", PATCH, PATCH)];
+    let mut slow = done.clone();
+    slow["uncordon"]["ended_at"] = json!(1_767_225_600 + 312);
+    slow["drain"]["retries"] = json!(7);
+    let nodes = [
+        with(agent("w1", OLD, PATCH), &done),
+        agent("w2", PATCH, PATCH),
+        with(agent("w3", OLD, PATCH), &slow),
+    ];
     assert_eq!(
         text::summary(&params(PATCH, &nodes, &json!({"mode": "summary"}))),
         [
             "k3s v1.31.5+k3s1:",
             "w1: v1.31.4+k3s1 -> v1.31.5+k3s1, drained for 30 s, 1 pod evicted, budgets bypassed for demo/vault-0",
             "w2: v1.31.5+k3s1 -> v1.31.5+k3s1",
+            "w3: v1.31.4+k3s1 -> v1.31.5+k3s1, drained for 5 min 12 s, 1 pod evicted, 7 evictions retried, budgets bypassed for demo/vault-0",
         ]
     );
+}
+
+#[test]
+fn a_later_plan_uses_the_versions_that_were_read_later() {
+    let current = cluster(PATCH, PATCH);
+    assert!(hosts(&planned(PATCH, &current, &json!({}))).is_empty());
+    let changed = json!({"versions": {"w1": agent("w1", OLD, PATCH)["version"]}});
+    assert_eq!(hosts(&planned(PATCH, &current, &changed)), ["w1"]);
+    let unread = json!({"versions": {"w1": {"failed": true, "msg": "container 111 is stopped"}}});
+    let refusals = planned(PATCH, &cluster(OLD, PATCH), &unread).refusals;
+    assert!(
+        refusals
+            .iter()
+            .any(|refusal| refusal.host == "w1" && refusal.evidence.contains("container 111 is stopped")),
+        "{refusals:?}"
+    );
+}
+
+#[test]
+fn refuses_later_versions_of_an_unknown_node() {
+    let options = json!({"target": PATCH, "nodes": [agent("w1", OLD, PATCH)], "versions": {"w9": {}}});
+    let error = serde_json::from_value::<Params>(options).unwrap_err();
+    assert_eq!(error.to_string(), "versions: w9 is not in nodes");
+}
+
+#[test]
+fn downloads_again_where_the_first_plan_is_more_than_five_minutes_old() {
+    let again =
+        |more: Value| is_to_download_again(&params(PATCH, &cluster(OLD, PATCH), &more), 1_767_225_600);
+    assert!(!again(json!({})));
+    assert!(!again(json!({"planned_at": 1_767_225_600})));
+    assert!(!again(json!({"planned_at": 1_767_225_300})));
+    assert!(again(json!({"planned_at": 1_767_225_299})));
+    // The clock was set back.
+    assert!(again(json!({"planned_at": 1_767_225_601})));
 }
 
 #[test]
