@@ -58,10 +58,10 @@ def test_a_seed_chooses_the_same_cases_where_a_run_has_a_point_more() -> None:
 def test_the_page_counts_the_cases_of_each_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(page, "PAGE", tmp_path / "crashes.md")
-    results = page.Results("upgrade", SEEN)
-    for case, verdict in zip(SEEN.cases(), ("passed", "FAILED", "not reached"), strict=False):
-        results.add(case, verdict)
-    results.keep()
+    first, second, third = SEEN.cases()[:3]
+    page.Results("upgrade", SEEN, "a1").add(first, "FAILED")
+    for case, verdict in ((first, "passed"), (second, "FAILED"), (third, "not reached")):
+        page.Results("upgrade", SEEN, "b2").add(case, verdict)
     page.write()
     rows = [line for line in page.PAGE.read_text().partition("## upgrade")[2].splitlines() if line.startswith("| ")]
     assert rows == [
@@ -71,7 +71,21 @@ def test_the_page_counts_the_cases_of_each_module(tmp_path: Path, monkeypatch: p
         "| tasks | 1 | 0 | 0 | 0 | 0 |",
         "| **all** | 13 | 3 | 1 | 1 | 1 |",
     ]
-    assert "Failed: node_drain 1 during (pct exec 101)" in page.PAGE.read_text()
+    text = page.PAGE.read_text()
+    assert "Results of commit `b2` (3)." in text
+    assert [line for line in text.splitlines() if line.startswith("Failed")] == ["Failed: node_drain 1 during (pct exec 101)"]
+
+
+def test_the_page_keeps_what_is_not_run_again_while_it_is_a_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "KEPT", tmp_path)
+    monkeypatch.setattr(page, "PAGE", tmp_path / "crashes.md")
+    for case in SEEN.cases():
+        page.Results("upgrade", SEEN, "a1").add(case, "passed")
+    fewer = replace(SEEN, points=SEEN.points[:2])
+    page.Results("upgrade", fewer, "b2").add(fewer.cases()[0], "passed")
+    page.write()
+    assert "| **all** | 9 | 9 | 9 | 0 | 0 |" in page.PAGE.read_text()
+    assert "Results of commit `a1` (8), `b2` (1)." in page.PAGE.read_text()
 
 
 def test_what_a_state_leaves_out_differs_between_any_two_runs() -> None:
