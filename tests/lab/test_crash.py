@@ -98,6 +98,12 @@ def test_what_a_state_leaves_out_differs_between_any_two_runs() -> None:
     assert all(state.VOLATILE.search(path) for path in left_out) and not any(state.VOLATILE.search(path) for path in kept)
 
 
+def test_what_goes_away_by_itself_is_no_difference() -> None:
+    looks = iter([{"a": "new"}, {}])
+    assert state.lasting(lambda: next(looks)) == {}
+    assert state.lasting(lambda: {"a": "new"}, limit=0) == {"a": "new"}
+
+
 def test_a_crashed_upgrade_is_finished_by_the_next_run(lab: Lab) -> None:
     print(f"SEED={seed()}")
     crasher = Crasher(lab, SCENARIOS["upgrade"])

@@ -13,12 +13,10 @@ from conftest import PLAYBOOK_LIMIT, ROOT, Lab, Run
 
 from crash import collection, state
 from crash.cases import TASK, Case, Undisturbed, read_points, read_took
-from crash.scenarios import Scenario
+from crash.scenarios import BACKUPS, Scenario
 
 # Of crates/host/src/crash.rs.
 FOLDER = "/run/homelab-k3s-crash"
-# What the lab's host has from the machine, other labs would see too.
-BACKUPS = "/root/crash-backups"
 ARGUMENTS = [f"k3s_backup_dir={BACKUPS}", f"k3s_upgrade_backup_dir={BACKUPS}", f"k3s_datastore_backup_dir={BACKUPS}"]
 
 
@@ -74,9 +72,11 @@ class Crasher:
         wrong += [f"the cluster lock is held: {self.lab.holder()}"] * bool(self.lab.holder())
         wrong += [f"a secret in {file}" for file in state.secrets_in_wide_files(self.lab, since)]
         wrong += self._servers_down(since)
+        return wrong + [f"{key}: {values}" for key, values in state.lasting(self._differences).items()]
+
+    def _differences(self) -> dict[str, str]:
         changed = state.differences(self.state, self._state())
-        wrong += [f"{key}: {values}" for key, values in changed.items() if key not in self.restless]
-        return wrong
+        return {key: values for key, values in changed.items() if key not in self.restless}
 
     def _servers_down(self, since: float) -> list[str]:
         """At no time two of several, so that etcd keeps its quorum."""
@@ -92,6 +92,10 @@ class Crasher:
         return [word for value in ARGUMENTS for word in ("-e", value)] + arguments
 
     def _state(self) -> dict[str, frozenset]:
+        """After the Nodes say what etcd does; if they never do, that is a difference."""
+        end = time.monotonic() + 30
+        while state.voters(self.lab) != self.scenario.voters and time.monotonic() < end:
+            time.sleep(0.5)
         return state.of(self.lab, *self.versions)
 
     # The folder by which a module is crashed, on the host and here, for modules that run here

@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from conftest import Lab
@@ -41,7 +42,20 @@ def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
     found[f"processes on {HOST}"] = frozenset(processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a .")))
     for name, node in lab.nodes().items():
         found[f"node {name}"] = frozenset([in_words(of_node(node), versions)])
+    found["objects"] = frozenset(RANDOM.sub("#", line) for line in objects(lab).splitlines())
     return found
+
+
+def objects(lab: Lab) -> str:
+    """What a datastore may lose, or have too much of."""
+    columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
+    return lab.kubectl("get", "configmaps,secrets,deployments", "-A", "--no-headers", "-o", columns)
+
+
+def voters(lab: Lab) -> int:
+    """How many Nodes say that their etcd member votes."""
+    conditions = [entry for node in lab.nodes().values() for entry in node["status"]["conditions"]]
+    return sum(entry["type"] == "EtcdIsVoter" and entry["status"] == "True" for entry in conditions)
 
 
 def of_node(node: dict) -> str:
@@ -116,6 +130,14 @@ def differences(before: dict[str, frozenset], after: dict[str, frozenset]) -> di
         old, new = before.get(key, frozenset()), after.get(key, frozenset())
         if old != new:
             found[key] = f"gone: {sorted(old - new)}, new: {sorted(new - old)}"
+    return found
+
+
+def lasting(look: Callable[[], dict[str, str]], limit: float = 10) -> dict[str, str]:
+    """What goes away by itself is not left: systemd cleans temporary files now and then, and a pod starts where it is to run."""
+    end = time.monotonic() + limit
+    while (found := look()) and time.monotonic() < end:
+        time.sleep(1)
     return found
 
 
