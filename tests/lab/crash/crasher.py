@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ class Crasher:
 
     def __init__(self, lab: Lab, scenario: Scenario) -> None:
         self.lab, self.scenario = lab, scenario
+        self.crashed = Run(0, "")
         self.tasks = lab.folder / "tasks"
         self.collections = collection.make(lab.folder / "collections")
 
@@ -67,8 +69,9 @@ class Crasher:
         return []
 
     def _invariants(self, since: float) -> list[str]:
-        wrong = [f"cordoned: {node}" for node in self.lab.cordoned()]
-        wrong += [f"annotations are left: {node}: {keys}" for node, keys in self.lab.marks().items()]
+        wrong = [f"cordoned: {node}" for node in self.lab.cordoned() - self.scenario.cordoned]
+        marks = self.lab.marks().items()
+        wrong += [f"annotations are left: {node}: {keys}" for node, keys in marks if node not in self.scenario.cordoned]
         wrong += [f"the cluster lock is held: {self.lab.holder()}"] * bool(self.lab.holder())
         wrong += [f"a secret in {file}" for file in state.secrets_in_wide_files(self.lab, since)]
         wrong += self._servers_down(since)
@@ -128,5 +131,9 @@ class Crasher:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            status = run.wait(PLAYBOOK_LIMIT)
+            try:
+                status = run.wait(PLAYBOOK_LIMIT)
+            finally:
+                if run.poll() is None:
+                    os.killpg(run.pid, signal.SIGKILL)
         return Run(status, (self.lab.folder / "run.log").read_text())

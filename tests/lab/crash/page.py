@@ -17,10 +17,11 @@ VERDICTS = ("passed", "FAILED", "not reached")
 
 HEAD = """# Crashes
 
-Written by `make crash-all`. Where fewer cases were run than there are, a seed chose them, in turns from each module. A case crashes a playbook once, in the lab, and runs the same command again, twice: the second run must
+Written by `make crash-all`. A case crashes a playbook once, in the lab, and runs the same command again, twice: the second run must
 succeed, the third must change nothing. Compared with a run without a crash are then files (type, mode, owner; the content of settings),
-processes and nodes, on the Proxmox host and in the containers. No cordon, annotation or lock of ours may be left, no file that others
-can read may have a part of a token or of a private key, and of several servers two are never down at once.
+processes, Nodes and the names of what is in the datastore, on the Proxmox host and in the containers. No cordon, annotation or lock of
+ours may be left, no file that others can read may have a part of a token or of a private key, and of several servers two are never down
+at once. Where fewer cases were run than there are, a seed chose them, in turns from each module.
 
 The cases follow from a run without a crash: every point of every module, which is a command, or a file that is written or removed, with
 each kind; and every task.

@@ -29,6 +29,8 @@ class Scenario:
     settles: bool = True
     # How many Nodes say in the end that their etcd member votes, which is some seconds after etcd does.
     voters: int = 0
+    # The nodes that the playbook leaves cordoned, with its annotation.
+    cordoned: frozenset[str] = frozenset()
 
 
 def offer_next_version(lab: Lab) -> list[str]:
@@ -44,9 +46,11 @@ def empty_a_worker(lab: Lab) -> list[str]:
 
 
 def lose_the_kubeconfig(lab: Lab) -> list[str]:
+    """Its certificate is to be renewed too, which restarts k3s."""
     dest = lab.folder / "kubeconfig"
     dest.unlink(missing_ok=True)
-    return ["-e", f"k3s_kubeconfig_dest={dest}"]
+    lab("fault", "cert-expired", "101", "--days=-20", "--what", "admin")
+    return ["-e", f"k3s_kubeconfig_dest={dest}", "-e", "k3s_kubeconfig_renew_before=30"]
 
 
 def empty_a_server(lab: Lab) -> list[str]:
@@ -95,13 +99,18 @@ def bring_the_old_worker_back(lab: Lab) -> list[str]:
     lab.inside(111, "systemctl enable --now k3s-agent")
     lab.wait_until("the old worker", lambda: lab.ready_nodes() == 4)
     lab.kubectl("uncordon", OLD)
+    lab.kubectl("annotate", "node", OLD, "homelab.k3s/cordon-")
     lab.kubectl("apply", "--validate=false", "-f", "-", stdin=WEB)
     lab.kubectl("cordon", NEW)
     lab.kubectl("delete", "pods", "-l", "app=web", "--wait=false")
     lab.wait_until("web being back", lambda: bool(on(lab, OLD)) and ready(lab) == 6)
     lab.kubectl("uncordon", NEW)
     # Each time the old worker registers anew, so it is the younger one.
-    return [*PAIR, *GIVEN_UP, "-e", '{"k3s_canary_accept": ["younger"]}']
+    return [*PAIR, "-e", '{"k3s_canary_accept": ["younger"]}']
+
+
+def bring_a_retired_worker_back(lab: Lab) -> list[str]:
+    return [*bring_the_old_worker_back(lab), *GIVEN_UP]
 
 
 SCENARIOS = {
@@ -112,7 +121,8 @@ SCENARIOS = {
         Scenario("join-worker", "join-k3s-worker", ONE_SERVER, empty_a_worker),
         Scenario("join-servers", "join-k3s-ha-servers", THREE_SERVERS, empty_a_server, voters=3),
         Scenario("bootstrap-ha", "bootstrap-k3s-ha", ONE_SERVER, return_to_sqlite, voters=1),
-        Scenario("cutover", "canary-worker-cutover", THREE_WORKERS, bring_the_old_worker_back),
+        Scenario("cutover", "canary-worker-cutover", THREE_WORKERS, bring_the_old_worker_back, cordoned=frozenset({OLD})),
+        Scenario("cutover-retire", "canary-worker-cutover", THREE_WORKERS, bring_a_retired_worker_back),
         Scenario("restore", "restore-k3s", ONE_SERVER, lose_what_is_not_in_the_backup, settles=False),
         Scenario("restore-ha", "restore-k3s", THREE_SERVERS, lose_what_is_not_in_the_backup, settles=False, voters=3),
         Scenario("kubeconfig", "refresh-k3s-kubeconfig", ONE_SERVER, lose_the_kubeconfig),

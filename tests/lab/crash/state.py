@@ -22,8 +22,8 @@ VOLATILE = re.compile(
     r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
     r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
 )
-# Settings are compared by their content, apart from what each machine makes for itself. What is larger is a program or a database.
-SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
+# Settings are compared by their content, apart from what each machine and each renewal makes anew. What is larger is a program or a database.
+SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password|rancher/k3s/k3s.yaml)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
 RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|(?<![a-z])\d+")
