@@ -15,8 +15,9 @@ from crash.cases import KINDS, TASK, Undisturbed, in_order_of, read_points, read
 from crash.crasher import Crasher
 from crash.scenarios import SCENARIOS
 
-# One case at least; the next begins only where it can still end in time.
+# One case at least whose point is reached; the next begins only where it can still end in time.
 SAMPLE_SECONDS = 20
+MOST = 6
 
 SEEN = Undisturbed(
     read_points("node_drain 1 pct exec 101\nk3s_install 1 write /a b\nnode_drain 2 pct exec 101\n"),
@@ -110,9 +111,10 @@ def test_a_crashed_upgrade_is_finished_by_the_next_run(lab: Lab) -> None:
     cases = in_order_of(seed(), crasher.undisturbed().cases())
     assert {case.module for case in cases} >= {"node_drain", "k3s_install", "cluster_lock", TASK}
     started, wrong = time.monotonic(), {}
-    for case in cases:
+    for case in cases[:MOST]:
         wrong[case] = crasher.crash(case)
-        if time.monotonic() - started > SAMPLE_SECONDS:
+        # A wait may have looked less often than in the run without a crash.
+        if wrong[case] is not None and time.monotonic() - started > SAMPLE_SECONDS:
             break
     assert not any(wrong.values()), wrong
     assert any(found is not None for found in wrong.values()), f"no point was reached: {[*map(str, wrong)]}"
