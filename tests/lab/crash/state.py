@@ -22,8 +22,9 @@ VOLATILE = re.compile(
     r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
     r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
 )
-# Settings are compared by their content, apart from what each machine and each renewal makes anew. What is larger is a program or a database.
-SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password|rancher/k3s/k3s.yaml)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
+# Settings are compared by their content, apart from what each machine and each renewal makes anew, and the lab's own notes. What is
+# larger is a program or a database.
+SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password|rancher/k3s/k3s.yaml|lab/)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
 RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|(?<![a-z])\d+")
@@ -59,7 +60,8 @@ def voters(lab: Lab) -> int:
 
 
 def of_node(node: dict) -> str:
-    ours = {key: value for key, value in node["metadata"].get("annotations", {}).items() if "homelab" in key}
+    # Which run it was, and when, are beside the point.
+    ours = {key: RANDOM.sub("#", value) for key, value in node["metadata"].get("annotations", {}).items() if "homelab" in key}
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     spec = {key: node["spec"].get(key) for key in ("unschedulable", "taints")}
     return f"{node['status']['nodeInfo']['kubeletVersion']} {spec} {ours} {sorted(conditions.items())} {sorted(node['metadata']['labels'].items())}"
