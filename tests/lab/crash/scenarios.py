@@ -54,7 +54,7 @@ def lose_the_kubeconfig(lab: Lab) -> list[str]:
 
 
 def empty_a_server(lab: Lab) -> list[str]:
-    """The last server is a new container, and etcd has its member still. It was no leader: the others are not disturbed."""
+    """The last server is a new container, and etcd has its member still. It did not lead: the others are not disturbed."""
     make_leader(lab, 101)
     lab("fault", "rebuild", "103")
     return []
