@@ -16,10 +16,12 @@ HOST = "pve1"
 # Everything below these is compared, except what changes all the time.
 OF_THE_HOST = ("/root", "/run", "/etc/pve")
 OF_A_CONTAINER = ("/",)
-# Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes. The rest of the host's tree is the machine's.
+# Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes; systemd's folders with a random name for each
+# service of each boot. The rest of the host's tree is the machine's.
 VOLATILE = re.compile(
     r"/(proc|sys|dev)$"
     r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
+    r"|/tmp/systemd-private-[^/]*$"
     r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
 )
 # Settings are compared by their content, apart from what each machine and each renewal makes anew, and the lab's own notes. What is
