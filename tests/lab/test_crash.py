@@ -92,6 +92,7 @@ def test_the_page_keeps_what_is_not_run_again_while_it_is_a_case(tmp_path: Path,
 def test_what_a_state_leaves_out_differs_between_any_two_runs() -> None:
     listed = "COMMAND\n/usr/local/bin/k3s agent\nsleep 7\nps -eo args\nsleep 8\n"
     assert state.processes(listed) == ["/usr/local/bin/k3s agent", "sleep #"]
+    assert state.REVISION.sub("", "Secret kube-system sh.helm.release.v1.traefik.v12") == "Secret kube-system sh.helm.release.v1.traefik."
     before, after = ({"a": frozenset("x"), "b": frozenset(file)} for file in ("x", "y"))
     assert state.differences(before, after) == {"b": "gone: ['x'], new: ['y']"}
     left_out = ("/var/log", "/run/systemd", "/proc", "/run/ansible-cp", "/tmp/systemd-private-0f3a-a.service-Rp7mID", "/var/tmp/systemd-private-0f3a-a.service-Rp7mID")

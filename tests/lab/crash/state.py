@@ -30,6 +30,8 @@ SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password|rancher/k
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
 RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|(?<![a-z])\d+")
+# Helm keeps a Secret for each change of a release.
+REVISION = re.compile(r"(?<=\.)v\d+$")
 
 
 def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
@@ -45,7 +47,7 @@ def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
     found[f"processes on {HOST}"] = frozenset(processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a .")))
     for name, node in lab.nodes().items():
         found[f"node {name}"] = frozenset([in_words(of_node(node), versions)])
-    found["objects"] = frozenset(RANDOM.sub("#", line) for line in objects(lab).splitlines())
+    found["objects"] = frozenset(REVISION.sub("", RANDOM.sub("#", line)) for line in objects(lab).splitlines())
     return found
 
 
