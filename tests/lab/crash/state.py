@@ -47,7 +47,8 @@ def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
     found[f"processes on {HOST}"] = frozenset(processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a .")))
     for name, node in lab.nodes().items():
         found[f"node {name}"] = frozenset([in_words(of_node(node), versions)])
-    found["objects"] = frozenset(REVISION.sub("", RANDOM.sub("#", line)) for line in objects(lab).splitlines())
+    # The columns are as wide as the longest name.
+    found["objects"] = frozenset(REVISION.sub("", RANDOM.sub("#", " ".join(line.split()))) for line in objects(lab).splitlines())
     return found
 
 
