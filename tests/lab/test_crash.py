@@ -74,6 +74,7 @@ def test_the_page_counts_the_cases_of_each_module(tmp_path: Path, monkeypatch: p
     ]
     text = page.PAGE.read_text()
     assert "Results of commit `b2` (3)." in text
+    assert "Not run yet: `upgrade-ha`, `join-worker`" in text
     assert [line for line in text.splitlines() if line.startswith("Failed")] == ["Failed: node_drain 1 during (pct exec 101)"]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crash.cases import TASK, Case, Undisturbed
 from crash.collection import ROOT
+from crash.scenarios import SCENARIOS
 
 # One file a scenario: what is not run again keeps what it has.
 KEPT = ROOT / ".cache/crash"
@@ -69,6 +70,8 @@ def write() -> None:
         parts.append(f"\n## {file.stem}\n\n{commits(kept['results'])}\n\n| module | cases | run | passed | failed | not reached |\n|---|---|---|---|---|---|\n")
         parts += [f"| {' | '.join(map(str, row))} |\n" for row in rows(kept)]
         parts += [f"\nFailed: {result['case']}\n" for result in kept["results"].values() if result["verdict"] == "FAILED"]
+    never = [f"`{name}`" for name in SCENARIOS if not (KEPT / f"{name}.json").exists()]
+    parts += [f"\nNot run yet: {', '.join(never)}.\n"] if never else []
     PAGE.write_text("".join(parts))
 
 
