@@ -122,8 +122,8 @@ crash-program: install lab ## Build the program that tests crash
 crash: crash-program ## Crash a playbook in the lab and run it again (SEED=…, PLAYBOOK=upgrade, CASE='k3s_install 3 during')
 	lab/apart crash tests/lab/crash/run $(if $(SEED),--seed '$(SEED)') $(PLAYBOOK:%=--scenario %) $(if $(CASE),--case '$(CASE)')
 
-crash-all: crash-program ## Crash every playbook at every point, and write docs/crashes.md; root, hours (PLAYBOOK=upgrade)
-	lab/apart crash tests/lab/crash/run --all $(PLAYBOOK:%=--scenario %)
+crash-all: crash-program ## Crash every playbook at every point, and write docs/crashes.md; root, hours (PLAYBOOK=upgrade MINUTES=30)
+	lab/apart crash tests/lab/crash/run --all $(if $(SEED),--seed '$(SEED)') $(MINUTES:%=--minutes %) $(PLAYBOOK:%=--scenario %)
 
 lab-up: lab ## Start a lab with one controller and two workers
 	$(LAB) up

@@ -192,7 +192,9 @@ def test_a_kill_in_the_drain_keeps_an_operators_cordon(back: Lab) -> None:
     assert lab.cordoned() == {OLD, OTHER}
     lab.kubectl("uncordon", OTHER)
     assert_taken_over(lab)
+    lab.leave_lock()
     cutover(lab).assert_unchanged()
+    assert lab.holder() == ""
 
 
 def test_an_upgrade_keeps_a_retired_worker_cordoned(back: Lab) -> None:

@@ -48,7 +48,9 @@ def test_writes_a_new_kubeconfig_once(lab: Lab, dest: Path) -> None:
     written = yaml.safe_load(dest.read_text())
     assert written["current-context"] == "k3s-k3s-controller-1"
     assert written["clusters"][0]["cluster"]["server"] == "https://10.99.0.101:6443"
+    lab.leave_lock()
     refresh(lab, dest).assert_unchanged()
+    assert lab.holder() == ""
 
 
 def test_check_mode_writes_and_restarts_nothing(lab: Lab, dest: Path) -> None:

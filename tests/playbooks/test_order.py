@@ -410,6 +410,14 @@ CONDITIONS = {
         "k3s_plan.turns | length == 0",
         "k3s_lock_seen.held_by | default(none) is not none",
     ),
+    ("canary-worker-cutover: Cut over to the new worker", "Release the cluster lock of a run that has died"): (
+        "k3s_canary_plan.complete",
+        "k3s_lock_seen.held_by | default(none) is not none",
+    ),
+    ("refresh-k3s-kubeconfig: Plan the refresh of the kubeconfig", "Release the cluster lock of a run that has died"): (
+        "not k3s_restarts_something | bool",
+        "k3s_ready_controllers | length > 0",
+    ),
     # There, nothing would release the lock.
     ("upgrade-k3s: Plan the upgrade", "End the play when there is nothing to do"): ("k3s_plan.turns | length == 0",),
     ("join-k3s-ha-servers: Plan the join of the controllers", "Acquire the cluster lock"): ("(k3s_join_todo + k3s_begun.gone.named) | length > 0",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -13,12 +14,10 @@ from conftest import PLAYBOOK_LIMIT, ROOT, Lab, Run
 
 from crash import collection, state
 from crash.cases import TASK, Case, Undisturbed, read_points, read_took
-from crash.scenarios import Scenario
+from crash.scenarios import BACKUPS, Scenario
 
 # Of crates/host/src/crash.rs.
 FOLDER = "/run/homelab-k3s-crash"
-# What the lab's host has from the machine, other labs would see too.
-BACKUPS = "/root/crash-backups"
 ARGUMENTS = [f"k3s_backup_dir={BACKUPS}", f"k3s_upgrade_backup_dir={BACKUPS}", f"k3s_datastore_backup_dir={BACKUPS}"]
 
 
@@ -27,6 +26,7 @@ class Crasher:
 
     def __init__(self, lab: Lab, scenario: Scenario) -> None:
         self.lab, self.scenario = lab, scenario
+        self.crashed = Run(0, "")
         self.tasks = lab.folder / "tasks"
         self.collections = collection.make(lab.folder / "collections")
 
@@ -69,14 +69,17 @@ class Crasher:
         return []
 
     def _invariants(self, since: float) -> list[str]:
-        wrong = [f"cordoned: {node}" for node in self.lab.cordoned()]
-        wrong += [f"annotations are left: {node}: {keys}" for node, keys in self.lab.marks().items()]
+        wrong = [f"cordoned: {node}" for node in self.lab.cordoned() - self.scenario.cordoned]
+        marks = self.lab.marks().items()
+        wrong += [f"annotations are left: {node}: {keys}" for node, keys in marks if node not in self.scenario.cordoned]
         wrong += [f"the cluster lock is held: {self.lab.holder()}"] * bool(self.lab.holder())
         wrong += [f"a secret in {file}" for file in state.secrets_in_wide_files(self.lab, since)]
         wrong += self._servers_down(since)
+        return wrong + [f"{key}: {values}" for key, values in state.lasting(self._differences).items()]
+
+    def _differences(self) -> dict[str, str]:
         changed = state.differences(self.state, self._state())
-        wrong += [f"{key}: {values}" for key, values in changed.items() if key not in self.restless]
-        return wrong
+        return {key: values for key, values in changed.items() if key not in self.restless}
 
     def _servers_down(self, since: float) -> list[str]:
         """At no time two of several, so that etcd keeps its quorum."""
@@ -92,6 +95,10 @@ class Crasher:
         return [word for value in ARGUMENTS for word in ("-e", value)] + arguments
 
     def _state(self) -> dict[str, frozenset]:
+        """After the Nodes say what etcd does; if they never do, that is a difference."""
+        end = time.monotonic() + 30
+        while state.voters(self.lab) != self.scenario.voters and time.monotonic() < end:
+            time.sleep(0.5)
         return state.of(self.lab, *self.versions)
 
     # The folder by which a module is crashed, on the host and here, for modules that run here
@@ -124,5 +131,9 @@ class Crasher:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            status = run.wait(PLAYBOOK_LIMIT)
+            try:
+                status = run.wait(PLAYBOOK_LIMIT)
+            finally:
+                if run.poll() is None:
+                    os.killpg(run.pid, signal.SIGKILL)
         return Run(status, (self.lab.folder / "run.log").read_text())

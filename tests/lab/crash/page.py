@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from crash.cases import TASK, Case, Undisturbed
 from crash.collection import ROOT
+from crash.scenarios import SCENARIOS
 
-# One file a scenario, so that parts that are not run again keep what they have.
+# One file a scenario: what is not run again keeps what it has.
 KEPT = ROOT / ".cache/crash"
 PAGE = ROOT / "docs/crashes.md"
 VERDICTS = ("passed", "FAILED", "not reached")
@@ -18,8 +20,9 @@ HEAD = """# Crashes
 
 Written by `make crash-all`. A case crashes a playbook once, in the lab, and runs the same command again, twice: the second run must
 succeed, the third must change nothing. Compared with a run without a crash are then files (type, mode, owner; the content of settings),
-processes and nodes, on the Proxmox host and in the containers. No cordon, annotation or lock of ours may be left, no file that others
-can read may have a part of a token or of a private key, and of several servers two are never down at once.
+processes, Nodes and the names of what is in the datastore, on the Proxmox host and in the containers. No cordon, annotation or lock of
+ours may be left, no file that others can read may have a part of a token or of a private key, and of several servers two are never down
+at once. Where fewer cases were run than there are, a seed chose them, in turns from each module.
 
 The cases follow from a run without a crash: every point of every module, which is a command, or a file that is written or removed, with
 each kind; and every task.
@@ -37,31 +40,52 @@ A point is not reached where a wait has looked less often than in the run withou
 
 
 class Results:
-    def __init__(self, scenario: str, seen: Undisturbed) -> None:
-        self.scenario, self.seen = scenario, seen
-        self.verdicts: dict[str, Counter[str]] = {name: Counter() for name in seen.counts()}
-        self.failed: list[str] = []
+    """Those of a scenario. A case that is run again gets its new result; the others keep what they have."""
+
+    def __init__(self, scenario: str, seen: Undisturbed, commit: str) -> None:
+        self.file, self.commit = KEPT / f"{scenario}.json", commit
+        self.cases = [case.key for case in seen.cases()]
 
     def add(self, case: Case, verdict: str) -> None:
-        self.verdicts[case.module][verdict] += 1
-        if verdict == "FAILED":
-            self.failed.append(str(case))
-
-    def keep(self) -> None:
-        kinds = Counter(case.module for case in self.seen.cases())
-        rows = [[name, kinds[name], *(verdicts[verdict] for verdict in VERDICTS)] for name, verdicts in self.verdicts.items()]
+        kept = read(self.file)["results"] if self.file.exists() else {}
+        kept[case.key] = {"case": str(case), "verdict": verdict, "commit": self.commit}
+        # An earlier version may have had more points; this one has as many as its longest run, as a wait looks as often as it must.
+        results = {key: result for key, result in kept.items() if key in self.cases or result["commit"] == self.commit}
         KEPT.mkdir(parents=True, exist_ok=True)
-        (KEPT / f"{self.scenario}.json").write_text(json.dumps({"rows": rows, "failed": self.failed}))
+        self.file.write_text(json.dumps({"cases": [*dict.fromkeys([*self.cases, *results])], "results": results}))
+
+
+def read(file: Path) -> dict:
+    return json.loads(file.read_text())
+
+
+def module(key: str) -> str:
+    return key.split(" ")[0]
 
 
 def write() -> None:
     parts = [HEAD]
     for file in sorted(KEPT.glob("*.json")):
-        kept = json.loads(file.read_text())
-        parts.append(f"\n## {file.stem}\n\n| module | cases | run | passed | failed | not reached |\n|---|---|---|---|---|---|\n")
-        total = ["**all**", *(sum(row[column] for row in kept["rows"]) for column in range(1, 5))]
-        for name, cases, passed, failed, unreached in [*kept["rows"], total]:
-            shown = "tasks" if name == TASK else name
-            parts.append(f"| {shown} | {cases} | {passed + failed + unreached} | {passed} | {failed} | {unreached} |\n")
-        parts += [f"\nFailed: {case}\n" for case in kept["failed"]]
+        kept = read(file)
+        parts.append(f"\n## {file.stem}\n\n{commits(kept['results'])}\n\n| module | cases | run | passed | failed | not reached |\n|---|---|---|---|---|---|\n")
+        parts += [f"| {' | '.join(map(str, row))} |\n" for row in rows(kept)]
+        parts += [f"\nFailed: {result['case']}\n" for result in kept["results"].values() if result["verdict"] == "FAILED"]
+    never = [f"`{name}`" for name in SCENARIOS if not (KEPT / f"{name}.json").exists()]
+    parts += [f"\nNot run yet: {', '.join(never)}.\n"] if never else []
     PAGE.write_text("".join(parts))
+
+
+def rows(kept: dict) -> Iterator[list[object]]:
+    cases = Counter(module(key) for key in kept["cases"])
+    verdicts = Counter((module(key), result["verdict"]) for key, result in kept["results"].items())
+    lines = [(name, count, [verdicts[name, verdict] for verdict in VERDICTS]) for name, count in cases.items()]
+    for name, count, found in sorted(lines, key=lambda line: (line[0] == TASK, line[0])):
+        yield ["tasks" if name == TASK else name, count, sum(found), *found]
+    columns = [sum(found[column] for _, _, found in lines) for column in range(len(VERDICTS))]
+    yield ["**all**", cases.total(), sum(columns), *columns]
+
+
+def commits(results: dict) -> str:
+    """Of which versions the results are."""
+    counts = Counter(result["commit"] for result in results.values())
+    return f"Results of commit {', '.join(f'`{commit}` ({count})' for commit, count in sorted(counts.items()))}."

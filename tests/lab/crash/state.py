@@ -6,7 +6,8 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from conftest import Lab
@@ -15,17 +16,22 @@ HOST = "pve1"
 # Everything below these is compared, except what changes all the time.
 OF_THE_HOST = ("/root", "/run", "/etc/pve")
 OF_A_CONTAINER = ("/",)
-# Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes. The rest of the host's tree is the machine's.
+# Kernel's; the stand-in k3s's own data and pods; systemd's and the packages' notes; systemd's folders with a random name for each
+# service of each boot. The rest of the host's tree is the machine's.
 VOLATILE = re.compile(
     r"/(proc|sys|dev)$"
     r"|/var/(log|cache)$|/var/lib/(apt|dpkg|systemd|kubelet)$|/var/lib/rancher/k3s/(server/db/etcd|agent/(containerd|etc))$"
+    r"|/tmp/systemd-private-[^/]*$"
     r"|/run/(systemd|udev|user|dbus|lock/lxc|homelab-lab|homelab-k3s-crash|k3s|netns)$|/run/ansible-cp$"
 )
-# Settings are compared by their content, apart from what each machine makes for itself. What is larger is a program or a database.
-SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
+# Settings are compared by their content, apart from what each machine and each renewal makes anew, and the lab's own notes. What is
+# larger is a program or a database.
+SETTINGS = re.compile(r"^/etc/(?!machine-id|ssh/|rancher/node/password|rancher/k3s/k3s.yaml|lab/)|/var/lib/rancher/k3s/server/(token|agent-token|node-token)$")
 LARGEST = 256 * 1024
 # Times, random words and process ids; hashes in names.
 RANDOM = re.compile(r"\d{8}T\d{6}Z|\b[0-9a-f]{8,}\b|(?<![a-z])\d+")
+# Helm keeps a Secret for each change of a release.
+REVISION = re.compile(r"(?<=\.)v\d+$")
 
 
 def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
@@ -41,11 +47,26 @@ def of(lab: Lab, *versions: str) -> dict[str, frozenset]:
     found[f"processes on {HOST}"] = frozenset(processes(lab("exec", "--", "sh", "-c", "pgrep --ns $$ --nslist net,mnt -a .")))
     for name, node in lab.nodes().items():
         found[f"node {name}"] = frozenset([in_words(of_node(node), versions)])
+    # The columns are as wide as the longest name.
+    found["objects"] = frozenset(REVISION.sub("", RANDOM.sub("#", " ".join(line.split()))) for line in objects(lab).splitlines())
     return found
 
 
+def objects(lab: Lab) -> str:
+    """What a datastore may lose, or have too much of."""
+    columns = "custom-columns=:.kind,:.metadata.namespace,:.metadata.name"
+    return lab.kubectl("get", "configmaps,secrets,deployments", "-A", "--no-headers", "-o", columns)
+
+
+def voters(lab: Lab) -> int:
+    """How many Nodes say that their etcd member votes."""
+    conditions = [entry for node in lab.nodes().values() for entry in node["status"]["conditions"]]
+    return sum(entry["type"] == "EtcdIsVoter" and entry["status"] == "True" for entry in conditions)
+
+
 def of_node(node: dict) -> str:
-    ours = {key: value for key, value in node["metadata"].get("annotations", {}).items() if "homelab" in key}
+    # Which run it was, and when, are beside the point.
+    ours = {key: RANDOM.sub("#", value) for key, value in node["metadata"].get("annotations", {}).items() if "homelab" in key}
     conditions = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}
     spec = {key: node["spec"].get(key) for key in ("unschedulable", "taints")}
     return f"{node['status']['nodeInfo']['kubeletVersion']} {spec} {ours} {sorted(conditions.items())} {sorted(node['metadata']['labels'].items())}"
@@ -116,6 +137,14 @@ def differences(before: dict[str, frozenset], after: dict[str, frozenset]) -> di
         old, new = before.get(key, frozenset()), after.get(key, frozenset())
         if old != new:
             found[key] = f"gone: {sorted(old - new)}, new: {sorted(new - old)}"
+    return found
+
+
+def lasting(look: Callable[[], dict[str, str]], limit: float = 10) -> dict[str, str]:
+    """What goes away by itself is not left: systemd cleans temporary files now and then, and a pod starts where it is to run."""
+    end = time.monotonic() + limit
+    while (found := look()) and time.monotonic() < end:
+        time.sleep(1)
     return found
 
 
