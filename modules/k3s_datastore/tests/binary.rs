@@ -36,12 +36,6 @@ fn an_unknown_option_is_refused_with_the_known_ones() {
 }
 
 #[test]
-fn there_is_no_way_to_another_datastore() {
-    let msg = answer(&json!({"vmid": 101, "state": "sqlite"}))["msg"].to_string();
-    assert!(msg.contains("sqlite") && msg.contains("etcd"), "{msg}");
-}
-
-#[test]
 fn reports_a_missing_container() {
     let answer = answer(&json!({"vmid": 102}));
     assert_eq!(answer["failure"]["kind"], "container_missing", "{answer}");
