@@ -30,7 +30,6 @@ class Fault:
     playbook: str = "upgrade-k3s"
     arguments: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    suspend: int = 0
     always: bool = False
     # A wait that only ends by its limit.
     slow: bool = False

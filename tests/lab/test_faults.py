@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 from collections.abc import Iterator
 
 import matrix
@@ -74,10 +72,6 @@ def meet(lab: Lab, fault: Fault) -> Run:
     run = lab.begin(fault.playbook, *arguments(lab, fault))
     lab.hold_before(fault.before)
     act(lab, fault.fault)
-    if fault.suspend:
-        os.killpg(run.pid, signal.SIGSTOP)
-        time.sleep(fault.suspend)
-        os.killpg(run.pid, signal.SIGCONT)
     return lab.go_on(run)
 
 

@@ -107,7 +107,7 @@ fn what_a_killed_run_has_left_stopped_is_healed_by_the_next() {
     let answer = read(&node, json!({}));
     assert_eq!(
         (&answer["failed"], &answer["way"]),
-        (&json!(false), &json!("restart")),
+        (&json!(false), &json!("command")),
         "{answer}"
     );
     assert_eq!(node.text("state/k3s.service.active"), "active\n");
