@@ -30,6 +30,12 @@ HELD = (
 )
 
 
+def seed() -> str:
+    """Another sample with each commit."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return os.environ.get("SEED") or head.stdout.strip() or "none"
+
+
 @dataclass
 class Run:
     """A playbook that ran to its end."""

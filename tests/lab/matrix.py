@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
 from conftest import ROOT
+from crash.cases import digest
 
 PAGE = ROOT / "docs/faults.md"
 OUTCOMES = {
@@ -28,7 +27,6 @@ class Fault:
     undo: list[list[str]] = field(default_factory=list)
     before: str = ""
     playbook: str = "upgrade-k3s"
-    arguments: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     always: bool = False
     # A wait that only ends by its limit.
@@ -58,19 +56,10 @@ def sample(seed: str, faults: list[Fault], refused: int, others: int) -> list[Fa
     return [fault for fault in faults if fault.always or fault in early + late]
 
 
-def named(word: str, faults: list[Fault]) -> list[Fault]:
+def select(word: str, faults: list[Fault]) -> list[Fault]:
     chosen = [fault for fault in faults if word == "all" or word in f"{fault.title}: {fault.what}"]
     assert chosen, f"no fault has {word} in its name"
     return chosen
-
-
-def digest(seed: str, text: str) -> str:
-    return hashlib.sha256(f"{seed} {text}".encode()).hexdigest()
-
-
-def commit() -> str:
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return head.stdout.strip() or "none"
 
 
 def page(faults: list[Fault]) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Lab
+from conftest import Lab, seed
 from crash import page, state
 from crash.cases import KINDS, TASK, Undisturbed, in_order_of, read_points, read_took
 from crash.crasher import Crasher
@@ -24,12 +22,6 @@ SEEN = Undisturbed(
     read_took("node_drain 2 500\n"),
     ["Drain the node"],
 )
-
-
-def seed() -> str:
-    """Another sample with each commit."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return os.environ.get("SEED") or head.stdout.strip() or "none"
 
 
 def test_every_point_and_every_task_is_a_case() -> None:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 
 import matrix
 import pytest
-from conftest import Lab, Run
+from conftest import Lab, Run, seed
 from matrix import Fault
 
 FAULTS = matrix.read()
-SEED = os.environ.get("SEED") or matrix.commit()
 NAMED = os.environ.get("FAULTS")
-CHOSEN = matrix.named(NAMED, FAULTS) if NAMED else matrix.sample(SEED, FAULTS, refused=3, others=2)
+CHOSEN = matrix.select(NAMED, FAULTS) if NAMED else matrix.sample(seed(), FAULTS, refused=3, others=2)
 NODES = {"k3s-controller-1": 101, "k3s-worker-1": 111, "k3s-worker-2": 112}
 
 
@@ -26,7 +25,7 @@ def test_the_page_is_made_of_the_matrix() -> None:
 
 
 def test_a_sample_has_both_kinds_and_differs_by_seed() -> None:
-    samples = [matrix.sample(seed, FAULTS, refused=3, others=2) for seed in "ab"]
+    samples = [matrix.sample(of, FAULTS, refused=3, others=2) for of in "ab"]
     assert samples[0] != samples[1]
     always = [fault for fault in FAULTS if fault.always]
     for chosen in samples:
@@ -45,7 +44,7 @@ def state_of(lab: Lab) -> tuple:
     return lab.versions(), lab.cordoned(), [lab.installation(vmid) for vmid in NODES.values()]
 
 
-def act(lab: Lab, commands: list[list[str]]) -> None:
+def run_commands(lab: Lab, commands: list[list[str]]) -> None:
     for command in commands:
         if command[0] == "kubectl":
             lab.kubectl(*command[1:])
@@ -55,23 +54,23 @@ def act(lab: Lab, commands: list[list[str]]) -> None:
 
 def repair(lab: Lab, fault: Fault) -> None:
     lab("fault", "clear")
-    act(lab, fault.undo)
+    run_commands(lab, fault.undo)
     lab.wait_until("the nodes being Ready", lambda: lab.ready_nodes() == len(NODES))
 
 
 def arguments(lab: Lab, fault: Fault) -> list[str]:
-    kubeconfig = {"refresh-k3s-kubeconfig": [f"k3s_kubeconfig_dest={lab.folder / 'fetched'}"]}
-    return [word for value in [*fault.arguments, *kubeconfig.get(fault.playbook, [])] for word in ("-e", value)]
+    # Not this user's own kubeconfig.
+    return ["-e", f"k3s_kubeconfig_dest={lab.folder / 'fetched'}"] if fault.playbook == "refresh-k3s-kubeconfig" else []
 
 
-def meet(lab: Lab, fault: Fault) -> Run:
-    """Runs the playbook into the fault."""
+def run_with(lab: Lab, fault: Fault) -> Run:
+    """Runs the playbook, with the fault from its start or from a task on."""
     if not fault.before:
-        act(lab, fault.fault)
+        run_commands(lab, fault.fault)
         return lab.play(fault.playbook, *arguments(lab, fault))
     run = lab.begin(fault.playbook, *arguments(lab, fault))
     lab.hold_before(fault.before)
-    act(lab, fault.fault)
+    run_commands(lab, fault.fault)
     return lab.go_on(run)
 
 
@@ -82,7 +81,7 @@ def test_a_fault_ends_as_promised(lab: Lab, state: tuple, fault: Fault) -> None:
     if set(versions.values()) == {target}:
         target = lab.offer_next()
     try:
-        run = meet(lab, fault)
+        run = run_with(lab, fault)
         print(run.text)
         if fault.outcome == "finished":
             assert run.status == 0, run.text

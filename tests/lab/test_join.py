@@ -98,10 +98,10 @@ def assert_one_down_at_most(lab: Lab, since: int, of: set[int]) -> None:
     assert changes, "no server has started since"
     for line in changes:
         down = names - set(json.loads(line)["up"])
-        assert len(down) <= 1, "\n".join([line, *changes, *(last_words(lab, vmid) for vmid in of)])
+        assert len(down) <= 1, "\n".join([line, *changes, *(journal_of(lab, vmid) for vmid in of)])
 
 
-def last_words(lab: Lab, vmid: int) -> str:
+def journal_of(lab: Lab, vmid: int) -> str:
     return lab.inside(vmid, "journalctl --unit k3s --lines 60 --no-pager --output short-precise")
 
 

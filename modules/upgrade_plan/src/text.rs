@@ -217,7 +217,7 @@ fn drained(node: &Node) -> String {
     if let Some(seconds) = node.drained_for().filter(|_| node.drain.task.was_run()) {
         parts.push(format!(
             ", drained for {}, {} evicted",
-            length(seconds),
+            format_duration(seconds),
             count(node.drain.evicted.len())
         ));
         match node.drain.retries {
@@ -233,7 +233,7 @@ fn drained(node: &Node) -> String {
     parts.concat()
 }
 
-fn length(seconds: u64) -> String {
+fn format_duration(seconds: u64) -> String {
     match (seconds / 60, seconds % 60) {
         (0 | 1, _) => format!("{seconds} s"),
         (minutes, 0) => format!("{minutes} min"),
