@@ -37,10 +37,10 @@ test: ## Run every test; the same as .ci/run
 # --- parts of them ------------------------------------------------------------------------------------
 
 # The lab's profile, so that what the lab and the tests share is built once. No documentation has a test in it, and rustdoc
-# would look through every crate for one.
+# would look through every crate for one. Tests often wait for the programs that they start: hence more of them than cores.
 quick: ## Run only the cargo tests
 	cargo build --profile lab --workspace $(CRASH) --examples --quiet
-	cargo test --profile lab --workspace $(CRASH) --tests --quiet --no-fail-fast
+	RUST_TEST_THREADS=$$(( 2 * $$(nproc) )) cargo test --profile lab --workspace $(CRASH) --tests --quiet --no-fail-fast
 
 SECONDS ?= 60
 fuzz: ## Run one fuzz target (TARGET=kubeconfig SECONDS=600); their names are in fuzz/fuzz_targets

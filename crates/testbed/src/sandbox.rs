@@ -21,8 +21,10 @@ const CHANGING: [&str; 9] = [
     "mv", "rm", "rmdir", "chmod", "mkdir", "tee", "install", "ln", "cp",
 ];
 
-/// What the programs share: `now` is the sandbox's clock, `count` a point at which everything may be killed.
+/// What the programs share: `now` is the sandbox's clock, `read_note` reads a line of their notes into `$note`, `count` is a
+/// point at which everything may be killed. In the shell itself: a test of all points runs thousands of programs.
 const COMMON: &str = r#"now() { read -r n <"$SANDBOX/state/clock"; echo "$n"; }
+read_note() { note=; { read -r note <"$SANDBOX/state/$1"; } 2>/dev/null || :; }
 count() {
     read -r n <"$SANDBOX/state/count"
     n=$((n + 1))

@@ -16,9 +16,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 const GRACE_SECONDS: f64 = 40.0;
-/// At any pace more than an election of etcd takes, in which no lease is renewed. In reality it is over in half the grace.
+/// At any pace more than an election of etcd takes, in which no lease is renewed, or a machine that stands still while its
+/// disk writes. In reality both are over in half the grace.
 const LEAST_GRACE: Duration = Duration::from_secs(10);
-const MEMBER: &str = "node-role.kubernetes.io/etcd";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const LOST: &str = "Kubelet stopped posting node status.";
@@ -52,7 +52,7 @@ impl Watcher {
 
 pub fn actions(world: &World, watcher: &mut Watcher) -> Vec<Action> {
     let mut actions = Vec::new();
-    let grace = paced(GRACE_SECONDS).max(least_grace(&world.nodes));
+    let grace = paced(GRACE_SECONDS).max(LEAST_GRACE);
     for node in &world.nodes {
         let lost = watcher.silence(world, name(node)) > grace;
         actions.extend(forget_password(world, node));
@@ -61,18 +61,6 @@ pub fn actions(world: &World, watcher: &mut Watcher) -> Vec<Action> {
     }
     actions.extend(orphans(world));
     actions
-}
-
-/// One server alone elects nobody.
-fn least_grace(nodes: &[Arc<Value>]) -> Duration {
-    let members = nodes
-        .iter()
-        .filter(|node| node["metadata"]["labels"][MEMBER].is_string());
-    if members.count() > 1 {
-        LEAST_GRACE
-    } else {
-        Duration::ZERO
-    }
 }
 
 /// Everything that is to change on one node, in one write.
@@ -275,24 +263,4 @@ fn forget_password(world: &World, node: &Value) -> Option<Action> {
         .iter()
         .find(|object| name(object) == secret)
         .map(|object| Action::delete("secrets", object))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nodes_are_not_lost_in_an_election_of_their_servers() {
-        let node = |labels: Value| Arc::new(json!({"metadata": {"labels": labels}}));
-        let (server, worker) = (node(json!({MEMBER: "true"})), node(json!({})));
-        let cases = [
-            (vec![&server, &server, &worker], LEAST_GRACE),
-            (vec![&server, &worker], Duration::ZERO),
-            (vec![&worker, &worker], Duration::ZERO),
-        ];
-        for (nodes, least) in cases {
-            let nodes: Vec<_> = nodes.into_iter().map(Arc::clone).collect();
-            assert_eq!(least_grace(&nodes), least);
-        }
-    }
 }

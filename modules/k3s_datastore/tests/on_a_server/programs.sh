@@ -7,7 +7,8 @@
 state=$SANDBOX/state
 data=$SANDBOX/var/lib/rancher/k3s/server
 db=$data/db
-server=$(cat "$state/unit")
+read_note unit
+server=$note
 guard=$SANDBOX/etc/systemd/system/$server.d/homelab-k3s-datastore-guard.conf
 command=$1
 shift
@@ -32,7 +33,8 @@ migrate() {
     mkdir -p "$db/etcd/member/wal"
     echo node-1a2b3c4d >"$db/etcd/name"
     live "$db/state.db" >"$db/etcd/all"
-    fault=$(cat "$state/migration" 2>/dev/null)
+    read_note migration
+    fault=$note
     case $fault in
     dies | once)
         head -n 3 "$db/etcd/all" >"$db/etcd/keys"
@@ -54,8 +56,8 @@ run_k3s() {
     [ ! -f "$guard" ] || /bin/sh "$SANDBOX/var/lib/homelab-k3s/datastore-guard.sh"
     if [ -d "$db/etcd/member/wal" ]; then
         if [ -f "$db/state.db" ]; then echo partial; else echo etcd; fi >>"$state/history"
-    elif [ "$(cat "$state/migration" 2>/dev/null)" != ignores ] && grep -qs '^cluster-init: true' "$SANDBOX"/etc/rancher/k3s/config.yaml.d/*.yaml; then
-        [ "$(cat "$state/migration" 2>/dev/null)" != hangs ] || return 0
+    elif read_note migration && [ "$note" != ignores ] && grep -qs '^cluster-init: true' "$SANDBOX"/etc/rancher/k3s/config.yaml.d/*.yaml; then
+        [ "$note" != hangs ] || return 0
         if migrate; then
             echo etcd >>"$state/history"
         elif [ "$(restart)" = no ]; then
@@ -81,7 +83,7 @@ start | stop)
 esac
 case $command in
 daemon-reload) count ;;
-reset-failed) [ "$(cat "$state/active")" != failed ] || echo inactive >"$state/active" ;;
+reset-failed) read_note active && [ "$note" != failed ] || echo inactive >"$state/active" ;;
 stop)
     count
     [ -f "$state/stop-hangs" ] || echo inactive >"$state/active"
@@ -89,7 +91,8 @@ stop)
 start)
     count
     [ ! -f "$state/start-fails" ] || { rm "$state/start-fails"; echo "Failed to start" >&2; exit 1; }
-    [ "$(cat "$state/active")" = active ] || run_k3s
+    read_note active
+    [ "$note" = active ] || run_k3s
     ;;
 show)
     if [ "$2" = Restart ]; then
@@ -98,9 +101,11 @@ show)
     fi
     echo "Id=$server"
     echo "LoadState=loaded"
-    echo "ActiveState=$(cat "$state/active")"
+    read_note active
+    echo "ActiveState=$note"
     echo "UnitFileState=enabled"
-    echo "ExecMainStartTimestamp=$(date -u -d "@$(cat "$state/started")" '+%a %Y-%m-%d %H:%M:%S UTC')"
+    read_note started
+    echo "ExecMainStartTimestamp=$(date -u -d "@$note" '+%a %Y-%m-%d %H:%M:%S UTC')"
     echo
     echo "Id=k3s-agent.service"
     echo "LoadState=not-found"
@@ -117,8 +122,10 @@ if [ "$1" = --version ]; then
     exit 0
 fi
 # The API is ready some seconds after the start (8 s were seen with v1.36.2).
-age=$(($(now) - $(cat "$state/started")))
-if [ "$(cat "$state/active")" != active ]; then
+read_note started
+age=$(($(now) - note))
+read_note active
+if [ "$note" != active ]; then
     echo "The connection to the server 127.0.0.1:6443 was refused - did you specify the right host or port?" >&2
     exit 1
 fi
@@ -129,7 +136,8 @@ fi
 case "$*" in
 */readyz)
     db=$SANDBOX/var/lib/rancher/k3s/server/db
-    if [ "$(cat "$state/migration" 2>/dev/null)" = late ] && [ -f "$db/state.db" ] && [ -d "$db/etcd/member/wal" ]; then
+    read_note migration
+    if [ "$note" = late ] && [ -f "$db/state.db" ] && [ -d "$db/etcd/member/wal" ]; then
         mv "$db/state.db" "$db/state.db.migrated"
     fi
     printf ok
