@@ -513,13 +513,13 @@ mod tests {
         put(root, &format!("{units}/edge.service.env"), "A=1\n");
         put(root, "etc/default/k3s", "B=1\n");
         put(root, "etc/rancher/k3s/config.yaml.d/1.YML", "debug: true\n");
-        let script = put(root, "usr/local/bin/k3s", "#!/bin/sh\necho \"k3s $*\" >&2\n");
+        let script = put(root, "usr/local/bin/k3s", "");
+        testbed::write_programs([(script.into(), "#!/bin/sh\necho \"k3s $*\" >&2\n")]);
         let at = |name: &str| root.join(units).join(name).display().to_string();
         for argv in [
             ["ln", "-s", "k3s.service", &at("alias.service")].as_slice(),
             // A pipe must not block the reading of the others.
             &["mkfifo", &at("pipe.service")],
-            &["chmod", "755", &script],
         ] {
             assert!(
                 LocalHost::new()

@@ -17,7 +17,7 @@ mod scripted;
 mod sidecar;
 
 pub use cases::run_cases;
-pub use programs::{Programs, write_programs};
+pub use programs::{Programs, copy_program, write_programs};
 pub use recorded::recorded;
 pub use sandbox::Sandbox;
 pub use scripted::{Entry, Scripted};

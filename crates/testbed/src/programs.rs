@@ -26,6 +26,12 @@ pub fn write_programs<'a>(programs: impl IntoIterator<Item = (PathBuf, &'a str)>
     }
 }
 
+/// Copies a program, by a process of its own for the same reason.
+pub fn copy_program(from: impl AsRef<OsStr>, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
 /// A folder of scripts, first on the PATH of the binary under test.
 pub struct Programs {
     folder: TempDir,

@@ -300,11 +300,8 @@ fn uninstall_takes_all_but_the_node_password_unless_another_unit_is_there() {
     }
     fs::write(machine.path("units/k3s-agent.service"), "").unwrap();
     // What the killall script would do to this machine is not for a test: it is replaced.
-    fs::write(
-        machine.path("bin/k3s-killall.sh"),
-        "#!/bin/sh\necho killed >> \"$LOG\"\n",
-    )
-    .unwrap();
+    let killall = "#!/bin/sh\necho killed >> \"$LOG\"\n";
+    testbed::write_programs([(machine.path("bin/k3s-killall.sh"), killall)]);
     let uninstall = || {
         let mut command = machine.command("sh", &[("LAB_ROOT", machine.root.path().to_str().unwrap())]);
         ran(&command

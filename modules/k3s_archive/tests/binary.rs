@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
-use testbed::Programs;
+use testbed::{Programs, write_programs};
 
 /// One at a time: what one test carries inside must not look like a leftover to another.
 static TURN: Mutex<()> = Mutex::new(());
@@ -46,8 +46,7 @@ impl Server {
              *'get nodes,configmaps '*) printf 'node/n1\\nnode/n2\\nconfigmap/a\\nconfigmap/b\\nconfigmap/c\\n';;\n*) exit 1;;\nesac\n",
             data.join("server/db/snapshots").display()
         );
-        std::fs::write(K3S, text).unwrap();
-        std::fs::set_permissions(K3S, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_programs([(PathBuf::from(K3S), text.as_str())]);
         server
     }
 
@@ -285,7 +284,7 @@ fn an_api_that_is_away_does_not_keep_the_backup_from_being_taken() {
     let text = std::fs::read_to_string(K3S)
         .unwrap()
         .replace("*api-resources*)", "never)");
-    std::fs::write(K3S, text).unwrap();
+    write_programs([(PathBuf::from(K3S), text.as_str())]);
     let answer = server.take(&json!({}));
     assert_eq!(
         (&answer["failed"], &answer["objects"]),

@@ -110,7 +110,7 @@ fn backups_do_not_pile_up() {
 fn as_nobody(desk: &Desk, more: Value) -> Value {
     let folder = desk.home.path();
     let binary = desk.path("kubeconfig_fetch");
-    std::fs::copy(assert_cmd::cargo::cargo_bin!("kubeconfig_fetch"), &binary).unwrap();
+    testbed::copy_program(assert_cmd::cargo::cargo_bin!("kubeconfig_fetch"), &binary);
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut child = std::process::Command::new(&binary)
         .arg("-")
