@@ -4,6 +4,7 @@
 //! Every field may be missing: the task may have been skipped, or have failed before it knew.
 
 mod answered;
+mod asked;
 pub mod drain;
 pub mod etcd;
 pub mod given;
@@ -13,6 +14,7 @@ mod snapshot;
 mod version;
 
 pub use answered::Answered;
+pub use asked::Asked;
 pub use install::{Install, Record};
 pub use snapshot::Snapshot;
 pub use version::{Refused, Version};

@@ -135,19 +135,56 @@ impl Output {
 
     /// `ended with status 1`, and the end of what it said.
     pub(crate) fn ending(&self) -> String {
-        let said = first_lines(&self.error_text(), &self.text());
+        let said = last_lines(&self.error_text(), &self.text());
         format!("ended with status {}{said}", self.status)
     }
 }
 
-/// The end of what a program said is where it names the fault; a screenful is enough to act on.
-fn first_lines(stderr: &str, stdout: &str) -> String {
+/// The end of what a program said is where it names the fault; a screenful is enough to act on. The log of Go's programs says of
+/// each try what the last line says of all, so it counts only where there is nothing else.
+fn last_lines(stderr: &str, stdout: &str) -> String {
     const LINES: usize = 12;
     let said = if stderr.trim().is_empty() { stdout } else { stderr }.trim();
     if said.is_empty() {
         return String::new();
     }
-    let lines: Vec<&str> = said.lines().collect();
+    let (logged, spoken): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| is_logged(line));
+    let lines = if spoken.is_empty() { logged } else { spoken };
     let from = lines.len().saturating_sub(LINES);
     format!(": {}", lines[from..].join("\n"))
+}
+
+/// `E1125 07:30:54.513574     291 memcache.go:265] …`: a severity and a date, and where in its sources.
+fn is_logged(line: &str) -> bool {
+    let Some((date, rest)) = line.split_once(' ') else {
+        return false;
+    };
+    let dated = date.len() == 5
+        && date.starts_with(['I', 'W', 'E', 'F'])
+        && date.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    dated
+        && rest
+            .split_once("] ")
+            .is_some_and(|(source, _)| source.contains(".go:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_counts_only_where_a_program_said_nothing_else() {
+        let try_ = "E1201 00:30:54.513574     291 memcache.go:265] \"Unhandled Error\" err=\"no\"\n";
+        let logged = format!(": {}", try_.trim_end());
+        let table = [
+            (format!("{try_}{try_}error: no\n"), ": error: no"),
+            (format!("error: no\n{try_}hint\n"), ": error: no\nhint"),
+            (try_.to_owned(), &logged),
+            ("E1201 has no source\n".to_owned(), ": E1201 has no source"),
+            ("EXIT: a] main.go:1\n".to_owned(), ": EXIT: a] main.go:1"),
+        ];
+        for (stderr, expected) in table {
+            assert_eq!(last_lines(&stderr, ""), expected);
+        }
+    }
 }

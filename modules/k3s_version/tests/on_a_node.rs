@@ -319,7 +319,7 @@ fn server(version: &str, answers: &str) -> Sandbox {
     let node = node(UNIT, &unit("server"));
     let text = format!(
         "#!/bin/sh\ncase \"$*\" in\n--version) echo 'k3s version {version} (a)' ;;\n\
-         *\" get node \"*) echo '{{\"status\": {{\"nodeInfo\": {{\"kubeletVersion\": \"{version}\"}}}}}}' ;;\n\
+         *\" get --raw /api/v1/nodes/\"*) echo '{{\"status\": {{\"nodeInfo\": {{\"kubeletVersion\": \"{version}\"}}}}}}' ;;\n\
          {answers}\n*) echo 'error: asked for something else' >&2; exit 1 ;;\nesac\n"
     );
     node.put_program("bin/k3s", &text);

@@ -3,6 +3,7 @@
 use crate::at_once::AtOnce;
 use crate::node::Node;
 use ansible_module::defaults::yes;
+use answers::Asked;
 use answers::given;
 use answers::health::Health;
 use cluster::Pdb;
@@ -21,6 +22,8 @@ pub struct Params {
     pub nodes: Vec<Node>,
     /// When the run's first plan was made, in seconds since 1970.
     pub planned_at: Option<u64>,
+    /// How each controller answered when it was asked whether its API is ready.
+    pub asked: Vec<Asked>,
     pub pve_hosts: Option<Vec<String>>,
     /// The hosts that may have a turn; none: all.
     pub limited_to: Option<Vec<String>>,
@@ -82,6 +85,8 @@ struct Options {
     #[serde(default)]
     versions: BTreeMap<String, Value>,
     planned_at: Option<u64>,
+    #[serde(default)]
+    asked: Vec<Value>,
     pve_hosts: Option<Vec<String>>,
     limited_to: Option<Vec<String>>,
     #[serde(default)]
@@ -133,6 +138,7 @@ impl TryFrom<Options> for Params {
             target: options.target,
             nodes,
             planned_at: options.planned_at,
+            asked: given::list("asked", options.asked)?,
             pve_hosts: options.pve_hosts,
             limited_to: options.limited_to,
             skip: with_reasons(options.skip)?,

@@ -4,6 +4,8 @@
 use super::{Turn, batches, limit};
 use crate::node::Node;
 use crate::params::Params;
+use answers::Asked;
+use answers::health::{Kind, Reason, Severity, Verdict};
 use cluster::Pdb;
 use per_node::Refusal;
 use std::collections::BTreeMap;
@@ -17,9 +19,11 @@ pub(crate) fn all(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     refusals.extend(limit::refusals(params, turns));
     refusals.extend(unknown_in_skip(params));
     refusals.extend(without_budgets(params, turns));
-    match no_api(params, turns) {
-        Some(refused) => refusals.push(refused),
-        None => refusals.extend(down(params, turns)),
+    if let Some(refused) = no_api(params, turns) {
+        refusals.push(refused);
+    } else {
+        refusals.extend(down(params, turns));
+        refusals.extend(not_ready(params, turns));
     }
     refusals
 }
@@ -71,6 +75,34 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         return Vec::new();
     }
     servers.filter(is_down).map(refusal).collect()
+}
+
+/// A node that was not Ready before is not after an upgrade either: its pods would not end, and the run would wait for both until
+/// its limits, with the other nodes still to come. One that an interrupted run of ours left is for this run to fix.
+fn not_ready(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
+    let verdicts = &params.health.verdicts;
+    let is_not_ready = |name: &&String| {
+        verdicts.iter().any(|Verdict { identity, severity }| {
+            (identity.kind, identity.reason, *severity) == (Kind::Node, Reason::NotReady, Severity::Error)
+                && identity.object == **name
+        })
+    };
+    let is_affected = |node: &&Node| {
+        let has_turn = turns.iter().any(|turn| turn.install && turn.host == node.host);
+        let is_down = node.is_server() && is_silent(node);
+        has_turn && !is_down && node.install.record.is_none()
+    };
+    let refusal = |node: &Node| {
+        let name = node.name.as_ref().filter(is_not_ready)?;
+        Some(Refusal {
+            next: Some(format!(
+                "read `kubectl describe node {name}` and repair it, or leave it out with its reason in k3s_skip"
+            )),
+            ..Refusal::new(&node.host, "not_ready", format!("its Node {name} is NotReady"))
+        })
+    };
+    let affected = params.nodes.iter().filter(is_affected);
+    affected.filter_map(refusal).collect()
 }
 
 /// A misspelt name would have its node upgraded.
@@ -238,7 +270,8 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
             "there is no controller among the nodes (group k3s_controllers)",
         ));
     };
-    let looked_at = servers.iter().any(|server| server.version.task.fault().is_none());
+    let asked_in_vain = params.asked.iter().any(Asked::is_unready);
+    let looked_at = asked_in_vain || servers.iter().any(|server| server.version.task.fault().is_none());
     let silent = looked_at && servers.iter().all(|server| is_silent(server));
     let unready = looked_at && params.nodes.iter().all(|node| !node.drain.task.was_run());
     if !(silent || unready) || turns.is_empty() {
@@ -247,15 +280,27 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let said = first
         .version
         .running_reason
-        .as_deref()
-        .unwrap_or("it is not ready");
+        .clone()
+        .or_else(|| unready_because(params))
+        .unwrap_or_else(|| "it is not ready".to_owned());
     let names = servers
         .iter()
         .map(|server| server.host.as_str())
         .collect::<Vec<_>>()
         .join(", ");
     Some(Refusal {
-        next: Some("read `journalctl -u k3s` in the container, and start k3s there".to_owned()),
+        // At its start k3s renews the certificates that expire, the administrator's among them.
+        next: Some("read `journalctl -u k3s` in the container, and start or restart k3s there".to_owned()),
         ..Refusal::new(names, "api", format!("no controller's API answers: {said}"))
     })
+}
+
+/// What the first controller that said anything said. A kubelet may speak to its API where an administrator cannot, for example
+/// because only his certificate has expired.
+fn unready_because(params: &Params) -> Option<String> {
+    let mut said = params
+        .asked
+        .iter()
+        .filter_map(|asked| Some(format!("{} says {}", asked.item, asked.reason()?)));
+    said.next()
 }

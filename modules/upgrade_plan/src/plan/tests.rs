@@ -443,7 +443,36 @@ fn without_any_api_nothing_is_begun() {
         with(server("c1", OLD, PATCH), &unready),
         with(agent("w1", OLD, PATCH), &unready),
     ];
-    assert_eq!(rules(&planned(PATCH, &nodes, &json!({}))), [("c1", "api")]);
+    let refused = |options: &Value| {
+        let planned = planned(PATCH, &nodes, options);
+        assert_eq!(rules(&planned), [("c1", "api")]);
+        planned.refusals[0].evidence.clone()
+    };
+    assert_eq!(
+        refused(&json!({})),
+        "no controller's API answers: it is not ready"
+    );
+    let expired = json!({"item": "c1", "rc": 1, "stderr": "a try\nerror: You must be logged in to the server (Unauthorized)\n"});
+    assert_eq!(
+        refused(&json!({"asked": [{"item": "c0", "skipped": true}, expired]})),
+        "no controller's API answers: c1 says error: You must be logged in to the server (Unauthorized)"
+    );
+    // Where its own version could not be read for that, both are reported; a container that is stopped has no API to speak of.
+    let unread = json!({"version": {"msg": "checking the chart ended with status 1"}, "drain": {"changed": false, "skipped": true}});
+    for (asked, expected) in [
+        (
+            json!({"item": "c1", "rc": 1}),
+            [("c1", "look"), ("c1", "api")].as_slice(),
+        ),
+        (
+            json!({"item": "c1", "rc": null, "msg": "container 101 is stopped"}),
+            &[("c1", "look")],
+        ),
+    ] {
+        let nodes = [with(server("c1", OLD, PATCH), &unread)];
+        let refused = planned(PATCH, &nodes, &json!({"asked": [asked]}));
+        assert_eq!(rules(&refused), expected, "{asked}");
+    }
     // One of several that is down: quorum has no room for another. One that an interrupted run left must be let
     // through, or nothing would fix it.
     let one = |change: &Value| {
@@ -461,6 +490,47 @@ fn without_any_api_nothing_is_begun() {
         rules(&planned(PATCH, &[agent("w1", OLD, PATCH)], &json!({}))),
         [("the run", "api")]
     );
+}
+
+#[test]
+fn refuses_a_node_that_is_not_ready_unless_a_run_of_ours_left_it() {
+    let verdict = |node: &str, severity: &str, reason: &str| json!({"severity": severity, "kind": "Node", "namespace": "", "object": node, "reason": reason});
+    let record = json!({"install": {"record": {"version": PATCH, "run_id": "r1"}}});
+    let refused = |worker: Value, verdict: Value, options: Value| {
+        let nodes = [server("c1", OLD, PATCH), worker, agent("w2", OLD, PATCH)];
+        let mut options = options;
+        options["health"] = json!({"changed": false, "verdicts": [verdict]});
+        planned(PATCH, &nodes, &options).refusals
+    };
+    let outdated = || agent("w1", OLD, PATCH);
+    let node = outdated()["node_name"].as_str().unwrap().to_owned();
+    let refusals = refused(outdated(), verdict(&node, "error", "NotReady"), json!({}));
+    assert_eq!(
+        (&*refusals[0].host, &*refusals[0].rule, refusals.len()),
+        ("w1", "not_ready", 1)
+    );
+    assert_eq!(refusals[0].evidence, format!("its Node {node} is NotReady"));
+    assert!(refusals[0].next.as_ref().unwrap().contains("k3s_skip"));
+    let skipped = json!({"skip": {"w1": "its disk is being replaced"}});
+    for (worker, verdict, options) in [
+        (outdated(), verdict(&node, "info", "NotReady"), json!({})),
+        (outdated(), verdict(&node, "error", "DiskPressure"), json!({})),
+        (outdated(), verdict("elsewhere", "error", "NotReady"), json!({})),
+        (
+            agent("w1", PATCH, PATCH),
+            verdict(&node, "error", "NotReady"),
+            json!({}),
+        ),
+        (
+            with(outdated(), &record),
+            verdict(&node, "error", "NotReady"),
+            json!({}),
+        ),
+        (outdated(), verdict(&node, "error", "NotReady"), skipped),
+    ] {
+        let seen = format!("{worker} {verdict}");
+        assert!(refused(worker, verdict, options).is_empty(), "{seen}");
+    }
 }
 
 #[test]
