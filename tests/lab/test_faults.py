@@ -103,3 +103,17 @@ def test_a_fault_ends_as_promised(lab: Lab, state: tuple, fault: Fault) -> None:
     if fault.outcome == "finished":
         repair(lab, fault)
     assert not lab.cordoned() and not lab.marks() and not lab.holder()
+
+
+def test_a_node_that_is_not_ready_is_upgraded_where_that_is_allowed(lab: Lab) -> None:
+    if set(lab.versions().values()) == {lab.channel("stable")}:
+        lab.offer_next()
+    lab("fault", "node-condition", "112", "Ready", "False")
+    try:
+        lab.wait_until("a worker being NotReady", lambda: lab.ready_nodes() == len(NODES) - 1)
+        lab.upgrade("--check").assert_failed_with("To do it all the same: -e k3s_allow_not_ready=true")
+        allowed = lab.upgrade("--check", "-e", "k3s_allow_not_ready=true")
+    finally:
+        lab("fault", "clear")
+        lab.wait_until("the nodes being Ready", lambda: lab.ready_nodes() == len(NODES))
+    assert allowed.status == 0 and "3 of 3 nodes to work on" in allowed.text, allowed.text

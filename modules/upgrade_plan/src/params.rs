@@ -14,6 +14,10 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The options; see `upgrade_plan.yml` for their words.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options of a module, each for itself"
+)]
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "Options")]
 pub struct Params {
@@ -29,6 +33,8 @@ pub struct Params {
     pub limited_to: Option<Vec<String>>,
     /// The hosts that get no turn, each with its reason.
     pub skip: BTreeMap<String, String>,
+    /// Whether nodes that are `NotReady` are upgraded all the same.
+    pub allow_not_ready: bool,
     /// The file that has asked the run to stop.
     pub stopped_by: Option<String>,
     pub order: Order,
@@ -75,6 +81,10 @@ pub enum Drain {
     False,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options of a module, each for itself"
+)]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
@@ -91,6 +101,8 @@ struct Options {
     limited_to: Option<Vec<String>>,
     #[serde(default)]
     skip: BTreeMap<String, String>,
+    #[serde(default)]
+    allow_not_ready: bool,
     stopped_by: Option<String>,
     #[serde(default)]
     order: Order,
@@ -142,6 +154,7 @@ impl TryFrom<Options> for Params {
             pve_hosts: options.pve_hosts,
             limited_to: options.limited_to,
             skip: with_reasons(options.skip)?,
+            allow_not_ready: options.allow_not_ready,
             stopped_by: options.stopped_by,
             order: options.order,
             drain_controllers: drain(&options.drain_controllers)?,

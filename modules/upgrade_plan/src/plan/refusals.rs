@@ -95,6 +95,7 @@ fn not_ready(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let refusal = |node: &Node| {
         let name = node.name.as_ref().filter(is_not_ready)?;
         Some(Refusal {
+            lifted_by: Some(variable_for("allow_not_ready: true")),
             next: Some(format!(
                 "read `kubectl describe node {name}` and repair it, or leave it out with its reason in k3s_skip"
             )),
@@ -102,6 +103,7 @@ fn not_ready(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         })
     };
     let affected = params.nodes.iter().filter(is_affected);
+    let affected = affected.filter(|_| !params.allow_not_ready);
     affected.filter_map(refusal).collect()
 }
 

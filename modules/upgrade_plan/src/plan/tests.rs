@@ -511,6 +511,10 @@ fn refuses_a_node_that_is_not_ready_unless_a_run_of_ours_left_it() {
     );
     assert_eq!(refusals[0].evidence, format!("its Node {node} is NotReady"));
     assert!(refusals[0].next.as_ref().unwrap().contains("k3s_skip"));
+    assert_eq!(
+        refusals[0].lifted_by.as_deref(),
+        Some("-e k3s_allow_not_ready=true")
+    );
     let skipped = json!({"skip": {"w1": "its disk is being replaced"}});
     for (worker, verdict, options) in [
         (outdated(), verdict(&node, "info", "NotReady"), json!({})),
@@ -527,6 +531,11 @@ fn refuses_a_node_that_is_not_ready_unless_a_run_of_ours_left_it() {
             json!({}),
         ),
         (outdated(), verdict(&node, "error", "NotReady"), skipped),
+        (
+            outdated(),
+            verdict(&node, "error", "NotReady"),
+            json!({"allow_not_ready": true}),
+        ),
     ] {
         let seen = format!("{worker} {verdict}");
         assert!(refused(worker, verdict, options).is_empty(), "{seen}");
