@@ -9,6 +9,7 @@ use serde::Serialize;
 pub(crate) struct Rest {
     retires: bool,
     complete: bool,
+    agent_stopped: bool,
     clean_up: Vec<String>,
     outcome: String,
 }
@@ -21,6 +22,10 @@ pub(crate) fn rest(params: &Params, state: &State) -> Option<Rest> {
         complete: is_done(params, state)
             && !wanted.delete_node
             && (!wanted.stop_agent || wanted.agent_actions().is_empty()),
+        agent_stopped: wanted.retires()
+            && wanted.agent_actions().is_empty()
+            && state.node(&params.old).is_some()
+            && is_done(params, state),
         clean_up: clean_up(params, state),
         outcome: outcome(params),
     })
@@ -83,20 +88,26 @@ mod tests {
                 .starts_with("w1 stays cordoned, and its agent runs: `kubectl uncordon w1` undoes it; -e")
         );
         let (rest, _) = of(json!({}), &after());
-        assert!(rest.complete);
+        // Without retirement nobody has looked at the agent.
+        assert!(rest.complete && !rest.agent_stopped);
     }
 
     #[test]
     fn an_agent_that_runs_is_stopped_and_one_that_is_stopped_is_left() {
         let running = json!({"stop_agent": true, "agent_actions": [STOP]});
         let (rest, lines) = of(running, &after());
-        assert_eq!((rest.retires, rest.complete), (true, false));
+        assert_eq!(
+            (rest.retires, rest.complete, rest.agent_stopped),
+            (true, false, false)
+        );
         assert_eq!(lines, ["w1: stop k3s-agent"]);
         assert_eq!(rest.outcome, "w1 is cordoned, and its agent stopped and disabled");
         let (rest, lines) = of(json!({"stop_agent": true}), &after());
         assert_eq!((rest.complete, lines), (true, vec![]));
+        assert!(rest.agent_stopped);
         // The pods have to move first.
-        assert!(!of(json!({"stop_agent": true}), &before()).0.complete);
+        let (rest, _) = of(json!({"stop_agent": true}), &before());
+        assert!(!rest.complete && !rest.agent_stopped);
     }
 
     #[test]
@@ -111,6 +122,9 @@ mod tests {
         let gone = state(vec![node("w3")], vec![]);
         let (rest, lines) = of(json!({"delete_node": true, "agent_actions": []}), &gone);
         assert_eq!((rest.retires, rest.complete, lines), (true, false, vec![]));
+        assert!(!rest.agent_stopped);
+        let stopped = json!({"delete_node": true, "agent_actions": []});
+        assert!(of(stopped, &after()).0.agent_stopped);
     }
 
     #[test]
