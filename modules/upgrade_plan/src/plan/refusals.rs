@@ -297,12 +297,13 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     })
 }
 
-/// What the first controller that said anything said. A kubelet may speak to its API where an administrator cannot, for example
-/// because only his certificate has expired.
+/// What the first controller that is not ready said. A kubelet may speak to its API where an administrator cannot, for example
+/// because only the administrator's certificate has expired.
 fn unready_because(params: &Params) -> Option<String> {
     let mut said = params
         .asked
         .iter()
+        .filter(|asked| asked.rc != Some(0))
         .filter_map(|asked| Some(format!("{} says {}", asked.item, asked.reason()?)));
     said.next()
 }

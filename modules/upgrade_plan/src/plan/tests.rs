@@ -438,6 +438,27 @@ fn without_any_api_nothing_is_begun() {
         &json!({}),
     );
     assert_eq!(rules(&down), [("c1", "api")]);
+    // One of several that is down: quorum has no room for another. One that an interrupted run left must be let
+    // through, or nothing would fix it.
+    let one = |change: &Value| {
+        let nodes = [
+            with(with(server("c1", OLD, PATCH), &silent), change),
+            server("c2", OLD, PATCH),
+            agent("w1", OLD, PATCH),
+        ];
+        planned(PATCH, &nodes, &json!({}))
+    };
+    assert_eq!(rules(&one(&json!({}))), [("c1", "server_down")]);
+    let record = json!({"install": {"record": {"version": PATCH, "run_id": "r1"}}});
+    assert!(one(&record).refusals.is_empty());
+    assert_eq!(
+        rules(&planned(PATCH, &[agent("w1", OLD, PATCH)], &json!({}))),
+        [("the run", "api")]
+    );
+}
+
+#[test]
+fn says_why_no_api_is_ready() {
     let unready = json!({"drain": {"changed": false, "skipped": true}});
     let nodes = [
         with(server("c1", OLD, PATCH), &unready),
@@ -454,7 +475,9 @@ fn without_any_api_nothing_is_begun() {
     );
     let expired = json!({"item": "c1", "rc": 1, "stderr": "a try\nerror: You must be logged in to the server (Unauthorized)\n"});
     assert_eq!(
-        refused(&json!({"asked": [{"item": "c0", "skipped": true}, expired]})),
+        refused(
+            &json!({"asked": [{"item": "c0", "skipped": true}, {"item": "c2", "rc": 0, "stdout": "ok"}, expired]})
+        ),
         "no controller's API answers: c1 says error: You must be logged in to the server (Unauthorized)"
     );
     // Where its own version could not be read for that, both are reported; a container that is stopped has no API to speak of.
@@ -473,23 +496,6 @@ fn without_any_api_nothing_is_begun() {
         let refused = planned(PATCH, &nodes, &json!({"asked": [asked]}));
         assert_eq!(rules(&refused), expected, "{asked}");
     }
-    // One of several that is down: quorum has no room for another. One that an interrupted run left must be let
-    // through, or nothing would fix it.
-    let one = |change: &Value| {
-        let nodes = [
-            with(with(server("c1", OLD, PATCH), &silent), change),
-            server("c2", OLD, PATCH),
-            agent("w1", OLD, PATCH),
-        ];
-        planned(PATCH, &nodes, &json!({}))
-    };
-    assert_eq!(rules(&one(&json!({}))), [("c1", "server_down")]);
-    let record = json!({"install": {"record": {"version": PATCH, "run_id": "r1"}}});
-    assert!(one(&record).refusals.is_empty());
-    assert_eq!(
-        rules(&planned(PATCH, &[agent("w1", OLD, PATCH)], &json!({}))),
-        [("the run", "api")]
-    );
 }
 
 #[test]
