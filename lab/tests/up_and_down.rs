@@ -177,8 +177,7 @@ fn without_root_it_says_what_to_do() {
     // The program may lie where only root can go: anybody may run a copy in /tmp.
     let folder = tempfile::tempdir_in("/tmp").unwrap();
     let copy = folder.path().join("lab");
-    // By another process: nobody here may have a program open for writing that is about to be run.
-    assert!(Command::new("cp").arg(LAB).arg(&copy).status().unwrap().success());
+    testbed::copy_program(LAB, &copy);
     fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     for verb in ["up", "down", "setup"] {
         let nobody = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];

@@ -27,6 +27,12 @@ class Fault:
     undo: list[list[str]] = field(default_factory=list)
     before: str = ""
     playbook: str = "upgrade-k3s"
+    # So many pods of a Deployment are there.
+    pods: int = 0
+    # What the operator has set for this run.
+    variables: dict[str, str | int] = field(default_factory=dict)
+    # For so many seconds the control node sleeps, before the task.
+    suspended: int = 0
     left: list[str] = field(default_factory=list)
     always: bool = False
     # A wait that only ends by its limit.
@@ -38,9 +44,10 @@ class Fault:
     @property
     def row(self) -> str:
         when = f"before “{self.before}”" if self.before else "from the start"
+        options = "".join(f", `{name}: {value}`" for name, value in self.variables.items())
         cordoned = f"; {', '.join(self.left)} stays cordoned" if self.left else ""
         says = ", ".join(f"`{words}`" for words in self.says)
-        return f"| {self.what} | `{self.playbook}` | {when} | {OUTCOMES[self.outcome]}{cordoned} | {says} |"
+        return f"| {self.what} | `{self.playbook}`{options} | {when} | {OUTCOMES[self.outcome]}{cordoned} | {says} |"
 
 
 def read() -> list[Fault]:

@@ -5,8 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import matrix
 import pytest
@@ -52,6 +57,20 @@ def run_commands(lab: Lab, commands: list[list[str]]) -> None:
             lab("fault", *command)
 
 
+@contextmanager
+def deployment(lab: Lab, replicas: int) -> Iterator[None]:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "x"}]}}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    web = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+    lab.kubectl("apply", "--validate=false", "--filename", "-", stdin=json.dumps(web))
+    try:
+        lab.kubectl("wait", "--for=condition=Available", "deployment/web", "--timeout=60s")
+        yield
+    finally:
+        lab.kubectl("delete", "deployment", "web")
+
+
 def repair(lab: Lab, fault: Fault) -> None:
     lab("fault", "clear")
     run_commands(lab, fault.undo)
@@ -60,7 +79,8 @@ def repair(lab: Lab, fault: Fault) -> None:
 
 def arguments(lab: Lab, fault: Fault) -> list[str]:
     # Not this user's own kubeconfig.
-    return ["-e", f"k3s_kubeconfig_dest={lab.folder / 'fetched'}"] if fault.playbook == "refresh-k3s-kubeconfig" else []
+    own = {"k3s_kubeconfig_dest": lab.folder / "fetched"} if fault.playbook == "refresh-k3s-kubeconfig" else {}
+    return [word for name, value in (own | fault.variables).items() for word in ("-e", f"{name}={value}")]
 
 
 def run_with(lab: Lab, fault: Fault) -> Run:
@@ -71,7 +91,16 @@ def run_with(lab: Lab, fault: Fault) -> Run:
     run = lab.begin(fault.playbook, *arguments(lab, fault))
     lab.hold_before(fault.before)
     run_commands(lab, fault.fault)
+    if fault.suspended:
+        suspend(run, fault.suspended)
     return lab.go_on(run)
+
+
+def suspend(run: subprocess.Popen[str], seconds: int) -> None:
+    """As a control node that sleeps: no process of the run goes on, and its connections stay open."""
+    os.killpg(run.pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.killpg(run.pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("fault", CHOSEN, ids=lambda fault: fault.what)
@@ -81,7 +110,8 @@ def test_a_fault_ends_as_promised(lab: Lab, state: tuple, fault: Fault) -> None:
     if set(versions.values()) == {target}:
         target = lab.offer_next()
     try:
-        run = run_with(lab, fault)
+        with deployment(lab, fault.pods) if fault.pods else nullcontext():
+            run = run_with(lab, fault)
         print(run.text)
         if fault.outcome == "finished":
             assert run.status == 0, run.text

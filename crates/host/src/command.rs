@@ -140,22 +140,24 @@ impl Output {
     }
 }
 
-/// The end of what a program said is where it names the fault; a screenful is enough to act on. The log of Go's programs says of
-/// each try what the last line says of all, so it counts only where there is nothing else.
+/// The end of what a program said is where it names the fault; a screenful is enough to act on. kubectl logs each try to read what the
+/// API serves, and its last line says the same of all, so these tries count only where there is nothing else.
 fn last_lines(stderr: &str, stdout: &str) -> String {
     const LINES: usize = 12;
     let said = if stderr.trim().is_empty() { stdout } else { stderr }.trim();
     if said.is_empty() {
         return String::new();
     }
-    let (logged, spoken): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| is_logged(line));
-    let lines = if spoken.is_empty() { logged } else { spoken };
+    let (tries, spoken): (Vec<&str>, Vec<&str>) = said.lines().partition(|line| is_logged_try(line));
+    let mut lines = if spoken.is_empty() { tries } else { spoken };
+    // Several requests that failed for the same reason.
+    lines.dedup();
     let from = lines.len().saturating_sub(LINES);
     format!(": {}", lines[from..].join("\n"))
 }
 
-/// `E1125 07:30:54.513574     291 memcache.go:265] …`: a severity and a date, and where in its sources.
-fn is_logged(line: &str) -> bool {
+/// `E1125 07:30:54.513574     291 memcache.go:265] …`: a severity and a date, and kubectl's source that reads what the API serves.
+fn is_logged_try(line: &str) -> bool {
     let Some((date, rest)) = line.split_once(' ') else {
         return false;
     };
@@ -165,7 +167,7 @@ fn is_logged(line: &str) -> bool {
     dated
         && rest
             .split_once("] ")
-            .is_some_and(|(source, _)| source.contains(".go:"))
+            .is_some_and(|(source, _)| source.contains(" memcache.go:"))
 }
 
 #[cfg(test)]
@@ -173,13 +175,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_counts_only_where_a_program_said_nothing_else() {
+    fn logged_tries_count_only_where_a_program_said_nothing_else_and_each_line_once() {
         let try_ = "E1201 00:30:54.513574     291 memcache.go:265] \"Unhandled Error\" err=\"no\"\n";
         let logged = format!(": {}", try_.trim_end());
         let table = [
             (format!("{try_}{try_}error: no\n"), ": error: no"),
             (format!("error: no\n{try_}hint\n"), ": error: no\nhint"),
             (try_.to_owned(), &logged),
+            (
+                "E1201 00:30:54.5 291 main.go:7] no\nhint\n".to_owned(),
+                ": E1201 00:30:54.5 291 main.go:7] no\nhint",
+            ),
+            ("refused\nrefused\nrefused\nhint\n".to_owned(), ": refused\nhint"),
             ("E1201 has no source\n".to_owned(), ": E1201 has no source"),
             ("EXIT: a] main.go:1\n".to_owned(), ": EXIT: a] main.go:1"),
         ];

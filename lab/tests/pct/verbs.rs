@@ -96,11 +96,7 @@ fn under_ha_a_shutdown_is_asked_for_and_no_lock_is_looked_at() {
 fn only_root_may_call_it() {
     let host = Host::new();
     let program = host.path("bin/pct");
-    let copied = Command::new("cp")
-        .arg(env!("CARGO_BIN_EXE_pct"))
-        .arg(&program)
-        .status();
-    assert!(copied.unwrap().success());
+    testbed::copy_program(env!("CARGO_BIN_EXE_pct"), &program);
     for path in [&host.path(""), &program] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }

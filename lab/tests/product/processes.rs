@@ -106,15 +106,7 @@ fn a_user_who_is_not_root_is_asked_to_become_it() {
         (env!("CARGO_BIN_EXE_pct"), "bin/pct"),
         (pct_exec("").get_program().to_str().unwrap(), "bin/pct_exec"),
     ] {
-        // By another process: nobody here may have a program open for writing that is about to be run.
-        assert!(
-            Command::new("cp")
-                .arg(from)
-                .arg(files.path(to))
-                .status()
-                .unwrap()
-                .success()
-        );
+        testbed::copy_program(from, &files.path(to));
         open(&files.path(to));
     }
     open(&files.path(""));

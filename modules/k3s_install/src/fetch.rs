@@ -141,9 +141,7 @@ fn check_script(params: &Params, text: &str, sum: &str) -> Result<(), String> {
     let source = script::source(params);
     if !text.starts_with("#!") {
         let beginning = release::beginning(text);
-        return Err(format!(
-            "{source} is not a shell script; it begins with: {beginning}"
-        ));
+        return Err(format!("{source} is not a shell script; {beginning}"));
     }
     match params.script_sha256.as_deref() {
         Some(expected) if expected != sum => Err(format!(
@@ -189,7 +187,7 @@ fn binary(node: &Node, wanted: &Fetch, begun: &Facts, changes: Changes) -> Resul
     let file = architecture.file();
     let sha256 = release::sum_of(&list, &file).ok_or_else(|| {
         let beginning = release::beginning(&list);
-        refuse(format!("{url} names no {file}; it begins with: {beginning}"))
+        refuse(format!("{url} names no {file}; {beginning}"))
     })?;
 
     let (from, part) = (format!("{folder}/{file}"), node.part());
@@ -244,5 +242,9 @@ mod tests {
             page.ends_with("is not a shell script; it begins with: <html>"),
             "{page}"
         );
+        for nothing in ["", "\n \n"] {
+            let empty = check_script(&params(None), nothing, &two).unwrap_err();
+            assert!(empty.ends_with("is not a shell script; it is empty"), "{empty}");
+        }
     }
 }

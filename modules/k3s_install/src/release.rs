@@ -85,14 +85,13 @@ pub(crate) fn protocols(url: &str) -> &'static str {
     }
 }
 
-/// The beginning of the first line, for a message about what was downloaded.
+/// What was downloaded instead, for a message.
 pub(crate) fn beginning(text: &str) -> String {
-    text.lines()
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(120)
-        .collect()
+    let first = text.lines().find(|line| !line.trim().is_empty());
+    first.map_or_else(
+        || "it is empty".to_owned(),
+        |line| format!("it begins with: {}", line.chars().take(120).collect::<String>()),
+    )
 }
 
 #[cfg(test)]

@@ -192,7 +192,13 @@ fn skipped(params: &Params, node: &Node) -> Skipped {
     } else if node.is_newer() {
         format!("{version} is newer than the channel's version")
     } else if node.version.task.was_run() && node.version.task.fault().is_none() {
-        format!("{version} is installed and runs")
+        let runs = node.version.running.is_some() || node.version.agentless;
+        let running = if runs {
+            " and runs"
+        } else {
+            "; whether it runs is unknown"
+        };
+        format!("{version} is installed{running}")
     } else {
         "it could not be checked".to_owned()
     };

@@ -50,11 +50,13 @@ fn without_budgets(params: &Params, turns: &[Turn]) -> Option<Refusal> {
 }
 
 /// A server that is down is one that etcd's quorum lacks already: no other one may be restarted, and there is no
-/// reason to begin with the workers. One that an interrupted run of ours left is for this run to fix.
+/// reason to begin with the workers. One that an interrupted run of ours left is for this run to fix. Where there is nothing to do,
+/// only a server that was left out knowingly may be down: nobody can say that the others run the target.
 fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let is_down = |node: &&Node| {
         let looked_at = node.version.task.was_run() && node.version.task.fault().is_none();
-        looked_at && is_silent(node) && node.install.record.is_none()
+        let counts = !turns.is_empty() || limit::includes(params, node);
+        counts && looked_at && is_silent(node) && node.install.record.is_none()
     };
     let servers = params.nodes.iter().filter(|node| node.is_server());
     let refusal = |node: &Node| Refusal {
@@ -71,13 +73,10 @@ fn down(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
             ),
         )
     };
-    if turns.is_empty() {
-        return Vec::new();
-    }
     servers.filter(is_down).map(refusal).collect()
 }
 
-/// A node that was not Ready before is not after an upgrade either: its pods would not end, and the run would wait for both until
+/// A node that was not Ready before may not be Ready after an upgrade: its pods would not end, and the run would wait for both until
 /// its limits, with the other nodes still to come. One that an interrupted run of ours left is for this run to fix.
 fn not_ready(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
     let verdicts = &params.health.verdicts;
@@ -262,7 +261,7 @@ fn is_silent(server: &Node) -> bool {
     server.version.running.is_none() && !server.version.agentless
 }
 
-/// Without an API nothing can be drained or proven.
+/// Without an API nothing can be drained or proven, and where nothing is to be done nobody can say that it was done.
 fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let servers: Vec<&Node> = params.nodes.iter().filter(|node| node.is_server()).collect();
     let Some(first) = servers.first() else {
@@ -275,8 +274,12 @@ fn no_api(params: &Params, turns: &[Turn]) -> Option<Refusal> {
     let asked_in_vain = params.asked.iter().any(Asked::is_unready);
     let looked_at = asked_in_vain || servers.iter().any(|server| server.version.task.fault().is_none());
     let silent = looked_at && servers.iter().all(|server| is_silent(server));
-    let unready = looked_at && params.nodes.iter().all(|node| !node.drain.task.was_run());
-    if !(silent || unready) || turns.is_empty() {
+    let unready = if turns.is_empty() {
+        asked_in_vain && params.asked.iter().all(|asked| asked.rc != Some(0))
+    } else {
+        looked_at && params.nodes.iter().all(|node| !node.drain.task.was_run())
+    };
+    if !(silent || unready) {
         return None;
     }
     let said = first

@@ -458,6 +458,30 @@ fn without_any_api_nothing_is_begun() {
 }
 
 #[test]
+fn refuses_to_call_done_what_no_api_can_prove() {
+    let silent = json!({"version": {"running": null, "running_reason": "connection refused"}});
+    let idle = |servers: &[Value], options: &Value| planned(PATCH, servers, options);
+    let only = idle(&[with(server("c1", PATCH, PATCH), &silent)], &json!({}));
+    assert_eq!(rules(&only), [("c1", "api")]);
+    assert_eq!(
+        only.skipped[0].reason,
+        format!("{PATCH} is installed; whether it runs is unknown")
+    );
+    let several = [
+        with(server("c1", PATCH, PATCH), &silent),
+        server("c2", PATCH, PATCH),
+    ];
+    assert_eq!(rules(&idle(&several, &json!({}))), [("c1", "server_down")]);
+    let skip = json!({"skip": {"c1": "its disk is being replaced"}});
+    assert!(idle(&several, &skip).refusals.is_empty());
+    let ready = json!({"item": "c1", "rc": 0, "stdout": "ok"});
+    let unready = json!({"item": "c1", "rc": 1, "stderr": "[-]etcd failed"});
+    let asked = |asked: &[&Value]| idle(&[server("c1", PATCH, PATCH)], &json!({"asked": asked}));
+    assert_eq!(rules(&asked(&[&unready])), [("c1", "api")]);
+    assert!(asked(&[&unready, &ready]).refusals.is_empty());
+}
+
+#[test]
 fn says_why_no_api_is_ready() {
     let unready = json!({"drain": {"changed": false, "skipped": true}});
     let nodes = [
