@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from bench import a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes
+from bench import a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes, g_availability
 
 # By the letter that --only has for it, in the order of the page.
-MODULES = (a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes)
+MODULES = (a_tasks, b_starts, c_drains, d_upgrades, e_clusters, f_nodes, g_availability)
 PARTS = {module.__name__.rsplit(".", 1)[-1][0]: module for module in MODULES}

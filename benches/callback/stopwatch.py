@@ -14,7 +14,7 @@ DOCUMENTATION = """
 name: stopwatch
 type: aggregate
 short_description: times tasks for the benches
-description: Writes a JSON line when a task begins, and one for each host on which it has ended.
+description: Writes a JSON line when a task begins, one for each host that it is begun for, and one for each on which it has ended.
 """
 
 
@@ -26,6 +26,9 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task, is_conditional):
         self._name, self._start = task.get_name(), time.perf_counter()
         self._write(began=self._name)
+
+    def v2_runner_on_start(self, host, task):
+        self._write(starts=task.get_name(), host=host.get_name(), at=time.time())
 
     def v2_runner_on_ok(self, result):
         self._write(task=self._name, seconds=time.perf_counter() - self._start)
