@@ -33,6 +33,8 @@ class Fault:
     variables: dict[str, str | int] = field(default_factory=dict)
     # For so many seconds the control node sleeps, before the task.
     suspended: int = 0
+    # More than one: they have etcd, and there is one worker.
+    servers: int = 1
     left: list[str] = field(default_factory=list)
     always: bool = False
     # A wait that only ends by its limit.

@@ -173,7 +173,7 @@ fn lose(cluster: &Cluster, nodes: &Nodes, node: &str) -> Verdict {
     if voters == 2 {
         problems.extend(unhealthy(cluster, its.iter().copied()));
     } else if stay < quorum && voters > 2 {
-        problems.push(format!("{stay} voters would stay, and {quorum} have to"));
+        problems.push(format!("{stay} voters would remain, and the quorum is {quorum}"));
     }
     if !problems.is_empty() {
         return Err(format!(
@@ -229,9 +229,9 @@ fn learners(cluster: &Cluster) -> impl Iterator<Item = String> {
 
 pub(crate) fn numbers(cluster: &Cluster) -> String {
     format!(
-        "Of {} voters {} are healthy, and {} have to be",
-        cluster.voters().count(),
+        "{} of {} voters are healthy, and the quorum is {}",
         cluster.healthy_voters(),
+        cluster.voters().count(),
         cluster.quorum()
     )
 }

@@ -64,7 +64,7 @@ fn healthy_means_a_quorum_a_leader_no_alarm_and_every_voter() {
     let options = || json!({"require": "healthy"});
     refused(
         after(options(), 3, |seen| stop(&mut seen.members[2])),
-        "etcd is not as required: n3-00000003 is not healthy: asking for its status at https://10.0.0.3:2379: Connection refused. Of 3 voters 2 are healthy, and 2 have to be",
+        "etcd is not as required: n3-00000003 is not healthy: asking for its status at https://10.0.0.3:2379: Connection refused. 2 of 3 voters are healthy, and the quorum is 2",
     );
     refused(
         after(options(), 3, lose_quorum),
@@ -131,7 +131,7 @@ fn a_voter_can_be_lost_while_every_other_one_is_healthy() {
     // Five voters would bear it, but one that is down already is a reason to stop.
     refused(
         can_lose("n2", 5, |seen| stop(&mut seen.members[4])),
-        "Of 5 voters 4 are healthy, and 3 have to be; fix that first",
+        "4 of 5 voters are healthy, and the quorum is 3; fix that first",
     );
     let wedged =
         |seen: &mut Cluster| seen.members[2].fault = Some("reading through it: no answer".to_owned());
@@ -213,7 +213,7 @@ fn a_former_member_of_the_same_node_counts_against_it() {
     // Four voters need three, and without both of n3's there are two.
     refused(
         can_lose("n3", 3, rebuilt),
-        "k3s on n3 must not be stopped now: 2 voters would stay, and 3 have to. Of 4 voters 3 are healthy",
+        "k3s on n3 must not be stopped now: 2 voters would remain, and the quorum is 3. 3 of 4 voters are healthy",
     );
     refused(can_lose("n2", 3, rebuilt), "n3-99999999 is not healthy");
 }

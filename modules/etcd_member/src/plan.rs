@@ -198,7 +198,7 @@ fn never(cluster: &Cluster, member: &Member) -> Vec<String> {
         refusals.push("it is the last voter: the cluster's data would be gone with it".to_owned());
     } else if healthy < quorum_of(left) {
         refusals.push(format!(
-            "{left} voters would stay, of which {healthy} are healthy and {} have to be: the quorum would be lost",
+            "{left} voters would remain, {healthy} of them healthy, and their quorum is {}: it would be lost",
             quorum_of(left)
         ));
     }

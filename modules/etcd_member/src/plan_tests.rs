@@ -169,7 +169,7 @@ fn the_quorum_is_never_given_up() {
         let said = refusal(json!({"node": "n2", "force": force}), 3, third_is_down);
         assert!(
             said.contains(
-                "2 voters would stay, of which 1 are healthy and 2 have to be: the quorum would be lost"
+                "2 voters would remain, 1 of them healthy, and their quorum is 2: it would be lost"
             ),
             "{said}"
         );
@@ -180,7 +180,7 @@ fn the_quorum_is_never_given_up() {
         });
         assert!(said.contains("without a quorum etcd changes nothing"), "{said}");
         assert!(
-            said.contains("Of 3 voters 0 are healthy, and 2 have to be"),
+            said.contains("0 of 3 voters are healthy, and the quorum is 2"),
             "{said}"
         );
         assert!(said.contains("--cluster-reset"), "{said}");
@@ -193,7 +193,7 @@ fn the_quorum_is_never_given_up() {
     assert_eq!(planned(json!({"node": "n5"}), 5, two_dead).len(), 2);
     let said = refusal(json!({"node": "n2", "force": true}), 5, two_dead);
     assert!(
-        said.contains("4 voters would stay, of which 2 are healthy and 3 have to be"),
+        said.contains("4 voters would remain, 2 of them healthy, and their quorum is 3"),
         "{said}"
     );
 }
@@ -262,7 +262,7 @@ fn reports_every_refusal_at_once() {
         seen.members[1].learner = true;
     });
     for reason in [
-        "the quorum would be lost",
+        "their quorum is 2: it would be lost",
         "it is the member that was asked",
         "it is a healthy voter (force",
         "n2-00000002 is joining just now",
@@ -305,5 +305,5 @@ fn a_gate_that_stays_shut_says_how_long_it_was_waited_for() {
     let params = |wait: u64| serde_json::from_value(json!({"require": "healthy", "wait": wait})).unwrap();
     let said = |wait| plan(&params(wait), &state).unwrap_err().to_string();
     assert!(said(60).ends_with("(waited 60 s for it)"), "{}", said(60));
-    assert!(said(0).ends_with("2 have to be"), "{}", said(0));
+    assert!(said(0).ends_with("the quorum is 2"), "{}", said(0));
 }
