@@ -262,7 +262,7 @@ fn reports_every_refusal_at_once() {
         seen.members[1].learner = true;
     });
     for reason in [
-        "their quorum is 2: it would be lost",
+        "their quorum is 1: it would be lost",
         "it is the member that was asked",
         "it is a healthy voter (force",
         "n2-00000002 is joining just now",
