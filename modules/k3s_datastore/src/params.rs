@@ -55,7 +55,7 @@ impl TryFrom<Options> for Params {
             return Err(format!("dest: {} is not an absolute path", options.dest));
         }
         if options.timeout == 0 {
-            return Err("timeout: k3s cannot be back in no time".to_owned());
+            return Err("timeout: must be at least 1 second".to_owned());
         }
         let given = options.etcd_endpoint.as_ref();
         if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {

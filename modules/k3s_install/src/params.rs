@@ -214,9 +214,7 @@ impl Options {
             ("download_timeout", self.download_timeout),
         ] {
             if seconds == 0 {
-                return Err(format!(
-                    "{name}: must be at least 1 second: nothing here waits for ever"
-                ));
+                return Err(format!("{name}: must be at least 1 second"));
             }
         }
         if self.script_sha256.as_ref().is_some_and(|sum| !is_sum(sum)) {

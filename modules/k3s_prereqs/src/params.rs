@@ -107,7 +107,7 @@ impl TryFrom<Options> for Params {
             ));
         }
         if options.package_timeout == 0 {
-            return Err("package_timeout: no package is installed in no time".to_owned());
+            return Err("package_timeout: must be at least 1 second".to_owned());
         }
         Ok(Self {
             vmid: options.vmid,
