@@ -28,7 +28,7 @@ struct Options {
     dest: String,
     #[serde(default)]
     allow_known_bad: Vec<String>,
-    #[serde(default = "quarter_of_a_gigabyte")]
+    #[serde(default = "number::<256, _>")]
     min_free_mb: u64,
     etcd_endpoint: Option<String>,
     // A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
@@ -41,10 +41,6 @@ struct Options {
 
 fn own_folder() -> String {
     "/var/lib/homelab-k3s/backups".to_owned()
-}
-
-fn quarter_of_a_gigabyte() -> u64 {
-    256
 }
 
 impl TryFrom<Options> for Params {
