@@ -96,7 +96,7 @@ def assert_moved(lab: Lab) -> None:
 def test_check_mode_shows_the_plan_and_changes_nothing(sqlite: Lab) -> None:
     run = sqlite.play("bootstrap-k3s-ha", "--check")
     run.assert_unchanged()
-    for words in ("stop k3s.service", "copy SQLite (3", "hold etcd against the copy"):
+    for words in ("stop k3s.service", "copy SQLite (3", "compare etcd with the copy"):
         assert words in run.text, run.text
     assert datastore(sqlite) == "sqlite"
 

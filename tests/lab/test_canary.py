@@ -172,7 +172,7 @@ def test_refuses_a_local_volume(untouched: Lab) -> None:
 def test_check_mode_shows_the_plan(untouched: Lab) -> None:
     run = cutover(untouched, "--check", *GIVEN_UP)
     run.assert_unchanged()
-    for words in (f"{OLD} is drained", "closed meanwhile", "default/web-", "stop k3s-agent", f"remove the Node {OLD}"):
+    for words in (f"{OLD} is drained", "cordoned meanwhile", "default/web-", "stop k3s-agent", f"remove the Node {OLD}"):
         assert words in run.text, run.text
 
 

@@ -228,7 +228,7 @@ def test_a_batch_is_checked_again_when_it_begins(lab: Lab) -> None:
     with watched(lab, "pair") as (cordons, counts):
         done = lab.upgrade(*BOTH, "--limit", "k3s_workers")
     assert f"batch 2 of 2: {THREE}, {FOUR}" in shown(done), done.text
-    said = done.text.split("TASK [Show why the other nodes of the batch have to wait]")[-1]
+    said = done.text.split("TASK [Show why the other nodes of the batch wait]")[-1]
     assert f"{FOUR} is not in it: default/pair-" in said.split("TASK [")[0], done.text
     assert_upgraded(lab, done, version, WORKERS)
     assert {cordoned for cordoned in cordons if len(cordoned) > 1} == {frozenset({ONE, TWO})}, cordons

@@ -1,4 +1,5 @@
-"""The names of plays and tasks are what an operator reads of a run. `cargo xtask check` reads their words."""
+"""The names of plays and tasks are what an operator reads of a run, and short descriptions what a list of modules shows. `cargo xtask check` reads
+their words."""
 
 from __future__ import annotations
 
@@ -36,6 +37,12 @@ def names_of(path: Path) -> list[str]:
 def test_names_of_tasks_are_short(path: Path) -> None:
     for name in names_of(path):
         assert len(name) <= LONGEST_NAME, f"{len(name)} characters: {name}"
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("modules/*/*.yml")), ids=lambda path: path.stem)
+def test_short_descriptions_are_short(path: Path) -> None:
+    described = yaml.safe_load(path.read_text())["DOCUMENTATION"]["short_description"]
+    assert len(described) <= LONGEST_NAME, f"{len(described)} characters: {described}"
 
 
 def test_there_are_names_to_check() -> None:

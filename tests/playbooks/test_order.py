@@ -356,7 +356,7 @@ ORDERS = {
         "Show the plan",
         "Refuse an unsafe upgrade",
         "End the play in check mode",
-        "Release the cluster lock of a run that has died",
+        "Release the cluster lock of a dead run",
         "End the play when there is nothing to do",
         "Set the order of the nodes",
         "Acquire the cluster lock",
@@ -366,8 +366,8 @@ ORDERS = {
         "tasks/upgrade-round.yaml",
         "tasks/end-failed-batch.yaml",
     ],
-    "upgrade-round.yaml": ["Choose the nodes that are left", "check-round.yaml", "upgrade-node.yaml"],
-    "check-round.yaml": ["ask-controllers.yaml", "plan-batches.yaml", "Choose the nodes that can be out of service at once"],
+    "upgrade-round.yaml": ["Select the remaining nodes", "check-round.yaml", "upgrade-node.yaml"],
+    "check-round.yaml": ["ask-controllers.yaml", "plan-batches.yaml", "Select the nodes that can be out of service at once"],
     "upgrade-node.yaml": [
         "ask-controllers.yaml",
         "read-versions.yaml",
@@ -406,15 +406,15 @@ ORDERS = {
 # When a gate, a refusal or a release may be left out.
 CONDITIONS = {
     ("upgrade-k3s: Plan the upgrade", "Refuse an unsafe upgrade"): ("k3s_plan.refused is not none",),
-    ("upgrade-k3s: Plan the upgrade", "Release the cluster lock of a run that has died"): (
+    ("upgrade-k3s: Plan the upgrade", "Release the cluster lock of a dead run"): (
         "k3s_plan.turns | length == 0",
         "k3s_lock_seen.held_by | default(none) is not none",
     ),
-    ("canary-worker-cutover: Cut over to the new worker", "Release the cluster lock of a run that has died"): (
+    ("canary-worker-cutover: Cut over to the new worker", "Release the cluster lock of a dead run"): (
         "k3s_canary_plan.complete",
         "k3s_lock_seen.held_by | default(none) is not none",
     ),
-    ("refresh-k3s-kubeconfig: Plan the refresh of the kubeconfig", "Release the cluster lock of a run that has died"): (
+    ("refresh-k3s-kubeconfig: Plan the refresh of the kubeconfig", "Release the cluster lock of a dead run"): (
         "not k3s_restarts_something | bool",
         "k3s_ready_controllers | length > 0",
     ),

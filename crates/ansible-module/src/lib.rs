@@ -1,11 +1,11 @@
-//! The road that every module takes: arguments in, one JSON answer out.
+//! Runs a module for Ansible: reads its arguments, observes, plans, applies, and prints one JSON answer.
 //!
 //! ```text
 //! args file ─► Call ─► Params ─► observe ─► State ─► plan ─► [Step] ─► apply ─► observe ─► report ─► answer
 //! ```
 //!
-//! A module says what it observes, plans and does; this crate does the rest. `changed` is "the plan is not
-//! empty", check mode stops after the plan, and no module sees either.
+//! A module implements what it observes, plans and does; this crate does the rest. `changed` means that the plan was
+//! not empty, check mode stops after the plan, and no module sees either.
 
 mod answer;
 mod call;

@@ -1,7 +1,7 @@
-//! What one module answers and another one reads. A playbook hands a registered answer on as an option; both ends have
-//! the same type here, so that a field which only one of them spells so does not compile.
+//! The results of one module that another module reads. A playbook passes a registered result on as an option; both ends
+//! use the same type, so that a field which only one of them spells so does not compile.
 //!
-//! Every field may be missing: the task may have been skipped, or have failed before it knew.
+//! Every field may be missing: the task may have been skipped, or may have failed before it had a value.
 
 mod answered;
 mod asked;

@@ -1,8 +1,7 @@
-//! The one door to the world. Modules see the [`Host`] trait and nothing else: a Proxmox host, a plain
-//! k3s host, or a container behind `pct` all look the same to them.
+//! Runs commands and writes files on a Proxmox host, in a container through `pct`, or on a plain k3s host. Modules use
+//! the [`Host`] trait, which is the same for all of them.
 //!
-//! Here, and only here, a process is started, a file is written, the clock is read and the program
-//! sleeps; here, and only here, `pct` is known.
+//! No other crate starts processes, writes files, reads the clock, sleeps or uses `pct`.
 #![allow(
     clippy::disallowed_methods,
     reason = "this crate is what the disallowed methods are replaced by"

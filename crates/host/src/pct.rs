@@ -240,7 +240,7 @@ pub(crate) fn explain(host: &dyn Host, vmid: u32, noise: &str) -> Failure {
             Kind::AttachFailed,
             location,
             format!(
-                "container {vmid} runs but lets no command in: {said}. Is it just starting or stopping? See `lxc-info -n {vmid}` there"
+                "container {vmid} runs but accepts no command: {said}. Is it just starting or stopping? See `lxc-info -n {vmid}` there"
             ),
         ),
     }

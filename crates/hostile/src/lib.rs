@@ -1,4 +1,4 @@
-//! What others write and we read, behind one function for each kind: the parsers, and each module on a host whose every
+//! Every parser of foreign text, and every module, as one function each for fuzzing. A module runs on a host whose every
 //! answer comes from the input. The fuzz targets in `fuzz/` and the short run among the tests call the same functions.
 //!
 //! A function fails by a panic. It also checks what has to be true of any input, such as that a text which was written

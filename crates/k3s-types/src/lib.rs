@@ -1,7 +1,8 @@
-//! The version of a k3s build: `v1.33.7+k3s3`, `v1.36.3-rc1+k3s2`.
+//! Types about k3s that several crates use: versions of builds, roles of nodes, and the masking of secrets.
 //!
-//! It is not quite `SemVer`. There `+k3sN` has no rank, but here it changes what is inside (v1.33.7+k3s3 brings
-//! another etcd than +k3s1); there `rc10` comes before `rc2`. So the order is written out once, here.
+//! A version (`v1.33.7+k3s3`, `v1.36.3-rc1+k3s2`) is not quite `SemVer`. There `+k3sN` has no rank, but here it changes
+//! what is inside (v1.33.7+k3s3 brings another etcd than +k3s1); there `rc10` comes before `rc2`. So the order is written
+//! out once, here.
 
 pub mod builds;
 pub mod mask;

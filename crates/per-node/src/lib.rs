@@ -1,4 +1,4 @@
-//! What is to be said of several nodes, said once: with the nodes that it is about, and what differs from node to node.
+//! Merges the texts about several nodes: each is printed once, with the names of its nodes and what differs between them.
 
 mod alike;
 mod refusal;

@@ -1,7 +1,7 @@
 //! What a cluster holds, by kinds: what is compared before and after a restore.
 
 use anyhow::Result;
-use host::{Command, Host};
+use host::{Command, Host, quote};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ printf '%s\n' "$all" | sed 's|/.*||' | sort | uniq -c
 
 /// Asks the API for the objects of each kind and the names of the nodes; `None` where it does not answer.
 pub fn count(host: &dyn Host, k3s: &str, limit: Duration) -> Result<Option<(Objects, Vec<String>)>> {
-    let script = format!("k3s='{}'\n{COUNT}", k3s.replace('\'', "'\\''"));
+    let script = format!("k3s={}\n{COUNT}", quote(k3s));
     let output = host.run(&Command::script(script).within(limit))?;
     Ok(output.ok().then(|| parse(&output.text())))
 }

@@ -1,5 +1,4 @@
-//! What the modules' tests share. Fakes, not mocks: a host that follows a transcript, a node that is a folder, and
-//! programs on PATH.
+//! Fakes for the modules' tests: a host that follows a transcript, a node that is a folder, and programs on PATH.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,

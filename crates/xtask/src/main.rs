@@ -1,4 +1,4 @@
-//! What the repository does to itself: `cargo xtask install | docs | check | builds | static`.
+//! Builds, documents and checks the repository: `cargo xtask install | docs | check | builds | static`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,

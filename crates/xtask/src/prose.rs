@@ -16,11 +16,12 @@ const fn rule(phrase: &'static str, instead: &'static str) -> Rule {
     Rule { phrase, instead }
 }
 
-const BANNED: [Rule; 12] = [
+const BANNED: [Rule; 13] = [
     rule("told|tell|tells|telling", "report, show, list or distinguish"),
     rule("whole", "healthy, complete, intact, or nothing"),
     rule("mend|mends|mended", "fix or repair"),
     rule("held|hold|holds against", "compare with"),
+    rule("held|hold|holds|holding * against", "compare with"),
     rule("speak|speaks|spoke against", "refuse, or the reason"),
     rule("take|takes|taken up", "resume"),
     rule("take|takes|taken it|them up", "resume"),

@@ -1,5 +1,5 @@
-//! YAML that every reader understands alike: a text is quoted where any of them, of YAML 1.1 or 1.2, would take it for
-//! something else, and what is already in a file keeps its quotes.
+//! Reads and writes YAML so that all readers agree on it: a text is quoted where a reader of YAML 1.1 or 1.2 would take
+//! it for something else, and values of an existing file keep their quotes.
 //!
 //! k3s reads its configuration as YAML 1.1, where `123_456` is a number and `no` is false; a usual writer of YAML 1.2 puts
 //! both down without quotes.

@@ -28,7 +28,7 @@ pub struct Door {
 }
 
 impl Door {
-    /// Reads the CA, which anybody may, and holds it against the token.
+    /// Reads the CA, which anybody may, and compares it with the hash in the token.
     pub async fn open(url: &str, token: &str) -> Result<Self> {
         let token = Token::parse(token)?;
         let answer = Client::new(&address(url)?, tls::trusting_client()?)

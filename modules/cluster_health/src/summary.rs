@@ -117,8 +117,8 @@ fn numbers(seen: &Seen, counts: &Counts) -> Vec<String> {
 fn certificates(seen: &Seen, counts: &Counts) -> Option<String> {
     let until = seen.leaves_until()?;
     let first = match until.duration_since(seen.now) {
-        Ok(left) => format!("the first ends in {}", span(left)),
-        Err(_) => "the first has ended".to_owned(),
+        Ok(left) => format!("the first expires in {}", span(left)),
+        Err(_) => "the first has expired".to_owned(),
     };
     Some(format!(
         "certificates of this node: {}, {first}",

@@ -59,7 +59,7 @@ impl fmt::Display for Step {
             }
             Self::Adopt { wanted, release, .. } => write!(f, "make {wanted} the release {release}'s"),
             Self::Retrigger { chart, job } => {
-                write!(f, "have the Job {}/{job} recreated", chart.namespace)
+                write!(f, "recreate the Job {}/{job}", chart.namespace)
             }
             Self::Await { chart, .. } => {
                 write!(
@@ -69,7 +69,7 @@ impl fmt::Display for Step {
             }
             Self::Unguard { chart } => write!(f, "restore the HelmChartConfig {chart}"),
             Self::Settle { chart, .. } => {
-                write!(f, "see that the chart {chart} is still deployed and complete")
+                write!(f, "check that the chart {chart} is still deployed and complete")
             }
         }
     }

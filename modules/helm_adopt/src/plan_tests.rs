@@ -159,10 +159,10 @@ fn each_step_has_its_sentence() {
             "export 1 objects and all resources of 1 definitions to /srv/x",
             "set failurePolicy retry in the HelmChartConfig kube-system/traefik-crd",
             "make CustomResourceDefinition ingressroutes.traefik.io the release kube-system/traefik-crd's",
-            "have the Job kube-system/helm-install-traefik-crd recreated",
+            "recreate the Job kube-system/helm-install-traefik-crd",
             "wait until the chart kube-system/traefik-crd is deployed, and count what there is of it",
             "restore the HelmChartConfig kube-system/traefik-crd",
-            "see that the chart kube-system/traefik-crd is still deployed and complete",
+            "check that the chart kube-system/traefik-crd is still deployed and complete",
         ]
     );
 }

@@ -1,5 +1,6 @@
 //! What the user asks for.
 
+use ansible_module::defaults::number;
 use serde::Deserialize;
 
 /// What our snapshots are called in k3s's own folder, for the moment that they are there.
@@ -84,16 +85,16 @@ struct Options {
     #[serde(default = "k3s")]
     name: String,
     node_name: Option<String>,
-    #[serde(default = "two_weeks")]
+    #[serde(default = "number::<14, _>")]
     keep: usize,
     data_dir: Option<String>,
-    #[serde(default = "four_gib")]
+    #[serde(default = "number::<4096, _>")]
     max_mb: u64,
     path: Option<String>,
     sha256: Option<String>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
@@ -105,19 +106,7 @@ fn k3s() -> String {
     "k3s".to_owned()
 }
 
-fn two_weeks() -> usize {
-    14
-}
-
 /// Twice what etcd takes before it refuses to grow.
-fn four_gib() -> u64 {
-    4096
-}
-
-fn ten_minutes() -> u64 {
-    600
-}
-
 impl TryFrom<Options> for Params {
     type Error = String;
 

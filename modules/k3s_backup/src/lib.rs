@@ -1,6 +1,7 @@
 //! `k3s_backup`: the deprecated name of `k3s_archive` with `state: copied`, or with `state: snapshot` (`in_place`). What it
 //! does is there; here are its options, and the part of the answer that it had.
 
+use ansible_module::defaults::number;
 use ansible_module::{Module, Plan, Target};
 use answers::Snapshot;
 use anyhow::Result;
@@ -26,14 +27,14 @@ struct Options {
     dest: String,
     #[serde(default = "pre_upgrade")]
     name: String,
-    #[serde(default = "five")]
+    #[serde(default = "number::<5, _>")]
     keep: usize,
     #[serde(default)]
     in_place: bool,
     data_dir: Option<String>,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
@@ -43,14 +44,6 @@ fn backups() -> String {
 
 fn pre_upgrade() -> String {
     "pre-upgrade".to_owned()
-}
-
-fn five() -> usize {
-    5
-}
-
-fn ten_minutes() -> u64 {
-    600
 }
 
 impl TryFrom<Options> for Params {

@@ -57,7 +57,7 @@ impl CertificateReport {
             Standing::Expired => Some(format!("expired at {}", self.not_after)),
             Standing::ExpiresSoon => {
                 let left = days(self.days_left);
-                Some(format!("ends in {left}, at {}", self.not_after))
+                Some(format!("expires in {left}, at {}", self.not_after))
             }
             Standing::NotYetValid => Some(format!("is not valid before {}", self.not_before)),
         }

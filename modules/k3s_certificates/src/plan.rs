@@ -22,7 +22,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rotation(step) => step.fmt(f),
-            Self::Prove => f.write_str("see that every certificate that was due is new"),
+            Self::Prove => f.write_str("check that every due certificate is new"),
         }
     }
 }

@@ -110,7 +110,7 @@ fn sum(rows: &[&CertificateReport], unreadable: usize) -> String {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     if words.is_empty() && !rows.is_empty() {
-        words.push("all are well".to_owned());
+        words.push("all are valid".to_owned());
     }
     let count = match rows.len() {
         0 => "no certificate was found".to_owned(),

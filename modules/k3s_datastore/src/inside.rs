@@ -1,4 +1,4 @@
-//! What runs next to the datastores: counting and copying `SQLite`, asking etcd, and holding one against the other.
+//! What runs next to the datastores: counting and copying `SQLite`, asking etcd, and comparing the two.
 #![allow(
     clippy::disallowed_methods,
     reason = "this is the far end of a Host: it has no Host of its own"

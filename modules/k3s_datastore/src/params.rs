@@ -28,7 +28,7 @@ struct Options {
     dest: String,
     #[serde(default)]
     allow_known_bad: Vec<String>,
-    #[serde(default = "quarter_of_a_gigabyte")]
+    #[serde(default = "number::<256, _>")]
     min_free_mb: u64,
     etcd_endpoint: Option<String>,
     // A migration writes about a thousand objects a second; k3s itself needs 10 to 20 s.
@@ -43,10 +43,6 @@ fn own_folder() -> String {
     "/var/lib/homelab-k3s/backups".to_owned()
 }
 
-fn quarter_of_a_gigabyte() -> u64 {
-    256
-}
-
 impl TryFrom<Options> for Params {
     type Error = String;
 
@@ -55,7 +51,7 @@ impl TryFrom<Options> for Params {
             return Err(format!("dest: {} is not an absolute path", options.dest));
         }
         if options.timeout == 0 {
-            return Err("timeout: k3s cannot be back in no time".to_owned());
+            return Err("timeout: must be at least 1 second".to_owned());
         }
         let given = options.etcd_endpoint.as_ref();
         if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {

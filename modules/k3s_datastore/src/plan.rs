@@ -43,7 +43,7 @@ impl fmt::Display for Step {
             Act::Note => write!(f, "note in {} that a migration is under way", record::path()),
             Act::Stop => write!(
                 f,
-                "stop {unit}: until it is back there is no API server; pods go on"
+                "stop {unit}: until it is back there is no API server; pods keep running"
             ),
             Act::PutBack => f.write_str(
                 "put SQLite back from its copy, and set aside what an interrupted migration has left of etcd",
@@ -58,7 +58,7 @@ impl fmt::Display for Step {
             Act::Enable => write!(f, "write cluster-init into {drop_in}"),
             Act::Start => write!(f, "start {unit}, which moves every object to etcd"),
             Act::Prove => f.write_str("wait until SQLite is moved, etcd's member votes and the API is ready"),
-            Act::Compare => write!(f, "hold etcd against the copy, object by object"),
+            Act::Compare => write!(f, "compare etcd with the copy, object by object"),
             Act::Finish => f.write_str("remove the record, and let systemd restart k3s by itself again"),
         }
     }

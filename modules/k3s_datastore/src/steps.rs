@@ -188,7 +188,7 @@ fn compare(params: &Params, host: &dyn Host, paths: &Paths, journal: &mut Journa
         server: paths.server().into(),
         endpoint: params.etcd_endpoint.clone(),
     };
-    let doing = "holding etcd against the copy of SQLite";
+    let doing = "comparing etcd with the copy of SQLite";
     let waited = wait_until(host, COMPARE_AGAIN, COMPARE_EVERY, || {
         unless_passing(ask_ourselves(host, &request, COMPARE_LIMIT, doing))
     })?;

@@ -137,7 +137,7 @@ struct Options {
     prefetch: bool,
     #[serde(default)]
     allow_downgrade: bool,
-    #[serde(default = "half_a_gigabyte")]
+    #[serde(default = "number::<512, _>")]
     min_free_mb: u64,
     // An agent whose networking has started needs up to 463 s until its unit is active: 450 s to the next heartbeat
     // (`LATEST_HEARTBEAT` in readiness.rs), 10.4 s of the kubelet's loop (`nodeStatusUpdateFrequency` with its jitter) and 2 s
@@ -153,10 +153,6 @@ struct Options {
 
 fn published_script() -> String {
     "https://get.k3s.io".to_owned()
-}
-
-fn half_a_gigabyte() -> u64 {
-    512
 }
 
 impl TryFrom<Options> for Params {
@@ -214,9 +210,7 @@ impl Options {
             ("download_timeout", self.download_timeout),
         ] {
             if seconds == 0 {
-                return Err(format!(
-                    "{name}: must be at least 1 second: nothing here waits for ever"
-                ));
+                return Err(format!("{name}: must be at least 1 second"));
             }
         }
         if self.script_sha256.as_ref().is_some_and(|sum| !is_sum(sum)) {

@@ -51,7 +51,7 @@ const KNOWN: [(&str, &str, &str); 16] = [
     (
         "not yet valid",
         "clock",
-        "a certificate has ended, or the clocks of the hosts differ: compare `date` on both, and see playbook-check-k3s-certificates.yaml",
+        "a certificate has expired, or the clocks of the hosts differ: compare `date` on both, and see playbook-check-k3s-certificates.yaml",
     ),
     (
         "newer than datastore and could cause a cluster outage",

@@ -58,7 +58,7 @@ struct Options {
     nfs_client: bool,
     #[serde(default)]
     packages: Vec<String>,
-    #[serde(default = "half_a_gigabyte")]
+    #[serde(default = "number::<512, _>")]
     min_free_mb: u64,
     os_id: Option<String>,
     os_version: Option<String>,
@@ -74,10 +74,6 @@ struct Options {
     package_lock_wait: u64,
     #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
-}
-
-fn half_a_gigabyte() -> u64 {
-    512
 }
 
 impl TryFrom<Options> for Params {
@@ -107,7 +103,7 @@ impl TryFrom<Options> for Params {
             ));
         }
         if options.package_timeout == 0 {
-            return Err("package_timeout: no package is installed in no time".to_owned());
+            return Err("package_timeout: must be at least 1 second".to_owned());
         }
         Ok(Self {
             vmid: options.vmid,

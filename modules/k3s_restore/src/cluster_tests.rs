@@ -104,11 +104,11 @@ fn what_is_lost_is_said_before_what_is_done() {
         [
             format!("Restore of the backup {BACKUP}").as_str(),
             "It was taken at 2026-01-01T00:00:00Z on n1 (etcd, k3s v1.31.4+k3s1).",
-            "All that was made or changed in the cluster since then is lost: 2 h 1 min.",
+            "Every change in the cluster since then is lost: 2 h 1 min.",
             "Objects then and now: 12 and 130. configmap 12 and 130",
             "n1 gets the backup; its old datastore is kept beside it.",
-            "n2, n3 are stopped too, have their databases set aside, and join it again one after the other.",
-            "The API is away from the stop until n1 is up again. Pods go on running.",
+            "n2, n3 are stopped too, have their databases set aside, and join it again one at a time.",
+            "The API is down until n1 is up again. Pods keep running.",
         ]
     );
 }

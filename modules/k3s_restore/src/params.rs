@@ -1,6 +1,7 @@
 //! What the user asks for.
 
 use crate::seen::Host;
+use ansible_module::defaults::number;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -110,23 +111,15 @@ struct Options {
     node_name: Option<String>,
     #[serde(default)]
     admit: Vec<String>,
-    #[serde(default = "ninety_seconds")]
+    #[serde(default = "number::<90, _>")]
     wait: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     timeout: u64,
-    #[serde(default = "ten_minutes")]
+    #[serde(default = "number::<600, _>")]
     lock_timeout: u64,
 }
 
 /// A node finds its servers again within seconds; a server's kubelet comes up 20 s after it.
-fn ninety_seconds() -> u64 {
-    90
-}
-
-fn ten_minutes() -> u64 {
-    600
-}
-
 impl TryFrom<Options> for Params {
     type Error = String;
 

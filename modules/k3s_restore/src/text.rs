@@ -31,7 +31,7 @@ fn lost(archive: &ArchiveSeen, planning: &Planning) -> Vec<String> {
             archive.taken_at, archive.node, archive.datastore, archive.k3s_version
         ),
         format!(
-            "All that was made or changed in the cluster since then is lost: {}.",
+            "Every change in the cluster since then is lost: {}.",
             age(archive.age)
         ),
     ];
@@ -62,14 +62,14 @@ fn done(verdict: &Verdict) -> Vec<String> {
         first.host
     )];
     if verdict.peers.is_empty() {
-        lines.push("The API is away from the stop until k3s is up again. Pods go on running.".to_owned());
+        lines.push("The API is down until k3s is up again. Pods keep running.".to_owned());
     } else {
         lines.push(format!(
-            "{} are stopped too, have their databases set aside, and join it again one after the other.",
+            "{} are stopped too, have their databases set aside, and join it again one at a time.",
             names(&verdict.peers)
         ));
         lines.push(format!(
-            "The API is away from the stop until {} is up again. Pods go on running.",
+            "The API is down until {} is up again. Pods keep running.",
             first.host
         ));
     }

@@ -77,7 +77,7 @@ impl TryFrom<Options> for Params {
 
     fn try_from(options: Options) -> Result<Self, String> {
         if options.timeout == 0 {
-            return Err("timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+            return Err("timeout: must be at least 1 second".to_owned());
         }
         Ok(Self {
             vmid: options.vmid,

@@ -199,9 +199,7 @@ fn check(options: &Options) -> Result<(), String> {
         ("request_timeout", options.request_timeout),
     ];
     if let Some((name, _)) = limits.iter().find(|(_, seconds)| *seconds == 0) {
-        return Err(format!(
-            "{name}: must be at least 1 second: nothing here waits for ever"
-        ));
+        return Err(format!("{name}: must be at least 1 second"));
     }
     if !options.owners.is_empty() && options.state != Wanted::Uncordoned {
         return Err(

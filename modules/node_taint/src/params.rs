@@ -154,7 +154,7 @@ fn check(options: &Options) -> Result<(), String> {
     }
     check_program(&options.kubectl)?;
     if options.request_timeout == 0 {
-        return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+        return Err("request_timeout: must be at least 1 second".to_owned());
     }
     Ok(())
 }

@@ -75,9 +75,7 @@ impl TryFrom<Options> for Params {
             ("start_timeout", options.start_timeout),
         ] {
             if seconds == 0 {
-                return Err(format!(
-                    "{name}: must be at least 1 second: nothing here waits for ever"
-                ));
+                return Err(format!("{name}: must be at least 1 second"));
             }
         }
         if options.success_rc.is_empty() {

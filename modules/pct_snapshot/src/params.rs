@@ -56,7 +56,7 @@ impl TryFrom<Options> for Params {
             ));
         }
         if options.timeout == 0 {
-            return Err("timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+            return Err("timeout: must be at least 1 second".to_owned());
         }
         Ok(Self {
             vmid: options.vmid,

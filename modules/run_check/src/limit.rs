@@ -20,7 +20,7 @@ fn refused(params: &Params, limit: &str) -> String {
     let reason = params
         .limit_reason
         .as_deref()
-        .unwrap_or("it works on the cluster, and with a part of it would do half of its work");
+        .unwrap_or("it works on all nodes of the cluster");
     format!("--limit {limit} has no meaning for this playbook: {reason}. Leave --limit out.")
 }
 

@@ -241,7 +241,7 @@ fn outage(params: &Params, turns: &[Turn]) -> Option<String> {
     }
     match params.nodes.iter().filter(|node| node.is_server()).count() {
         1 => Some(format!(
-            "the API is unavailable while {restarts}, the only controller, restarts; pods go on running"
+            "the API is unavailable while {restarts}, the only controller, restarts; pods keep running"
         )),
         2 => Some(format!(
             "unless the datastore is external the API is unavailable while each of {restarts} restarts: etcd with two members needs both"

@@ -102,7 +102,7 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
     if turn.drain {
         drain_lines(params, &node.drain).into_iter().for_each(add);
     } else if turn.install {
-        add("not drained: its pods go on running while k3s restarts".to_owned());
+        add("not drained: its pods keep running while k3s restarts".to_owned());
     }
     if node.drain.cordoned_by.before == CordonedBy::Operator {
         lines.push("   cordoned by an operator: it stays cordoned".to_owned());

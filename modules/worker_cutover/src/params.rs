@@ -163,10 +163,10 @@ fn check(options: &Options) -> Result<(), String> {
     }
     check_program(&options.kubectl)?;
     if options.request_timeout == 0 {
-        return Err("request_timeout: must be at least 1 second: nothing here waits for ever".to_owned());
+        return Err("request_timeout: must be at least 1 second".to_owned());
     }
     if !options.workloads.is_empty() && options.state != Wanted::Verified {
-        return Err("workloads: is what state: verified holds the cluster against; it has no meaning for another state".to_owned());
+        return Err("workloads: is only for state: verified, which compares the cluster with it".to_owned());
     }
     Ok(())
 }

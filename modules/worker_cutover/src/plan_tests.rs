@@ -54,7 +54,7 @@ fn a_new_worker_with_room_takes_over() {
         text,
         [
             "w1 is drained, and w3 takes over",
-            "c1, w2: closed meanwhile, so that pods go there only",
+            "c1, w2: cordoned meanwhile, so that pods go there only",
             "room on w3 for 1 pod: demo/a",
             "asked of w3: processors 100m of 2 left, memory 64 MiB of 4096 MiB left, pods 1 of 10 left",
         ]

@@ -28,11 +28,11 @@ fn planned(params: &Params, state: &State, moves: &[Move], gates: &Gates) -> Vec
     let mut lines = vec![format!("{old} is drained, and {new} takes over")];
     lines.extend(closed(
         &gates.reopen,
-        "opened first, since an interrupted cutover has closed them",
+        "uncordoned first, since an interrupted cutover left them cordoned",
     ));
     lines.extend(closed(
         &gates.steer,
-        "closed meanwhile, so that pods go there only",
+        "cordoned meanwhile, so that pods go there only",
     ));
     let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for moved in moves {

@@ -18,24 +18,24 @@ VERDICTS = ("passed", "FAILED", "not reached")
 
 HEAD = """# Crashes
 
-Written by `make crash-all`. A case crashes a playbook once, in the lab, and runs the same command again, twice: the second run must
-succeed, the third must change nothing. Compared with a run without a crash are then files (type, mode, owner; the content of settings),
-processes, Nodes and the names of what is in the datastore, on the Proxmox host and in the containers. No cordon, annotation or lock of
-ours may be left, no file that others can read may have a part of a token or of a private key, and of several servers two are never down
-at once. Where fewer cases were run than there are, a seed chose them, in turns from each module.
+Written by `make crash-all`. A case crashes a playbook once, in the lab, and runs the same command twice more: the second run must
+succeed, and the third must change nothing. The end state is compared with that of a run without a crash: files (type, mode, owner; the
+content of settings), processes, Nodes and the names of the objects in the datastore, on the Proxmox host and in the containers. No cordon,
+annotation or lock of ours may be left, no file that others can read may have a part of a token or of a private key, and two servers must
+never be down at once. Where only some of the cases were run, a seed chose them, in turns from each module.
 
-The cases follow from a run without a crash: every point of every module, which is a command, or a file that is written or removed, with
-each kind; and every task.
+A run without a crash defines the cases: every task, and every point of every module with each kind of crash. A point is a command, or a file
+that is written or removed.
 
-| kind | what ends when |
+| kind | what is killed, and when |
 |---|---|
 | `before` | the module, before the point; the playbook runs its recovery |
-| `during` | module and control process, in the middle of the command, which goes on |
+| `during` | module and control process, in the middle of the command, which continues |
 | `during-all` | the module with all that it has started, in the middle of the command; the playbook runs its recovery |
 | `after` | module and control process, after the point |
 | task | the control process, before the task |
 
-A point is not reached where a wait has looked less often than in the run without a crash.
+A point is not reached if a wait has polled less often than in the run without a crash.
 """
 
 

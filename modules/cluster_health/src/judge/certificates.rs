@@ -40,14 +40,14 @@ fn trouble(params: &Params, seen: &Seen, found: &Found) -> Option<Trouble> {
         Standing::ExpiresSoon => Trouble::warning(
             Reason::ExpiresSoon,
             format!(
-                "it ends in {}, at {}; {renewed}",
+                "it expires in {}, at {}; {renewed}",
                 span(left),
                 certificate.not_after_rfc3339()
             ),
         ),
         Standing::Expired => Trouble::error(
             Reason::Expired,
-            format!("it has ended at {}; {renewed}", certificate.not_after_rfc3339()),
+            format!("it expired at {}; {renewed}", certificate.not_after_rfc3339()),
         )
         .since(certificate.not_after),
         Standing::NotYetValid => Trouble::error(

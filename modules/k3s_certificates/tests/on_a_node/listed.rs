@@ -29,7 +29,7 @@ fn every_certificate_of_a_server_is_listed() {
     assert_eq!(
         table(&answer),
         "\
-10 certificates: all are well
+10 certificates: all are valid
 Files that begin with no / are in /var/lib/rancher/k3s.
 FILE                                               SUBJECT                            KIND  NOT AFTER             LEFT    STATE
 server/tls/client-admin.crt                        CN=system:admin,O=system:masters   leaf  2026-07-20T00:00:00Z  199 d   valid
@@ -98,7 +98,7 @@ fn fails_for_expiring_certificates_only_on_request() {
     let problem = answer["problem"].as_str().unwrap();
     assert!(
         problem.starts_with(
-            "CN=system:admin,O=system:masters ends in 19 days, at 2026-01-21T00:00:00Z (/var/lib/rancher/k3s/server/tls/client-admin.crt; /etc/rancher/k3s/k3s.yaml, client-certificate-data); CN=system:kube-controller-manager ends in 19 days"
+            "CN=system:admin,O=system:masters expires in 19 days, at 2026-01-21T00:00:00Z (/var/lib/rancher/k3s/server/tls/client-admin.crt; /etc/rancher/k3s/k3s.yaml, client-certificate-data); CN=system:kube-controller-manager ends in 19 days"
         ),
         "{problem}"
     );
@@ -210,10 +210,10 @@ fn of_many_troubles_the_message_names_the_worst() {
         "{problem}"
     );
     assert!(
-        problem.contains("; CN=x1 ends in less than a day, at "),
+        problem.contains("; CN=x1 expires in less than a day, at "),
         "{problem}"
     );
-    assert!(problem.contains("; CN=x2 ends in 1 day, at "), "{problem}");
+    assert!(problem.contains("; CN=x2 expires in 1 day, at "), "{problem}");
     assert!(problem.ends_with("x11.crt); and 3 more"), "{problem}");
     assert!(table(&answer).contains("CN=x14"));
 }

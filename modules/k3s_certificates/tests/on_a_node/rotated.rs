@@ -19,7 +19,7 @@ fn an_expired_server_is_renewed_once() {
         json!([
             "stop k3s.service, put its certificates aside with `k3s certificate rotate`, start it again",
             "wait until k3s.service runs and its API answers by its own kubeconfig",
-            "see that every certificate that was due is new"
+            "check that every due certificate is new"
         ])
     );
     assert_eq!(
@@ -139,7 +139,7 @@ fn authorities_are_warned_of_and_not_renewed() {
     assert_eq!(answer["changed"], false);
     let warning = answer["warnings"][0].as_str().unwrap();
     assert!(
-        warning.contains("CN=k3s-request-header-ca@1 ends in 9 days") && warning.contains("rotate-ca"),
+        warning.contains("CN=k3s-request-header-ca@1 expires in 9 days") && warning.contains("rotate-ca"),
         "{warning}"
     );
 }

@@ -18,12 +18,12 @@ fn a_server_on_sqlite_is_moved_with_the_copy_before_and_the_comparison_after() {
         sentences(&server(&[])),
         [
             "note in /var/lib/homelab-k3s/datastore-record.json that a migration is under way",
-            "stop k3s.service: until it is back there is no API server; pods go on",
+            "stop k3s.service: until it is back there is no API server; pods keep running",
             "copy SQLite (412 objects) and the server's token to /var/lib/homelab-k3s/backups/pre-etcd-20260101T000000Z, and check the copy",
             "write cluster-init into /etc/rancher/k3s/config.yaml.d/zz-homelab-k3s-datastore.yaml",
             "start k3s.service, which moves every object to etcd",
             "wait until SQLite is moved, etcd's member votes and the API is ready",
-            "hold etcd against the copy, object by object",
+            "compare etcd with the copy, object by object",
             "remove the record, and let systemd restart k3s by itself again",
         ]
     );

@@ -48,7 +48,7 @@ fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Jou
     let leaf = found.credentials.leaf();
     if !is_valid(leaf, host.now()) {
         bail!(
-            "{}: k3s was started, but the client certificate in {} still ends on {}: see the log of k3s there",
+            "{}: k3s was started, but the client certificate in {} still expires on {}: see the log of k3s there",
             host.location(),
             params.path,
             leaf.not_after_rfc3339()

@@ -89,7 +89,7 @@ fn due(params: &Read, state: &State, found: &Found) -> Result<Due> {
         Standing::ExpiresSoon => {
             let left = leaf.days_left(state.now);
             Due::Soon(format!(
-                "{what} ends on {}, in {left} days",
+                "{what} expires on {}, in {left} days",
                 leaf.not_after_rfc3339()
             ))
         }

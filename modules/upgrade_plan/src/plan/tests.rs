@@ -674,9 +674,9 @@ fn formats_the_plan_for_people() {
                 vmid("c1")
             ),
             "   first: a backup of the datastore".to_owned(),
-            "   not drained: its pods go on running while k3s restarts".to_owned(),
+            "   not drained: its pods keep running while k3s restarts".to_owned(),
             "w2: skipped: v1.31.5+k3s1 is installed and runs".to_owned(),
-            "note: the API is unavailable while c1, the only controller, restarts; pods go on running"
+            "note: the API is unavailable while c1, the only controller, restarts; pods keep running"
                 .to_owned(),
         ]
     );
