@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod fake;
+mod settled;
 mod world;
 
 use fake::{Cluster, OURS};
