@@ -126,8 +126,8 @@ pub trait Module {
         Self::observe(params, host)
     }
 
-    /// Whether taking the steps would count as a change: what check mode reports.
-    fn would_change(_params: &Self::Params) -> bool {
+    /// Whether taking these steps, of which there is one at least, would count as a change: what check mode reports.
+    fn would_change(_params: &Self::Params, _steps: &[Self::Step]) -> bool {
         true
     }
 

@@ -92,7 +92,7 @@ fn travel<M: Module>(params: &M::Params, call: &Call, host: &dyn Host, answer: &
         diff,
         warnings,
     } = plan;
-    answer.changed = !steps.is_empty() && M::would_change(params);
+    answer.changed = !steps.is_empty() && M::would_change(params, &steps);
     answer.warnings = warnings;
     answer.diff = call.diff.then_some(diff);
     if steps.is_empty() || call.check_mode {

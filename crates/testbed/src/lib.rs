@@ -13,6 +13,7 @@ mod programs;
 mod recorded;
 mod sandbox;
 mod scripted;
+mod settled;
 mod sidecar;
 
 pub use cases::run_cases;
@@ -20,6 +21,7 @@ pub use programs::{Programs, copy_program, write_programs};
 pub use recorded::recorded;
 pub use sandbox::Sandbox;
 pub use scripted::{Entry, Scripted};
+pub use settled::assert_settles;
 pub use sidecar::{Sidecar, assert_sidecar_describes};
 
 /// The tests that every module has: its sidecar describes its options, and it does what its cases say.

@@ -1,5 +1,5 @@
-//! Which member is removed, for every cluster of up to five members: whatever is planned leaves a quorum, and is the one
-//! that was named. The rules are written down here once more, in numbers only.
+//! Which member is removed, for every cluster of up to five members: whatever is planned leaves a quorum, is the one that
+//! was named, and is not removed a second time. The rules are written down here once more, in numbers only.
 
 use crate::Params;
 use crate::plan::{Step, plan};
@@ -113,8 +113,18 @@ fn check(kinds: &[Kind], number: usize, which: &Value, force: bool) {
                 })
                 .collect();
             assert_eq!(removed, [number as u64], "{case}");
+            assert_eq!(planned_after(&params, kinds, number), [], "{case}: a second run");
         }
     }
+}
+
+/// What the same options plan once this member is gone. Its Node is still there: that is another module's to remove.
+fn planned_after(params: &Params, kinds: &[Kind], number: usize) -> Vec<Step> {
+    let mut left = seen(kinds);
+    left.members.retain(|member| member.id != number as u64);
+    plan(params, &state(left, nodes(kinds.len() as u64)))
+        .unwrap()
+        .steps
 }
 
 #[test]

@@ -389,3 +389,125 @@ fn warns_of_a_policy_that_the_api_set_instead_of_the_charts() {
     let ours = json!({"homelab.k3s/helm-adopt": "{\"created\":true}"});
     assert!(warnings_for("retry", ours, "reinstall").is_empty());
 }
+
+/// Whose an object, the `HelmChartConfig` and the rest are before a run.
+#[derive(Clone, Copy, Debug)]
+struct World {
+    owner: &'static str,
+    chart: Option<&'static str>,
+    config: &'static str,
+    job: &'static str,
+    release: &'static str,
+}
+
+fn worlds() -> Vec<World> {
+    let mut all = Vec::new();
+    for owner in ["nobody", "ours", "a deleted release", "a live release"] {
+        for chart in [
+            None,
+            Some(""),
+            Some("abort"),
+            Some("retry"),
+            Some("takes ownership"),
+        ] {
+            for config in ["", "reinstall", "abort", "guard", "guard of an operator's"] {
+                for job in ["", "running", "complete", "failing"] {
+                    all.extend(
+                        ["", "deployed", "failed", "pending-upgrade"].map(|release| World {
+                            owner,
+                            chart,
+                            config,
+                            // k3s makes Jobs of its charts only.
+                            job: if chart.is_some() { job } else { "" },
+                            release,
+                        }),
+                    );
+                }
+            }
+        }
+    }
+    all
+}
+
+impl World {
+    fn state(self) -> State {
+        let of = |owner| marks(Some("Helm"), Some(owner));
+        let found_marks = match self.owner {
+            "nobody" => marks(None, None),
+            "ours" => right(),
+            "a deleted release" => of("traefik/traefik"),
+            _ => of("istio/gateway"),
+        };
+        let mut seen = state(found_marks, self.job, self.release);
+        seen.chart = self.chart.map(|spec| match spec {
+            "takes ownership" => chart(json!({"takeOwnership": true})),
+            policy => chart(json!({"failurePolicy": policy})),
+        });
+        if self.job.is_empty() {
+            seen.job = None;
+        }
+        if self.release.is_empty() {
+            seen.release = None;
+            seen.revisions.clear();
+        }
+        seen.revisions.push(line("istio/gateway", 1, "deployed"));
+        let record = |text: &str| json!({"homelab.k3s/helm-adopt": text});
+        seen.config = match self.config {
+            "" => None,
+            "guard" => Some(config(
+                record(r#"{"created":true}"#),
+                json!({"failurePolicy": "abort"}),
+            )),
+            "guard of an operator's" => {
+                let record = record(r#"{"policy":"reinstall"}"#);
+                Some(config(
+                    record,
+                    json!({"failurePolicy": "abort", "valuesContent": "a: 1"}),
+                ))
+            }
+            policy => Some(config(json!({}), json!({"failurePolicy": policy}))),
+        };
+        seen
+    }
+
+    /// What the steps leave, where each does what it says.
+    fn after(mut self, steps: &[Step]) -> State {
+        let had_guard = self.config.starts_with("guard");
+        for step in steps {
+            match step {
+                Step::Adopt { .. } => self.owner = "ours",
+                Step::Await { .. } => (self.job, self.release) = ("complete", "deployed"),
+                Step::Unguard { .. } if had_guard => {
+                    self.config = if self.config == "guard" { "" } else { "reinstall" };
+                }
+                // What it was before the guard is what it is again.
+                Step::Unguard { .. }
+                | Step::Export { .. }
+                | Step::Guard { .. }
+                | Step::Retrigger { .. }
+                | Step::Settle { .. } => {}
+            }
+        }
+        self.state()
+    }
+}
+
+#[test]
+fn plans_nothing_after_it_was_applied() {
+    let params = params(json!({"take_from": ["istio/gateway"]}));
+    let mut changes = 0;
+    for world in worlds() {
+        let steps = plan(&params, &world.state()).unwrap().steps;
+        changes += usize::from(!steps.is_empty());
+        let guards = steps.iter().any(|step| matches!(step, Step::Guard { .. }));
+        let unguards = steps.iter().any(|step| matches!(step, Step::Unguard { .. }));
+        assert!(unguards || !guards, "{world:?}: the guard would stay");
+        let again = plan(&params, &world.after(&steps)).unwrap();
+        assert_eq!(
+            (again.steps, again.diff.len()),
+            (Vec::new(), 0),
+            "{world:?}: after {steps:?}"
+        );
+    }
+    assert!(changes > 200, "only {changes} of them change anything");
+}

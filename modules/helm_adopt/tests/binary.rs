@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use testbed::Programs;
+use testbed::{Programs, assert_settles};
 
 /// One definition without marks, two routes, no chart; a release that somebody made by hand. The patch is noted.
 const KUBECTL: &str = r#"#!/bin/sh
@@ -94,6 +94,23 @@ fn exports_privately_and_changes_nothing_in_a_second_run() {
         "{again:#}"
     );
     assert_eq!(fs::read_dir(&dest).unwrap().count(), 1);
+}
+
+#[test]
+fn check_mode_says_what_the_run_does_once() {
+    let (programs, folder) = (programs(), tempfile::tempdir().unwrap());
+    let dest = folder.path().join("exports");
+    let exports = || fs::read_dir(&dest).map_or(0, Iterator::count);
+    let first = assert_settles(
+        "a definition without marks",
+        |check| run(&programs, &dest, json!({"_ansible_check_mode": check})),
+        || (exports(), programs.folder().join("patched").exists()),
+    );
+    assert_eq!(
+        (&first["failed"], &first["changed"]),
+        (&json!(false), &json!(true)),
+        "{first:#}"
+    );
 }
 
 #[test]

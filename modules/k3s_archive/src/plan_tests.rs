@@ -209,6 +209,31 @@ fn pruning_leaves_the_newest() {
     assert!(plan(&params, &State::Folder(dest(0))).unwrap().steps.is_empty());
 }
 
+#[test]
+fn what_was_pruned_is_not_pruned_again() {
+    for (keep, count) in (1..=4).flat_map(|keep| (0..=6).map(move |count| (keep, count))) {
+        let options = json!({"state": "pruned", "node_name": "n1", "dest": "/b", "keep": keep});
+        let params: Params = serde_json::from_value(options).unwrap();
+        let mut left = archives(count);
+        let planned = |archives: &Vec<String>| {
+            let found = Dest {
+                archives: archives.clone(),
+                ..dest()
+            };
+            plan(&params, &State::Folder(found)).unwrap().steps
+        };
+        for step in planned(&left) {
+            let Step::Remove { path, inside: false } = step else {
+                panic!("{step}");
+            };
+            left.retain(|name| path != format!("/b/{name}"));
+        }
+        let newest = archives(count).split_off((count as usize).saturating_sub(keep));
+        assert_eq!(left, newest, "keep {keep} of {count}");
+        assert_eq!(planned(&left), [], "keep {keep} of {count}");
+    }
+}
+
 /// As a server is seen by a backup that stays in its container.
 fn inside(old: &[&str]) -> Server {
     Server {

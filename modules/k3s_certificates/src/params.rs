@@ -3,6 +3,7 @@
 use crate::certificate_report::CertificateReport;
 use ansible_module::defaults::{number, yes};
 use k3s_certs::Fault;
+use k3s_certs::rotation::check_renew_before;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::time::Duration;
@@ -143,11 +144,13 @@ impl Options {
                 return Err(format!("{option}: {path:?} is not an absolute path"));
             }
         }
-        for (option, days) in [("warn_days", self.warn_days), ("renew_before", self.renew_before)] {
-            if days > MOST_DAYS {
-                return Err(format!("{option}: {days} days are more than {MOST_DAYS}"));
-            }
+        if self.warn_days > MOST_DAYS {
+            return Err(format!(
+                "warn_days: {} days are more than {MOST_DAYS}",
+                self.warn_days
+            ));
         }
+        check_renew_before(self.renew_before)?;
         let summary = self.state == Wanted::Summary;
         if summary != self.nodes.is_some() {
             return Err("nodes: is what state: summary needs, and no other state".to_owned());
@@ -206,8 +209,8 @@ mod tests {
             (json!({"paths": ["/a\n/b"]}), "paths and kubeconfigs: "),
             (json!({"warn_days": 10_001}), "warn_days: "),
             (
-                json!({"state": "rotated", "renew_before": 99_999}),
-                "renew_before: ",
+                json!({"state": "rotated", "renew_before": 365}),
+                "renew_before: k3s signs a certificate for 365 days",
             ),
             (json!({"state": "summary"}), "nodes: "),
             (json!({"nodes": []}), "nodes: "),

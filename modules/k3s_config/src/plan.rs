@@ -250,6 +250,85 @@ mod tests {
         );
     }
 
+    /// What the steps leave of the two files.
+    fn after(state: &State, steps: Vec<Step>) -> State {
+        let mut after = state.clone();
+        for step in steps {
+            let (file, content) = match step {
+                Step::Write { file, content, .. } => (file, Some(content)),
+                Step::Remove { file } => (file, None),
+            };
+            if file == CONFIG {
+                after.config = content;
+            } else {
+                after.registries = content;
+            }
+        }
+        after
+    }
+
+    /// Options with values that a reader of YAML could take for something else.
+    fn wanted() -> Vec<Value> {
+        let texts = json!({"node-label": ["yes", "0.1", "a: b", "#x", " ", "a\nb", "~", "1_0"], "node-name": "0x1F", "tls-san": [],
+            "debug": true, "kubelet-arg": ["v=9", "x=\u{e9}\u{1f600}\u{85}\u{2028}"], "data-dir": "/srv/a b ", "node-ip": null,
+            "https-listen-port": u64::MAX, "etcd-arg": [["a"], {"b": {}}]});
+        let mut all = Vec::new();
+        for config in [Value::Null, json!({}), json!({"debug": true}), texts] {
+            for secrets in [json!({}), json!({"token": "1_0", "agent-token": "'\"\\\t"})] {
+                for registries in [
+                    Value::Null,
+                    json!("mirrors: {}"),
+                    json!("mirrors:\r\n  a:\r\n    endpoint: [\"https://a\"]"),
+                ] {
+                    all.extend(["leave", "write"].map(|on_installed| {
+                        json!({"config": config, "secrets": secrets, "registries": registries, "on_installed": on_installed})
+                    }));
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn plans_nothing_after_it_was_applied() {
+        let ours = format!("{OURS}debug: false\n");
+        let configs = [
+            None,
+            Some("debug: true\n"),
+            Some(&*ours),
+            Some("not: [yaml"),
+            Some(""),
+        ];
+        let registries = [
+            None,
+            Some("mirrors: {}\n"),
+            Some("mirrors: {mine: {}}\n"),
+            Some("{"),
+        ];
+        for options in wanted() {
+            for (config, registries) in configs
+                .iter()
+                .flat_map(|one| registries.map(|other| (*one, other)))
+            {
+                for installed in [false, true] {
+                    let before = State {
+                        installed,
+                        ..state(config, registries)
+                    };
+                    let params = params(options.clone());
+                    let first = plan(&params, &before);
+                    let leaves = installed && params.on_installed == OnInstalled::Leave;
+                    // It says the same of the difference, whether it is written or left.
+                    assert_eq!(first.steps.len(), if leaves { 0 } else { first.diff.len() });
+                    let case = format!("{options} on {config:?} and {registries:?}");
+                    let after = after(&before, first.steps);
+                    assert!(plan(&params, &after).steps.is_empty(), "{case}");
+                    assert!(leaves || different(&params, &after).is_empty(), "{case}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_file_of_ours_is_replaced_or_removed() {
         let ours = state(Some(&format!("{OURS}debug: true\n")), None);

@@ -9,7 +9,7 @@ use ansible_module::{Call, params, run};
 use k3s_config::K3sConfig;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use testbed::{Programs, Sandbox};
+use testbed::{Programs, Sandbox, assert_settles};
 
 const CONFIG: &str = "etc/rancher/k3s/config.yaml.d/50-homelab-k3s.yaml";
 const REGISTRIES: &str = "etc/rancher/k3s/registries.yaml";
@@ -52,6 +52,39 @@ fn files_are_written_for_root_only_and_a_second_run_changes_nothing() {
         1
     );
     assert!(!node.has(CONFIG) && node.has(REGISTRIES));
+}
+
+#[test]
+fn whatever_was_there_a_second_run_changes_nothing() {
+    let ours = "# Written by homelab.k3s.k3s_config: a change here is lost.\ndebug: false\n";
+    for before in [None, Some(ours), Some("debug: true\n"), Some("not: [yaml")] {
+        for config in [
+            Value::Null,
+            json!({}),
+            json!({"debug": true, "node-label": ["yes", "a=0x1F"]}),
+        ] {
+            for installed in [false, true] {
+                let case = format!("{config} on {before:?}, installed {installed}");
+                let node = node();
+                for file in [CONFIG, REGISTRIES] {
+                    if let Some(text) = before {
+                        node.put(file, text);
+                    }
+                }
+                if installed {
+                    let unit = "[Service]\nExecStart=/usr/local/bin/k3s agent\n";
+                    node.put("etc/systemd/system/k3s-agent.service", unit);
+                }
+                let run = |check: bool| {
+                    let options = json!({"config": config, "registries": "mirrors: {a: {}}\n", "on_installed": "write",
+                        "_ansible_check_mode": check});
+                    answer(&node, options)
+                };
+                let first = assert_settles(&case, run, || [node.files("etc"), node.files("var")]);
+                assert_eq!(first["failed"], false, "{case}: {first}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use ansible_module::{Call, params, run};
 use k3s_join::K3sJoin;
 use serde_json::{Value, json};
 use std::ops::Deref;
-use testbed::Sandbox;
+use testbed::{Sandbox, assert_settles};
 
 const MOVED: [&str; 7] = [
     "/etc/systemd",
@@ -262,6 +262,87 @@ fn killed_before_any_change_it_is_finished_by_the_next_run() {
         if !killed {
             assert!(kill_at > 8, "only {kill_at} moments were tried");
             return;
+        }
+    }
+}
+
+/// What a node may have been before it joins.
+const BEFORE: [&str; 6] = [
+    "nothing",
+    "a server",
+    "a server of another cluster",
+    "an agent",
+    "an agent of another cluster",
+    "data without a unit",
+];
+
+fn once(before: &str) -> Node {
+    let ca = if before.ends_with("another cluster") {
+        "other"
+    } else {
+        CA
+    };
+    match before {
+        "nothing" => Node::new(),
+        "a server" | "a server of another cluster" => Node::new().with_server(ca),
+        "data without a unit" => {
+            let node = Node::new().with_server(ca);
+            node.remove_file("etc/systemd/system/k3s.service");
+            node.remove_file("state/k3s.service.started");
+            node
+        }
+        _ => {
+            let node = Node::new();
+            let binary = node.moved("/usr/local/bin/k3s");
+            let unit = format!("[Service]\nExecStart={binary} agent --server https://10.0.0.9:6443\n");
+            node.put("etc/systemd/system/k3s-agent.service", &unit);
+            node.put("state/k3s-agent.service.started", "");
+            node.put(&format!("{DATA}/agent/server-ca.crt"), ca);
+            node.put(&format!("{DATA}/agent/client-kubelet.crt"), "x");
+            node.put("etc/rancher/node/password", "secret\n");
+            node
+        }
+    }
+}
+
+#[test]
+fn whatever_it_was_before_a_second_run_changes_nothing() {
+    for before in BEFORE {
+        for (role, more) in [
+            (
+                "server",
+                json!({"agent_token": "ag3nt", "node_name": "another-name"}),
+            ),
+            ("agent", json!({})),
+        ] {
+            let more = prepared(&more);
+            for (discard, fail_on_refusal) in [(true, true), (false, false)] {
+                let case =
+                    format!("{before} becomes {role}, discard {discard}, fail_on_refusal {fail_on_refusal}");
+                let node = once(before);
+                let mut options = more.clone();
+                options["role"] = json!(role);
+                options["discard"] = json!(discard);
+                options["fail_on_refusal"] = json!(fail_on_refusal);
+                // The notes of what was asked are the test's.
+                let started = || {
+                    let mut names = node.names("state");
+                    names.retain(|name| name.ends_with(".started"));
+                    names
+                };
+                let world = || (node.files("etc"), node.files("var"), started());
+                let first = assert_settles(&case, |check| node.answer(options.clone(), check), world);
+                assert!(!first.to_string().contains("s3cr3t"), "{case}: {first}");
+                let fits = match before.split(' ').nth(1) {
+                    Some("server") => role == "server",
+                    Some("agent") => role == "agent",
+                    _ => true,
+                };
+                let is_joined = before == "an agent";
+                let is_anothers = before.ends_with("another cluster");
+                let changes = fits && !is_joined && (discard || !is_anothers);
+                assert_eq!(first["changed"], changes, "{case}: {first}");
+            }
         }
     }
 }

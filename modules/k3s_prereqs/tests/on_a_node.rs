@@ -8,7 +8,7 @@
 use ansible_module::{Call, params, run};
 use k3s_prereqs::K3sPrereqs;
 use serde_json::{Value, json};
-use testbed::Sandbox;
+use testbed::{Sandbox, assert_settles};
 
 const MOVED: [&str; 14] = [
     "/etc/systemd",
@@ -91,6 +91,88 @@ fn a_new_debian_gets_its_packages_and_dev_kmsg_and_a_second_run_changes_nothing(
         (&json!(false), &json!([])),
         "{second}"
     );
+}
+
+/// All of a node that this module changes.
+fn world(node: &Sandbox) -> impl PartialEq + std::fmt::Debug {
+    let files = ["etc", "var"].map(|folder| node.files(folder));
+    (
+        files,
+        node.names("dev"),
+        node.names("state"),
+        node.text("state/packages"),
+    )
+}
+
+#[test]
+fn whatever_packages_are_asked_for_a_second_run_changes_nothing() {
+    for (os, nfs) in [(DEBIAN, "nfs-common"), (ROCKY, "nfs-utils")] {
+        for there in ["", nfs, "open-iscsi"] {
+            for (nfs_client, packages) in [
+                (true, json!([])),
+                (false, json!([])),
+                (false, json!(["open-iscsi", nfs, "open-iscsi"])),
+            ] {
+                let case = format!("{there:?} is there, nfs_client {nfs_client}, packages {packages}");
+                let node = node(os);
+                node.put("state/packages", &format!("{there}\n"));
+                let run = |check: bool| {
+                    let options =
+                        json!({"nfs_client": nfs_client, "packages": packages, "_ansible_check_mode": check});
+                    answer(&node, options)
+                };
+                let first = assert_settles(&case, run, || world(&node));
+                assert_eq!(
+                    (&first["failed"], &first["changed"]),
+                    (&json!(false), &json!(true)),
+                    "{case}: {first}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_the_service_of_dev_kmsg_is_like_a_second_run_changes_nothing() {
+    let complete = node(DEBIAN);
+    answer(&complete, json!({}));
+    let unit = complete.text("etc/systemd/system/conf-kmsg.service");
+    for text in [
+        Some(unit.as_str()),
+        Some("[Service]\nExecStart=/bin/true\n"),
+        None,
+    ] {
+        for (enabled, started, linked) in [
+            (true, true, true),
+            (false, true, true),
+            (true, false, true),
+            (true, true, false),
+            (false, false, false),
+        ] {
+            let case = format!("{text:?}, enabled {enabled}, started {started}, linked {linked}");
+            let node = node(DEBIAN);
+            node.put("state/packages", "nfs-common\n");
+            if let Some(text) = text {
+                node.put("etc/systemd/system/conf-kmsg.service", &node.moved(text));
+            }
+            for (note, there) in [("enabled", enabled), ("started", started)] {
+                if there {
+                    node.put(&format!("state/{note}"), "");
+                }
+            }
+            if linked {
+                std::os::unix::fs::symlink(node.path("dev/console"), node.path("dev/kmsg")).unwrap();
+            }
+            let first = assert_settles(
+                &case,
+                |check| answer(&node, json!({"_ansible_check_mode": check})),
+                || world(&node),
+            );
+            assert_eq!(first["failed"], false, "{case}: {first}");
+            let is_complete = text == Some(unit.as_str()) && enabled && started && linked;
+            assert_eq!(first["changed"], !is_complete, "{case}: {first}");
+        }
+    }
 }
 
 /// What /etc/os-release of each says of itself.

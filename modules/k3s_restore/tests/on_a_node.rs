@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use server_archive::{About, CHECK, Datastore, Objects, UNPACK, checked, packed, unpacked};
 use std::ops::Deref;
 use std::path::Path;
-use testbed::Sandbox;
+use testbed::{Sandbox, assert_settles};
 
 const MOVED: [&str; 7] = [
     "/mnt/vault",
@@ -419,6 +419,54 @@ fn repeats_no_finished_stage() {
     }
     assert_eq!(node.must("finished", json!({}))["changed"], true);
     assert_eq!(node.must("finished", json!({}))["changed"], false);
+}
+
+/// The stages of a restore: to its end, or given back before or after the datastore was touched.
+const WAYS: [&[&str]; 3] = [
+    &["stopped", "replaced", "started", "finished"],
+    &["stopped", "given_back"],
+    &["stopped", "replaced", "given_back"],
+];
+
+#[test]
+fn each_stage_of_every_server_settles() {
+    for (datastore, first) in [
+        (Datastore::Etcd, true),
+        (Datastore::Etcd, false),
+        (Datastore::Sqlite, true),
+    ] {
+        for (way, runs) in WAYS.iter().flat_map(|way| [(way, true), (way, false)]) {
+            let node = Node::new(datastore, "");
+            // Of another authority, so that its keys are replaced or set aside too.
+            node.put(&format!("{SERVER}/tls/server-ca.crt"), "another authority");
+            if !runs {
+                node.remove_file("state/k3s.service.enabled");
+                node.remove_file("state/k3s.service.started");
+            }
+            for stage in *way {
+                let case = format!("{datastore}, first {first}, runs {runs}, {stage} of {way:?}");
+                let more = if *stage == "stopped" {
+                    json!({"first": first})
+                } else {
+                    json!({})
+                };
+                let run = |check: bool| {
+                    let mut more = more.clone();
+                    more["_ansible_check_mode"] = check.into();
+                    node.ask(stage, more)
+                };
+                let world = || (node.files("etc"), node.files("var"), node.names("state"));
+                let answer = assert_settles(&case, run, world);
+                // Its old data is gone already, and it did not start with the machine before: it stays so.
+                let is_left = !runs && way.len() == 3 && *stage == "given_back";
+                assert_eq!(
+                    (&answer["failed"], &answer["changed"]),
+                    (&json!(false), &json!(!is_left)),
+                    "{case}: {answer}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

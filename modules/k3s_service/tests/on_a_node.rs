@@ -10,7 +10,7 @@ use k3s_service::K3sService;
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
-use testbed::Sandbox;
+use testbed::{Sandbox, assert_settles};
 
 const MOVED: [&str; 5] = [
     "/etc/systemd",
@@ -50,6 +50,7 @@ esac
 
 /// What a playbook that many homelabs are made with writes, without an environment file.
 const WORKER: &str = "[Service]\nType=notify\nExecStart=/usr/local/bin/k3s agent --server https://10.99.0.101:6443 --token ab%%cd\nKillMode=process\n";
+const SERVER: &str = "[Service]\nType=notify\nExecStart=/usr/local/bin/k3s server\nKillMode=process\n";
 const SHUTDOWN: &str =
     "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStop=/usr/local/bin/k3s-killall.sh\n";
 
@@ -140,6 +141,43 @@ fn the_data_folder_is_the_one_that_k3s_has() {
     let config = node.moved(&format!("data-dir: {elsewhere}\n"));
     node.put("etc/rancher/k3s/config.yaml", &config);
     taken_out(&node, elsewhere, &json!({}), "k3s-agent");
+}
+
+#[test]
+fn whatever_stood_there_a_second_run_changes_nothing() {
+    for (unit, asked) in [
+        ("k3s.service", "k3s"),
+        ("k3s-agent.service", "k3s-agent"),
+        ("k3s-node.service", "k3s-agent"),
+    ] {
+        for (started, enabled) in [(true, true), (true, false), (false, true), (false, false)] {
+            for (disabled, pods) in [(true, "ended"), (true, "left"), (false, "ended"), (false, "left")] {
+                let case =
+                    format!("{unit}, started {started}, enabled {enabled}, disabled {disabled}, pods {pods}");
+                let node = node(unit);
+                if unit == "k3s.service" {
+                    node.put("etc/systemd/system/k3s.service", &node.moved(SERVER));
+                }
+                for (note, there) in [("started", started), ("enabled", enabled)] {
+                    if !there {
+                        node.remove_file(&format!("state/{unit}.{note}"));
+                    }
+                }
+                node.put_program("usr/local/bin/k3s-killall.sh", "#!/bin/sh\n");
+                let run = |check: bool| {
+                    let options = json!({"unit": asked, "disabled": disabled, "pods": pods, "_ansible_check_mode": check});
+                    answer(&node, &options)
+                };
+                let first = assert_settles(&case, run, || node.names("state"));
+                assert_eq!(first["failed"], false, "{case}: {first}");
+                assert_eq!(
+                    first["changed"],
+                    started || (enabled && disabled),
+                    "{case}: {first}"
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 use ansible_module::{Call, params, run};
 use k3s_uninstall::K3sUninstall;
 use serde_json::{Value, json};
-use testbed::{Programs, Sandbox};
+use testbed::{Programs, Sandbox, assert_settles};
 
 const MOVED: [&str; 7] = [
     "/proc/self/mounts",
@@ -59,6 +59,47 @@ fn removes_a_server_and_reports_leftovers() {
         (&second["changed"], &second["installed"]),
         (&json!(false), &json!(false))
     );
+}
+
+/// A node whose k3s runs in a unit of this name; the script removes what k3s's own does, and itself at last.
+fn node_in(unit: &str, role: &str) -> Sandbox {
+    let node = Sandbox::new(&MOVED, "\n## systemctl\n#!/bin/sh\n");
+    node.make_folder("run");
+    let text = format!("[Service]\nExecStart=/usr/local/bin/k3s {role}\n");
+    node.put(&format!("etc/systemd/system/{unit}.service"), &node.moved(&text));
+    node.put("usr/local/bin/k3s", "");
+    let script = format!(
+        "#!/bin/sh\nrm -f \"$SANDBOX/etc/systemd/system/{unit}.service\"\nrm -f \"$SANDBOX/usr/local/bin/k3s\"\nrm -f \"$0\"\n"
+    );
+    node.put_program(&format!("usr/local/bin/{unit}-uninstall.sh"), &script);
+    node
+}
+
+#[test]
+fn what_was_removed_is_not_removed_again() {
+    for (unit, role) in [("k3s", "server"), ("k3s-agent", "agent"), ("k3s-node", "agent")] {
+        // As after an interrupted run: the unit is gone already, or a record was left, or both.
+        for (unit_is_gone, record) in [(false, false), (false, true), (true, false), (true, true)] {
+            let case = format!("{unit}, unit gone {unit_is_gone}, record {record}");
+            let node = node_in(unit, role);
+            if unit_is_gone {
+                node.remove_file(&format!("etc/systemd/system/{unit}.service"));
+            }
+            if record {
+                let script = format!("/usr/local/bin/{unit}-uninstall.sh");
+                let text = json!({"script": node.moved(&script)}).to_string();
+                node.put("var/lib/homelab-k3s/uninstall-record.json", &text);
+            }
+            let run = |check: bool| answer(&node, json!({"role": role, "_ansible_check_mode": check}));
+            let world = || ["etc", "usr", "var"].map(|folder| node.files(folder));
+            let first = assert_settles(&case, run, world);
+            assert_eq!(first["failed"], false, "{case}: {first}");
+            // Of a unit of another name only the unit itself or the record says where its script is.
+            let known = unit != "k3s-node" || !unit_is_gone || record;
+            assert_eq!(first["changed"], known, "{case}: {first}");
+            assert_eq!(node.has("usr/local/bin/k3s"), !known, "{case}: {first}");
+        }
+    }
 }
 
 #[test]

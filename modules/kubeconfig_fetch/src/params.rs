@@ -4,6 +4,7 @@ use crate::server;
 use ansible_module::defaults::{number, yes};
 use cluster::{check_program, k3s_kubectl};
 use host::Secret;
+use k3s_certs::rotation::check_renew_before;
 use k3s_types::mask;
 use serde::Deserialize;
 
@@ -133,6 +134,7 @@ impl Options {
             }
         }
         check_program(&self.kubectl)?;
+        check_renew_before(self.renew_before)?;
         let name = match (self.name, &self.node_name) {
             (Some(name), _) => name,
             (None, Some(node)) => format!("k3s-{node}"),
@@ -275,6 +277,10 @@ mod tests {
             (
                 json!({"state": "read", "node_name": "n", "kubectl": []}),
                 "kubectl: ",
+            ),
+            (
+                json!({"state": "read", "node_name": "n", "renew_before": 365}),
+                "renew_before: k3s signs a certificate for 365 days",
             ),
             (
                 json!({"state": "read", "node_name": "n", "content": "x"}),

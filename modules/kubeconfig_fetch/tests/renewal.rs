@@ -5,6 +5,7 @@ use ansible_module::{Call, params, run};
 use k3s_certs::testing::{KUBECONFIG, Node};
 use kubeconfig_fetch::KubeconfigFetch;
 use serde_json::{Value, json};
+use testbed::assert_settles;
 
 /// A controller whose certificates end so many days from now.
 fn controller(until: i64) -> Node {
@@ -73,6 +74,31 @@ fn one_that_lasts_is_only_read() {
         assert_eq!(answer["kubeconfig"], handed_out(&node, "old"));
     }
     assert_eq!(read(&node, json!({"renew_before": 21}))["way"], "command");
+}
+
+#[test]
+fn what_was_renewed_is_not_due_again() {
+    for (until, renew_before, is_due) in [(-3, 0, true), (20, 19, false), (20, 21, true), (200, 364, true)] {
+        for rotate in [true, false] {
+            let case =
+                format!("ends in {until} days, renew_before {renew_before}, rotate_if_expired {rotate}");
+            let node = controller(until);
+            let run = |check: bool| {
+                let options = json!({"renew_before": renew_before, "rotate_if_expired": rotate, "_ansible_check_mode": check});
+                read(&node, options)
+            };
+            let world = || {
+                (
+                    node.text(KUBECONFIG),
+                    node.text("state/k3s.service.active"),
+                    node.is_marked(),
+                )
+            };
+            let first = assert_settles(&case, run, world);
+            assert_eq!(first["failed"], until < 0 && !rotate, "{case}: {first:#}");
+            assert_eq!(first["changed"], is_due && rotate, "{case}: {first:#}");
+        }
+    }
 }
 
 #[test]

@@ -91,6 +91,15 @@ impl Module for NodeDrain {
     }
 
     /// A wait for workloads changes nothing.
+    /// To wait for what goes or comes by itself is not a change.
+    fn would_change(_: &Params, steps: &[Step]) -> bool {
+        steps.iter().any(|step| match step {
+            Step::SetCordon { .. } => true,
+            Step::Evict { going, .. } => !going.is_empty(),
+            Step::WaitFor { .. } => false,
+        })
+    }
+
     fn changed(_: &Params, journal: &Journal) -> bool {
         journal.changed
     }

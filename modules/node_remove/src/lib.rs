@@ -3,6 +3,8 @@
 //! It lacks, on purpose, any way to delete a node that lives. The reasons to refuse come from the cluster, and from
 //! etcd through the playbook.
 
+#[cfg(test)]
+mod exhaustive_tests;
 mod params;
 mod plan;
 mod state;

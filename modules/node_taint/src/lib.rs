@@ -9,6 +9,8 @@ mod plan;
 mod report;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod settled_tests;
 mod state;
 
 pub use params::Params;

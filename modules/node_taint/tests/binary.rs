@@ -6,7 +6,7 @@
 )]
 
 use serde_json::{Value, json};
-use testbed::Programs;
+use testbed::{Programs, assert_settles};
 
 /// A cluster of two nodes that holds one taint, in a file.
 const KUBECTL: &str = r#"#!/bin/sh
@@ -57,6 +57,59 @@ fn the_second_run_changes_nothing() {
                 .all(|line| line.contains("--request-timeout=7s") || line.starts_with("get /api")),
             "{asked}"
         );
+    }
+}
+
+/// A cluster of two nodes that has the taints which it was given last, as a merge patch replaces them.
+const MERGING: &str = r#"#!/bin/sh
+folder=${0%/*}
+node() {
+    taints=$(cat "$folder/taints-$1" 2>/dev/null || echo '[]')
+    echo '{"metadata": {"name": "'$1'", "resourceVersion": "1"}, "spec": {"taints": '$taints'},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]}}'
+}
+case "$*" in
+*"/api/v1/nodes?"*) echo '{"items": ['"$(node n1), $(node n2)"']}';;
+*"/api/v1/nodes/"*) name=${*##*/nodes/}; node "${name%%[? ]*}";;
+*/api/v1/*) echo '{"items": []}';;
+"patch node "*)
+    name=${*#patch node }; name=${name%% *}
+    for word; do case $word in *'"taints":'*) echo "$word" | sed -e 's/.*"taints"://' -e 's/}}$//' >"$folder/taints-$name";; esac; done
+    node "$name";;
+*) echo "unexpected: $*" >&2; exit 1;;
+esac
+"#;
+
+#[test]
+fn whatever_taints_a_node_has_a_second_run_changes_nothing() {
+    let own = r#"[{"key":"node-role.kubernetes.io/control-plane","value":"true","effect":"NoSchedule"}]"#;
+    let others = r#"[{"key":"gpu","effect":"NoExecute","timeAdded":"2026-09-01T11:40:45Z"}]"#;
+    for (before, state, changed) in [
+        ("[]", "present", true),
+        (own, "present", false),
+        (others, "present", true),
+        ("[]", "absent", false),
+        (own, "absent", true),
+        (others, "absent", false),
+    ] {
+        let programs = Programs::new().with("kubectl", MERGING);
+        let path = programs.folder().join("taints-n1");
+        std::fs::write(&path, before).unwrap();
+        let run = |check: bool| {
+            let kubectl = programs.folder().join("kubectl");
+            let arguments =
+                json!({"nodes": ["n1"], "state": state, "kubectl": [kubectl], "_ansible_check_mode": check});
+            answer(&programs, &arguments)
+        };
+        let case = format!("{state} on {before}");
+        let world = || std::fs::read_to_string(&path).unwrap();
+        let first = assert_settles(&case, run, world);
+        assert_eq!(
+            (&first["failed"], &first["changed"]),
+            (&json!(false), &json!(changed)),
+            "{case}: {first}"
+        );
+        assert_eq!(world().contains("gpu"), before == others, "{case}");
     }
 }
 

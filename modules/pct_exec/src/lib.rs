@@ -116,12 +116,13 @@ impl Module for PctExec {
         }
     }
 
-    fn would_change(params: &Params) -> bool {
-        params.changed
-            || params
-                .changed_rc
-                .as_ref()
-                .is_some_and(|changed_rc| !changed_rc.is_empty())
+    fn would_change(params: &Params, steps: &[Step]) -> bool {
+        let may_change = params
+            .changed_rc
+            .as_ref()
+            .map_or(params.changed, |changed_rc| !changed_rc.is_empty());
+        let starts = |step: &Step| matches!(step, Step::Start { .. });
+        may_change || steps.iter().any(starts)
     }
 
     fn changed(params: &Params, journal: &Journal) -> bool {

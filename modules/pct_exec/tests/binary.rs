@@ -8,7 +8,7 @@
 
 use assert_cmd::Command;
 use serde_json::{Value, json};
-use testbed::Programs;
+use testbed::{Programs, assert_settles};
 
 fn binary(programs: &Programs) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("pct_exec"));
@@ -120,6 +120,41 @@ fn check_mode_starts_nothing_in_the_container() {
     );
     assert_eq!(answer["changed"], true);
     assert!(!programs.calls().contains("exec"), "{}", programs.calls());
+}
+
+#[test]
+fn what_has_made_or_removed_its_file_is_not_run_again() {
+    let programs = Programs::new().with_pct();
+    let mark = programs.folder().join("mark");
+    let count = programs.folder().join("count");
+    // The file of `creates` is made, or that of `removes` is not there any more; for argv, cmd and script.
+    for (option, change) in [("creates", "touch"), ("removes", "rm")] {
+        for what in ["argv", "cmd", "script"] {
+            let _ = std::fs::remove_file(&mark);
+            if option == "removes" {
+                std::fs::write(&mark, "").unwrap();
+            }
+            let line = format!("{change} '{}'; echo run >>'{}'", mark.display(), count.display());
+            let mut options = json!({"vmid": 101, option: mark});
+            options[what] = match what {
+                "argv" => json!(["sh", "-c", line]),
+                "cmd" => json!(format!("sh -c \"{line}\"")),
+                _ => json!(line),
+            };
+            let run = |check: bool| {
+                let mut options = options.clone();
+                options["_ansible_check_mode"] = check.into();
+                answer(&programs, &options)
+            };
+            let world = || (mark.exists(), std::fs::read_to_string(&count).unwrap_or_default());
+            let first = assert_settles(&format!("{option}, {what}"), run, world);
+            assert_eq!(
+                (&first["failed"], &first["changed"]),
+                (&json!(false), &json!(true)),
+                "{option}, {what}: {first}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -102,6 +102,50 @@ mod tests {
         assert_eq!(taken.len(), 1, "{taken:?}");
     }
 
+    /// The snapshots that a container has after one more run, a minute later.
+    fn run_again(keep: usize, state: &mut State) {
+        let params: Params = serde_json::from_value(json!({"vmid": 111, "keep": keep})).unwrap();
+        for step in plan(&params, state).unwrap().steps {
+            match step {
+                Step::Take { name, .. } => state.snapshots.push(name),
+                Step::Remove { name, .. } => state.snapshots.retain(|there| *there != name),
+            }
+        }
+        state.now += Duration::from_mins(1);
+    }
+
+    #[test]
+    fn each_run_leaves_the_newest_and_all_that_others_took() {
+        // In the order in which the configuration has them, which is not their age.
+        let ours = [3, 1, 4, 2].map(|day| format!("pre-upgrade-202512{day:02}T000000Z"));
+        let others = [
+            "mine",
+            "pre-upgrade",
+            "pre-upgrade-nightly-20251101T000000Z",
+            "pre-20251101T000000Z",
+        ];
+        for (keep, there) in (0..=5).flat_map(|keep| (0..=ours.len()).map(move |there| (keep, there))) {
+            let names: Vec<&str> = ours[..there].iter().map(String::as_str).chain(others).collect();
+            let mut state = state(&names, None);
+            let mut all = ours[..there].to_vec();
+            for run in 0..3 {
+                run_again(keep, &mut state);
+                all.push(format!("pre-upgrade-20260101T00{run:02}00Z"));
+                all.sort();
+                let newest = if keep == 0 { all.len() } else { keep.min(all.len()) };
+                let mut left: Vec<&str> = all[all.len() - newest..]
+                    .iter()
+                    .map(String::as_str)
+                    .chain(others)
+                    .collect();
+                left.sort_unstable();
+                let mut found = state.snapshots.clone();
+                found.sort();
+                assert_eq!(found, left, "keep {keep} of {there}, run {run}");
+            }
+        }
+    }
+
     #[test]
     fn a_locked_container_is_refused() {
         let error = steps(json!({"vmid": 111}), &state(&[], Some("backup"))).unwrap_err();

@@ -23,6 +23,19 @@ use k3s_node::settings::{DEFAULT_DATA, DEFAULT_KUBECONFIG};
 use serde::Serialize;
 use std::fmt;
 
+/// How many days k3s signs a leaf for. One that is to be renewed so long before its end is due again at once.
+const LEAF_DAYS: u64 = 365;
+
+/// Refuses a time before the end at which what was just renewed would be renewed again.
+pub fn check_renew_before(days: u64) -> Result<(), String> {
+    if days < LEAF_DAYS {
+        return Ok(());
+    }
+    Err(format!(
+        "renew_before: k3s signs a certificate for {LEAF_DAYS} days, so what was renewed {days} days before its end would be due again at once: give fewer"
+    ))
+}
+
 /// Records in the container that a renewal is under way. It is older than all that the renewal makes.
 const MARK: &str = "/var/lib/homelab-k3s/renewal-under-way";
 

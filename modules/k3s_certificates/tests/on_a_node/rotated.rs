@@ -3,6 +3,7 @@
 use crate::call;
 use k3s_certs::testing::{Authority, DATA, KUBECONFIG, Leaf, Node};
 use serde_json::{Value, json};
+use testbed::assert_settles;
 
 fn rotated(node: &Node) -> Value {
     call(node, json!({"state": "rotated"}))
@@ -59,6 +60,73 @@ fn what_ends_soon_is_renewed_as_early_as_asked() {
         let node = Node::server(until);
         let answer = call(&node, json!({"state": "rotated", "renew_before": renew_before}));
         assert_eq!(answer["changed"], changed, "{until} {renew_before}");
+    }
+}
+
+/// All of a node that a renewal changes.
+fn world(node: &Node, server: bool) -> Vec<String> {
+    let (unit, files) = if server {
+        (
+            "k3s.service",
+            [
+                format!("{DATA}/server/tls/client-admin.crt"),
+                KUBECONFIG.to_owned(),
+            ],
+        )
+    } else {
+        let file = |name: &str| format!("{DATA}/agent/{name}.crt");
+        (
+            "k3s-agent.service",
+            ["client-kubelet", "serving-kubelet"].map(file),
+        )
+    };
+    let texts = files.iter().map(|file| node.text(file));
+    let stands = [
+        node.text(&format!("state/{unit}.active")),
+        node.is_marked().to_string(),
+    ];
+    texts.chain(stands).collect()
+}
+
+#[test]
+fn what_was_renewed_is_not_due_again() {
+    for (until, renew_before) in [(-3, 0), (29, 30), (200, 0), (200, 364)] {
+        for (server, stopped, wait) in [
+            (true, false, true),
+            (true, true, true),
+            (true, false, false),
+            (false, false, true),
+            (false, true, true),
+            (false, false, false),
+        ] {
+            let case = format!(
+                "ends in {until} days, renew_before {renew_before}, server {server}, stopped {stopped}, wait {wait}"
+            );
+            let node = if server {
+                Node::server(until)
+            } else {
+                Node::agent(until)
+            };
+            if until < 0 {
+                node.state("old-is-expired", "");
+            }
+            if stopped {
+                let unit = if server {
+                    "k3s.service"
+                } else {
+                    "k3s-agent.service"
+                };
+                node.state(&format!("{unit}.active"), "inactive");
+            }
+            let run = |check: bool| {
+                let options = json!({"state": "rotated", "renew_before": renew_before, "wait": wait, "_ansible_check_mode": check});
+                call(&node, options)
+            };
+            let first = assert_settles(&case, run, || world(&node, server));
+            assert_eq!(first["failed"], false, "{case}: {first:#}");
+            let is_due = (until, renew_before) != (200, 0);
+            assert_eq!(first["changed"], is_due || stopped, "{case}: {first:#}");
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod failures;
 mod fresh;
 mod kills;
 mod node;
+mod settled;
 mod upgrades;
 
 use ansible_module::{Call, params, run};

@@ -84,10 +84,6 @@ impl World {
         }
     }
 
-    fn merge(&self, view: &View) -> Merged {
-        merge(self.sources(view))
-    }
-
     /// As a first run has it; a test changes what it is about.
     pub(crate) fn sources<'a>(&'a self, view: &'a View) -> Sources<'a> {
         Sources {
@@ -101,8 +97,18 @@ impl World {
 
     /// Merges, checks what has to hold always, and returns the merged file as its readers see it.
     pub(crate) fn merged(&self, text: &str, others: &[&str]) -> (Merged, Value) {
+        self.merged_as(text, others, |sources| sources)
+    }
+
+    /// With other options than a first run has.
+    pub(crate) fn merged_as(
+        &self,
+        text: &str,
+        others: &[&str],
+        options: impl for<'a> Fn(Sources<'a>) -> Sources<'a>,
+    ) -> (Merged, Value) {
         let view = self.view(text, others);
-        let merged = self.merge(&view);
+        let merged = merge(options(self.sources(&view)));
         let written = merged.config.to_text().unwrap();
         let (before, after) = (value(&self.fill(text)), value(&written));
         assert_kept(&before, &after, &merged.touched);
@@ -113,8 +119,16 @@ impl World {
             }),
             ..view
         };
-        let twice = self.merge(&again);
+        let twice = merge(options(self.sources(&again)));
         assert_eq!(twice.config.to_text().unwrap(), written, "a second time");
+        // What the plan asks: whether there is anything to write.
+        assert!(
+            again
+                .dest
+                .as_ref()
+                .is_some_and(|dest| dest.config == twice.config),
+            "{written}"
+        );
         assert_eq!(twice.context, merged.context);
         self.assert_enters(&again, &merged.context);
         (merged, after)

@@ -9,6 +9,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
+use testbed::assert_settles;
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).unwrap().mode() & 0o7777
@@ -199,6 +200,50 @@ fn another_cluster_keeps_its_entry_until_it_may_be_replaced() {
         "{answer}"
     );
     assert!(!fs::read_to_string(&file).unwrap().contains(&key));
+}
+
+#[test]
+fn whatever_the_file_has_a_second_run_changes_nothing() {
+    let other = Cluster::new();
+    let anothers = other.kubeconfig("k3s-k3s-1", "https://k3s-1.invalid:6443", &other.admin);
+    for (before, wide) in [
+        ("nothing", false),
+        ("empty", true),
+        ("old", false),
+        ("right", false),
+        ("right", true),
+        ("another's", true),
+    ] {
+        for (backup, replace) in [(true, false), (true, true), (false, false)] {
+            let case = format!("{before}, readable by all {wide}, backup {backup}, replace {replace}");
+            let desk = Desk::new();
+            let text = match before {
+                "old" => desk.cluster.stale(),
+                "right" => desk.cluster.content("https://k3s-1.invalid:6443"),
+                "another's" => anothers.clone(),
+                _ => String::new(),
+            };
+            if before != "nothing" {
+                let file = desk.file(".kube/config", &text);
+                let mode = if wide { 0o644 } else { 0o600 };
+                fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let path = desk.path(".kube/config");
+            let run = |check: bool| {
+                desk.write(
+                    json!({"dest": path, "backup": backup, "replace": replace, "_ansible_check_mode": check}),
+                )
+            };
+            let world = || {
+                let folder = desk.path(".kube");
+                let there = folder.exists().then(|| names(&folder));
+                (there, fs::read(&path).ok(), path.exists().then(|| mode(&path)))
+            };
+            let first = assert_settles(&case, run, world);
+            assert_eq!(first["failed"], false, "{case}: {first}");
+            assert_eq!(first["changed"], before != "right" || wide, "{case}: {first}");
+        }
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod fake;
+mod settled;
 mod world;
 
 use fake::{Cluster, OURS};
@@ -470,6 +471,16 @@ fn the_gate_alone_waits_names_what_is_missing_and_does_not_cordon_again() {
     let cluster = Cluster::new().deployment("web", 2, &["n1", "n2"]);
     let owners = json!([{"namespace": "demo", "kind": "Deployment", "name": "web", "ready": "3"}]);
     cluster.scale("web", 3);
+    let options = json!({"owners": owners, "wait_for_timeout": 30, "_ansible_check_mode": true});
+    let planned = uncordon(&cluster, options);
+    assert_eq!(
+        (&planned["changed"], &planned["actions"]),
+        (
+            &json!(false),
+            &json!(["wait until ready again: Deployment demo/web"])
+        ),
+        "to wait is not a change: {planned:#}"
+    );
     let answer = uncordon(&cluster, json!({"owners": owners, "wait_for_timeout": 30}));
     assert!(
         msg(&answer).contains("Deployment demo/web has 2 of 3 replicas ready"),

@@ -1,11 +1,12 @@
 //! Which node is drained next, for every cluster of up to three controllers and three workers, each of them in every state
-//! and with every option for the order.
+//! and with every option for the order; and, of smaller ones, for every choice of nodes that are left out.
 
 use super::{Planned, plan};
 use crate::params::Params;
 use crate::survey::Survey;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 const OLD: &str = "v1.31.4+k3s1";
 const PATCH: &str = "v1.31.5+k3s1";
@@ -29,17 +30,30 @@ fn lists(length: usize) -> Vec<Vec<Stage>> {
     })
 }
 
-fn node(host: &str, role: &str, stage: Stage, target: &str) -> Value {
+fn node(host: &str, role: &str, stage: Stage, (from, target): (&str, &str)) -> Value {
     let is_old = stage == Stage::Old;
-    let version = if is_old { OLD } else { target };
+    let version = if is_old { from } else { target };
     let cordoned = if stage == Stage::Cordoned { "ours" } else { "none" };
     json!({
         "host": host, "role": role, "node_name": host, "pve_host": "pve1", "vmid": 101,
         "version": {"changed": false, "failed": false, "installed": version, "running": version,
-            "hop": if is_old { "patch" } else { "none" }, "upgrade_required": is_old, "refusals": []},
+            "hop": if is_old { hop(from, target) } else { "none" }, "upgrade_required": is_old, "refusals": []},
         "install": {"changed": false, "failed": false, "actions": if is_old { vec!["restart"] } else { vec![] }},
         "drain": {"changed": is_old, "failed": false, "cordoned_by": {"before": cordoned, "after": cordoned}, "pods": []},
     })
+}
+
+fn hop(from: &str, target: &str) -> &'static str {
+    match minor(from).cmp(&minor(target)) {
+        Ordering::Less => "minor",
+        Ordering::Equal => "patch",
+        Ordering::Greater => "downgrade",
+    }
+}
+
+/// As in `v1.31.4+k3s1`.
+fn minor(version: &str) -> u32 {
+    version.split('.').nth(1).unwrap().parse().unwrap()
 }
 
 struct World {
@@ -48,13 +62,21 @@ struct World {
     target: &'static str,
     order: &'static str,
     at_once: usize,
+    /// What the nodes have that are not done.
+    from: &'static str,
+    limited_to: Option<Vec<String>>,
 }
 
 impl World {
     fn nodes(&self) -> Vec<Value> {
         let of = |letter: char, role: &'static str, stages: &[Stage]| {
             let node = |(number, stage): (usize, &Stage)| {
-                node(&format!("{letter}{number}"), role, *stage, self.target)
+                node(
+                    &format!("{letter}{number}"),
+                    role,
+                    *stage,
+                    (self.from, self.target),
+                )
             };
             stages.iter().enumerate().map(node).collect::<Vec<_>>()
         };
@@ -65,6 +87,7 @@ impl World {
     fn planned(&self) -> Planned {
         let params: Params = serde_json::from_value(json!({
             "target": self.target, "nodes": self.nodes(), "order": self.order, "workers_at_once": self.at_once,
+            "limited_to": self.limited_to,
         }))
         .unwrap();
         plan(&params, Some(&Survey::default()))
@@ -128,6 +151,36 @@ impl World {
         self.check_order(&planned, &case);
     }
 
+    /// Turn after turn, as the run goes: whoever is left out, at no time is a kubelet newer than an API server that was not before.
+    fn check_turns(&self) {
+        let planned = self.planned();
+        let case = format!(
+            "{:?} {:?} {} to {} {} {:?}",
+            self.servers, self.workers, self.from, self.target, self.order, self.limited_to
+        );
+        let nodes = self.nodes();
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let version = |node: &Value| {
+            (
+                text(&node["host"]),
+                minor(node["version"]["running"].as_str().unwrap()),
+            )
+        };
+        let mut minors: BTreeMap<String, u32> = nodes.iter().map(version).collect();
+        let limited_to = self.limited_to.as_ref().unwrap();
+        for turn in &planned.turns {
+            assert!(limited_to.contains(&turn.host), "{case}: {turn:?}");
+            if !planned.refusals.is_empty() {
+                continue;
+            }
+            let before = ahead(&minors);
+            minors.insert(turn.host.clone(), minor(self.target));
+            let mut new = ahead(&minors);
+            new.retain(|pair| !before.contains(pair));
+            assert_eq!(new, BTreeSet::new(), "{case}: after the turn of {}", turn.host);
+        }
+    }
+
     /// No kubelet becomes newer than an API server, unless the run is refused.
     fn check_order(&self, planned: &Planned, case: &str) {
         let installs: Vec<&str> = planned
@@ -162,9 +215,64 @@ fn never_two_servers_at_once_nor_a_kubelet_ahead_of_its_api_server() {
                                 target,
                                 order,
                                 at_once,
+                                from: OLD,
+                                limited_to: None,
                             }
                             .check();
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The workers whose minor is newer than that of a controller, with that controller.
+fn ahead(minors: &BTreeMap<String, u32>) -> BTreeSet<(String, String)> {
+    let of = |letter| minors.iter().filter(move |(host, _)| host.starts_with(letter));
+    let pairs = of('w').flat_map(|worker| of('c').map(move |server| (worker, server)));
+    pairs
+        .filter(|(worker, server)| worker.1 > server.1)
+        .map(|(worker, server)| (worker.0.clone(), server.0.clone()))
+        .collect()
+}
+
+/// Every choice of these nodes.
+fn choices(servers: usize, workers: usize) -> Vec<Vec<String>> {
+    let names = (0..servers)
+        .map(|number| format!("c{number}"))
+        .chain((0..workers).map(|number| format!("w{number}")));
+    let names: Vec<String> = names.collect();
+    let choice = |set: usize| {
+        let chosen = names
+            .iter()
+            .enumerate()
+            .filter(move |(bit, _)| set & 1 << bit != 0);
+        chosen.map(|(_, name)| name.clone()).collect()
+    };
+    (0..1 << names.len()).map(choice).collect()
+}
+
+#[test]
+fn whoever_is_left_out_no_kubelet_gets_ahead_of_an_api_server() {
+    for (servers, workers) in [(1, 1), (1, 2), (2, 1), (2, 2)] {
+        for (of_servers, of_workers) in lists(servers)
+            .into_iter()
+            .flat_map(|one| lists(workers).into_iter().map(move |other| (one.clone(), other)))
+        {
+            for limited_to in choices(servers, workers) {
+                for (from, target) in [(OLD, PATCH), (OLD, MINOR), (MINOR, PATCH)] {
+                    for order in ["auto", "workers_first", "servers_first"] {
+                        World {
+                            servers: of_servers.clone(),
+                            workers: of_workers.clone(),
+                            target,
+                            order,
+                            at_once: 1,
+                            from,
+                            limited_to: Some(limited_to.clone()),
+                        }
+                        .check_turns();
                     }
                 }
             }
