@@ -76,7 +76,7 @@ def section(letter: str, data: dict[str, Any]) -> Iterator[str]:
         return
     part = data[letter]
     yield f"## ({letter}) {PARTS[letter].TITLE}\n\n{PARTS[letter].ABOUT}\n"
-    yield f"Processes that wanted a core when it began, on average of a minute: {part['setting']['load']}.\n"
+    yield f"Load average of a minute at the start: {part['setting']['load']}.\n"
     yield "| | median | spread | target | |\n|---|---:|---|---:|---|"
     for group, members in groupby(rows(part), key=lambda row: row.group):
         yield f"| **{group}** | | | | |"

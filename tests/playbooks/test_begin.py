@@ -43,7 +43,7 @@ def test_every_playbook_checks_groups_limit_and_variables(all_at_once, playbook:
         "k3s_drain_timout (given with -e) is not a variable of these playbooks. Did you mean k3s_drain_timeout?",
         'k3s_drain_evict_timeout (given with -e) is "soon", and has to be a whole number.',
     )
-    refused = "--limit w2 has no meaning for this playbook: "
+    refused = "--limit w2 does not apply to this playbook: "
     # The group that a limit is compared with is missing.
     named = "--limit w2 names no node of the group k3s_cluster"
     assert (named if playbook in OF_NODES else refused) in run.words, run.text

@@ -5,6 +5,7 @@
 
 use crate::facts::Facts;
 use std::collections::BTreeMap;
+use std::fmt;
 use yaml_tree::{Map, Node, Scalar, first_document};
 
 /// The configuration file and what is beside it in its folder, as one.
@@ -16,11 +17,18 @@ pub struct Config {
 }
 
 /// What a setting is, and where that is said.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Given {
     pub value: String,
     /// `the argument --server`, a file, or `the variable K3S_URL`.
     pub location: String,
+}
+
+/// Without the value: it may be the token.
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Given").field(&self.location).finish()
+    }
 }
 
 impl Given {
@@ -31,10 +39,17 @@ impl Given {
 }
 
 /// What a key has, and the file that had the last word.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Values {
     texts: Vec<String>,
     location: String,
+}
+
+/// Without the values, as above.
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Values").field(&self.location).finish()
+    }
 }
 
 impl Config {
@@ -264,5 +279,12 @@ mod tests {
         assert_eq!(config.fault.as_deref(), Some("b.yaml"));
         let list = Config::read(std::iter::once(("a.yaml", "- a\n")));
         assert_eq!(list.fault.as_deref(), Some("a.yaml"));
+    }
+
+    #[test]
+    fn shows_no_value_when_it_is_printed() {
+        let config = Config::read(std::iter::once(("c.yaml", "token: secret\n")));
+        let shown = format!("{config:?} {:?}", config.given("token"));
+        assert!(shown.contains("token") && !shown.contains("secret"), "{shown}");
     }
 }

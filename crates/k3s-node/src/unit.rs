@@ -2,6 +2,7 @@
 
 use crate::words;
 use k3s_types::Role;
+use std::fmt;
 
 /// A unit file as assignments in their order; comments and blank lines are nobody's loss.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,18 +10,32 @@ pub struct Unit {
     lines: Vec<Line>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Line {
     section: String,
     key: String,
     value: String,
 }
 
+/// Without the value: a command or an environment may have the token.
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}=…", self.section, self.key)
+    }
+}
+
 /// The command of the service: the binary and what it is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ExecStart {
     pub binary: String,
     pub words: Vec<String>,
+}
+
+/// Without the words, as above.
+impl fmt::Debug for ExecStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {} words", self.binary, self.words.len())
+    }
 }
 
 /// Whether a unit is a k3s: its command says it, and never its name.
@@ -425,5 +440,16 @@ mod tests {
     fn comments_inside_a_continued_line_are_passed_over() {
         let text = "[Service]\nExecStart=/usr/local/bin/k3s \\\n    server \\\n# a comment \\\n\t'--disable' \\\n; another\n\t'traefik' \\\n\n";
         assert_eq!(words(text), ["server", "--disable", "traefik"]);
+    }
+
+    #[test]
+    fn shows_no_value_when_it_is_printed() {
+        let unit =
+            Unit::parse("[Service]\nEnvironment=K3S_TOKEN=secret\nExecStart=/k3s agent --token secret\n");
+        let shown = format!("{unit:?} {:?}", unit.exec_start());
+        assert!(
+            shown.contains("Environment") && !shown.contains("secret"),
+            "{shown}"
+        );
     }
 }

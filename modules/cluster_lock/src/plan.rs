@@ -47,7 +47,7 @@ pub(crate) fn holder(params: &Params, state: &State) -> Holder {
         return Holder::Nobody;
     };
     match lease.spec.holder_identity.as_deref() {
-        None | Some("") => Holder::Gone("nobody is named in it"),
+        None | Some("") => Holder::Gone("it names no holder"),
         Some(run_id) if run_id == params.run_id => Holder::Us,
         _ if lease.ends() <= state.now => Holder::Gone("it was not renewed in time"),
         _ if params

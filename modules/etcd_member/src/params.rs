@@ -142,7 +142,7 @@ impl Options {
             ("force", self.force),
         ];
         if let Some((option, _)) = to_remove.iter().find(|(_, given)| *given) {
-            return Err(format!("{option}: is of use only with state=absent"));
+            return Err(format!("{option}: applies only with state=absent"));
         }
         if self.wait > 0 && self.require.is_none() && self.can_lose.is_none() {
             return Err("wait: there is nothing to wait for without require or can_lose".to_owned());
@@ -160,12 +160,10 @@ impl Options {
 
     fn absent(&self) -> Result<Want, String> {
         if self.require.is_some() || self.can_lose.is_some() || self.wait > 0 || self.nodes_wait.is_some() {
-            return Err(
-                "require, can_lose, wait and nodes_wait: are of use only with state=query".to_owned(),
-            );
+            return Err("require, can_lose, wait and nodes_wait: apply only with state=query".to_owned());
         }
         if self.address.is_some() && self.node.is_none() {
-            return Err("address: is of use only with node".to_owned());
+            return Err("address: applies only with node".to_owned());
         }
         let named = self.node.as_deref().map(|name| Which::Node {
             name: name.to_lowercase(),

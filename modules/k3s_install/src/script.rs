@@ -7,20 +7,31 @@ use host::{Command, quote};
 use k3s_node::changes::parent;
 use k3s_node::{Changes, FOLDER, Setup, env_file, keep, unit, words};
 use k3s_types::K3sVersion;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// The script itself writes a few files; with `prefetch: false` it downloads too, and then gets that time as well.
 const SCRIPT_LIMIT: Duration = Duration::from_mins(2);
 
 /// What is to be fetched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Fetch {
     pub(crate) script: bool,
     pub(crate) binary: bool,
     pub(crate) path: String,
     /// Proxy settings of the node's own environment.
     pub(crate) proxies: Vec<(String, String)>,
+}
+
+/// Without the proxies: their addresses may have a password.
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("script", &self.script)
+            .field("binary", &self.binary)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the script comes from.
@@ -311,5 +322,17 @@ set -- agent '--token' 's3cr3t' '--kubelet-arg=a\\x20\\x20b' 'it'\\''s'";
             Some(&staged[1])
         );
         assert_eq!(staged_for(&"v1.31.4+k3s1".parse().unwrap(), &staged), None);
+    }
+
+    #[test]
+    fn shows_no_proxy_when_it_is_printed() {
+        let proxies = vec![("HTTPS_PROXY".to_owned(), "http://me:secret@proxy".to_owned())];
+        let fetch = Fetch {
+            script: true,
+            binary: true,
+            path: "/tmp".to_owned(),
+            proxies,
+        };
+        assert!(!format!("{fetch:?}").contains("secret"), "{fetch:?}");
     }
 }

@@ -203,7 +203,7 @@ fn check(options: &Options) -> Result<(), String> {
     }
     if !options.owners.is_empty() && options.state != Wanted::Uncordoned {
         return Err(
-            "owners: is what to wait for after an uncordon; it has no meaning for another state".to_owned(),
+            "owners: is what to wait for after an uncordon, and applies to no other state".to_owned(),
         );
     }
     if options.wait_for && options.state == Wanted::Cordoned {

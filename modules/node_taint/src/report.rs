@@ -79,7 +79,7 @@ fn text(params: &Params, state: &State, judged: &Judged) -> Vec<String> {
     };
     let (doing, done) = match params.state {
         Wanted::Present => ("to be set on", "is on"),
-        Wanted::Absent => ("to be taken off", "is not on"),
+        Wanted::Absent => ("to be removed from", "is not on"),
     };
     let mut text = Vec::new();
     if !to_do.is_empty() {
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(
             text,
             [
-                &format!("{TAINT}:NoSchedule to be taken off c2"),
+                &format!("{TAINT}:NoSchedule to be removed from c2"),
                 &format!("{TAINT}:NoSchedule is not on c1"),
                 "pods that tolerate no taint can run on c1, c2, w1",
             ]

@@ -21,7 +21,7 @@ fn refused(params: &Params, limit: &str) -> String {
         .limit_reason
         .as_deref()
         .unwrap_or("it works on all nodes of the cluster");
-    format!("--limit {limit} has no meaning for this playbook: {reason}. Leave --limit out.")
+    format!("--limit {limit} does not apply to this playbook: {reason}. Leave --limit out.")
 }
 
 fn leaves_a_node(params: &Params) -> bool {

@@ -32,7 +32,7 @@ pub fn check_renew_before(days: u64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "renew_before: k3s signs a certificate for {LEAF_DAYS} days, so what was renewed {days} days before its end would be due again at once: give fewer"
+        "renew_before: k3s signs a certificate for {LEAF_DAYS} days, so what was renewed {days} days before its end would be due again at once: set fewer"
     ))
 }
 

@@ -276,7 +276,7 @@ fn not_started(pod: &Pod) -> Trouble {
     let what = still
         .map(|container| format!("init container {} still runs", container.name))
         .or_else(|| pod.containers().find_map(waits))
-        .unwrap_or_else(|| "its kubelet has not begun with it".to_owned());
+        .unwrap_or_else(|| "its kubelet has not started it".to_owned());
     Trouble::error(
         Reason::Pending,
         format!("it does not start on {}: {what}", pod.node_name()),
