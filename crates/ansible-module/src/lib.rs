@@ -9,6 +9,7 @@
 
 mod answer;
 mod call;
+mod check;
 mod cli;
 pub mod defaults;
 mod loose;
@@ -18,6 +19,7 @@ mod spec;
 
 pub use answer::{Answer, Diff};
 pub use call::Call;
+pub use check::Check;
 pub use cli::{Program, main, refuse};
 pub use refusal::Refusal;
 pub use run::{params, run};
@@ -64,7 +66,7 @@ impl<S> Plan<S> {
     }
 }
 
-/// One module. Reading a module means reading these six functions.
+/// One module. Reading a module means reading these six functions; one that changes nothing is a [`Check`].
 pub trait Module {
     /// The module's name, as in `homelab.k3s.<NAME>`.
     const NAME: &'static str;

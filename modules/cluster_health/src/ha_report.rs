@@ -4,13 +4,12 @@ mod params;
 mod text;
 
 use crate::servers::{self, Apis, Problem, judge};
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use anyhow::{Result, anyhow};
 use cluster::Kubectl;
 use host::Host;
 use params::Params;
 use serde::Serialize;
-use std::convert::Infallible;
 
 pub struct HaReport;
 
@@ -30,22 +29,16 @@ struct Finding {
     what: String,
 }
 
-impl Module for HaReport {
+impl Check for HaReport {
     const NAME: &'static str = "ha_report";
     const DOC: &'static str = include_str!("../ha_report.yml");
 
     type Params = Params;
     type State = Apis;
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
 
-    /// Nothing is changed, so no lock is needed.
-    fn target(params: &Params) -> Target {
-        Target {
-            vmid: params.vmid,
-            lock_timeout: None,
-        }
+    fn vmid(params: &Params) -> Option<u32> {
+        params.vmid
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<Apis> {
@@ -57,16 +50,12 @@ impl Module for HaReport {
         servers::state(&params.given, &kubectl)
     }
 
-    fn plan(params: &Params, apis: &Apis) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, apis: &Apis) -> Result<Vec<String>> {
         let problems = judge(&params.given, apis);
-        text::fault(&problems).map_or_else(|| Ok(Plan::default()), |fault| Err(anyhow!(fault)))
+        text::fault(&problems).map_or_else(|| Ok(Vec::new()), |fault| Err(anyhow!(fault)))
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, apis: &Apis, _: &Apis, (): &()) -> Returned {
+    fn report(params: &Params, apis: &Apis) -> Returned {
         let problems = judge(&params.given, apis);
         Returned {
             healthy: text::fault(&problems).is_none(),

@@ -28,44 +28,33 @@ pub use params::Params;
 pub use report::Returned;
 pub use state::State;
 
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use anyhow::Result;
 use host::Host;
-use std::convert::Infallible;
 
 pub struct ClusterHealth;
 
-impl Module for ClusterHealth {
+impl Check for ClusterHealth {
     const NAME: &'static str = "cluster_health";
     const DOC: &'static str = include_str!("../cluster_health.yml");
 
     type Params = Params;
     type State = State;
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
 
-    /// Nothing is changed, so nobody has to be waited for.
-    fn target(params: &Params) -> Target {
-        Target {
-            vmid: params.vmid,
-            lock_timeout: None,
-        }
+    fn vmid(params: &Params) -> Option<u32> {
+        params.vmid
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
         observe::state(params, host)
     }
 
-    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
         plan::plan(params, state)
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
+    fn report(params: &Params, state: &State) -> Returned {
         report::report(params, state)
     }
 }

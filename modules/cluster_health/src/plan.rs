@@ -4,18 +4,16 @@ use crate::judge::judge;
 use crate::params::{FailOn, Params, Scope};
 use crate::state::State;
 use crate::verdict::folded;
-use ansible_module::Plan;
 use anyhow::{Result, bail};
-use std::convert::Infallible;
 
 /// Verdicts that a message names; all of them are in the answer.
 const NAMED: usize = 6;
 
-pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+pub fn plan(params: &Params, state: &State) -> Result<Vec<String>> {
     let health = judge(params, &state.seen);
     let failing: Vec<String> = folded(health.failing()).iter().map(ToString::to_string).collect();
     if failing.is_empty() || params.fail_on == FailOn::Never {
-        return Ok(Plan::default());
+        return Ok(Vec::new());
     }
     let what = if health.verdicts.iter().any(|verdict| verdict.before > 0) {
         "new problems"

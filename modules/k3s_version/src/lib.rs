@@ -18,7 +18,7 @@ pub use https::Https;
 pub use params::Params;
 pub use state::State;
 
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use answers::Version;
 use anyhow::{Result, anyhow};
 use bad_hops::Knowledge;
@@ -29,7 +29,6 @@ use params::Wanted;
 use plan::{Order, Stop};
 use serde::Serialize;
 use state::{Evidence, ReadFrom};
-use std::convert::Infallible;
 use std::marker::PhantomData;
 
 /// `C` is the way to the channel server; tests have a shorter one.
@@ -49,22 +48,16 @@ pub struct Returned {
     channel: Option<Evidence>,
 }
 
-impl<C: Channels> Module for VersionCheck<C> {
+impl<C: Channels> Check for VersionCheck<C> {
     const NAME: &'static str = "k3s_version";
     const DOC: &'static str = include_str!("../k3s_version.yml");
 
     type Params = Params;
     type State = State;
-    /// There is no step: this module only looks.
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
 
-    fn target(params: &Params) -> Target {
-        Target {
-            vmid: params.vmid,
-            lock_timeout: None,
-        }
+    fn vmid(params: &Params) -> Option<u32> {
+        params.vmid
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
@@ -88,22 +81,15 @@ impl<C: Channels> Module for VersionCheck<C> {
         })
     }
 
-    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
         let decision = plan::decide(params, state);
         if params.fail_on_refusal && !decision.refusals.is_empty() {
             return Err(anyhow!(plan::sentence(state, &decision.refusals)));
         }
-        Ok(Plan {
-            warnings: decision.warnings,
-            ..Plan::default()
-        })
+        Ok(decision.warnings)
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
+    fn report(params: &Params, state: &State) -> Returned {
         let decision = plan::decide(params, state);
         let state = state.clone();
         let build = state.known.builds.nearest(&state.target.version).cloned();

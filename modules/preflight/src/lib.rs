@@ -6,12 +6,11 @@ mod refusals;
 
 pub use params::Params;
 
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use anyhow::{Result, anyhow};
 use host::Host;
 use per_node::Refusal;
 use serde::Serialize;
-use std::convert::Infallible;
 
 pub struct Preflight;
 
@@ -21,37 +20,27 @@ pub struct Returned {
     refused: Option<String>,
 }
 
-impl Module for Preflight {
+impl Check for Preflight {
     const NAME: &'static str = "preflight";
     const DOC: &'static str = include_str!("../preflight.yml");
 
     type Params = Params;
     /// All that is to be known is in the arguments.
     type State = ();
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
-
-    fn target(_: &Params) -> Target {
-        Target::default()
-    }
 
     fn observe(_: &Params, _: &dyn Host) -> Result<()> {
         Ok(())
     }
 
-    fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, (): &()) -> Result<Vec<String>> {
         match refusals::refused(params).filter(|_| params.fail_on_refusal) {
             Some(refused) => Err(anyhow!(refused)),
-            None => Ok(Plan::default()),
+            None => Ok(Vec::new()),
         }
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
+    fn report(params: &Params, (): &()) -> Returned {
         let refusals = refusals::all(params);
         Returned {
             refused: refusals::refused(params),

@@ -11,11 +11,10 @@ mod variables;
 pub use chosen::{Gone, Nodes, Pair, Pairs};
 pub use params::Params;
 
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use anyhow::{Result, bail};
 use host::Host;
 use serde::Serialize;
-use std::convert::Infallible;
 
 pub struct RunCheck;
 
@@ -32,26 +31,20 @@ pub struct Returned {
     pairs: Option<Pairs>,
 }
 
-impl Module for RunCheck {
+impl Check for RunCheck {
     const NAME: &'static str = "run_check";
     const DOC: &'static str = include_str!("../run_check.yml");
 
     type Params = Params;
     /// All that is to be known is in the arguments.
     type State = ();
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
-
-    fn target(_: &Params) -> Target {
-        Target::default()
-    }
 
     fn observe(_: &Params, _: &dyn Host) -> Result<()> {
         Ok(())
     }
 
-    fn plan(params: &Params, (): &()) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, (): &()) -> Result<Vec<String>> {
         let faults: Vec<String> = [
             inventory::faults(params),
             limit::faults(params),
@@ -65,14 +58,10 @@ impl Module for RunCheck {
                 faults.join("\n")
             );
         }
-        Ok(Plan::default())
+        Ok(Vec::new())
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, (): &(), (): &(), (): &()) -> Returned {
+    fn report(params: &Params, (): &()) -> Returned {
         Returned {
             node_names: params.inventory.names(),
             controller_names: chosen::controller_names(&params.inventory),

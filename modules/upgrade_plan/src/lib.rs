@@ -13,12 +13,11 @@ pub use params::Params;
 pub use plan::Planned;
 pub use survey::Survey;
 
-use ansible_module::{Module, Plan, Target};
+use ansible_module::Check;
 use anyhow::{Result, anyhow};
 use host::Host;
 use params::Mode;
 use serde::Serialize;
-use std::convert::Infallible;
 use std::time::SystemTime;
 
 pub struct UpgradePlan;
@@ -42,21 +41,16 @@ pub struct State {
     now: u64,
 }
 
-impl Module for UpgradePlan {
+impl Check for UpgradePlan {
     const NAME: &'static str = "upgrade_plan";
     const DOC: &'static str = include_str!("../upgrade_plan.yml");
 
     type Params = Params;
     type State = State;
-    type Step = Infallible;
-    type Journal = ();
     type Returned = Returned;
 
-    fn target(params: &Params) -> Target {
-        Target {
-            vmid: params.vmid,
-            lock_timeout: None,
-        }
+    fn vmid(params: &Params) -> Option<u32> {
+        params.vmid
     }
 
     fn observe(params: &Params, host: &dyn Host) -> Result<State> {
@@ -70,20 +64,16 @@ impl Module for UpgradePlan {
         })
     }
 
-    fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
         if params.mode != Mode::Summary && params.fail_on_refusal {
             let refusals = plan::plan(params, state.survey.as_ref()).refusals;
             return text::refused(params, &refusals)
-                .map_or_else(|| Ok(Plan::default()), |refused| Err(anyhow!(refused)));
+                .map_or_else(|| Ok(Vec::new()), |refused| Err(anyhow!(refused)));
         }
-        Ok(Plan::default())
+        Ok(Vec::new())
     }
 
-    fn apply(_: &Params, _: &dyn Host, step: &Infallible, (): &mut ()) -> Result<()> {
-        match *step {}
-    }
-
-    fn report(params: &Params, state: &State, _: &State, (): &()) -> Returned {
+    fn report(params: &Params, state: &State) -> Returned {
         match params.mode {
             Mode::Summary => Returned {
                 text: text::summary(params),

@@ -5,22 +5,21 @@ use crate::nodes;
 use crate::params::{Accepted, Params, Wanted};
 use crate::state::{State, has_to_go};
 use crate::verified;
-use ansible_module::{Plan, Refusal};
+use ansible_module::Refusal;
 use anyhow::{Result, bail};
 use cluster::{Node, Purpose};
-use std::convert::Infallible;
 
 /// Pods that a message names; all of them are in the answer.
 const NAMED: usize = 10;
 
-pub fn plan(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+pub fn plan(params: &Params, state: &State) -> Result<Vec<String>> {
     match params.state {
         Wanted::Planned => planned(params, state),
         Wanted::Verified => proven(params, state),
     }
 }
 
-fn planned(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+fn planned(params: &Params, state: &State) -> Result<Vec<String>> {
     let moves = plan_moves(params, state);
     let refusals = refusals(params, state, &moves);
     if !refusals.is_empty() {
@@ -34,10 +33,7 @@ fn planned(params: &Params, state: &State) -> Result<Plan<Infallible>> {
     let mut warnings = nodes::warnings(params, state);
     warnings.extend(waiting(&moves));
     warnings.extend(host_paths(params, &moves));
-    Ok(Plan {
-        warnings,
-        ..Plan::default()
-    })
+    Ok(warnings)
 }
 
 pub(crate) fn refusals(params: &Params, state: &State, moves: &[Move]) -> Vec<Refusal> {
@@ -151,10 +147,10 @@ pub(crate) fn named(things: &[String]) -> String {
     }
 }
 
-fn proven(params: &Params, state: &State) -> Result<Plan<Infallible>> {
+fn proven(params: &Params, state: &State) -> Result<Vec<String>> {
     let missing = verified::missing(params, state);
     if missing.is_empty() {
-        return Ok(Plan::default());
+        return Ok(Vec::new());
     }
     bail!(
         "{} has not taken over from {} within {} s: {}. Look at these pods with `kubectl describe`",

@@ -340,12 +340,10 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
         ["local_volume"]
     );
     let accepted = json!({"accept": ["local_volume"]});
-    let plan = plan(&params(accepted.clone()), &state).unwrap();
+    let warnings = plan(&params(accepted.clone()), &state).unwrap();
     assert!(
-        plan.warnings
-            .contains(&"these pods stay Pending, as is accepted: demo/db-0".to_owned()),
-        "{:?}",
-        plan.warnings
+        warnings.contains(&"these pods stay Pending, as is accepted: demo/db-0".to_owned()),
+        "{warnings:?}"
     );
     let report_of = report_of(accepted, &state);
     assert_eq!(report_of["moves"][1]["to"], json!(null));
@@ -364,10 +362,7 @@ fn a_local_volume_is_refused_by_name_and_accepted_by_name() {
 #[test]
 fn shows_the_plan_to_an_operator() {
     let warnings = |nodes: Vec<Value>, pods: Vec<Value>| {
-        plan(&params(json!({})), &state(nodes, pods))
-            .unwrap()
-            .warnings
-            .join("\n")
+        plan(&params(json!({})), &state(nodes, pods)).unwrap().join("\n")
     };
     let both = |old: Value, new: Value| vec![server("c1"), old, new, node("w2")];
     assert_eq!(warnings(both(node("w1"), node("w3")), Vec::new()), "");
