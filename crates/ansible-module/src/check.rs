@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
 
-/// A module that only looks, and judges what it sees. Reading one means reading these three functions.
+/// A module that only looks, and checks what it sees. Reading one means reading these three functions.
 pub trait Check {
     /// As [`Module::NAME`].
     const NAME: &'static str;
@@ -29,7 +29,7 @@ pub trait Check {
     fn observe(params: &Self::Params, host: &dyn Host) -> Result<Self::State>;
 
     /// The warnings; an error fails the task.
-    fn judge(params: &Self::Params, state: &Self::State) -> Result<Vec<String>>;
+    fn check(params: &Self::Params, state: &Self::State) -> Result<Vec<String>>;
 
     fn report(params: &Self::Params, state: &Self::State) -> Self::Returned;
 }
@@ -57,7 +57,7 @@ impl<C: Check> Module for C {
 
     fn plan(params: &C::Params, state: &C::State) -> Result<Plan<Infallible>> {
         Ok(Plan {
-            warnings: C::judge(params, state)?,
+            warnings: C::check(params, state)?,
             ..Plan::default()
         })
     }

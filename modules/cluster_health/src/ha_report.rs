@@ -50,7 +50,7 @@ impl Check for HaReport {
         servers::state(&params.given, &kubectl)
     }
 
-    fn judge(params: &Params, apis: &Apis) -> Result<Vec<String>> {
+    fn check(params: &Params, apis: &Apis) -> Result<Vec<String>> {
         let problems = judge(&params.given, apis);
         text::fault(&problems).map_or_else(|| Ok(Vec::new()), |fault| Err(anyhow!(fault)))
     }

@@ -50,7 +50,7 @@ impl Check for ClusterHealth {
         observe::state(params, host)
     }
 
-    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
+    fn check(params: &Params, state: &State) -> Result<Vec<String>> {
         plan::plan(params, state)
     }
 

@@ -81,7 +81,7 @@ impl<C: Channels> Check for VersionCheck<C> {
         })
     }
 
-    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
+    fn check(params: &Params, state: &State) -> Result<Vec<String>> {
         let decision = plan::decide(params, state);
         if params.fail_on_refusal && !decision.refusals.is_empty() {
             return Err(anyhow!(plan::sentence(state, &decision.refusals)));

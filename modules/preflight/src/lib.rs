@@ -33,7 +33,7 @@ impl Check for Preflight {
         Ok(())
     }
 
-    fn judge(params: &Params, (): &()) -> Result<Vec<String>> {
+    fn check(params: &Params, (): &()) -> Result<Vec<String>> {
         match refusals::refused(params).filter(|_| params.fail_on_refusal) {
             Some(refused) => Err(anyhow!(refused)),
             None => Ok(Vec::new()),

@@ -44,7 +44,7 @@ impl Check for RunCheck {
         Ok(())
     }
 
-    fn judge(params: &Params, (): &()) -> Result<Vec<String>> {
+    fn check(params: &Params, (): &()) -> Result<Vec<String>> {
         let faults: Vec<String> = [
             inventory::faults(params),
             limit::faults(params),

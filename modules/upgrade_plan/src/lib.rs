@@ -64,7 +64,7 @@ impl Check for UpgradePlan {
         })
     }
 
-    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
+    fn check(params: &Params, state: &State) -> Result<Vec<String>> {
         if params.mode != Mode::Summary && params.fail_on_refusal {
             let refusals = plan::plan(params, state.survey.as_ref()).refusals;
             return text::refused(params, &refusals)

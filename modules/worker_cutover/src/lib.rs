@@ -43,7 +43,7 @@ impl Check for WorkerCutover {
         observe::state(params, host)
     }
 
-    fn judge(params: &Params, state: &State) -> Result<Vec<String>> {
+    fn check(params: &Params, state: &State) -> Result<Vec<String>> {
         plan::plan(params, state)
     }
 
