@@ -163,7 +163,11 @@ fn go(rules: &Rules, state: &State, pod: &Pod) -> Verdict {
         refusal,
         consequence,
     );
-    if state.fit_here_only.contains(&pod.metadata.uid) {
+    // A pod that nothing starts again has no successor that could wait for the node.
+    let gone = consequences.contains(&Consequence::GoneForGood);
+    if gone {
+        consequences.retain(|consequence| !matches!(consequence, Consequence::WaitsForTheNode(_)));
+    } else if state.fit_here_only.contains(&pod.metadata.uid) {
         consequences.push(Consequence::FitsHereOnly);
     }
     if refusals.is_empty() {

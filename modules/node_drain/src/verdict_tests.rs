@@ -114,6 +114,29 @@ fn what_the_options_do_not_allow_is_refused_and_what_they_allow_goes() {
 }
 
 #[test]
+fn a_pod_that_is_gone_for_good_waits_for_no_node() {
+    let claim = json!([{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]);
+    for pod in [
+        pod("naked", None),
+        with(pod("naked", None), "/spec/volumes", claim),
+    ] {
+        let mut state = state(node(false, None), &[pod]);
+        let uid = state.pods[0].metadata.uid.clone();
+        state.fit_here_only.insert(uid);
+        state
+            .pinned
+            .insert(("demo".to_owned(), "data".to_owned()), "pv-1".to_owned());
+        let verdict = judge(
+            &params(json!({"force": true, "local_volumes": "wait"})).rules,
+            &state,
+            &state.pods[0],
+        );
+        assert_eq!(verdict, Verdict::Evict(vec![Consequence::GoneForGood]));
+        assert!(!waits_for_the_node(&verdict));
+    }
+}
+
+#[test]
 fn all_that_is_refused_is_named_at_once() {
     let scratch = with(
         pod("naked", None),

@@ -125,10 +125,22 @@ fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
         count(moved.len()),
         names(&moved)
     )];
+    let gone: Vec<&PodId> = drain
+        .pods
+        .iter()
+        .filter(|pod| pod.verdict == Verdict::Evict && pod.owner.is_none())
+        .map(|pod| &pod.pod)
+        .collect();
+    if !gone.is_empty() {
+        lines.push(format!(
+            "deleted for good, since no controller starts them again: {}",
+            names(&gone)
+        ));
+    }
     let waiting: Vec<&PodId> = drain.waiting.iter().collect();
     if !waiting.is_empty() {
         lines.push(format!(
-            "Pending until the uncordon, their volumes being here: {}",
+            "Pending until the uncordon, since no other node has their volumes or suits them: {}",
             names(&waiting)
         ));
     }

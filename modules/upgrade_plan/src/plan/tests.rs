@@ -638,7 +638,7 @@ fn upgrades_an_unhealthy_cluster_with_a_warning() {
 }
 
 fn moving() -> Value {
-    let pod = |name: &str, budgets: Value| json!({"namespace": "demo", "name": name, "uid": "1", "verdict": "evict", "reason": "", "budgets": budgets});
+    let pod = |name: &str, budgets: Value| json!({"namespace": "demo", "name": name, "uid": "1", "owner": "StatefulSet/vault", "verdict": "evict", "reason": "", "budgets": budgets});
     let tight = json!([{"name": "vault", "disruptions_allowed": 0, "current_healthy": 1, "desired_healthy": 1, "expected_pods": 1}]);
     let roomy = json!([{"name": "web", "disruptions_allowed": 1, "current_healthy": 3, "desired_healthy": 2, "expected_pods": 3}]);
     json!({"drain": {
@@ -666,7 +666,7 @@ fn formats_the_plan_for_people() {
                 vmid("w1")
             ),
             "   drained: 2 pods to move: demo/web-1, demo/vault-0".to_owned(),
-            "   Pending until the uncordon, their volumes being here: demo/vault-0".to_owned(),
+            "   Pending until the uncordon, since no other node has their volumes or suits them: demo/vault-0".to_owned(),
             "   budget vault allows no disruption (1 healthy, 1 wanted) of demo/vault-0: it is bypassed"
                 .to_owned(),
             format!(
@@ -683,9 +683,22 @@ fn formats_the_plan_for_people() {
 }
 
 #[test]
+fn says_which_pods_a_drain_deletes_for_good() {
+    let bare = json!({"namespace": "demo", "name": "bare", "uid": "1", "owner": null, "verdict": "evict", "reason": "", "budgets": []});
+    let nodes = [
+        server("c1", OLD, PATCH),
+        with(agent("w1", OLD, PATCH), &json!({"drain": {"pods": [bare]}})),
+    ];
+    let params = params(PATCH, &nodes, &json!({"pdb": "bypass"}));
+    let lines = text::plan(&params, &plan(&params, None));
+    let line = "   deleted for good, since no controller starts them again: demo/bare";
+    assert!(lines.iter().any(|said| said == line), "{lines:?}");
+}
+
+#[test]
 fn warns_of_a_pod_with_several_budgets_though_each_has_room() {
     let budget = |name: &str| json!({"name": name, "disruptions_allowed": 1, "current_healthy": 2, "desired_healthy": 1, "expected_pods": 2});
-    let pod = json!({"namespace": "demo", "name": "twice-0", "uid": "1", "verdict": "evict", "reason": "", "budgets": [budget("a"), budget("b")]});
+    let pod = json!({"namespace": "demo", "name": "twice-0", "uid": "1", "owner": "StatefulSet/twice", "verdict": "evict", "reason": "", "budgets": [budget("a"), budget("b")]});
     let nodes = [
         server("c1", OLD, PATCH),
         with(agent("w1", OLD, PATCH), &json!({"drain": {"pods": [pod]}})),
