@@ -59,19 +59,19 @@ fn line(group: &[&Refusal]) -> String {
     let hosts: Vec<&str> = group.iter().map(|refusal| refusal.host.as_str()).collect();
     let evidence: Vec<(&str, &str)> = pairs(group, |refusal| &refusal.evidence);
     let next: Vec<(&str, &str)> = pairs(group, Refusal::next);
-    let sentence = |begin: &str, text: String| {
-        if text.is_empty() {
-            text
-        } else {
-            format!(". {begin}: {text}")
-        }
-    };
-    [
-        format!("{}: {}: {}", hosts.join(", "), first.rule, merged(&evidence)),
-        sentence("Next", merged(&next)),
-        sentence("To do it all the same", first.lifted_by().to_owned()),
-    ]
-    .concat()
+    let mut line = format!("{}: {}: {}", hosts.join(", "), first.rule, merged(&evidence));
+    add_sentence(&mut line, "Next", &merged(&next));
+    add_sentence(&mut line, "To do it all the same", first.lifted_by());
+    line
+}
+
+fn add_sentence(line: &mut String, begin: &str, text: &str) {
+    if text.is_empty() {
+        return;
+    }
+    // What kubectl said may end as a sentence does.
+    let end = if line.ends_with(['.', '?', '!']) { "" } else { "." };
+    *line = format!("{line}{end} {begin}: {text}");
 }
 
 fn pairs<'r>(group: &[&'r Refusal], text: impl Fn(&'r Refusal) -> &'r str) -> Vec<(&'r str, &'r str)> {
@@ -129,5 +129,22 @@ mod tests {
             ..refusal("w3", "old")
         };
         assert_eq!(lines(&[refusal("w1", "old"), other_rule, other_way]).len(), 3);
+    }
+
+    #[test]
+    fn sentences_that_have_an_end_get_no_other_one() {
+        for (evidence, expected) in [
+            (
+                "right host or port?",
+                "c1: api: right host or port? Next: start it",
+            ),
+            ("it is down", "c1: api: it is down. Next: start it"),
+        ] {
+            let refusal = Refusal {
+                next: Some("start it".to_owned()),
+                ..Refusal::new("c1", "api", evidence)
+            };
+            assert_eq!(lines(&[refusal]), [expected]);
+        }
     }
 }

@@ -83,7 +83,7 @@ impl fmt::Display for Step {
             Self::SaveSnapshot { folder, .. } => write!(f, "save an etcd snapshot to {folder}"),
             Self::Pack { path, .. } => write!(
                 f,
-                "pack it with token, certificates and configuration into {path}, and check that"
+                "pack it with token, certificates and configuration into {path}, and verify the archive"
             ),
             Self::Tidy => write!(f, "remove the copy in the container"),
             Self::CopyToken { folder, .. } => write!(f, "copy the server's token to {folder}"),

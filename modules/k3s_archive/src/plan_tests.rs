@@ -64,7 +64,7 @@ fn copy_pack_tidy_in_this_order() {
     let archive = "/b/k3s-n1-20260101T000000Z.tar.gz";
     let expected = [
         "save an etcd snapshot to /var/lib/homelab-k3s/outgoing.k3s-n1-20260101T000000Z".to_owned(),
-        format!("pack it with token, certificates and configuration into {archive}, and check that"),
+        format!("pack it with token, certificates and configuration into {archive}, and verify the archive"),
         "remove the copy in the container".to_owned(),
     ];
     assert_eq!(words(json!({}), server()), expected);

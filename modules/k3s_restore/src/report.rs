@@ -35,6 +35,7 @@ pub struct Returned {
 struct Planned {
     text: Vec<String>,
     refused: Option<String>,
+    unconfirmed: Option<String>,
     first: Option<String>,
     peers: Vec<String>,
     peer_nodes: Vec<String>,
@@ -48,7 +49,8 @@ pub(crate) fn report(params: &Params, after: &State) -> Returned {
             Returned {
                 planned: Some(Planned {
                     text: text::plan(planning, &verdict),
-                    refused: text::refused(planning, &verdict),
+                    refused: text::refused(&verdict),
+                    unconfirmed: text::unconfirmed(planning),
                     first: verdict.first.map(|host| host.host.clone()),
                     peers: verdict.peers.iter().map(|host| host.host.clone()).collect(),
                     peer_nodes: verdict.peers.iter().map(|host| host.node_name.clone()).collect(),

@@ -13,7 +13,9 @@ pub(crate) fn plan(planning: &Planning, verdict: &Verdict) -> Vec<String> {
     if let Some(archive) = verdict.archive {
         lines.extend(lost(archive, planning));
     }
-    lines.extend(done(verdict));
+    if verdict.refusals.is_empty() {
+        lines.extend(done(verdict));
+    }
     lines.extend(verdict.notices.iter().map(|notice| format!("Note: {notice}")));
     lines.extend(
         verdict
@@ -118,14 +120,18 @@ fn age(seconds: u64) -> String {
     }
 }
 
-/// Why nothing is done; `None`: it is.
-pub(crate) fn refused(planning: &Planning, verdict: &Verdict) -> Option<String> {
-    if !verdict.refusals.is_empty() {
-        return Some(format!(
+/// Why it cannot be done.
+pub(crate) fn refused(verdict: &Verdict) -> Option<String> {
+    (!verdict.refusals.is_empty()).then(|| {
+        format!(
             "The restore is refused; nothing was touched.\n{}",
             verdict.refusal_lines().join("\n")
-        ));
-    }
+        )
+    })
+}
+
+/// What is missing to do it.
+pub(crate) fn unconfirmed(planning: &Planning) -> Option<String> {
     let backup = &planning.backup;
     (planning.confirm != *backup).then(|| {
         format!(

@@ -3,6 +3,7 @@
 use crate::node::Node;
 use crate::params::Params;
 use crate::plan::{Batch, Planned, Turn};
+use answers::Answered;
 use answers::drain::{Budget, CordonedBy, Drain, Judged, Verdict};
 use cluster::Pdb;
 use cluster::PodId;
@@ -110,7 +111,10 @@ fn turn_lines(params: &Params, number: usize, turn: &Turn, node: &Node) -> Vec<S
     lines
 }
 
-fn drain_lines(params: &Params, drain: &Drain) -> Vec<String> {
+fn drain_lines(params: &Params, drain: &Answered<Drain>) -> Vec<String> {
+    if !drain.task.was_run() {
+        return vec!["drained: its pods could not be read".to_owned()];
+    }
     let moved: Vec<&PodId> = drain
         .pods
         .iter()

@@ -96,7 +96,8 @@ fn not_ready(params: &Params, turns: &[Turn]) -> Vec<Refusal> {
         Some(Refusal {
             lifted_by: Some(variable_for("allow_not_ready: true")),
             next: Some(format!(
-                "read `kubectl describe node {name}` and repair it, or leave it out with its reason in k3s_skip"
+                "read `kubectl describe node {name}` and, in its container, `systemctl status 'k3s*'`; repair it, or leave it out \
+                 with its reason in k3s_skip"
             )),
             ..Refusal::new(&node.host, "not_ready", format!("its Node {name} is NotReady"))
         })

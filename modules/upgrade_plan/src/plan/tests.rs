@@ -482,6 +482,20 @@ fn refuses_to_call_done_what_no_api_can_prove() {
 }
 
 #[test]
+fn says_that_pods_could_not_be_read_instead_of_none() {
+    let nodes = [
+        server("c1", OLD, PATCH),
+        with(agent("w1", OLD, PATCH), &json!({"drain": {"skipped": true}})),
+    ];
+    let params = params(PATCH, &nodes, &json!({}));
+    let lines = text::plan(&params, &plan(&params, None));
+    assert!(
+        lines.contains(&"   drained: its pods could not be read".to_owned()),
+        "{lines:?}"
+    );
+}
+
+#[test]
 fn says_why_no_api_is_ready() {
     let unready = json!({"drain": {"changed": false, "skipped": true}});
     let nodes = [
