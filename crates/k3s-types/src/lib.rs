@@ -4,6 +4,7 @@
 //! another etcd than +k3s1); there `rc10` comes before `rc2`. So the order is written out once, here.
 
 pub mod builds;
+pub mod flags;
 pub mod mask;
 mod role;
 

@@ -273,6 +273,14 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_that_only_speaks_of_secrets_stands_in_config() {
+        let config = json!({"secrets-encryption": true, "secrets-encryption-provider": "secretbox",
+            "etcd-s3-config-secret": "s3", "token-file": "/t"});
+        let params = read(json!({"config": config})).unwrap();
+        assert_eq!(Value::from(params.config.unwrap()), config);
+    }
+
+    #[test]
     fn a_flag_of_servers_is_for_them_and_one_of_both_is_for_both() {
         for role in ["server", "agent"] {
             read(json!({"role": role, "config": {"node-label": ["a=b"]}, "secrets": {"vpn-auth": "x"}}))
