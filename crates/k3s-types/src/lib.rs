@@ -5,6 +5,7 @@
 //! out once, here.
 
 pub mod builds;
+pub mod flags;
 pub mod mask;
 mod role;
 

@@ -1,23 +1,35 @@
 //! Keeping secrets out of what is shown: arguments and variables by their names, foreign output by the values.
 
+use crate::flags;
+
 const MASK: &str = "********";
 /// A shorter value would make stars of ordinary text.
 const SHORTEST: usize = 4;
 
-/// Flags of k3s that speak of secrets and hold none: a switch, an algorithm, the name of a Secret.
-const NOT_SECRET: [&str; 3] = [
-    "secrets-encryption",
-    "secrets-encryption-provider",
-    "etcd-s3-config-secret",
+/// The flags of k3s whose values are secret. The endpoint holds a database's password; `t` is short for `token`. A flag may speak of
+/// secrets and hold none: a switch, an algorithm, the name of a Secret or of a file.
+const SECRET: [&str; 8] = [
+    "agent-token",
+    "datastore-endpoint",
+    "etcd-s3-access-key",
+    "etcd-s3-secret-key",
+    "etcd-s3-session-token",
+    "t",
+    "token",
+    "vpn-auth",
 ];
 
-/// Whether the name of a flag or variable says that its value is secret. A file's name is none.
+/// Whether the value of a flag or variable is secret. The words in a name say so that is not a flag of k3s: a variable, a flag of a
+/// component, a word of a log.
 pub fn is_secret(name: &str) -> bool {
     let name = name
         .trim_start_matches('-')
+        .trim_end_matches('+')
         .to_ascii_lowercase()
         .replace('_', "-");
-    // The endpoints hold a database's password; `t` is short for `token`.
+    if flags::is_known(&name) {
+        return SECRET.contains(&name.as_str());
+    }
     let secret_words = [
         "token",
         "secret",
@@ -27,8 +39,7 @@ pub fn is_secret(name: &str) -> bool {
         "vpn-auth",
         "access-key",
     ];
-    let harmless = name.ends_with("-file") || NOT_SECRET.contains(&name.trim_end_matches('+'));
-    name == "t" || (!harmless && secret_words.iter().any(|word| name.contains(word)))
+    !name.ends_with("-file") && secret_words.iter().any(|word| name.contains(word))
 }
 
 /// Arguments as they may be shown: `--token ********`, `--token=********`.
@@ -169,6 +180,7 @@ fn names_secret(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Role;
 
     fn words(line: &str) -> Vec<String> {
         line.split(' ').map(str::to_owned).collect()
@@ -221,6 +233,14 @@ mod tests {
                 "--agent-token --disable traefik",
             ),
             (
+                "--secrets-encryption --cluster-init",
+                "--secrets-encryption --cluster-init",
+            ),
+            (
+                "--secrets-encryption-provider secretbox --etcd-s3-config-secret s3",
+                "--secrets-encryption-provider secretbox --etcd-s3-config-secret s3",
+            ),
+            (
                 "--etcd-s3-secret-key k --etcd-s3-access-key=k",
                 "--etcd-s3-secret-key ******** --etcd-s3-access-key=********",
             ),
@@ -233,18 +253,8 @@ mod tests {
             assert_eq!(arguments(&words(given)).join(" "), masked);
         }
         for flag in [
-            "secrets-encryption",
-            "--secrets-encryption-provider",
-            "etcd-s3-config-secret",
-            "token-file",
-            "vpn-auth-file",
-        ] {
-            assert!(!is_secret(flag), "{flag}");
-        }
-        for flag in [
-            "etcd-s3-session-token",
             "agent-token+",
-            "vpn-auth",
+            "--kube-apiserver-secret",
             "AWS_SECRET_ACCESS_KEY",
             "KINE_DATASTORE_ENDPOINT",
         ] {
@@ -257,6 +267,15 @@ mod tests {
             "http://********@proxy:3128"
         );
         assert_eq!(variable("K3S_TOKEN_FILE", "/x"), "/x");
+    }
+
+    #[test]
+    fn of_all_flags_only_those_of_the_table_are_secret() {
+        let mut all: Vec<&str> = Role::ALL.into_iter().flat_map(flags::of).collect();
+        all.sort_unstable();
+        all.dedup();
+        let secret: Vec<&str> = all.into_iter().filter(|flag| is_secret(flag)).collect();
+        assert_eq!(secret, SECRET);
     }
 
     #[test]

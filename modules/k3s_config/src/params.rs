@@ -130,6 +130,9 @@ impl TryFrom<Options> for Params {
 /// The one flag that k3s reads as an octal number.
 const MODE: &str = "write-kubeconfig-mode";
 
+/// The flags that k3s reads as a time with its unit. It does not start with a number alone but 0.
+const TIMES: [&str; 2] = ["etcd-s3-timeout", "etcd-snapshot-reconcile-interval"];
+
 /// `disable`, and `disable+` which adds to what another file says.
 fn is_flag(key: &str) -> bool {
     key.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -155,6 +158,9 @@ fn altered_number(key: &str, value: &Value) -> Option<String> {
                 }
             ))
         }
+        Value::Number(number) if TIMES.contains(&name) && number.as_u64() != Some(0) => Some(format!(
+            "config: {key}: {number} is a number, and k3s reads a time with its unit there: write \"{number}s\" where seconds were meant"
+        )),
         Value::Number(number) if number.is_f64() => Some(format!(
             "config: {key}: {number} is a number with a fraction or beyond 64 bits, which may not be what was written: write it in quotes"
         )),
@@ -258,6 +264,14 @@ mod tests {
                 "write-kubeconfig-mode+: 420 is a number",
             ),
             (
+                json!({"config": {"etcd-s3-timeout": 300}}),
+                "config: etcd-s3-timeout: 300 is a number, and k3s reads a time with its unit there: write \"300s\"",
+            ),
+            (
+                json!({"config": {"etcd-snapshot-reconcile-interval": 10}}),
+                "write \"10s\" where seconds were meant",
+            ),
+            (
                 json!({"config": {"node-name": 1.1}}),
                 "config: node-name: 1.1 is a number with a fraction",
             ),
@@ -270,6 +284,21 @@ mod tests {
             let refused = read(options).unwrap_err();
             assert!(refused.contains(said) && !refused.contains("s3cr3t"), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_flag_that_only_speaks_of_secrets_stands_in_config() {
+        let config = json!({"secrets-encryption": true, "secrets-encryption-provider": "secretbox",
+            "etcd-s3-config-secret": "s3", "token-file": "/t"});
+        let params = read(json!({"config": config})).unwrap();
+        assert_eq!(Value::from(params.config.unwrap()), config);
+    }
+
+    #[test]
+    fn a_time_with_its_unit_is_what_k3s_reads() {
+        let config = json!({"etcd-s3-timeout": "5m", "etcd-snapshot-reconcile-interval": 0});
+        let params = read(json!({"config": config})).unwrap();
+        assert_eq!(Value::from(params.config.unwrap()), config);
     }
 
     #[test]

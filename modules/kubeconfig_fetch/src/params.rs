@@ -21,7 +21,8 @@ pub enum Params {
 pub struct Read {
     pub vmid: Option<u32>,
     pub path: String,
-    pub data_dir: String,
+    /// The server's own settings say it, where it is not given.
+    pub data_dir: Option<String>,
     /// The address that goes into the file: a URL, or a host that gets the original's port.
     pub server: String,
     pub name: String,
@@ -66,8 +67,7 @@ struct Options {
     vmid: Option<u32>,
     #[serde(default = "k3s_yaml")]
     path: String,
-    #[serde(default = "data_dir")]
-    data_dir: String,
+    data_dir: Option<String>,
     node_name: Option<String>,
     server: Option<String>,
     name: Option<String>,
@@ -103,10 +103,6 @@ fn k3s_yaml() -> String {
     "/etc/rancher/k3s/k3s.yaml".to_owned()
 }
 
-fn data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
-}
-
 impl TryFrom<Options> for Params {
     type Error = String;
 
@@ -128,7 +124,8 @@ impl Options {
                 "content and dest: are for state: written, on the machine that gets the file".to_owned(),
             );
         }
-        for (option, path) in [("path", &self.path), ("data_dir", &self.data_dir)] {
+        let data_dir = self.data_dir.iter().map(|path| ("data_dir", path));
+        for (option, path) in data_dir.chain([("path", &self.path)]) {
             if !path.starts_with('/') {
                 return Err(format!("{option}: {path} is not an absolute path"));
             }

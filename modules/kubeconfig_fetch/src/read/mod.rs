@@ -38,12 +38,17 @@ pub(crate) fn apply(params: &Read, host: &dyn Host, step: &Step, journal: &mut J
             let limit = Duration::from_secs(params.timeout);
             rotation::apply(host, step, limit, &mut journal.renewal)
         }
-        Step::Prove { former } => prove(params, host, former.as_deref(), journal),
+        Step::Prove { former, data_dir } => {
+            let now = prove(params, host, data_dir)?;
+            journal.rotated = former.as_ref().is_some_and(|former| *former != now);
+            Ok(())
+        }
     }
 }
 
-fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Journal) -> Result<()> {
-    let found = state::kubeconfig(params, host)?;
+/// Answers the fingerprint of the certificate that there is now.
+fn prove(params: &Read, host: &dyn Host, data_dir: &str) -> Result<String> {
+    let found = state::kubeconfig(params, host, data_dir)?;
     let found = found.with_context(|| format!("{}: reading the kubeconfig again", host.location()))?;
     let leaf = found.credentials.leaf();
     if !is_valid(leaf, host.now()) {
@@ -61,8 +66,7 @@ fn prove(params: &Read, host: &dyn Host, former: Option<&str>, journal: &mut Jou
         &host.location(),
         "asking the API server with the renewed kubeconfig",
     )?;
-    journal.rotated = former.is_some_and(|former| former != leaf.fingerprint);
-    Ok(())
+    Ok(leaf.fingerprint.clone())
 }
 
 fn is_valid(leaf: &Certificate, now: SystemTime) -> bool {

@@ -18,6 +18,7 @@ pub enum Step {
     Prove {
         /// The fingerprint of the certificate that was there.
         former: Option<String>,
+        data_dir: String,
     },
 }
 
@@ -52,12 +53,16 @@ pub(crate) fn plan(params: &Read, state: &State) -> Result<Plan<Step>> {
         Err(fault) => return Err(anyhow!("{fault}")),
     };
     let service = state.service.as_ref().ok().filter(|_| params.rotate_if_expired);
-    let steps = service.map_or(Ok(Vec::new()), |service| rotation::steps(service, is_due))?;
+    let Some(service) = service else {
+        return Ok(plan);
+    };
+    let steps = rotation::steps(service, is_due)?;
     if !steps.is_empty() {
         plan.steps.extend(steps.into_iter().map(Step::Renewal));
         let former = state.found.as_ref().ok();
         plan.steps.push(Step::Prove {
             former: former.map(|found| found.credentials.leaf().fingerprint.clone()),
+            data_dir: service.data_dir.clone(),
         });
     }
     Ok(plan)

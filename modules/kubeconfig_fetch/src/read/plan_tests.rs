@@ -141,7 +141,7 @@ fn a_k3s_that_a_killed_run_left_stopped_is_started() {
     // Its kubeconfig is written anew by the start, so that a damaged one does not stop the renewal.
     let damaged = steps(json!({}), &state("clusters: []\n", Ok(stopped())));
     assert!(damaged[0].starts_with("start k3s.service"), "{damaged:?}");
-    let Step::Prove { former } = planned(json!({}), &state("", Ok(stopped())))
+    let Step::Prove { former, .. } = planned(json!({}), &state("", Ok(stopped())))
         .unwrap()
         .steps
         .pop()

@@ -42,11 +42,16 @@ done
 "#;
 
 pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
-    let paths = Paths {
-        data_dir: params.data_dir.clone(),
-        kubeconfig: params.path.clone(),
+    let node = NodeSettings::look(host);
+    let given = params.data_dir.as_deref();
+    let paths = match &node {
+        Ok(node) => Paths::of_node(node, given, Some(&params.path)),
+        Err(_) => Paths {
+            data_dir: given.map_or_else(|| Paths::default().data_dir, str::to_owned),
+            kubeconfig: params.path.clone(),
+        },
     };
-    let service = match NodeSettings::look(host).and_then(|node| rotation::look(host, &node, &paths)) {
+    let service = match node.and_then(|node| rotation::look(host, &node, &paths)) {
         Ok(service) if service.role == Role::Agent => Err(format!(
             "{}: this node is an agent, and only servers have a kubeconfig: ask a controller",
             host.location()
@@ -56,7 +61,7 @@ pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
         Err(error) if Failure::of(&error).is_some() => return Err(error),
         Err(error) => Err(format!("{error:#}")),
     };
-    let found = kubeconfig(params, host)?;
+    let found = kubeconfig(params, host, &paths.data_dir)?;
     Ok(State {
         location: host.location(),
         name: params.name.clone(),
@@ -67,10 +72,10 @@ pub(crate) fn observe(params: &Read, host: &dyn Host) -> Result<State> {
 }
 
 /// The outer error is one of the way, the inner one of what was found.
-pub(crate) fn kubeconfig(params: &Read, host: &dyn Host) -> Result<Result<Found>> {
+pub(crate) fn kubeconfig(params: &Read, host: &dyn Host, data_dir: &str) -> Result<Result<Found>> {
     let mark = host.unique();
     let [clients, servers] =
-        ["client-ca.crt", "server-ca.crt"].map(|name| format!("{}/server/tls/{name}", params.data_dir));
+        ["client-ca.crt", "server-ca.crt"].map(|name| format!("{data_dir}/server/tls/{name}"));
     let argv = [
         "/bin/sh",
         "-c",

@@ -4,8 +4,7 @@
 //! branches of June 2026 (1.33 to 1.36), and main of 2026-07-28, which is on its way to v1.37. No flag has gone in that time.
 //! `cargo run -p k3s-node --example k3s_flags -- <folder of k3s's sources>` says what other sources have.
 
-use k3s_types::K3sVersion;
-use k3s_types::Role;
+use crate::{K3sVersion, Role};
 
 /// What a k3s makes of a flag in its configuration files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +46,11 @@ pub fn of(role: Role) -> impl Iterator<Item = &'static str> {
         Role::Agent => &AGENTS[..],
     };
     BOTH.iter().chain(alone).copied()
+}
+
+/// Whether servers or agents have it, whenever it came.
+pub(crate) fn is_known(name: &str) -> bool {
+    Role::ALL.into_iter().any(|role| has(name, role))
 }
 
 fn has(name: &str, role: Role) -> bool {
