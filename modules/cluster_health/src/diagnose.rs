@@ -1,6 +1,5 @@
 //! What the service says where its API does not answer.
 
-use crate::params::Params;
 use crate::state::{Api, Service};
 use host::{Command, Host};
 use k3s_types::mask;
@@ -13,8 +12,7 @@ const LONGEST: usize = 300;
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// Looks at the service and at the end of its log.
-pub(crate) fn service(params: &Params, host: &dyn Host, api: &mut Api) {
-    let name = &params.service;
+pub(crate) fn service(name: &str, host: &dyn Host, api: &mut Api) {
     let show = ["systemctl", "show", name, "--property", Service::PROPERTIES];
     if let Ok(output) = host.run(&Command::new(show).within(LIMIT)) {
         api.service = output.ok().then(|| Service::parse(name, &output.text()));

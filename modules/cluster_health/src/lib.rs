@@ -8,6 +8,7 @@ mod counts;
 mod diagnose;
 mod group;
 mod ha_report;
+mod here;
 mod ignore;
 pub mod judge;
 mod observe;

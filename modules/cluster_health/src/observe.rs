@@ -2,6 +2,7 @@
 
 mod lists;
 
+use crate::here::Here;
 use crate::params::{Params, Scope};
 use crate::servers::{self, Apis, Given};
 use crate::state::{Etcd, Seen, State, checks};
@@ -10,7 +11,6 @@ use anyhow::Result;
 use cluster::{Answer, Answers, ApiGroups, ApiVersion, Kubectl, Questions};
 use host::{Failure, Host, Kind, quote, wait_until};
 use k3s_certs::All;
-use k3s_certs::rotation::Paths;
 use lists::{List, read};
 use std::time::Duration;
 
@@ -27,26 +27,27 @@ const NO_ETCD: i32 = 44;
 
 /// The last look: the one that found nothing wrong, or that after which the wait was over.
 pub(crate) fn state(params: &Params, host: &dyn Host) -> Result<State> {
+    let here = Here::look(params, host);
     let started = host.elapsed();
     let mut last = None;
     wait_until(host, params.wait, LOOK_EVERY, || {
-        let seen = last.insert(look(params, host));
+        let seen = last.insert(look(params, host, &here));
         let health = judge::judge(params, seen);
         let wrong = health.failing().next().is_some() || health.settling() > 0;
         Ok(if wrong { Err(String::new()) } else { Ok(()) })
     })?;
     let mut seen = last.unwrap_or_else(|| Seen::nothing(host.location(), host.now()));
-    look_at_the_node(params, host, &mut seen);
+    look_at_the_node(params, host, &here, &mut seen);
     Ok(State {
         seen,
         waited: host.elapsed().saturating_sub(started),
     })
 }
 
-fn look(params: &Params, host: &dyn Host) -> Seen {
+fn look(params: &Params, host: &dyn Host, here: &Here) -> Seen {
     let mut seen = Seen::nothing(host.location(), host.now());
     let kubectl = params.kubectl(host);
-    let groups = match control(params, &kubectl) {
+    let groups = match control(&here.paths.data_dir, &kubectl) {
         Ok(answers) => read_control(&answers, &mut seen),
         Err(error) => {
             seen.api.said = format!("{error:#}");
@@ -86,7 +87,7 @@ fn ask_servers(given: &Given, kubectl: &Kubectl, seen: &Seen) -> Apis {
 }
 
 /// What no wait changes: the node's certificates, and why an API does not answer in the end. They may be just that.
-fn look_at_the_node(params: &Params, host: &dyn Host, seen: &mut Seen) {
+fn look_at_the_node(params: &Params, host: &dyn Host, here: &Here, seen: &mut Seen) {
     if params.scope == Scope::Servers {
         return;
     }
@@ -95,23 +96,21 @@ fn look_at_the_node(params: &Params, host: &dyn Host, seen: &mut Seen) {
     if !seen.api.failure.is_none_or(in_reach) {
         return;
     }
-    let paths = Paths {
-        data_dir: params.data_dir.clone(),
-        ..Paths::default()
-    };
-    match All::of_node(host, Some(&paths), &[]) {
+    match All::of_node(host, Some(&here.paths), &[]) {
         Ok(all) => seen.certificates = all,
-        Err(error) => seen.certificates.fault(&*params.data_dir, format!("{error:#}")),
+        Err(error) => seen
+            .certificates
+            .fault(&*here.paths.data_dir, format!("{error:#}")),
     }
     if seen.api.version.is_none() {
-        diagnose::service(params, host, &mut seen.api);
+        diagnose::service(&here.service(params, host), host, &mut seen.api);
     }
 }
 
 /// What is asked of every server, down or not.
-fn control(params: &Params, kubectl: &Kubectl) -> Result<Answers> {
+fn control(data_dir: &str, kubectl: &Kubectl) -> Result<Answers> {
     Questions::new(kubectl)
-        .with(&format!("data={}\n{ETCD}", quote(&params.data_dir)))
+        .with(&format!("data={}\n{ETCD}", quote(data_dir)))
         .path("/readyz?verbose")
         .path("/version")
         .or_end()

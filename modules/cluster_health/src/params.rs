@@ -6,7 +6,6 @@ use crate::servers::Given;
 use ansible_module::defaults::number;
 use cluster::{Kubectl, check_program, k3s_kubectl};
 use host::Host;
-use k3s_certs::rotation::Paths;
 use k3s_types::K3sVersion;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -20,7 +19,8 @@ const DAY: u32 = 24 * 60 * 60;
 pub struct Params {
     pub vmid: Option<u32>,
     pub kubectl: Vec<String>,
-    pub service: String,
+    /// The node's own settings say it, where it is not given; its data folder too.
+    pub service: Option<String>,
     pub baseline: Baseline,
     pub ignore: Ignore,
     pub fail_on: FailOn,
@@ -33,7 +33,7 @@ pub struct Params {
     /// The nodes that are judged, with the pods on them; none: the cluster.
     pub only_nodes: Vec<String>,
     pub request_timeout: Duration,
-    pub data_dir: String,
+    pub data_dir: Option<String>,
 }
 
 /// From when on something is trouble.
@@ -94,8 +94,7 @@ struct Options {
     vmid: Option<u32>,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
-    #[serde(default = "k3s")]
-    service: String,
+    service: Option<String>,
     #[serde(default)]
     baseline: Baseline,
     #[serde(default)]
@@ -131,16 +130,7 @@ struct Options {
     unanswered: Vec<String>,
     #[serde(default = "number::<10, _>")]
     request_timeout: u32,
-    #[serde(default = "data_dir")]
-    data_dir: String,
-}
-
-fn k3s() -> String {
-    "k3s".to_owned()
-}
-
-fn data_dir() -> String {
-    Paths::default().data_dir
+    data_dir: Option<String>,
 }
 
 impl TryFrom<Options> for Params {
@@ -185,15 +175,13 @@ fn check(options: &Options) -> Result<(), String> {
     check_program(&options.kubectl)?;
     // It becomes an argument of systemctl and journalctl.
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
-    let name = &options.service;
-    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) || !name.chars().all(letter) {
+    let is_unit =
+        |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letter);
+    if let Some(name) = options.service.iter().find(|name| !is_unit(name)) {
         return Err(format!("service: {name:?} cannot be the name of a systemd unit"));
     }
-    if !options.data_dir.starts_with('/') {
-        return Err(format!(
-            "data_dir: {:?} is not an absolute path",
-            options.data_dir
-        ));
+    if let Some(path) = options.data_dir.iter().find(|path| !path.starts_with('/')) {
+        return Err(format!("data_dir: {path:?} is not an absolute path"));
     }
     check_servers(options)?;
     let limits = [("request_timeout", options.request_timeout)];

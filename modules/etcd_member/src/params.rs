@@ -12,7 +12,8 @@ pub struct Params {
     pub want: Want,
     /// Node names of the inventory; empty: nobody says.
     pub expected: Vec<String>,
-    pub data_dir: String,
+    /// The server's own settings say it, where it is not given.
+    pub data_dir: Option<String>,
     /// None: the loopback on which etcd listens.
     pub endpoint: Option<String>,
     pub kubectl: Vec<String>,
@@ -81,8 +82,7 @@ struct Options {
     nodes_wait: Option<u64>,
     #[serde(default)]
     expected: Vec<String>,
-    #[serde(default = "data_dir")]
-    data_dir: String,
+    data_dir: Option<String>,
     endpoint: Option<String>,
     #[serde(default = "k3s_kubectl")]
     kubectl: Vec<String>,
@@ -96,16 +96,12 @@ fn query() -> Wanted {
     Wanted::Query
 }
 
-fn data_dir() -> String {
-    "/var/lib/rancher/k3s".to_owned()
-}
-
 impl TryFrom<Options> for Params {
     type Error = String;
 
     fn try_from(options: Options) -> Result<Self, String> {
-        if !options.data_dir.starts_with('/') {
-            return Err(format!("data_dir: {} is not an absolute path", options.data_dir));
+        if let Some(path) = options.data_dir.iter().find(|path| !path.starts_with('/')) {
+            return Err(format!("data_dir: {path} is not an absolute path"));
         }
         let given = options.endpoint.as_ref();
         if let Some(endpoint) = given.filter(|endpoint| !endpoint.starts_with("https://")) {

@@ -31,6 +31,10 @@ pub(crate) enum Said {
 pub(crate) struct Cluster {
     answers: BTreeMap<String, Phases>,
     pub(crate) asked: RefCell<Vec<String>>,
+    /// Every command with its standard input.
+    pub(crate) commands: RefCell<Vec<String>>,
+    /// How k3s is installed, as frames; empty: nobody can say.
+    pub(crate) node: String,
     elapsed: Cell<Duration>,
     pub(crate) failure: Option<Kind>,
 }
@@ -41,6 +45,8 @@ impl Cluster {
         let mut cluster = Self {
             answers: BTreeMap::new(),
             asked: RefCell::default(),
+            commands: RefCell::default(),
+            node: String::new(),
             elapsed: Cell::default(),
             failure: None,
         };
@@ -103,8 +109,9 @@ impl Cluster {
     /// Plays the script of questions, or that which reads certificates: there are none.
     fn play(&self, script: &str) -> Output {
         if !script.contains("\na() {") {
+            let node = script.contains("/etc/machine-id").then_some(self.node.as_str());
             return Output {
-                stdout: b"@end 0\n\n".to_vec(),
+                stdout: format!("{}@end 0\n\n", node.unwrap_or_default()).into_bytes(),
                 ..Output::default()
             };
         }
@@ -151,8 +158,11 @@ impl Host for Cluster {
         if let Some(kind) = self.failure {
             return Err(Failure::new(kind, self.location(), "it is not there").into());
         }
+        let stdin = std::str::from_utf8(&command.stdin)?;
+        let words = format!("{}\n{stdin}", command.argv.join(" "));
+        self.commands.borrow_mut().push(words);
         match command.program() {
-            "/bin/sh" => Ok(self.play(std::str::from_utf8(&command.stdin)?)),
+            "/bin/sh" => Ok(self.play(stdin)),
             "systemctl" => Ok(Output {
                 stdout: b"LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\n".to_vec(),
                 ..Output::default()

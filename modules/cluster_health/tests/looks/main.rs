@@ -204,6 +204,47 @@ fn a_server_that_is_down_is_asked_no_further() {
 }
 
 #[test]
+fn a_server_is_asked_where_its_own_settings_have_data_and_unit() {
+    let unit = "[Service]\nExecStart=/usr/local/bin/k3s server --config /etc/attic/k3s.yaml\n";
+    let config = "data-dir: /srv/k3s\n";
+    let down = || vec![(0, Said::Refused(REFUSED))];
+    let mut cluster = Cluster::new()
+        .phases("/readyz?verbose", down())
+        .phases("/version", down());
+    cluster.node = [
+        ("hostname", "n1"),
+        ("unit:k3s-server.service", unit),
+        ("config:/etc/attic/k3s.yaml", config),
+    ]
+    .map(|(name, text)| format!("@{name} {}\n{text}\n", text.len()))
+    .concat();
+    cluster.run(json!({"fail_on": "never"}));
+    let commands = cluster.commands.take();
+    let said = |part: &str| commands.iter().filter(|command| command.contains(part)).count();
+    assert_eq!(said("data='/srv/k3s'\n"), 1, "etcd is looked for there");
+    assert_eq!(said("/srv/k3s/server/tls"), 1, "and so are the certificates");
+    assert_eq!(
+        (
+            said("systemctl show k3s-server "),
+            said("journalctl --unit k3s-server ")
+        ),
+        (1, 1)
+    );
+    // What is given counts, and no visit is made for it.
+    cluster.run(json!({"fail_on": "never", "data_dir": "/d", "service": "mine"}));
+    let commands = cluster.commands.take();
+    let said = |part: &str| commands.iter().filter(|command| command.contains(part)).count();
+    assert_eq!(
+        (
+            said("/etc/machine-id"),
+            said("data='/d'\n"),
+            said("systemctl show mine ")
+        ),
+        (0, 1, 1)
+    );
+}
+
+#[test]
 fn a_server_that_is_not_ready_is_read_all_the_same() {
     let said = r#"Error from server (InternalError): an error on the server ("[+]ping ok\n[-]etcd failed: reason withheld\nreadyz check failed") has prevented the request from succeeding"#;
     let cluster = Cluster::new().phases("/readyz?verbose", vec![(0, Said::Refused(said))]);
