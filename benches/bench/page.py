@@ -1,6 +1,6 @@
 # Copyright: the homelab.k3s authors
 # GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The page and its plot, made from the raw data alone, so that they can be made again without a lab."""
+"""The pages and the plot, made from the raw data alone, so that they can be made again without a lab."""
 
 from __future__ import annotations
 
@@ -29,11 +29,21 @@ What this collection costs beside what people would use instead, measured side b
 - The raw data, every sample, is in `.cache/bench/results.json` after a run. `benches/run --help` has the options: parts, rounds, folder.
 """
 
+AVAILABILITY = """# Availability during an upgrade
+
+<!-- Made by `benches/run --only g`; edit benches/bench/page.py instead. -->
+"""
+# Measured on a real k3s, which the others are not: a page of its own, that neither rewrites the other.
+OF_ITS_OWN = "g"
+
 
 def write(data: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "benchmarks.svg").write_text(plot.draw(data))
-    (folder / "benchmarks.md").write_text(render(data))
+    if costs := {letter: part for letter, part in data.items() if letter != OF_ITS_OWN}:
+        (folder / "benchmarks.svg").write_text(plot.draw(costs))
+        (folder / "benchmarks.md").write_text(render(costs))
+    if OF_ITS_OWN in data:
+        (folder / "availability.md").write_text(render_availability(data[OF_ITS_OWN]))
 
 
 def rows(part: dict[str, Any]) -> list[Row]:
@@ -42,6 +52,11 @@ def rows(part: dict[str, Any]) -> list[Row]:
 
 def render(data: dict[str, Any]) -> str:
     return "\n".join([HEAD, *settings(data), *missed(data), *(line for letter in PARTS for line in section(letter, data))])
+
+
+def render_availability(part: dict[str, Any]) -> str:
+    setting = f"Measured on {describe(part['setting'])}.\n"
+    return "\n".join([AVAILABILITY, f"{PARTS[OF_ITS_OWN].ABOUT}\n", setting, *table(part)])
 
 
 def settings(data: dict[str, Any]) -> Iterator[str]:
@@ -77,6 +92,10 @@ def section(letter: str, data: dict[str, Any]) -> Iterator[str]:
     part = data[letter]
     yield f"## ({letter}) {PARTS[letter].TITLE}\n\n{PARTS[letter].ABOUT}\n"
     yield f"Load average of a minute at the start: {part['setting']['load']}.\n"
+    yield from table(part)
+
+
+def table(part: dict[str, Any]) -> Iterator[str]:
     yield "| | median | spread | target | |\n|---|---:|---|---:|---|"
     for group, members in groupby(rows(part), key=lambda row: row.group):
         yield f"| **{group}** | | | | |"

@@ -126,3 +126,14 @@ def test_a_part_alone_can_be_shown() -> None:
 def test_page_and_plot_are_written_where_they_are_wanted(tmp_path: Path) -> None:
     page.write(DATA, tmp_path / "new")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["benchmarks.md", "benchmarks.svg"]
+
+
+def test_availability_has_a_page_of_its_own_and_leaves_the_other_one(tmp_path: Path) -> None:
+    rows = [{"group": "API", "name": "c1, of 300", "unit": "", "samples": [0], "target": 0, "ours": True, "at": None}]
+    part = {"setting": DATA["a"]["setting"], "rows": rows, "notes": []}
+    page.write({"g": part}, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["availability.md"]
+    written = (tmp_path / "availability.md").read_text()
+    assert "| c1, of 300 | 0 | once | 0 | met |" in written and written.startswith("# Availability")
+    page.write({**DATA, "g": part}, tmp_path / "all")
+    assert PARTS["g"].TITLE not in (tmp_path / "all/benchmarks.md").read_text()

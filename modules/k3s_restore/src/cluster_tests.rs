@@ -81,7 +81,7 @@ fn planned(more: Value, change: impl FnOnce(&mut [Value])) -> (Vec<String>, Opti
     let order = order.map(|host| host.host.clone()).collect();
     (
         text::plan(&planning, &verdict),
-        text::refused(&verdict).or_else(|| text::unconfirmed(&planning)),
+        text::refused(&verdict).or_else(|| text::unconfirmed(&planning, &verdict)),
         order,
     )
 }

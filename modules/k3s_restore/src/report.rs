@@ -50,7 +50,7 @@ pub(crate) fn report(params: &Params, after: &State) -> Returned {
                 planned: Some(Planned {
                     text: text::plan(planning, &verdict),
                     refused: text::refused(&verdict),
-                    unconfirmed: text::unconfirmed(planning),
+                    unconfirmed: text::unconfirmed(planning, &verdict),
                     first: verdict.first.map(|host| host.host.clone()),
                     peers: verdict.peers.iter().map(|host| host.host.clone()).collect(),
                     peer_nodes: verdict.peers.iter().map(|host| host.node_name.clone()).collect(),

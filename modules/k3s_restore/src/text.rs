@@ -130,10 +130,10 @@ pub(crate) fn refused(verdict: &Verdict) -> Option<String> {
     })
 }
 
-/// What is missing to do it.
-pub(crate) fn unconfirmed(planning: &Planning) -> Option<String> {
+/// What is missing to do it, where it can be done.
+pub(crate) fn unconfirmed(planning: &Planning, verdict: &Verdict) -> Option<String> {
     let backup = &planning.backup;
-    (planning.confirm != *backup).then(|| {
+    (verdict.refusals.is_empty() && planning.confirm != *backup).then(|| {
         format!(
             "Nothing was touched. What is lost stands above. To restore all the same: -e k3s_restore_backup={backup} -e \
              k3s_restore_confirm={backup}"

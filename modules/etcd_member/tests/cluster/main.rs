@@ -104,7 +104,10 @@ fn reports_a_dead_member_quickly_and_allows_its_removal() {
     assert_eq!(answer["failed"], false, "{answer}");
     // Its own vote in the quorum is all that n2 has.
     let answer = lab.ask(json!({"state": "absent", "node": "n2", "force": true}));
-    assert!(message(&answer).contains("the quorum would be lost"), "{answer}");
+    assert!(
+        message(&answer).contains("their quorum is 2: it would be lost"),
+        "{answer}"
+    );
 
     let absent = json!({"state": "absent", "node": "n3"});
     let mut check = absent.clone();

@@ -98,7 +98,7 @@ fn fails_for_expiring_certificates_only_on_request() {
     let problem = answer["problem"].as_str().unwrap();
     assert!(
         problem.starts_with(
-            "CN=system:admin,O=system:masters expires in 19 days, at 2026-01-21T00:00:00Z (/var/lib/rancher/k3s/server/tls/client-admin.crt; /etc/rancher/k3s/k3s.yaml, client-certificate-data); CN=system:kube-controller-manager ends in 19 days"
+            "CN=system:admin,O=system:masters expires in 19 days, at 2026-01-21T00:00:00Z (/var/lib/rancher/k3s/server/tls/client-admin.crt; /etc/rancher/k3s/k3s.yaml, client-certificate-data); CN=system:kube-controller-manager expires in 19 days"
         ),
         "{problem}"
     );
