@@ -91,9 +91,12 @@ fn words(at: &Paths, what: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use host::LocalHost;
+    use k3s_node::{Facts, NodeSettings, settings::DEFAULT_CONFIG};
     use serde_json::{Value, json};
+    use server_archive::{save_snapshot, save_snapshot_in_place};
     use std::path::Path;
-    use testbed::{Entry, Scripted};
+    use testbed::{Entry, Scripted, write_programs};
 
     fn seen(data_dir: &str, path: &str, entries: &[Value]) -> Result<()> {
         let entries = entries
@@ -167,6 +170,56 @@ mod tests {
         let host = Scripted::new(vec![entry], Path::new("."));
         delete(&host, &at, "v-n1-1").unwrap();
         host.finish();
+    }
+
+    /// A k3s that keeps its snapshots in the folder that an argument names, and in no other.
+    const K3S: &str = r#"#!/bin/sh
+what=$2 folder=/no/such
+for word; do
+    case $before in --etcd-snapshot-dir) folder=$word;; --name) name=$word;; esac
+    before=$word
+done
+case $what in
+save) echo "$name" >"$folder/$name-n1-17";;
+ls) printf '{"items": [{"spec": {"snapshotName": "%s", "location": "file://%s"}}]}' "$(ls "$folder")" "$folder";;
+delete) rm -f -- "$folder/$before";;
+esac
+"#;
+
+    #[test]
+    fn snapshots_are_saved_found_and_removed_where_the_node_keeps_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let [vault, work] = ["mnt/vault/etcd", "work"].map(|name| folder.path().join(name));
+        std::fs::create_dir_all(&vault).unwrap();
+        let k3s = folder.path().join("k3s");
+        write_programs([(k3s.clone(), K3S)]);
+        let [unit, config] = [
+            format!("[Service]\nExecStart={} server\n", k3s.display()),
+            format!("etcd-snapshot-dir: {}\n", vault.display()),
+        ];
+        let frames = [
+            ("hostname", "n1"),
+            ("unit:k3s.service", &unit),
+            ("config:/etc/rancher/k3s/config.yaml", &config),
+            ("end", ""),
+        ];
+        let frames = frames.map(|(name, text)| format!("@{name} {}\n{text}\n", text.len()));
+        let facts = Facts::parse(frames.concat().as_bytes()).unwrap();
+        let at = Paths::of_node(&NodeSettings::read(&facts, DEFAULT_CONFIG).unwrap(), None);
+        let (host, limit) = (LocalHost::new(), Duration::from_secs(20));
+        let left = || std::fs::read_dir(&vault).unwrap().count();
+
+        let work = work.display().to_string();
+        let copy = save_snapshot(&host, &at, "pre-upgrade", &work, limit).unwrap();
+        assert_eq!(copy, format!("{work}/snapshot"));
+        assert_eq!(std::fs::read_to_string(copy).unwrap(), "pre-upgrade\n");
+        assert_eq!(left(), 0, "nothing of ours stays there");
+
+        let path = save_snapshot_in_place(&host, &at, "v", limit).unwrap();
+        assert_eq!(path, format!("{}/v-n1-17", vault.display()));
+        see(&host, &at, &path).unwrap();
+        delete(&host, &at, "v-n1-17").unwrap();
+        assert_eq!(left(), 0);
     }
 
     #[test]
