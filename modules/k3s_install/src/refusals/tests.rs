@@ -203,6 +203,19 @@ fn a_stopped_worker_whose_address_moved_is_known_by_its_machine_id() {
 }
 
 #[test]
+fn a_node_whose_first_address_is_of_ipv6_is_known_by_both() {
+    let node = json!({"kind": "Node", "status": {
+        "nodeInfo": {"kubeletVersion": OLD},
+        "addresses": [{"type": "InternalIP", "address": "fd00::111"}, {"type": "InternalIP", "address": "10.99.0.111"}]}})
+    .to_string();
+    let rules = |inet6: &str| agent_rules(json!({}), &[("node", &node), ("if-inet6", inet6)]);
+    let loopback = "00000000000000000000000000000001 01 80 10 80 lo\n";
+    let own = "fd000000000000000000000000000111 02 40 00 80 eth0\n";
+    assert_eq!(rules(&format!("{loopback}{own}")), [""; 0]);
+    assert_eq!(rules(loopback), ["internal_ip"]);
+}
+
+#[test]
 fn links_are_made_only_where_there_are_some() {
     let links = |changes: &[Frame]| {
         let (acts, _) = decide(&params(json!({})), &agent(changes));
@@ -249,8 +262,13 @@ fn an_install_that_would_lose_something_is_refused() {
 fn what_is_allowed_is_not_refused() {
     let args = json!({"args": ["--node-label", "tier=work", "--kubelet-arg=max-pods=50"]});
     let never_ran = ("binary-version", "k3s version v1.32.0+k3s1 (x)");
-    let cases: [(Value, &[Frame]); 6] = [
+    let cases: [(Value, &[Frame]); 7] = [
         (json!({"version": "v1.31.3+k3s1", "allow_downgrade": true}), &[]),
+        // k3s reads the first document, and what follows it is not looked at.
+        (
+            json!({}),
+            &[("config:/etc/rancher/k3s/config.yaml", "debug: true\n---\n")],
+        ),
         // A newer binary that has never run does not make the running version a downgrade.
         (json!({}), &[never_ran]),
         (args, &[]),
