@@ -248,6 +248,31 @@ fn other_folders_are_the_users() {
 }
 
 #[test]
+fn files_are_looked_for_where_the_settings_of_the_node_have_them() {
+    let elsewhere = "/var/lib/rancher/elsewhere";
+    for (unit, config) in [
+        ("server", "/etc/rancher/k3s/config.yaml"),
+        (
+            "server --config /etc/rancher/attic.yaml",
+            "/etc/rancher/attic.yaml",
+        ),
+    ] {
+        let node = Node::server(-35);
+        std::fs::rename(node.path(DATA), node.path(elsewhere)).unwrap();
+        let unit = format!("[Service]\nExecStart=/usr/local/bin/k3s {unit}\n");
+        node.put("/etc/systemd/system/k3s.service", &unit);
+        node.put(config, &format!("data-dir: {elsewhere}\n"));
+        let answer = call(&node, json!({"fail_on_expiring": true}));
+        assert_eq!(answer["failed"], true, "{config}: {answer}");
+        let expired = format!("{elsewhere}/server/tls/client-admin.crt CN=system:admin,O=system:masters");
+        assert!(
+            subjects(&answer, "certificates").contains(&expired),
+            "{config}: {answer}"
+        );
+    }
+}
+
+#[test]
 fn reports_a_container_without_k3s() {
     let node = Node::server(200);
     let answer = call(
