@@ -16,15 +16,23 @@ struct Branch {
     bundle: String,
 }
 
+fn below(above: &Authority, name: &str) -> Authority {
+    above.below(&Leaf::new(name).days(-1, 3650))
+}
+
 impl Branch {
-    /// The names of its authorities are the same in each branch.
+    /// Below a root with an authority of its own between. The names of the authorities are the same in each branch.
     fn of(root: &Authority) -> Self {
+        Self::with(&below(root, "intermediate"), root)
+    }
+
+    fn with(intermediate: &Authority, root: &Authority) -> Self {
         let cluster = Cluster {
-            servers: root.below(&Leaf::new("servers").days(-1, 3650)),
-            clients: root.below(&Leaf::new("clients").days(-1, 3650)),
+            servers: below(intermediate, "servers"),
+            clients: below(intermediate, "clients"),
         };
         Self {
-            bundle: data(cluster.servers.pem.clone() + &root.pem),
+            bundle: data(cluster.servers.pem.clone() + &intermediate.pem + &root.pem),
             cluster,
         }
     }
@@ -91,13 +99,14 @@ fn addresses(merged: &Merged) -> Vec<(String, String)> {
 #[test]
 fn a_cluster_below_the_same_root_is_another_one() {
     let root = Authority::new("root");
-    let (office, ours) = (Branch::of(&root), Branch::of(&root));
-    let ours = ours.credentials(SERVER);
-    // Even at the very address, and under the very name.
-    for (name, server) in [
-        ("office", "https://office:6443"),
-        ("office", SERVER),
-        (NAME, SERVER),
+    let shared = below(&root, "intermediate");
+    let ours = Branch::with(&shared, &root).credentials(SERVER);
+    // Even at the very address, under the very name, and below the same authority between.
+    for (office, name, server) in [
+        (Branch::of(&root), "office", "https://office:6443"),
+        (Branch::of(&root), "office", SERVER),
+        (Branch::with(&shared, &root), "office", SERVER),
+        (Branch::with(&shared, &root), NAME, SERVER),
     ] {
         let view = view(&office.kubeconfig(name, server));
         let merged = merge(sources(&view, &ours));
