@@ -55,8 +55,10 @@ def render(data: dict[str, Any]) -> str:
 
 
 def render_availability(part: dict[str, Any]) -> str:
-    setting = f"Measured on {describe(part['setting'])}.\n"
-    return "\n".join([AVAILABILITY, f"{PARTS[OF_ITS_OWN].ABOUT}\n", setting, *table(part)])
+    setting = part["setting"]
+    machine = f"{setting['cores']} cores, {setting['memory_gib']} GiB of memory, all nodes on it"
+    measured = f"Measured once, on {setting['date']}; k3s: {setting['k3s']}; ansible-core {setting['ansible_core']}; {machine}.\n"
+    return "\n".join([AVAILABILITY, f"{PARTS[OF_ITS_OWN].ABOUT}\n", measured, *table(part)]) + "\n"
 
 
 def settings(data: dict[str, Any]) -> Iterator[str]:
