@@ -82,10 +82,10 @@ def deployment(lab: Lab, replicas: int) -> Iterator[None]:
         lab.kubectl("delete", "deployment", "web")
 
 
-def repair(lab: Lab, fault: Fault) -> None:
+def repair(lab: Lab, fault: Fault, nodes: int) -> None:
     lab("fault", "clear")
     run_commands(lab, fault.undo)
-    lab.wait_until("the nodes being Ready", lambda: lab.ready_nodes() == len(lab.nodes()))
+    lab.wait_until("the nodes being Ready", lambda: lab.ready_nodes() == nodes)
 
 
 def arguments(lab: Lab, fault: Fault) -> list[str]:
@@ -142,7 +142,7 @@ def check_outcome(lab: Lab, fault: Fault, state: tuple) -> None:
             assert words in run.words, f"{words!r} is not in:\n{run.text}"
     finally:
         if fault.outcome != "finished":
-            repair(lab, fault)
+            repair(lab, fault, len(state[0]))
     if fault.outcome == "refused":
         assert state_of(lab) == state
     else:
@@ -152,7 +152,7 @@ def check_outcome(lab: Lab, fault: Fault, state: tuple) -> None:
             assert again.status == 0, again.text
         assert set(lab.versions().values()) == {target}
     if fault.outcome == "finished":
-        repair(lab, fault)
+        repair(lab, fault, len(state[0]))
     assert not lab.cordoned() and not lab.marks() and not lab.holder()
 
 

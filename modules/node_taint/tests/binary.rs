@@ -60,21 +60,24 @@ fn the_second_run_changes_nothing() {
     }
 }
 
-/// A cluster of two nodes that has the taints which it was given last, as a merge patch replaces them.
-const MERGING: &str = r#"#!/bin/sh
+/// Nodes that have the taints which they were given last, as a merge patch replaces them, each in a file. Where `kill` is there, the
+/// module ends with the first node's patch.
+const NODES: &str = r#"#!/bin/sh
 folder=${0%/*}
+echo "$*" >> "$folder/asked"
 node() {
     taints=$(cat "$folder/taints-$1" 2>/dev/null || echo '[]')
     echo '{"metadata": {"name": "'$1'", "resourceVersion": "1"}, "spec": {"taints": '$taints'},
         "status": {"conditions": [{"type": "Ready", "status": "True"}]}}'
 }
 case "$*" in
-*"/api/v1/nodes?"*) echo '{"items": ['"$(node n1), $(node n2)"']}';;
+*"/api/v1/nodes?"*) echo '{"items": ['"$(node n1), $(node n2)"', '"$(node n3)"']}';;
 *"/api/v1/nodes/"*) name=${*##*/nodes/}; node "${name%%[? ]*}";;
 */api/v1/*) echo '{"items": []}';;
 "patch node "*)
     name=${*#patch node }; name=${name%% *}
     for word; do case $word in *'"taints":'*) echo "$word" | sed -e 's/.*"taints"://' -e 's/}}$//' >"$folder/taints-$name";; esac; done
+    [ ! -f "$folder/kill" ] || { rm "$folder/kill"; kill -KILL "$(cat "$folder/module")"; }
     node "$name";;
 *) echo "unexpected: $*" >&2; exit 1;;
 esac
@@ -92,7 +95,7 @@ fn whatever_taints_a_node_has_a_second_run_changes_nothing() {
         (own, "absent", true),
         (others, "absent", false),
     ] {
-        let programs = Programs::new().with("kubectl", MERGING);
+        let programs = Programs::new().with("kubectl", NODES);
         let path = programs.folder().join("taints-n1");
         std::fs::write(&path, before).unwrap();
         let run = |check: bool| {
@@ -113,31 +116,9 @@ fn whatever_taints_a_node_has_a_second_run_changes_nothing() {
     }
 }
 
-/// Two nodes, each with its taints in a file. Where `kill` is there, the module ends with the first node's patch.
-const TWO: &str = r#"#!/bin/sh
-folder=${0%/*}
-echo "$*" >> "$folder/asked"
-node() {
-    taints=$(cat "$folder/taints-$1" 2>/dev/null || echo '[]')
-    echo '{"metadata": {"name": "'$1'", "resourceVersion": "1"}, "spec": {"taints": '$taints'},
-        "status": {"conditions": [{"type": "Ready", "status": "True"}]}}'
-}
-case "$*" in
-*"/api/v1/nodes?"*) echo '{"items": ['"$(node n1), $(node n2)"', '"$(node n3)"']}';;
-*"/api/v1/nodes/"*) name=${*##*/nodes/}; node "${name%%[? ]*}";;
-*/api/v1/*) echo '{"items": []}';;
-"patch node "*)
-    name=${*#patch node }; name=${name%% *}
-    echo '[{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]' > "$folder/taints-$name"
-    [ ! -f "$folder/kill" ] || { rm "$folder/kill"; kill -KILL "$(cat "$folder/module")"; }
-    node "$name";;
-*) echo "unexpected: $*" >&2; exit 1;;
-esac
-"#;
-
 #[test]
 fn killed_between_two_nodes_the_next_run_does_the_other_one() {
-    let programs = Programs::new().with_pct().with("kubectl", TWO);
+    let programs = Programs::new().with_pct().with("kubectl", NODES);
     let folder = programs.folder();
     std::fs::write(folder.join("kill"), "").unwrap();
     let arguments = json!({"nodes": ["n1", "n2"], "kubectl": [folder.join("kubectl")]});
